@@ -1,0 +1,229 @@
+"""One referral episode: the sender's Task T1 computed from its children, and what a child sets off.
+
+http://hl7.org/fhir/us/sdoh-clinicalcare (indirect referrals)
+http://hl7.org/fhir/R4/task.html
+
+T1 is a projection: the hub owns it and no partner's status is copied into it. `accepted` on T1
+means that the hub has taken responsibility, not that anybody will serve the patient;
+`business_status` says the latter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from coordhub.referral.task_machine import REASONS, STARTED, TERMINAL, WON, Reason
+
+BUSINESS_STATUS_SYSTEM = "urn:coordhub:business-status"
+
+BUSINESS_STATUSES: dict[str, str] = {
+    "screening": "Checking permission, identity and directory",
+    "awaiting-recipient": "Waiting for a recipient's answer",
+    "re-referring": "Declined by one recipient, another is being asked",
+    "matched": "A recipient has accepted",
+    "appointment-scheduled": "An appointment is made",
+    "waitlisted": "On a waiting list",
+    "paused": "Work is paused",
+    "in-service": "Work has begun",
+    "fulfilled": "Done",
+    "partially-fulfilled": "Done in part",
+    "not-fulfilled": "Begun and not achieved",
+    "no-provider-available": "No provider is available",
+    "withdrawn": "Withdrawn",
+}
+"""T1.businessStatus code -> display."""
+
+_ASKED = frozenset({"draft", "requested", "received"})
+
+# The sender, or the person, does not want it any more: a withdrawal, not a lack of providers.
+_WITHDRAWALS = frozenset(
+    {"requester-cancelled", "consent-withdrawn", "no-longer-needed", "client-declined", "safety"}
+)
+
+# Out of the race before the end, so no evidence why it ended.
+_BEATEN = frozenset({"not-selected", "expired", "undeliverable"})
+
+Output = Mapping[str, Any]
+"""One Task.output, as it stands in the document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A T2 as it stands.
+
+    task: its reference, `Task/id`.
+    need: reference of its SR2; children of one need compete.
+    reason: code of statusReason, "" when absent or not one of ours.
+    business_status: a code of BUSINESS_STATUSES when the child tells more than its status.
+    """
+
+    task: str
+    status: str
+    need: str = ""
+    reason: str = ""
+    business_status: str = ""
+    outputs: tuple[Output, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """What T1 is to be.
+
+    business_status: code of BUSINESS_STATUSES, "" to leave T1's own as it is.
+    outputs: all outputs of all children, each once, in the children's order.
+    """
+
+    status: str
+    business_status: str
+    reason: Reason | None = None
+    outputs: tuple[Output, ...] = ()
+
+
+def parent(children: Sequence[Child], current: str, *, more: bool = False) -> Parent:
+    """T1's state given its children and its current status.
+
+    more: the strategy still has candidates to ask, so a refusal is a hop and not the end.
+    A final or draft T1 keeps its status whatever the children do; outputs still arrive (a service
+    delivered after a cancellation is delivered).
+    """
+    outputs = _union(children)
+    if current in TERMINAL or current == "draft":
+        return Parent(current, "", None, outputs)
+    live = [child for child in children if child.status not in TERMINAL]
+    if not children:
+        return Parent(_forward("accepted", current), "screening")
+    if not live and not more:
+        return _ended(children, current, outputs)
+    working = [child for child in live if child.status in WON]
+    if working:
+        paused = all(child.status == "on-hold" for child in live)
+        status = "on-hold" if paused else "in-progress"
+        return Parent(status, _progress(working), _hold_reason(working, paused), outputs)
+    if all(child.status in _ASKED for child in children):
+        return Parent(_forward("accepted", current), "awaiting-recipient", None, outputs)
+    open_needs = {child.need for child in live}
+    refused = any(child.need in open_needs and child.status in TERMINAL for child in children)
+    hopping = refused or not live
+    business = "re-referring" if hopping else "awaiting-recipient"
+    return Parent("in-progress", business, None, outputs)
+
+
+def unaddressed(current: str, reason: str = "no-provider-available") -> Parent:
+    """T1 when there is nobody to ask; `reason` is a code of REASONS."""
+    if current in TERMINAL or current == "draft":
+        return Parent(current, "")
+    status = "failed" if current in STARTED else "rejected"
+    return Parent(status, "no-provider-available", REASONS[reason])
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """A child that the hub cancels as a consequence, in the same transaction."""
+
+    task: str
+    reason: Reason
+    status: str = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Proceed:
+    """The change stands; these siblings go with it."""
+
+    cancels: tuple[Cancel, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyWon:
+    """Another candidate was first: refuse with a conflict. `by` is not for the loser's eyes."""
+
+    by: str
+
+
+def on_child_change(children: Sequence[Child], task: str, status: str) -> Proceed | AlreadyWon:
+    """What follows when the owner of child `task` moves it to `status`.
+
+    children: the episode's children as they stand before the change, `task` among them.
+    First accept wins within a need: candidates still being asked are cancelled as not selected.
+    """
+    if status not in WON:
+        return Proceed()
+    changing = next(child for child in children if child.task == task)
+    siblings = [child for child in children if child.need == changing.need and child.task != task]
+    for sibling in siblings:
+        if sibling.status in WON:
+            return AlreadyWon(sibling.task)
+    reason = REASONS["not-selected"]
+    return Proceed(tuple(Cancel(s.task, reason) for s in siblings if s.status in _ASKED))
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """What the requester's wish to stop does to the children.
+
+    cancels: not begun, so cancelled at once. ask: begun, so their owners have to be asked to stop;
+    T1 may become cancelled only when this is empty.
+    """
+
+    cancels: tuple[Cancel, ...]
+    ask: tuple[str, ...]
+
+
+def withdraw(children: Sequence[Child], reason: str = "requester-cancelled") -> Withdrawal:
+    """The requester cancels T1, or permission is withdrawn; `reason` is a code of REASONS."""
+    because = REASONS[reason]
+    live = [child for child in children if child.status not in TERMINAL]
+    return Withdrawal(
+        tuple(Cancel(child.task, because) for child in live if child.status not in STARTED),
+        tuple(child.task for child in live if child.status in STARTED),
+    )
+
+
+def _forward(status: str, current: str) -> str:
+    """`status`, unless T1 has been further already: it never goes back to accepted."""
+    return "in-progress" if current in STARTED else status
+
+
+def _union(children: Sequence[Child]) -> tuple[Output, ...]:
+    outputs: list[Output] = []
+    for child in children:
+        outputs.extend(output for output in child.outputs if output not in outputs)
+    return tuple(outputs)
+
+
+def _progress(working: Sequence[Child]) -> str:
+    """Of several needs the furthest speaks; what the child says itself is more than its status."""
+    ranked = ("in-progress", "on-hold", "ready", "accepted")
+    leading = min(working, key=lambda child: ranked.index(child.status))
+    if leading.business_status in BUSINESS_STATUSES:
+        return leading.business_status
+    return {"in-progress": "in-service", "on-hold": "paused"}.get(leading.status, "matched")
+
+
+def _hold_reason(working: Sequence[Child], paused: bool) -> Reason | None:
+    return _known(working[-1].reason) if paused else None
+
+
+def _ended(children: Sequence[Child], current: str, outputs: tuple[Output, ...]) -> Parent:
+    """T1 once no child is live and none will follow."""
+    completed = {child.need for child in children if child.status == "completed"}
+    if completed:
+        partly = any(child.need not in completed for child in children)
+        return Parent("completed", "partially-fulfilled" if partly else "fulfilled", None, outputs)
+    reasons = (_known(child.reason) for child in reversed(children))
+    reason = next((known for known in reasons if known), None)
+    if any(child.status == "cancelled" and child.reason in _WITHDRAWALS for child in children):
+        return Parent("cancelled", "withdrawn", reason, outputs)
+    decisive = [child for child in children if child.reason not in _BEATEN]
+    if decisive and all(child.status in {"cancelled", "entered-in-error"} for child in decisive):
+        return Parent("cancelled", "withdrawn", reason, outputs)
+    if any(child.status == "failed" for child in children):
+        return Parent("failed", "not-fulfilled", reason, outputs)
+    status = "failed" if current in STARTED else "rejected"
+    because = reason or REASONS["no-provider-available"]
+    return Parent(status, "no-provider-available", because, outputs)
+
+
+def _known(code: str) -> Reason | None:
+    return REASONS.get(code)
