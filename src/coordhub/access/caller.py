@@ -1,0 +1,45 @@
+"""The Caller: a client, the organization it acts for, and what its token allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from coordhub.access.scopes import EVERYTHING, Scopes
+from coordhub.errors import forbidden
+from coordhub.store.visibility import HUB
+
+LETTERS = {"create": "c", "read": "r", "update": "u", "delete": "d", "search": "s"}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """client: id of the client, None for the hub itself.
+
+    organization: rid of its Organization; reference: the same as `Organization/<id>`.
+    update_as_create: may choose ids by PUT.
+    request_id: correlates log, audit and the partner's own records.
+    """
+
+    client: str | None
+    organization: int
+    reference: str
+    scopes: Scopes
+    update_as_create: bool = False
+    request_id: str | None = None
+
+    @property
+    def is_hub(self) -> bool:
+        return self.client is None and self.organization == HUB
+
+    def require(self, resource_type: str, interaction: str) -> None:
+        """403 unless the token's scopes allow `interaction` (create, read, update, delete, search)."""
+        if not self.scopes.allow(resource_type, LETTERS[interaction]):
+            raise forbidden(
+                f"The token's scopes do not allow to {interaction} {resource_type}: "
+                f"system/{resource_type}.{LETTERS[interaction]} is needed."
+            )
+
+
+def hub(reference: str) -> Caller:
+    """The hub, acting by itself; `reference` is its Organization."""
+    return Caller(None, HUB, reference, EVERYTHING)

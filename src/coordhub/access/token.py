@@ -1,0 +1,107 @@
+"""Bearer tokens of the hub: signed, short of secrets, bound to one client and its organization.
+
+A JWT (RFC 7519) signed with HS256 under the hub's own key: only the hub makes and reads them. The
+client's row decides at every use whether it is still active; what a token says is the most it may.
+
+https://www.rfc-editor.org/rfc/rfc6750
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+
+from coordhub.access import scopes
+from coordhub.access.caller import Caller
+from coordhub.errors import FhirError, unauthorized
+from coordhub.store import clients
+from coordhub.store.engine import Engine
+
+ALGORITHM = "HS256"
+ISSUER = "coordhub"
+CLIENT_CACHE_SECONDS = 5.0
+"""How long a deactivated client may still be served by a process that has just served it."""
+
+_REFUSAL = "Send `Authorization: Bearer <token>` with a token of this hub (`coordhub token`)."
+
+
+@dataclass(frozen=True, slots=True)
+class _Claims:
+    client: str
+    scope: str
+    expires: float
+
+
+class Tokens:
+    """Makes tokens and tells whose they are. One per process."""
+
+    def __init__(self, key: bytes, engine: Engine) -> None:
+        if len(key) < 32:
+            raise ValueError("the token key needs at least 32 bytes")
+        self._key = OctKey.import_key(key)
+        self._engine = engine
+        self._claims: OrderedDict[str, _Claims] = OrderedDict()
+        self._clients: dict[str, tuple[float, clients.Client | None]] = {}
+
+    def issue(self, client: str, scope: str, *, now: datetime, lifetime: timedelta) -> str:
+        """A token for `client`; `scope` may be narrower than what the client was given."""
+        claims = {
+            "iss": ISSUER,
+            "sub": client,
+            "scope": scope,
+            "iat": int(now.timestamp()),
+            "exp": int((now + lifetime).timestamp()),
+        }
+        return jwt.encode({"alg": ALGORITHM, "typ": "JWT"}, claims, self._key, algorithms=[ALGORITHM])
+
+    async def caller(self, authorization: str | None, request_id: str | None) -> Caller:
+        """The Caller of an Authorization header; 401, always in the same words, if there is none."""
+        scheme, _, text = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not text.strip():
+            raise self._refused()
+        claims = self._read(text.strip())
+        client = await self._client(claims.client)
+        if client is None or not client.active:
+            raise self._refused()
+        allowed = scopes.parse(claims.scope).meet(scopes.parse(client.scopes))
+        return Caller(
+            client.id, client.organization, client.reference, allowed, client.update_as_create, request_id
+        )
+
+    def _read(self, text: str) -> _Claims:
+        known = self._claims.get(text)
+        if known is None:
+            try:
+                token = jwt.decode(text, self._key, algorithms=[ALGORITHM])
+                values = token.claims
+                if values["iss"] != ISSUER:
+                    raise self._refused()
+                known = _Claims(str(values["sub"]), str(values["scope"]), float(values["exp"]))
+            except (JoseError, KeyError, ValueError, TypeError) as error:
+                raise self._refused() from error
+            self._claims[text] = known
+            if len(self._claims) > 10_000:
+                self._claims.popitem(last=False)
+        if known.expires <= time.time():
+            raise self._refused()
+        return known
+
+    async def _client(self, name: str) -> clients.Client | None:
+        now = time.monotonic()
+        cached = self._clients.get(name)
+        if cached is not None and cached[0] > now:
+            return cached[1]
+        async with self._engine.pool.acquire() as conn:
+            found = await clients.read(conn, name)
+        self._clients[name] = (now + CLIENT_CACHE_SECONDS, found)
+        return found
+
+    @staticmethod
+    def _refused() -> FhirError:
+        return unauthorized(_REFUSAL)

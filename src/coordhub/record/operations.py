@@ -1,0 +1,95 @@
+"""What can be asked of the record, and what comes of it.
+
+http://hl7.org/fhir/R4/http.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """A new resource.
+
+    document: as parsed; its `id` and `meta.versionId` are the hub's to set, whatever it says.
+    full_url: Bundle.entry.fullUrl, by which other entries of the same transaction refer to it.
+    if_none_exist: search criteria (the header's or entry's text, without `?`); one match: nothing is
+        made and the match answers, more: 412.
+    at: where it stands, as the prefix of issue expressions: "" or `Bundle.entry[3].resource`.
+    """
+
+    type: str
+    document: dict[str, Any]
+    full_url: str | None = None
+    if_none_exist: str | None = None
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A new version of a resource, or a resource under an id that the client chose.
+
+    if_match: version that the sender's change is based on; None: the current one, whatever it is.
+    """
+
+    type: str
+    id: str
+    document: dict[str, Any]
+    if_match: int | None = None
+    full_url: str | None = None
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """A deletion; of what is not there it is no error."""
+
+    type: str
+    id: str
+    if_match: int | None = None
+    at: str = ""
+
+
+Operation = Create | Update | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of one operation, in the order of the operations.
+
+    status: 201 created, 200 updated or already there (conditional create, unchanged update),
+        204 deleted (version 0: there was nothing).
+    body: the exact JSON now stored; None after a delete.
+    """
+
+    status: int
+    type: str
+    id: str
+    rid: int
+    version: int
+    updated: datetime
+    body: str | None
+
+    @property
+    def reference(self) -> str:
+        return f"{self.type}/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """An Idempotency-Key as sent, and the SHA-256 of method, address and body it was sent with."""
+
+    key: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """replayed: the Idempotency-Key had been used for the same request; this is its first answer."""
+
+    written: Sequence[Written] = field(default=())
+    replayed: bool = False

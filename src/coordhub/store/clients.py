@@ -1,0 +1,48 @@
+"""Clients: software that may call the hub, each bound to one organization."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from coordhub.r4 import types
+from coordhub.store.engine import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """organization: rid; reference: the same as `Organization/<id>`; scopes: the most it may ask for."""
+
+    id: str
+    organization: int
+    reference: str
+    scopes: str
+    update_as_create: bool
+    active: bool
+
+
+async def read(conn: Connection, client: str) -> Client | None:
+    row = await conn.fetchrow(
+        "select c.id, c.organization, 'Organization/' || r.fhir_id, c.scopes, c.update_as_create, c.active"
+        " from client c join resource r on r.rid = c.organization and r.shard = (c.organization & 255)::smallint"
+        " and r.type = $2 where c.id = $1 and r.body is not null",
+        client,
+        types.NUMBER["Organization"],
+    )
+    return None if row is None else Client(*row)
+
+
+async def register(
+    conn: Connection, client: str, organization: int, scopes: str, *, update_as_create: bool, now: datetime
+) -> None:
+    """Make the client or change it to this."""
+    await conn.execute(
+        "insert into client (id, organization, scopes, update_as_create, created_at) values ($1, $2, $3, $4, $5)"
+        " on conflict (id) do update set organization = excluded.organization, scopes = excluded.scopes,"
+        " update_as_create = excluded.update_as_create, active = true",
+        client,
+        organization,
+        scopes,
+        update_as_create,
+        now,
+    )

@@ -1,0 +1,139 @@
+"""The connections to Postgres and what a process keeps in hand: rids, interned systems, the wake-up.
+
+Point reads and writes run with prepared statements as asyncpg makes them. Searches have a small pool
+of their own with `plan_cache_mode=force_custom_plan`: a generic plan for a search can be a thousand
+times worse than one made for its values.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import TypeAlias
+
+import asyncpg
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+
+RIDS_PER_BLOCK = 4096
+CHANNEL = "coordhub_change"
+
+
+class Engine:
+    """One per process. `open` it, hand it down, `close` it."""
+
+    def __init__(self, url: str, pool: asyncpg.Pool[asyncpg.Record], searches: asyncpg.Pool[asyncpg.Record]) -> None:
+        self.url = url
+        self.pool = pool
+        self.searches = searches
+        self._systems: dict[str, int] = {}
+        self._block = 0
+        self._left = 0
+        self._rid_lock = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._notifier: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(cls, url: str, *, size: int = 10, statement_timeout_ms: int = 30_000) -> Engine:
+        """Connect to an already migrated database; `size` connections at most, a third of them for searches."""
+        searching = max(1, size // 3)
+        common = {"application_name": "coordhub", "jit": "off", "statement_timeout": str(statement_timeout_ms)}
+        pool = await asyncpg.create_pool(url, min_size=1, max_size=max(1, size - searching), server_settings=common)
+        searches = await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=searching,
+            server_settings={**common, "plan_cache_mode": "force_custom_plan"},
+        )
+        engine = cls(url, pool, searches)
+        engine._notifier = asyncio.create_task(engine._notify())
+        return engine
+
+    async def close(self) -> None:
+        if self._notifier is not None:
+            self._notifier.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._notifier
+        await self.pool.close()
+        await self.searches.close()
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A READ COMMITTED transaction. Only `record.commit` and the routing worker open one."""
+        async with self.pool.acquire() as conn, conn.transaction():
+            yield conn
+
+    async def rids(self, count: int) -> list[int]:
+        """`count` fresh sequence numbers; `rid = number << 8 | shard`. Gaps are normal."""
+        async with self._rid_lock:
+            numbers: list[int] = []
+            while len(numbers) < count:
+                if self._left == 0:
+                    block = await self.pool.fetchval("select nextval('rid_block')")
+                    self._block, self._left = block * RIDS_PER_BLOCK, RIDS_PER_BLOCK
+                take = min(self._left, count - len(numbers))
+                numbers.extend(range(self._block, self._block + take))
+                self._block += take
+                self._left -= take
+            return numbers
+
+    async def systems(self, uris: Iterable[str]) -> dict[str, int]:
+        """The numbers of code systems, interned on first sight in a commit of their own.
+
+        A number without a row that uses it is harmless; a row whose number was rolled back is not.
+        """
+        wanted = set(uris)
+        missing = sorted(wanted - self._systems.keys())
+        if missing:
+            async with self.pool.acquire() as conn:
+                await conn.execute(
+                    "insert into code_system (uri) select unnest($1::text[]) on conflict (uri) do nothing", missing
+                )
+                rows = await conn.fetch("select id, uri from code_system where uri = any($1::text[])", missing)
+            if len(self._systems) > 100_000:
+                self._systems.clear()
+            found = {row["uri"]: row["id"] for row in rows}
+            self._systems.update(found)
+            return {uri: found[uri] if uri in found else self._systems[uri] for uri in wanted}
+        return {uri: self._systems[uri] for uri in wanted}
+
+    async def known_systems(self, conn: Connection, uris: Iterable[str]) -> dict[str, int]:
+        """Numbers of those systems that are interned already; a search interns nothing."""
+        wanted = set(uris)
+        missing = sorted(wanted - self._systems.keys())
+        if missing:
+            for row in await conn.fetch("select id, uri from code_system where uri = any($1::text[])", missing):
+                self._systems[row["uri"]] = row["id"]
+        return {uri: self._systems[uri] for uri in wanted if uri in self._systems}
+
+    def wake(self) -> None:
+        """Tell the workers that something was committed. Costs nothing here; polling alone would do."""
+        self._wake.set()
+
+    async def _notify(self) -> None:
+        """NOTIFY outside of any write's transaction (it takes one global lock through commit), debounced."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await self.pool.execute(f"notify {CHANNEL}")
+            await asyncio.sleep(0.02)
+
+    @contextlib.asynccontextmanager
+    async def listening(self, woken: Callable[[], None]) -> AsyncIterator[None]:
+        """Call `woken` whenever some process committed a change; on a connection of its own.
+
+        When that connection is lost the caller keeps polling and is not told.
+        """
+        conn = await asyncpg.connect(self.url, server_settings={"application_name": "coordhub listener"})
+        try:
+            await conn.add_listener(CHANNEL, lambda *_: woken())
+            yield
+        finally:
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await conn.close(timeout=1)
+
+
+SERIALIZATION_RETRY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+"""Failures after which the same transaction, run again, is right."""

@@ -1,0 +1,192 @@
+"""Resources by id: the current version, an old one, all of them, and what a write must know first.
+
+http://hl7.org/fhir/R4/http.html#read, #vread, #history
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from coordhub.r4 import types
+from coordhub.store.engine import Connection
+from coordhub.store.visibility import Viewer, visible
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a resource. `body` is its exact JSON, None when this version is a deletion."""
+
+    rid: int
+    type: str
+    id: str
+    version: int
+    op: str
+    updated: datetime
+    author: int
+    source: int
+    patient: int | None
+    body: str | None
+
+    @property
+    def deleted(self) -> bool:
+        return self.body is None
+
+    @property
+    def reference(self) -> str:
+        return f"{self.type}/{self.id}"
+
+
+COLUMNS = "r.rid, r.type, r.fhir_id, r.version, r.op, r.updated, r.author, r.source, r.patient, r.body"
+
+
+def version_of(row: Any) -> Version:
+    rid, type_number, fhir_id, version, op, updated, author, source, patient, body = row[:10]
+    return Version(rid, types.name_of(type_number), fhir_id, version, op, updated, author, source, patient, body)
+
+
+def shard_of_id(fhir_id: str) -> int | None:
+    """The shard that an id of the hub's own carries in its first two characters; None for other ids.
+
+    A foreign id of the same shape is found too, in the shard it claims: see `record.identity`.
+    """
+    if len(fhir_id) == 36 and fhir_id[8] == "-" and fhir_id[14] == "4":
+        try:
+            return int(fhir_id[:2], 16)
+        except ValueError:
+            return None
+    return None
+
+
+_AT = (
+    "r.type = {type} and r.fhir_id = {id} and r.shard in"
+    " ({shard}, (select a.shard from assigned_id a where a.type = {type} and a.fhir_id = {id}))"
+)
+
+
+async def read(conn: Connection, viewer: Viewer, resource_type: str, fhir_id: str) -> Version | None:
+    """The current version, a deletion included; None if there is none that this viewer may see."""
+    condition, arguments = visible(viewer, "r", 4)
+    row = await conn.fetchrow(
+        f"select {COLUMNS} from resource r"
+        f" where {_AT.format(type='$1::smallint', id='$2::text', shard='$3::smallint')} and {condition}",
+        types.NUMBER[resource_type],
+        fhir_id,
+        shard_of_id(fhir_id),
+        *arguments,
+    )
+    return None if row is None else version_of(row)
+
+
+async def read_rids(conn: Connection, viewer: Viewer, rids: Sequence[int]) -> dict[int, Version]:
+    """The current versions of those resources that exist and that this viewer may see, by rid."""
+    condition, arguments = visible(viewer, "r", 2)
+    rows = await conn.fetch(
+        f"select {COLUMNS} from unnest($1::bigint[]) w(rid)"
+        f" join resource r on r.rid = w.rid and r.shard = (w.rid & 255)::smallint where {condition}",
+        list(rids),
+        *arguments,
+    )
+    return {row[0]: version_of(row) for row in rows}
+
+
+async def read_version(
+    conn: Connection, viewer: Viewer, resource_type: str, fhir_id: str, version: int
+) -> Version | None:
+    """One version, old or current; None if absent or not this viewer's to see."""
+    condition, arguments = visible(viewer, "r", 5)
+    row = await conn.fetchrow(
+        "select r.rid, r.type, r.fhir_id, $4::int, coalesce(v.op, r.op), coalesce(v.updated, r.updated),"
+        " coalesce(v.author, r.author), r.source, r.patient, case when v.rid is null then r.body else v.body end"
+        " from resource r left join resource_version v on v.shard = r.shard and v.rid = r.rid and v.version = $4"
+        f" where {_AT.format(type='$1::smallint', id='$2::text', shard='$3::smallint')}"
+        f" and (r.version = $4 or v.rid is not null) and {condition}",
+        types.NUMBER[resource_type],
+        fhir_id,
+        shard_of_id(fhir_id),
+        version,
+        *arguments,
+    )
+    return None if row is None else version_of(row)
+
+
+async def history(
+    conn: Connection, viewer: Viewer, resource_type: str, fhir_id: str, *, count: int, before: int | None
+) -> list[Version]:
+    """Versions of one resource, newest first, at most `count`, those below version `before` if given."""
+    condition, arguments = visible(viewer, "r", 6)
+    rows = await conn.fetch(
+        f"with it as (select r.* from resource r"
+        f" where {_AT.format(type='$1::smallint', id='$2::text', shard='$3::smallint')} and {condition})"
+        f" select {COLUMNS} from it r where ($5::int is null or r.version < $5)"
+        " union all"
+        " select r.rid, r.type, r.fhir_id, v.version, v.op, v.updated, v.author, r.source, r.patient, v.body"
+        " from it r join resource_version v on v.shard = r.shard and v.rid = r.rid"
+        " where ($5::int is null or v.version < $5)"
+        " order by version desc limit $4",
+        types.NUMBER[resource_type],
+        fhir_id,
+        shard_of_id(fhir_id),
+        count,
+        before,
+        *arguments,
+    )
+    return [version_of(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """What a write must know of a resource that it names: nothing of its content.
+
+    visible: whether the writer may see it; if not, to the writer it does not exist.
+    episode: the referral that a Task or ServiceRequest belongs to.
+    """
+
+    rid: int
+    type: str
+    id: str
+    patient: int | None
+    deleted: bool
+    visible: bool
+    episode: int | None
+
+
+async def locate(conn: Connection, viewer: Viewer, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Located]:
+    """Where the named resources (type, id) are; one statement for any number. Absent ones are missing."""
+    if not names:
+        return {}
+    condition, arguments = visible(viewer, "r", 4)
+    rows = await conn.fetch(
+        "select r.rid, w.type, r.fhir_id, r.patient, r.body is null, "
+        f"{condition},"
+        " coalesce(e.id, e2.id, c.episode, c2.episode)"
+        " from unnest($1::smallint[], $2::text[], $3::smallint[]) w(type, id, shard)"
+        f" join resource r on {_AT.format(type='w.type', id='w.id', shard='w.shard')}"
+        " left join episode e on e.id = r.rid"
+        " left join lateral (select id from episode where request = r.rid order by id desc limit 1) e2 on true"
+        " left join candidate c on c.task = r.rid"
+        " left join lateral (select episode from candidate where request = r.rid limit 1) c2 on true",
+        [types.NUMBER[kind] for kind, _ in names],
+        [fhir_id for _, fhir_id in names],
+        [shard_of_id(fhir_id) for _, fhir_id in names],
+        *arguments,
+    )
+    return {
+        (types.name_of(row[1]), row[2]): Located(row[0], types.name_of(row[1]), row[2], row[3], row[4], row[5], row[6])
+        for row in rows
+    }
+
+
+async def lock(conn: Connection, rids: Sequence[int]) -> dict[int, Version]:
+    """The current versions, locked for this transaction in the order of their rids."""
+    if not rids:
+        return {}
+    rows = await conn.fetch(
+        f"select {COLUMNS} from resource r"
+        " where (r.shard, r.rid) in (select (w.rid & 255)::smallint, w.rid from unnest($1::bigint[]) w(rid))"
+        " order by r.rid for update",
+        sorted(rids),
+    )
+    return {row[0]: version_of(row) for row in rows}

@@ -1,0 +1,380 @@
+"""The tables: what is stored, and what Postgres itself refuses.
+
+Every table that holds or points at a resource carries `shard` (a logical shard hashed from the
+patient) in its key, and every resource and index row carries `source` (the rid of the organization
+that wrote it) and `patient` (the rid of its Patient, null for what has none), so that visibility is
+decided on the row that is searched and the whole can be spread by patient on a distributed Postgres.
+
+A `rid` is a bigint surrogate of a resource: `sequence << 8 | shard`. Index rows have no foreign keys
+(one lookup and one lock each) and no row is ever updated in `resource_version`, `change`, `attempt`
+and `audit`, except for `change.relayed_at`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Sequence,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.types import UserDefinedType
+
+
+class Xid8(UserDefinedType[int]):
+    """Postgres' 64-bit transaction id: the only sound order for change cursors across commits."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return "xid8"
+
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s",
+    }
+)
+
+rid_block = Sequence("rid_block", metadata=metadata, start=16)
+"""Blocks of rids: a process takes one and numbers 4,096 resources from it without a round trip."""
+
+
+def instant(name: str, *, nullable: bool = False, comment: str | None = None) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable, comment=comment)
+
+
+def identifier_text(name: str, *, nullable: bool = False, comment: str | None = None) -> Column[str]:
+    """Text compared byte by byte: ids and codes have no language."""
+    return Column(name, Text(collation="C"), nullable=nullable, comment=comment)
+
+
+def owner_columns() -> tuple[Column[int], Column[int | None]]:
+    return (
+        Column("source", BigInteger, nullable=False, comment="rid of the organization that wrote it"),
+        Column("patient", BigInteger, comment="rid of its Patient; null: not about one patient"),
+    )
+
+
+code_system = Table(
+    "code_system",
+    metadata,
+    Column("id", Integer, Identity(start=1), primary_key=True),
+    Column("uri", Text(collation="C"), nullable=False, unique=True),
+    comment="Interned Coding.system and Identifier.system; 0 in an index row means none was stated",
+)
+
+resource = Table(
+    "resource",
+    metadata,
+    Column("shard", SmallInteger, nullable=False),
+    Column("rid", BigInteger, nullable=False),
+    Column("type", SmallInteger, nullable=False, comment="r4.types number"),
+    identifier_text("fhir_id"),
+    Column("version", Integer, nullable=False),
+    Column("op", Text, nullable=False, comment="what made this version: create, update, delete"),
+    instant("updated", comment="meta.lastUpdated of this version"),
+    Column("author", BigInteger, nullable=False, comment="rid of the organization that wrote this version"),
+    *owner_columns(),
+    Column("labels", BigInteger, nullable=False, server_default=text("0"), comment="a bit per sensitivity class"),
+    Column("body", Text, comment="the exact JSON of this version; null once deleted"),
+    PrimaryKeyConstraint("shard", "rid"),
+    UniqueConstraint("shard", "type", "fhir_id"),
+    CheckConstraint("op in ('create', 'update', 'delete')", name="op_known"),
+    CheckConstraint("(op = 'delete') = (body is null)", name="deleted_has_no_body"),
+    CheckConstraint("version >= 1", name="version_positive"),
+    CheckConstraint("rid & 255 = shard", name="rid_carries_shard"),
+    comment="The current version of every resource",
+)
+Index("resource_patient_idx", resource.c.patient, resource.c.type, resource.c.rid)
+Index("resource_source_idx", resource.c.source, resource.c.type, resource.c.rid)
+Index("resource_type_idx", resource.c.type, resource.c.rid)
+Index("resource_updated_idx", resource.c.type, resource.c.updated, resource.c.rid)
+
+resource_version = Table(
+    "resource_version",
+    metadata,
+    Column("shard", SmallInteger, nullable=False),
+    Column("rid", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("op", Text, nullable=False),
+    instant("updated"),
+    Column("author", BigInteger, nullable=False),
+    *owner_columns(),
+    Column("labels", BigInteger, nullable=False, server_default=text("0")),
+    Column("body", Text),
+    PrimaryKeyConstraint("shard", "rid", "version"),
+    CheckConstraint("op in ('create', 'update', 'delete')", name="op_known"),
+    CheckConstraint("(op = 'delete') = (body is null)", name="deleted_has_no_body"),
+    comment="Superseded versions, append only; the current one is in resource",
+)
+
+assigned_id = Table(
+    "assigned_id",
+    metadata,
+    Column("type", SmallInteger, nullable=False),
+    identifier_text("fhir_id"),
+    Column("shard", SmallInteger, nullable=False),
+    PrimaryKeyConstraint("type", "fhir_id"),
+    comment="Ids that a client chose (update as create): unique over all shards, and where they live",
+)
+
+
+def index_table(name: str, *value_columns: Column[object], comment: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("shard", SmallInteger, nullable=False),
+        Column("param", SmallInteger, nullable=False, comment="r4.extract number of (type, search parameter)"),
+        *value_columns,
+        Column("rid", BigInteger, nullable=False),
+        *owner_columns(),
+        comment=comment,
+    )
+
+
+idx_token = index_table(
+    "idx_token",
+    Column("system", Integer, nullable=False, comment="code_system.id, 0: none stated"),
+    identifier_text("code"),
+    comment="Codes and identifiers",
+)
+Index("idx_token_code_idx", idx_token.c.param, idx_token.c.code, idx_token.c.system, idx_token.c.rid)
+Index("idx_token_patient_idx", idx_token.c.patient, idx_token.c.param, idx_token.c.code, idx_token.c.rid)
+Index("idx_token_rid_idx", idx_token.c.rid)
+
+idx_string = index_table(
+    "idx_string",
+    Column("value", Text(collation="C"), nullable=False, comment="case and accents folded, for prefix search"),
+    Column("exact", Text(collation="C"), nullable=False, comment="as sent, for :exact"),
+    comment="Names, addresses, titles",
+)
+Index("idx_string_value_idx", idx_string.c.param, idx_string.c.value, idx_string.c.rid)
+Index("idx_string_rid_idx", idx_string.c.rid)
+
+idx_reference = index_table(
+    "idx_reference",
+    Column("target", BigInteger, comment="rid of a resource of this hub"),
+    Column("uri", Text(collation="C"), comment="an absolute reference elsewhere"),
+    comment="References, without versions",
+)
+idx_reference.append_constraint(CheckConstraint("(target is null) <> (uri is null)", name="one_target"))
+Index("idx_reference_target_idx", idx_reference.c.target, idx_reference.c.param)
+Index("idx_reference_uri_idx", idx_reference.c.uri, idx_reference.c.param, postgresql_where=idx_reference.c.uri.is_not(None))
+Index("idx_reference_rid_idx", idx_reference.c.rid)
+
+idx_date = index_table(
+    "idx_date",
+    instant("low", comment="first instant covered"),
+    instant("high", comment="first instant no longer covered"),
+    comment="Dates as half-open intervals of their stated precision, UTC",
+)
+Index("idx_date_low_idx", idx_date.c.param, idx_date.c.low, idx_date.c.rid)
+Index("idx_date_rid_idx", idx_date.c.rid)
+
+access_grant = Table(
+    "access_grant",
+    metadata,
+    Column("shard", SmallInteger, nullable=False),
+    Column("organization", BigInteger, nullable=False, comment="who may see"),
+    Column("rid", BigInteger, nullable=False, comment="what"),
+    Column("because", BigInteger, nullable=False, comment="rid of the resource that decided it"),
+    Column("rule", Text, nullable=False, comment="which rule of record.grants"),
+    instant("since"),
+    instant("until", nullable=True, comment="null: while the reason stands"),
+    PrimaryKeyConstraint("organization", "rid", "because", "rule"),
+    CheckConstraint("rule in ('party', 'referral', 'result')", name="rule_known"),
+    comment="Decisions about visibility, made in the transaction of the change that altered them",
+)
+
+change = Table(
+    "change",
+    metadata,
+    Column("seq", BigInteger, Identity(), primary_key=True),
+    Column("xid", Xid8(), nullable=False, server_default=text("pg_current_xact_id()")),
+    instant("at"),
+    Column("shard", SmallInteger, nullable=False),
+    Column("rid", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("type", SmallInteger, nullable=False),
+    Column("op", Text, nullable=False),
+    Column("author", BigInteger, nullable=False, comment="rid of the organization that wrote it"),
+    Column("episode", BigInteger, comment="the referral it belongs to; null: nothing to route"),
+    instant("relayed_at", nullable=True, comment="when the relay planned its deliveries"),
+    UniqueConstraint("rid", "version"),
+    comment="The outbox: one row for every version, in the commit that made it",
+)
+Index("change_to_relay_idx", change.c.episode, change.c.seq, postgresql_where=text("relayed_at is null and episode is not null"))
+
+episode = Table(
+    "episode",
+    metadata,
+    Column("id", BigInteger, primary_key=True, comment="rid of the sender's Task"),
+    Column("shard", SmallInteger, nullable=False),
+    Column("requester", BigInteger, nullable=False, comment="rid of the organization that refers"),
+    Column("request", BigInteger, nullable=False, comment="rid of the sender's ServiceRequest"),
+    Column("patient", BigInteger),
+    Column("state", Text, nullable=False, comment="open until the sender's Task is terminal"),
+    instant("opened_at"),
+    instant("planned_at", nullable=True, comment="when the hub asked its candidates"),
+    instant("closed_at", nullable=True),
+    CheckConstraint("state in ('open', 'closed')", name="state_known"),
+    CheckConstraint("(state = 'closed') = (closed_at is not null)", name="closed_has_time"),
+    comment="One referral: its row is the lock that serialises everything said about it",
+)
+Index("episode_request_idx", episode.c.request)
+
+candidate = Table(
+    "candidate",
+    metadata,
+    Column("episode", BigInteger, nullable=False),
+    Column("ordinal", SmallInteger, nullable=False),
+    Column("shard", SmallInteger, nullable=False),
+    Column("organization", BigInteger, nullable=False, comment="rid of the organization asked"),
+    Column("recipient", Text, nullable=False, comment="reference of the recipient as addressed"),
+    Column("task", BigInteger, nullable=False, unique=True, comment="rid of the hub's Task"),
+    Column("request", BigInteger, nullable=False, comment="rid of the hub's ServiceRequest"),
+    Column("status", Text, nullable=False, comment="Task.status, as last committed"),
+    instant("asked_at"),
+    instant("delivered_at", nullable=True, comment="first delivery its Endpoint acknowledged"),
+    instant("seen_at", nullable=True, comment="first authorised read by its organization"),
+    instant("accepted_at", nullable=True),
+    instant("ended_at", nullable=True),
+    PrimaryKeyConstraint("episode", "ordinal"),
+    comment="Who was asked for a referral and how far it went; rebuilt from the Tasks by reproject",
+)
+Index("candidate_request_idx", candidate.c.request)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", Uuid, primary_key=True, comment="also the Idempotency-Key towards the partner"),
+    Column("seq", BigInteger, Identity(), nullable=False),
+    Column("shard", SmallInteger, nullable=False),
+    Column("change", BigInteger, nullable=False, comment="change.seq"),
+    Column("episode", BigInteger, nullable=False),
+    Column("organization", BigInteger, nullable=False, comment="rid of the recipient"),
+    Column("endpoint", BigInteger, nullable=False, comment="rid of the Endpoint; 0: the inbox at the hub"),
+    Column("rid", BigInteger, nullable=False, comment="what changed"),
+    Column("version", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    instant("created_at"),
+    instant("next_at", comment="not before"),
+    instant("lease_until", nullable=True, comment="a worker holds it until then"),
+    instant("settled_at", nullable=True),
+    Column("reason", Text, comment="why suppressed, dead or parked; no content"),
+    UniqueConstraint("change", "organization", "endpoint"),
+    CheckConstraint("state in ('queued', 'leased', 'parked', 'delivered', 'suppressed', 'dead')", name="state_known"),
+    CheckConstraint("(state = 'leased') = (lease_until is not null)", name="lease_only_when_leased"),
+    CheckConstraint("(state in ('delivered', 'suppressed', 'dead')) = (settled_at is not null)", name="settled_has_time"),
+    CheckConstraint("state not in ('suppressed', 'dead', 'parked') or reason is not null", name="reason_given"),
+    comment="One row per change, recipient and target: the ledger of what was owed to whom",
+)
+Index(
+    "delivery_due_idx",
+    delivery.c.next_at,
+    postgresql_where=text("state in ('queued', 'leased', 'parked')"),
+)
+Index(
+    "delivery_order_idx",
+    delivery.c.endpoint,
+    delivery.c.episode,
+    delivery.c.seq,
+    postgresql_where=text("state in ('queued', 'leased', 'parked')"),
+)
+Index("delivery_episode_idx", delivery.c.episode)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("delivery", Uuid, nullable=False),
+    Column("number", Integer, nullable=False),
+    instant("at"),
+    Column("outcome", Text, nullable=False, comment="delivered, refused or unreachable"),
+    Column("status", Integer, comment="HTTP status, when there was one"),
+    Column("latency_ms", Integer, nullable=False),
+    Column("detail", Text, comment="class of failure; no content"),
+    PrimaryKeyConstraint("delivery", "number"),
+    CheckConstraint("outcome in ('delivered', 'refused', 'unreachable')", name="outcome_known"),
+    comment="Every time the hub spoke to a partner, append only",
+)
+
+timer = Table(
+    "timer",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("shard", SmallInteger, nullable=False),
+    Column("episode", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", BigInteger, nullable=False, comment="rid of the Task that is waited for"),
+    instant("due_at"),
+    instant("fired_at", nullable=True),
+    UniqueConstraint("subject", "kind"),
+    CheckConstraint("kind in ('accept-by')", name="kind_known"),
+    comment="What is to happen if nothing happens, set in the transaction of the change that needs it",
+)
+Index("timer_due_idx", timer.c.due_at, postgresql_where=text("fired_at is null"))
+
+client = Table(
+    "client",
+    metadata,
+    identifier_text("id"),
+    Column("organization", BigInteger, nullable=False, comment="rid of the Organization it acts for"),
+    Column("scopes", Text, nullable=False, comment="SMART system scopes, space separated: the most it may ask"),
+    Column("update_as_create", Boolean, nullable=False, server_default=text("false")),
+    Column("active", Boolean, nullable=False, server_default=text("true")),
+    instant("created_at"),
+    PrimaryKeyConstraint("id"),
+    comment="Software that may call the hub, each bound to one organization",
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("organization", BigInteger, nullable=False),
+    identifier_text("key"),
+    Column("fingerprint", LargeBinary, nullable=False, comment="SHA-256 of method, address and body"),
+    Column("outcome", JSONB, comment="what was written: type, id, version of each entry"),
+    instant("at"),
+    PrimaryKeyConstraint("organization", "key"),
+    comment="Idempotency-Key of accepted requests, in the commit of what they wrote",
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", BigInteger, Identity(), primary_key=True),
+    instant("at"),
+    Column("client", Text, comment="client.id; null for the hub itself and for strangers"),
+    Column("organization", BigInteger, comment="rid of who acted or to whom it was disclosed"),
+    Column("interaction", Text, nullable=False, comment="read, search-type, update, disclosure ..."),
+    Column("outcome", SmallInteger, nullable=False, comment="HTTP status; 0: not over HTTP"),
+    Column("type", SmallInteger),
+    identifier_text("fhir_id", nullable=True, comment="as asked for, also when refused"),
+    Column("rids", ARRAY(BigInteger), nullable=False, comment="the resources that were shown or written"),
+    Column("query", Text, comment="search criteria: content, hence only here"),
+    Column("delivery", Uuid, comment="the disclosure's delivery"),
+    Column("request_id", Text),
+    comment="Who did or saw what, append only, durable before the answer",
+)
+Index("audit_rids_idx", audit.c.rids, postgresql_using="gin")
+Index("audit_organization_idx", audit.c.organization, audit.c.at)

@@ -1,0 +1,273 @@
+"""The one write path: everything a commit changes, for one resource or a thousand, in one statement.
+
+The rows travel as arrays and are spread by `unnest`, so that the text is always the same, is
+prepared once, and costs one round trip however many resources it carries. Whoever calls has opened
+the transaction and holds the locks (`resources.lock`); nothing is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import asyncpg
+import msgspec
+
+from coordhub.errors import conflict
+from coordhub.r4 import types
+from coordhub.store.engine import Connection
+from coordhub.store.index import IndexRows
+
+
+class Write(NamedTuple):
+    """A new version of a resource; `body` None deletes. version 1 is an insert, any other an update.
+
+    assigned: the id was chosen by the client, not by the hub.
+    episode: the referral this change belongs to; None: nobody is told of it.
+    """
+
+    rid: int
+    type: str
+    id: str
+    version: int
+    op: str
+    source: int
+    patient: int | None
+    body: str | None
+    assigned: bool = False
+    episode: int | None = None
+
+
+class Grant(NamedTuple):
+    """`organization` may see `rid`, because of resource `because` by rule `rule`."""
+
+    organization: int
+    rid: int
+    because: int
+    rule: str
+
+
+class EpisodeRow(NamedTuple):
+    id: int
+    requester: int
+    request: int
+    patient: int | None
+
+
+class CandidateRow(NamedTuple):
+    episode: int
+    ordinal: int
+    organization: int
+    recipient: str
+    task: int
+    request: int
+    status: str
+
+
+class CandidateStatus(NamedTuple):
+    task: int
+    status: str
+
+
+class TimerRow(NamedTuple):
+    episode: int
+    kind: str
+    subject: int
+    due_at: datetime
+
+
+class AuditRow(NamedTuple):
+    """One line of the audit. `rids`: the resources written or shown; `fhir_id`: the id asked for."""
+
+    client: str | None
+    organization: int | None
+    interaction: str
+    outcome: int
+    type: str | None = None
+    fhir_id: str | None = None
+    rids: tuple[int, ...] = ()
+    query: str | None = None
+    delivery: Any = None
+    request_id: str | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """All that one commit writes."""
+
+    writes: list[Write] = field(default_factory=list)
+    add: IndexRows = field(default_factory=IndexRows)
+    remove: IndexRows = field(default_factory=IndexRows)
+    grants: list[Grant] = field(default_factory=list)
+    episodes: list[EpisodeRow] = field(default_factory=list)
+    planned: list[int] = field(default_factory=list)
+    closed: list[int] = field(default_factory=list)
+    candidates: list[CandidateRow] = field(default_factory=list)
+    statuses: list[CandidateStatus] = field(default_factory=list)
+    timers: list[TimerRow] = field(default_factory=list)
+    audit: list[AuditRow] = field(default_factory=list)
+
+
+_STATEMENT = """
+with w as materialized (
+    select * from unnest($1::bigint[], $2::smallint[], $3::text[], $4::int[], $5::text[], $6::bigint[],
+                         $7::bigint[], $8::text[], $9::boolean[], $10::bigint[])
+        as w(rid, type, fhir_id, version, op, source, patient, body, assigned, episode)
+), superseded as (
+    insert into resource_version (shard, rid, version, op, updated, author, source, patient, labels, body)
+    select r.shard, r.rid, r.version, r.op, r.updated, r.author, r.source, r.patient, r.labels, r.body
+    from w join resource r on r.rid = w.rid and r.shard = (w.rid & 255)::smallint
+    where w.version > 1
+), inserted as (
+    insert into resource (shard, rid, type, fhir_id, version, op, updated, author, source, patient, body)
+    select (rid & 255)::smallint, rid, type, fhir_id, version, op, $11, $12, source, patient, body
+    from w where version = 1
+), updated as (
+    update resource r
+    set version = w.version, op = w.op, updated = $11, author = $12, patient = w.patient, body = w.body
+    from w where r.rid = w.rid and r.shard = (w.rid & 255)::smallint and w.version > 1
+), assigned as (
+    insert into assigned_id (type, fhir_id, shard)
+    select type, fhir_id, (rid & 255)::smallint from w where assigned and version = 1
+), changed as (
+    insert into change (at, shard, rid, version, type, op, author, episode)
+    select $11, (rid & 255)::smallint, rid, version, type, op, $12, episode from w
+), tokens_removed as (
+    delete from idx_token i using unnest($13::smallint[], $14::int[], $15::text[], $16::bigint[])
+        as o(param, system, code, rid)
+    where i.rid = o.rid and i.param = o.param and i.system = o.system and i.code = o.code
+), strings_removed as (
+    delete from idx_string i using unnest($17::smallint[], $18::text[], $19::bigint[]) as o(param, exact, rid)
+    where i.rid = o.rid and i.param = o.param and i.exact = o.exact
+), references_removed as (
+    delete from idx_reference i using unnest($20::smallint[], $21::bigint[], $22::text[], $23::bigint[])
+        as o(param, target, uri, rid)
+    where i.rid = o.rid and i.param = o.param
+      and i.target is not distinct from o.target and i.uri is not distinct from o.uri
+), dates_removed as (
+    delete from idx_date i using unnest($24::smallint[], $25::timestamptz[], $26::timestamptz[], $27::bigint[])
+        as o(param, low, high, rid)
+    where i.rid = o.rid and i.param = o.param and i.low = o.low and i.high = o.high
+), tokens_added as (
+    insert into idx_token (param, system, code, rid, source, patient, shard)
+    select *, (rid & 255)::smallint from unnest($28::smallint[], $29::int[], $30::text[], $31::bigint[],
+        $32::bigint[], $33::bigint[]) as n(param, system, code, rid, source, patient)
+), strings_added as (
+    insert into idx_string (param, value, exact, rid, source, patient, shard)
+    select *, (rid & 255)::smallint from unnest($34::smallint[], $35::text[], $36::text[], $37::bigint[],
+        $38::bigint[], $39::bigint[]) as n(param, value, exact, rid, source, patient)
+), references_added as (
+    insert into idx_reference (param, target, uri, rid, source, patient, shard)
+    select *, (rid & 255)::smallint from unnest($40::smallint[], $41::bigint[], $42::text[], $43::bigint[],
+        $44::bigint[], $45::bigint[]) as n(param, target, uri, rid, source, patient)
+), dates_added as (
+    insert into idx_date (param, low, high, rid, source, patient, shard)
+    select *, (rid & 255)::smallint from unnest($46::smallint[], $47::timestamptz[], $48::timestamptz[],
+        $49::bigint[], $50::bigint[], $51::bigint[]) as n(param, low, high, rid, source, patient)
+), granted as (
+    insert into access_grant (organization, rid, because, rule, since, shard)
+    select *, $11, (rid & 255)::smallint
+    from unnest($52::bigint[], $53::bigint[], $54::bigint[], $55::text[]) as n(organization, rid, because, rule)
+    on conflict do nothing
+), audited as (
+    insert into audit (at, client, organization, interaction, outcome, type, fhir_id, rids, query, delivery, request_id)
+    select $11, client, organization, interaction, outcome, type, fhir_id, rids, query, delivery, request_id
+    from jsonb_to_recordset($56::jsonb) as n(client text, organization bigint, interaction text, outcome smallint,
+        type smallint, fhir_id text, rids bigint[], query text, delivery uuid, request_id text)
+), opened as (
+    insert into episode (id, shard, requester, request, patient, state, opened_at)
+    select id, (id & 255)::smallint, requester, request, patient, 'open', $11
+    from jsonb_to_recordset($57::jsonb -> 'opened') as n(id bigint, requester bigint, request bigint, patient bigint)
+), progressed as (
+    update episode e
+    set planned_at = case when n.planned then $11 else e.planned_at end,
+        state = case when n.closed then 'closed' else e.state end,
+        closed_at = case when n.closed then $11 else e.closed_at end
+    from jsonb_to_recordset($57::jsonb -> 'progressed') as n(id bigint, planned boolean, closed boolean)
+    where e.id = n.id
+), asked as (
+    insert into candidate (episode, ordinal, shard, organization, recipient, task, request, status, asked_at)
+    select episode, ordinal, (task & 255)::smallint, organization, recipient, task, request, status, $11
+    from jsonb_to_recordset($57::jsonb -> 'asked') as n(episode bigint, ordinal smallint, organization bigint,
+        recipient text, task bigint, request bigint, status text)
+), answered as (
+    update candidate c
+    set status = n.status,
+        accepted_at = case when n.status in ('accepted', 'in-progress', 'on-hold', 'completed', 'failed')
+                           then coalesce(c.accepted_at, $11) else c.accepted_at end,
+        ended_at = case when n.status in ('rejected', 'cancelled', 'failed', 'completed', 'entered-in-error')
+                        then coalesce(c.ended_at, $11) else c.ended_at end
+    from jsonb_to_recordset($57::jsonb -> 'answered') as n(task bigint, status text)
+    where c.task = n.task
+), timed as (
+    insert into timer (shard, episode, kind, subject, due_at)
+    select (subject & 255)::smallint, episode, kind, subject, due_at
+    from jsonb_to_recordset($57::jsonb -> 'timed') as n(episode bigint, kind text, subject bigint, due_at timestamptz)
+    on conflict (subject, kind) do update set due_at = excluded.due_at where timer.fired_at is null
+)
+select count(*) from w
+"""
+
+_NOTHING = b'{"opened":[],"progressed":[],"asked":[],"answered":[],"timed":[]}'
+
+
+def _columns(rows: Sequence[tuple[Any, ...]] | set[Any], width: int) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+
+
+def _projections(batch: Batch) -> str:
+    if not (batch.episodes or batch.planned or batch.closed or batch.candidates or batch.statuses or batch.timers):
+        return _NOTHING.decode()
+    progressed = [
+        {"id": id, "planned": id in batch.planned, "closed": id in batch.closed}
+        for id in sorted({*batch.planned, *batch.closed})
+    ]
+    return msgspec.json.encode(
+        {
+            "opened": [row._asdict() for row in batch.episodes],
+            "progressed": progressed,
+            "asked": [row._asdict() for row in batch.candidates],
+            "answered": [row._asdict() for row in batch.statuses],
+            "timed": [row._asdict() for row in batch.timers],
+        }
+    ).decode()
+
+
+def audit_json(rows: Sequence[AuditRow]) -> str:
+    return msgspec.json.encode(
+        [{**row._asdict(), "type": types.NUMBER[row.type] if row.type else None} for row in rows]
+    ).decode()
+
+
+async def transact(conn: Connection, batch: Batch, *, now: datetime, author: int) -> None:
+    """Write it all, inside the caller's transaction.
+
+    now: the instant of this commit, meta.lastUpdated of all it writes. author: rid of the
+    organization that writes. Two creations of one client-chosen id: 409 for the second.
+    """
+    w = _columns([(*row[:1], types.NUMBER[row.type], *row[2:]) for row in batch.writes], 10)
+    remove, add = batch.remove, batch.add
+    try:
+        await conn.fetchval(
+            _STATEMENT,
+            *w,
+            now,
+            author,
+            *_columns([(r.param, r.system, r.code, r.rid) for r in remove.tokens], 4),
+            *_columns([(r.param, r.exact, r.rid) for r in remove.strings], 3),
+            *_columns([(r.param, r.target, r.uri, r.rid) for r in remove.references], 4),
+            *_columns([(r.param, r.low, r.high, r.rid) for r in remove.dates], 4),
+            *_columns(add.tokens, 6),
+            *_columns(add.strings, 6),
+            *_columns(add.references, 6),
+            *_columns(add.dates, 6),
+            *_columns(batch.grants, 4),
+            audit_json(batch.audit),
+            _projections(batch),
+        )
+    except asyncpg.UniqueViolationError as error:
+        raise conflict(
+            "Another request wrote the same thing at the same moment. Send yours again."
+        ) from error
