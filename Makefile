@@ -1,0 +1,74 @@
+# What can be done with this checkout. `make setup` needs Python 3.11 or later and a network once;
+# everything after it is offline. PYTHON=/path/to/python chooses the interpreter.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-all chaos lint format lock clean reset
+
+BIN := .venv/bin
+PY := $(BIN)/python
+PYTHON ?=
+CHAOS_KILLS ?= 50
+CHAOS_REFERRALS ?= 1000
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+## make setup     prepare .venv with all that the other targets need
+setup: .venv/.dev
+
+## make run       start the hub with a Postgres of its own and a sample community
+run: .venv/.run
+	@exec $(BIN)/coordhub dev
+
+## make test      format, types, import contracts and tests
+test: lint
+	$(PY) -m pytest
+
+## make test-all  the same, and the long runs
+test-all: test chaos
+
+## make chaos     kill server and worker at random while referrals flow
+chaos: .venv/.dev
+	COORDHUB_CHAOS_KILLS=$(CHAOS_KILLS) COORDHUB_CHAOS_REFERRALS=$(CHAOS_REFERRALS) \
+		$(PY) -m pytest -m chaos
+
+## make lint      format, types and import contracts
+lint: .venv/.dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(PY) -c 'from importlinter.cli import lint_imports_command as lint; lint()'
+
+## make format    write what lint asks for
+format: .venv/.dev
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+## make lock      renew requirements*.lock from pyproject.toml (needs uv)
+LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml --group build
+lock:
+	$(LOCK) --output-file requirements.lock
+	$(LOCK) --group dev --constraints requirements.lock --output-file requirements-dev.lock
+
+## make reset     forget the data of `make run` (stop it first)
+reset:
+	@if [ -f .coordhub/postgres.path ]; then rm -rf "$$(cat .coordhub/postgres.path)"; fi
+	rm -rf .coordhub
+
+## make clean     remove .venv and caches
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@.ci/environment create $(if $(PYTHON),"$(PYTHON)")
+
+.venv/.run: pyproject.toml requirements.lock | .venv/bin/python
+	@.ci/environment install requirements.lock
+	@touch $@
+
+.venv/.dev: pyproject.toml requirements-dev.lock | .venv/bin/python
+	@.ci/environment install requirements-dev.lock
+	@touch $@ .venv/.run
