@@ -1,0 +1,82 @@
+"""What a channel takes and what can come of sending: the protocol of all channels.
+
+http://hl7.org/fhir/R4/endpoint.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal, Protocol
+from uuid import UUID
+
+Permanence = Literal["permanent", "auth", "config", "conflict", "gone", "transient"]
+"""permanent: this content will never be taken. auth: our credentials are not. config: the endpoint
+is described wrongly (address, certificate). conflict: the partner's copy is in another state. gone:
+there is nothing at that address. transient: may well be taken later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One delivery, rendered.
+
+    delivery_id: the same for every attempt of one delivery; the partner's key to know a repeat by.
+    address: Endpoint.address. headers: further ones, such as Endpoint.header.
+    request_id: correlates this attempt across logs of both sides.
+    """
+
+    delivery_id: UUID
+    address: str
+    headers: Mapping[str, str]
+    body: bytes
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The partner has it.
+
+    partner_ids: for each entry in order the partner's `Type/id`, "" where it told none; empty when
+    it told nothing.
+    """
+
+    status: int
+    partner_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The partner answered, and does not have it (or cannot be understood to have it).
+
+    status: the HTTP status that decided, of an entry where one did.
+    retry_after: how long the partner asks to be left alone.
+    reason: for ledger and log; numbers and positions, nothing the partner wrote.
+    """
+
+    status: int
+    permanence: Permanence
+    retry_after: timedelta | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """No complete answer.
+
+    kind: refused, timeout, tls, dns, reset, blocked, too_large, protocol.
+    sent_unknown: True when the partner may have received and applied it all the same.
+    """
+
+    kind: str
+    sent_unknown: bool
+    reason: str
+
+
+Outcome = Delivered | Refused | Unreachable
+
+
+class Channel(Protocol):
+    """Sends one message once."""
+
+    async def send(self, message: Message) -> Outcome: ...
