@@ -251,7 +251,7 @@ async def _shut_down(place: _Place) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
         deadline = time.monotonic() + patience
-        while place.port() is not None and time.monotonic() < deadline:
+        while _is_postgres(pid) and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
 
 

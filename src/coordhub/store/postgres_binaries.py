@@ -160,7 +160,7 @@ def _version(runner: Account, folder: Path) -> int | None:
                 return None
     except OSError:
         return None
-    return _number(answer.stdout.rpartition(")")[2])
+    return _number(answer.stdout.partition(" (PostgreSQL) ")[2]) or None
 
 
 def _copy(folder: Path) -> Path:
