@@ -5,6 +5,7 @@ http://hl7.org/fhir/R4/search.html#ptypes, http://hl7.org/fhir/R4/search.html#qu
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -15,6 +16,9 @@ from coordhub.r4.interval import Interval, parse_instant, parse_period, parse_ti
 from coordhub.r4.reference import parse, parse_element
 
 LONGEST_STRING = 200
+LONGEST_KEY = 500
+LONGEST_REFERENCE = 500
+"""Beyond it an address is not indexed: a btree takes keys below 2,700 bytes."""
 
 _NAME_PARTS = ("text", "family", "given", "prefix", "suffix")
 _ADDRESS_PARTS = ("text", "line", "city", "district", "state", "postalCode", "country")
@@ -26,13 +30,23 @@ def conversion(kind: str, leaf: str, parameter: int) -> Leaf | None:
     return None if make is None else make(parameter)
 
 
+def index_key(text: str) -> str:
+    """The text itself, or where it is too long for a key of an index, its start and its digest."""
+    if len(text) <= LONGEST_KEY:
+        return text
+    return f"{text[: LONGEST_KEY - 80]} sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _add_token(parameter: int, system: Any, code: Any, context: Context) -> None:
+    if code and isinstance(code, str):
+        known = index_key(system) if system and isinstance(system, str) else None
+        context[0].tokens.append(Token(parameter, known, index_key(code)))
+
+
 def _coding(parameter: int) -> Leaf:
     def take(element: Any, context: Context) -> None:
         if isinstance(element, dict):
-            code = element.get("code")
-            if code and isinstance(code, str):
-                system = element.get("system")
-                context[0].tokens.append(Token(parameter, system or None, code))
+            _add_token(parameter, element.get("system"), element.get("code"), context)
 
     return take
 
@@ -51,9 +65,7 @@ def _concept(parameter: int) -> Leaf:
 def _identifier(parameter: int) -> Leaf:
     def take(element: Any, context: Context) -> None:
         if isinstance(element, dict):
-            value = element.get("value")
-            if value and isinstance(value, str):
-                context[0].tokens.append(Token(parameter, element.get("system") or None, value))
+            _add_token(parameter, element.get("system"), element.get("value"), context)
 
     return take
 
@@ -61,17 +73,14 @@ def _identifier(parameter: int) -> Leaf:
 def _contact_point(parameter: int) -> Leaf:
     def take(element: Any, context: Context) -> None:
         if isinstance(element, dict):
-            value = element.get("value")
-            if value and isinstance(value, str):
-                context[0].tokens.append(Token(parameter, None, value))
+            _add_token(parameter, None, element.get("value"), context)
 
     return take
 
 
 def _code(parameter: int) -> Leaf:
     def take(element: Any, context: Context) -> None:
-        if element and isinstance(element, str):
-            context[0].tokens.append(Token(parameter, None, element))
+        _add_token(parameter, None, element, context)
 
     return take
 
@@ -138,7 +147,7 @@ def _reference(parameter: int) -> Leaf:
     def take(element: Any, context: Context) -> None:
         if isinstance(element, dict):
             reference = parse_element(element, base=context[1])
-            if reference is not None:
+            if reference is not None and len(reference.text) <= LONGEST_REFERENCE:
                 context[0].references.append(Ref(parameter, reference))
 
     return take
@@ -148,6 +157,8 @@ def _canonical_reference(parameter: int) -> Leaf:
     def take(element: Any, context: Context) -> None:
         if element and isinstance(element, str):
             url = element.partition("|")[0]
+            if len(url) > LONGEST_REFERENCE:
+                return
             context[0].references.append(Ref(parameter, parse(url, base=context[1])))
 
     return take
@@ -156,7 +167,7 @@ def _canonical_reference(parameter: int) -> Leaf:
 def _uri(parameter: int) -> Leaf:
     def take(element: Any, context: Context) -> None:
         if element and isinstance(element, str):
-            context[0].uris.append(Uri(parameter, element))
+            context[0].uris.append(Uri(parameter, index_key(element)))
 
     return take
 

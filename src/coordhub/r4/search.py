@@ -1,0 +1,299 @@
+"""A search as its parameters ask for it: the query of a URL, read and judged.
+
+`parse_query` refuses a query with everything that is wrong with it at once, and never passes over
+what it does not serve: an answer to half of a question is unsafe where referrals are concerned.
+Only with `lenient` (Prefer: handling=lenient) is that left out, and then named in `Query.ignored`.
+
+Criteria must all hold (AND); of the values of one criterion any may (OR). Diagnostics name
+parameters, never the values, which may be a person's name.
+
+http://hl7.org/fhir/R4/search.html
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from coordhub.errors import FhirError, Issue
+from coordhub.r4.parameters import SearchParameter, parameters
+from coordhub.r4.search_values import (
+    DateValue,
+    Invalid,
+    MissingValue,
+    NotServed,
+    ReferenceValue,
+    StringValue,
+    TokenValue,
+    Value,
+    read_values,
+    split_values,
+)
+
+__all__ = [
+    "Criterion",
+    "DateValue",
+    "MissingValue",
+    "Query",
+    "ReferenceValue",
+    "SortKey",
+    "StringValue",
+    "TokenValue",
+    "Value",
+    "parse_query",
+]
+
+LARGEST_COUNT = 1000
+MOST_VALUES = 1000
+PARAMETER_LIST = "http://hl7.org/fhir/R4/searchparameter-registry.html"
+
+SERVED = frozenset({"string", "token", "reference", "date"})
+SORTED = frozenset({"string", "token", "date"})
+
+_FORMAT = frozenset({"_format", "_pretty"})
+_NOT_SERVED = frozenset(
+    {
+        "_contained", "_containedType", "_content", "_elements", "_filter", "_has", "_include",
+        "_list", "_query", "_revinclude", "_score", "_summary", "_text", "_total", "_type",
+    }
+)  # fmt: skip
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One parameter of the query: any of `values` must fit.
+
+    modifier: `exact`, `contains`, `not`, `missing` (one MissingValue) or None; a type after a
+        reference parameter is already in its values.
+    """
+
+    parameter: SearchParameter
+    modifier: str | None
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    parameter: SearchParameter
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a search asks for.
+
+    ids: what `_id` leaves to choose from; None without `_id`, empty where nothing can match.
+    last_updated: each tuple is one `_lastUpdated`, of which any value must fit.
+    count: of one page, 1 to 1000; None where the query does not say.
+    cursor: `_cursor` as it came, the mark of a page of this hub's own links.
+    ignored: names left out of a lenient query; they do not belong into the self link.
+    """
+
+    resource_type: str
+    criteria: tuple[Criterion, ...] = ()
+    ids: tuple[str, ...] | None = None
+    last_updated: tuple[tuple[DateValue, ...], ...] = ()
+    sort: tuple[SortKey, ...] = ()
+    count: int | None = None
+    cursor: str | None = None
+    ignored: tuple[str, ...] = ()
+
+
+def parse_query(
+    resource_type: str,
+    pairs: Sequence[tuple[str, str]],
+    *,
+    lenient: bool = False,
+    base: str | None = None,
+    now: datetime | None = None,
+) -> Query:
+    """Read the (name, value) pairs of a query, percent-decoded, in their order.
+
+    base: this server's FHIR base, below which absolute references are local.
+    now: for the prefix `ap`, which is wider the longer ago its date is.
+    Raises FhirError 400 with an issue for every fault. `lenient` forgives what is not known or not
+    served, not what is badly written.
+    """
+    return _Reading(resource_type, lenient, base, now).read(pairs)
+
+
+class _Reading:
+    """The query so far, and its faults so far."""
+
+    def __init__(
+        self, resource_type: str, lenient: bool, base: str | None, now: datetime | None
+    ) -> None:
+        self.resource_type = resource_type
+        self.parameters = parameters(resource_type)
+        self.lenient = lenient
+        self.base = base
+        self.now = now
+        self.issues: list[Issue] = []
+        self.ignored: list[str] = []
+        self.criteria: list[Criterion] = []
+        self.ids: tuple[str, ...] | None = None
+        self.last_updated: list[tuple[DateValue, ...]] = []
+        self.sort: list[SortKey] = []
+        self.once: dict[str, str] = {}
+
+    def read(self, pairs: Sequence[tuple[str, str]]) -> Query:
+        values = 0
+        for name, value in pairs:
+            values += 1 + value.count(",")
+            self._pair(name, value)
+        if values > MOST_VALUES:
+            self.issues.append(
+                Issue(
+                    "too-costly",
+                    f"The query has {values} values; ask for at most {MOST_VALUES} at once.",
+                )
+            )
+        count = self._count()
+        if self.issues:
+            raise FhirError(400, *self.issues)
+        return Query(
+            resource_type=self.resource_type,
+            criteria=tuple(self.criteria),
+            ids=self.ids,
+            last_updated=tuple(self.last_updated),
+            sort=tuple(self.sort),
+            count=count,
+            cursor=self.once.get("_cursor"),
+            ignored=tuple(dict.fromkeys(self.ignored)),
+        )
+
+    def _pair(self, name: str, value: str) -> None:
+        code, _, modifier = name.partition(":")
+        if not (_is_text(name) and _is_text(value)):
+            self._invalid(name, "U+0000 and halves of surrogate pairs have no place in a query.")
+        elif code in _FORMAT:
+            return
+        elif code in _NOT_SERVED:
+            self._not_served(name, f"{code} is not served yet; leave it out.")
+        elif "." in code or "." in modifier:
+            self._not_served(name, f"Chained parameters ({_shown(name)}) are not served yet.")
+        elif code in ("_count", "_cursor", "_sort") and modifier:
+            self._invalid(name, f"{code} takes no modifier.")
+        elif code in ("_count", "_cursor"):
+            if code in self.once:
+                self._invalid(name, f"{code} may be given once.")
+            self.once.setdefault(code, value)
+        elif code == "_sort":
+            self._sort(value)
+        elif code not in self.parameters:
+            self._unknown(name, code)
+        elif not value:
+            self._invalid(name, f"{code} has no value; leave it out, or say what to look for.")
+        else:
+            self._criterion(name, self.parameters[code], modifier or None, value)
+
+    def _criterion(
+        self, name: str, parameter: SearchParameter, modifier: str | None, value: str
+    ) -> None:
+        if parameter.kind not in SERVED or parameter.phonetic:
+            kind = "phonetic" if parameter.phonetic else parameter.kind
+            self._not_served(
+                name, f"{parameter.code} is a {kind} parameter; these are not served yet."
+            )
+            return
+        if parameter.code == "_id":
+            self._id(name, modifier, value)
+            return
+        if not parameter.indexed and parameter.code != "_lastUpdated":
+            self._not_served(name, f"{parameter.code} is not served.")
+            return
+        if modifier == "missing" and parameter.code == "_lastUpdated":
+            self._invalid(name, "_lastUpdated is never missing.")
+            return
+        try:
+            values = read_values(parameter, modifier, value, self.base, self.now)
+        except NotServed as reason:
+            self._not_served(name, str(reason))
+        except Invalid as reason:
+            self._invalid(name, str(reason))
+        else:
+            if parameter.code == "_lastUpdated":
+                self.last_updated.append(
+                    tuple(each for each in values if isinstance(each, DateValue))
+                )
+                return
+            if parameter.kind == "reference" and modifier != "missing":
+                modifier = None
+            self.criteria.append(Criterion(parameter, modifier, values))
+
+    def _id(self, name: str, modifier: str | None, value: str) -> None:
+        if modifier is not None:
+            self._not_served(name, f"The modifier :{_shown(modifier)} is not served for _id.")
+            return
+        asked = tuple(dict.fromkeys(split_values(value)))
+        if not all(_ID.fullmatch(each) for each in asked):
+            self._invalid(name, "_id takes logical ids: letters, digits, '-' and '.', at most 64.")
+            return
+        if self.ids is None:
+            self.ids = asked
+        else:
+            self.ids = tuple(each for each in self.ids if each in asked)
+
+    def _sort(self, value: str) -> None:
+        for key in value.split(","):
+            descending = key.startswith("-")
+            code = key.removeprefix("-").strip()
+            parameter = self.parameters.get(code)
+            if parameter is None:
+                self._unknown("_sort", code)
+            elif (parameter.kind not in SORTED or parameter.phonetic) or not (
+                parameter.indexed or code in ("_id", "_lastUpdated")
+            ):
+                self._not_served("_sort", f"Sorting by {code} is not served.")
+            elif any(code == each.parameter.code for each in self.sort):
+                self._invalid("_sort", f"_sort names {code} twice.")
+            else:
+                self.sort.append(SortKey(parameter, descending))
+
+    def _count(self) -> int | None:
+        value = self.once.get("_count")
+        if value is None:
+            return None
+        if not re.fullmatch(r"[0-9]{1,9}", value, re.ASCII):
+            self._invalid("_count", "_count is a whole number from 1 to 1000.")
+            return None
+        if int(value) == 0:
+            self._not_served("_count", "_count=0 (only the number of matches) is not served yet.")
+            return None
+        return min(int(value), LARGEST_COUNT)
+
+    def _unknown(self, name: str, code: str) -> None:
+        near = difflib.get_close_matches(code, self.parameters, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        self._not_served(
+            name,
+            f"{self.resource_type} has no search parameter {_shown(code)}.{hint} "
+            f"All of them: {PARAMETER_LIST}#{self.resource_type}",
+            code="invalid",
+        )
+
+    def _not_served(self, name: str, diagnostics: str, *, code: str = "not-supported") -> None:
+        if self.lenient:
+            self.ignored.append(name)
+        else:
+            self._fault(code, name, diagnostics)
+
+    def _invalid(self, name: str, diagnostics: str) -> None:
+        self._fault("invalid", name, diagnostics)
+
+    def _fault(self, code: str, name: str, diagnostics: str) -> None:
+        self.issues.append(Issue(code, diagnostics, f"http.{_shown(name)}"))
+
+
+def _is_text(value: str) -> bool:
+    """Whether a database can take it."""
+    return "\0" not in value and not re.search(r"[\ud800-\udfff]", value)
+
+
+def _shown(name: str) -> str:
+    """What a caller named, as far as it can be a name."""
+    return re.sub(r"[^A-Za-z0-9_:.\-]", "?", name[:64])
