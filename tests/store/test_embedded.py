@@ -14,6 +14,7 @@ import signal
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -44,8 +45,7 @@ def home() -> Iterator[Path]:
     parent = Path(tempfile.mkdtemp(prefix="coordhub-home-", dir=memory))
     parent.chmod(0o711)
     yield parent / "home"
-    _kill_postmaster(parent / "home")
-    _remove_elsewhere(parent / "home")
+    _remove(parent / "home")
     shutil.rmtree(parent)
 
 
@@ -125,7 +125,13 @@ def _kill_postmaster(home: Path) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def _remove_elsewhere(home: Path) -> None:
+def _remove(home: Path) -> None:
+    """Stop what a failed test left running, and its data where `postgres.path` names a place."""
+    pid = _postmaster(home)
+    if pid is not None and _alive(pid):
+        os.kill(pid, signal.SIGQUIT)
+        while _alive(pid):
+            time.sleep(0.02)
     pointer = home / "postgres.path"
     if pointer.exists():
         shutil.rmtree(pointer.read_text().strip(), ignore_errors=True)
@@ -320,5 +326,4 @@ async def test_given_root_and_a_home_below_a_closed_folder_when_started_then_no_
         async with await embedded.start(inner) as again:
             assert again.data == postgres.data
     finally:
-        _kill_postmaster(inner)
-        _remove_elsewhere(inner)
+        _remove(inner)

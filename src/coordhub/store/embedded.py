@@ -237,7 +237,9 @@ async def _ensure_database(port: int, password: str) -> None:
     try:
         found = await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE)
         if found is None:
-            await connection.execute(f'CREATE DATABASE "{DATABASE}"')
+            # The backend of a start that was killed may be making it still, and be first.
+            with contextlib.suppress(asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
+                await connection.execute(f'CREATE DATABASE "{DATABASE}"')
     finally:
         await connection.close()
 
