@@ -183,7 +183,7 @@ def test_given_very_long_content_then_its_values_still_fit_an_index() -> None:
 
 
 def test_given_odd_content_then_it_is_passed_over() -> None:
-    document = {
+    document: dict[str, Any] = {
         "resourceType": "Observation",
         "status": None,
         "code": {"text": "only text"},

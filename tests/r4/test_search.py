@@ -252,3 +252,8 @@ def test_given_a_lenient_query_then_the_rest_of_it_still_counts() -> None:
     query = parse_query("Task", [("nonsense", "x"), ("status", "requested")], lenient=True)
     assert query.ignored == ("nonsense",)
     assert [each.parameter.code for each in query.criteria] == ["status"]
+
+
+def test_given_an_escaped_backslash_then_the_comma_behind_it_still_parts_values() -> None:
+    found = values("Observation", "code", r"a\\,b")
+    assert [each.code for each in found if isinstance(each, TokenValue)] == ["a\\", "b"]
