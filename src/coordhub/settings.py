@@ -1,0 +1,181 @@
+"""Every setting of the hub: its type, unit, default and meaning.
+
+Read from the environment (prefix COORDHUB_, and DATABASE_URL as hosting services name it) by app
+and cli; what lies below them is given values. The table in README is `table()`.
+
+https://docs.pydantic.dev/latest/concepts/pydantic_settings/
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PositiveInt,
+    SecretStr,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Network: TypeAlias = IPv4Network | IPv6Network
+
+
+def _bare_number_is_seconds(value: object) -> object:
+    try:
+        return timedelta(seconds=float(value)) if isinstance(value, str) else value
+    except ValueError:
+        return value  # ISO 8601 or hh:mm:ss, which pydantic reads
+
+
+def _lasts(value: timedelta) -> timedelta:
+    if value <= timedelta(0):
+        raise ValueError("must be longer than nothing")
+    return value
+
+
+def _parts(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_bare_number_is_seconds),
+    AfterValidator(_lasts),
+    PlainSerializer(lambda value: f"{value.total_seconds():g}", return_type=str),
+]
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_parts)]
+
+
+class Settings(BaseSettings):
+    """One process's settings, checked when they are read; an unusable value stops the start."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="COORDHUB_",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+    )
+
+    home: Path = Path(".coordhub")
+    """Folder for what development mode keeps: the embedded Postgres and its log, keys, dev.json."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """Port to listen on; 0 takes a free one."""
+
+    base_url: str | None = None
+    """FHIR base as partners see it (`https://hub.example.org/fhir`); from host and port without
+    it."""
+
+    database_url: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("DATABASE_URL", "COORDHUB_DATABASE_URL")
+    )
+    """`postgresql://` address of the Postgres (15 or later) to use; development mode starts its own
+    without it."""
+
+    postgres_bin: Path | None = None
+    """Folder of `postgres` and `initdb` for the embedded server; looked for without it."""
+
+    token_key: SecretStr | None = Field(default=None, min_length=32)
+    """Secret that signs bearer tokens, 32 characters at least; development mode makes one and keeps
+    it in home."""
+
+    pool_size: PositiveInt = 10
+    """Postgres connections of one process at most, a third of them for searches."""
+
+    statement_timeout: Duration = timedelta(seconds=30)
+    """After this Postgres ends a statement."""
+
+    max_body_bytes: PositiveInt = 16 * 1024 * 1024
+    """Bytes of a request body at most, as sent and as decompressed; beyond is 413."""
+
+    max_nesting: PositiveInt = 64
+    """Levels of objects and arrays in a body at most."""
+
+    max_entries: PositiveInt = 5_000
+    """Entries of one batch or transaction at most."""
+
+    worker_poll: Duration = timedelta(seconds=1)
+    """A worker looks for work this often when nothing wakes it."""
+
+    delivery_lease: Duration = timedelta(seconds=60)
+    """A worker may take this long for one attempt before another takes the delivery over."""
+
+    retry_base: Duration = timedelta(seconds=30)
+    """Longest wait after the first failed attempt; doubles with each."""
+
+    retry_cap: Duration = timedelta(hours=1)
+    """Longest wait between two attempts."""
+
+    retry_budget: Duration = timedelta(hours=72)
+    """After this time without success a delivery is dead, until somebody replays it."""
+
+    outbound_networks: Networks = ()
+    """Networks that deliveries may go to besides public addresses, as CIDR with commas between;
+    development mode adds loopback."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severity of the log lines written."""
+
+    @property
+    def base(self) -> str:
+        """FHIR base without a slash at its end."""
+        if self.base_url is not None:
+            return self.base_url.rstrip("/")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}/fhir"
+
+
+def table() -> str:
+    """README's table of settings, in Markdown."""
+    rows = ["| Variable | Type | Default | Meaning |", "|---|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        aliases = field.validation_alias
+        variable = (
+            str(aliases.choices[0])
+            if isinstance(aliases, AliasChoices)
+            else f"COORDHUB_{name.upper()}"
+        )
+        meaning = " ".join((field.description or "").split())
+        kind = _kind(field.annotation)
+        rows.append(f"| `{variable}` | {kind} | {_default(field.default)} | {meaning} |")
+    return "\n".join(rows)
+
+
+def _kind(annotation: object) -> str:
+    text = str(annotation)
+    for part, word in (
+        ("timedelta", "seconds"),
+        ("SecretStr", "secret"),
+        ("Path", "path"),
+        ("Network", "networks"),
+        ("Literal", "word"),
+        ("int", "number"),
+    ):
+        if part in text:
+            return word
+    return "text"
+
+
+def _default(value: object) -> str:
+    match value:
+        case None | ():
+            return ""
+        case timedelta():
+            return f"`{value.total_seconds():g}`"
+        case _:
+            return f"`{value}`"

@@ -1,0 +1,128 @@
+"""What the hub says about itself: one JSON line for each thing that happened, and counters.
+
+An event is named in the dotted past tense (`delivery.attempted`); its fields are ids, codes, paths
+and numbers, never the content of a resource: neither a name nor a body may reach a log.
+
+https://prometheus.io/docs/practices/naming/
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import PurePath
+from types import TracebackType
+from typing import TextIO
+
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+
+Field = str | int | float | bool | None
+
+REGISTRY = CollectorRegistry()
+"""Our own, so that two apps in one process of the tests do not quarrel over the global one."""
+
+REQUESTS = Counter(
+    "coordhub_requests",
+    "Requests answered, by FHIR interaction and HTTP status.",
+    ("interaction", "status"),
+    registry=REGISTRY,
+)
+DELIVERIES = Counter(
+    "coordhub_delivery_attempts",
+    "Delivery attempts, by channel and what came of them.",
+    ("channel", "result"),
+    registry=REGISTRY,
+)
+
+_LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+_LONGEST = 512
+
+_logger = logging.getLogger("coordhub")
+_request: ContextVar[str | None] = ContextVar("coordhub_request", default=None)
+
+
+def configure(level: str = "info", stream: TextIO | None = None) -> None:
+    """Write lines of at least `level` to `stream` (standard error); a second call replaces it.
+
+    Of what libraries log only logger, level and the exception's type and place are written: their
+    messages may quote data.
+    """
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(_Line())
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(max(_LEVELS[level], logging.WARNING))
+    _logger.setLevel(_LEVELS[level])
+
+
+def log(event: str, *, level: str = "info", **fields: Field) -> None:
+    """One line: time, event, the request it belongs to, and `fields` that are not None.
+
+    Text is cut at 512 characters: an id is never that long.
+    """
+    number = _LEVELS[level]
+    if _logger.isEnabledFor(number):
+        _logger.log(number, event, extra={"coordhub": fields})
+
+
+@contextmanager
+def request(identifier: str) -> Iterator[None]:
+    """Lines written inside, also by tasks started inside, carry this request id."""
+    token = _request.set(identifier)
+    try:
+        yield
+    finally:
+        _request.reset(token)
+
+
+def request_id() -> str | None:
+    return _request.get()
+
+
+def metrics() -> bytes:
+    """All counters in Prometheus' text format."""
+    return generate_latest(REGISTRY)
+
+
+def _innermost(trace: TracebackType | None) -> str | None:
+    """File and line where an exception arose: all of a traceback that holds no content."""
+    if trace is None:
+        return None
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{PurePath(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+
+
+class _Line(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line: dict[str, Field] = {
+            "at": f"{moment}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+        }
+        fields: dict[str, Field] | None = getattr(record, "coordhub", None)
+        if fields is None:
+            line |= {"event": "library.logged", "logger": record.name, "line": record.lineno}
+        else:
+            line["event"] = record.getMessage()
+            line |= {name: value for name, value in fields.items() if value is not None}
+        if record.exc_info and record.exc_info[0] is not None:
+            line["exception"] = record.exc_info[0].__name__
+            line["where"] = _innermost(record.exc_info[2])
+        current = _request.get()
+        if current is not None:
+            line.setdefault("request", current)
+        for name, value in line.items():
+            if isinstance(value, str):
+                line[name] = value[:_LONGEST]
+        return json.dumps(line, ensure_ascii=True, default=str)
