@@ -117,7 +117,7 @@ def _field(key: str) -> str:
 
 def _annotation(element: definitions.Element, type_name: str) -> Any:
     if type_name == definitions.RESOURCE:
-        single: Any = Any
+        single: Any = dict
     elif element.codes and type_name == "code":
         single = bound(element.codes)
     else:

@@ -180,13 +180,15 @@ def _sibling(
                 "entry, null where there is nothing.",
                 at,
             )
-    elif not value or all(entry is None for entry in value):
+    elif all(entry is None for entry in value):
         yield Issue("structure", f"{key} says nothing; leave it out.", at)
+        return
+    beside = values if isinstance(values, list) else []
     for index, entry in enumerate(value):
-        has_value = isinstance(values, list) and index < len(values) and values[index] is not None
         if entry is not None:
+            has_value = index < len(beside) and beside[index] is not None
             yield from _extensions_of_value(entry, has_value, key, f"{at}[{index}]")
-        elif not has_value and not (isinstance(values, list) and index < len(values)):
+        elif index >= len(beside):
             yield Issue("structure", f"null in {key} stands beside no value.", f"{at}[{index}]")
 
 
