@@ -315,6 +315,15 @@ async def test_given_several_partners_when_looked_at_then_each_by_itself_and_for
     assert (await partner.ask("GET", "fhir/Task/t2")).status == 404
 
 
+async def test_given_a_habit_that_has_ended_when_told_again_then_it_shows_again(
+    partner: Partner,
+) -> None:
+    for _ in range(2):
+        await partner.behave(mode="error", until_count=1)
+        assert isinstance(await partner.deliver(), Refused)
+        assert isinstance(await partner.deliver(), Delivered)
+
+
 async def test_given_nonsense_as_behaviour_when_put_then_told_what_there_is(
     partner: Partner,
 ) -> None:

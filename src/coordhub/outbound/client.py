@@ -180,7 +180,6 @@ def _transport(
 ) -> httpx2.AsyncHTTPTransport:
     transport = httpx2.AsyncHTTPTransport(
         verify=verify,
-        trust_env=False,
         limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=20),
     )
     # httpx2 has no public way to choose the network backend. Reading the attribute first makes a
