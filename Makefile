@@ -40,8 +40,9 @@ lint: .venv/.dev
 	$(PY) -m mypy
 	$(PY) -c 'from importlinter.cli import lint_imports_command as lint; lint()'
 
-## make format    write what lint asks for
+## make format    write what lint asks for, and README's table of settings
 format: .venv/.dev
+	$(PY) .ci/readme
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
