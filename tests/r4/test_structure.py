@@ -190,6 +190,11 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
         "structure",
         "Patient.name[0].given",
     ),
+    "a sibling that fills up what is not there": (
+        patient(name=[{"_given": [None, ABSENT]}]),
+        "structure",
+        "Patient.name[0].given[0]",
+    ),
     "a sibling with neither value nor extensions": (
         patient(_birthDate={"id": "x"}),
         "invariant",
@@ -295,6 +300,15 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
         },
         "code-invalid",
         "Bundle.entry[1].resource.status",
+    ),
+    "an empty object in an entry": (
+        {
+            "resourceType": "Bundle",
+            "type": "collection",
+            "entry": [{"resource": patient(name=[{}])}],
+        },
+        "structure",
+        "Bundle.entry[0].resource.name[0]",
     ),
     "an entry without resourceType": (
         {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": {"id": "1"}}]},
