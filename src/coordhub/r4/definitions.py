@@ -4,7 +4,7 @@ http://hl7.org/fhir/R4/structuredefinition.html
 
 A *type* is a resource (`Observation`), a data type (`Quantity`), a primitive (`dateTime`) or a
 backbone element, which is named by its path (`Observation.component`). The data is
-`spec/structure.json.gz`; `spec/make.py` makes it. It is read at first use and costs about 10 ms.
+`spec/structure.json.gz`; `spec/make.py` makes it. It is read at first use and costs about 20 ms.
 """
 
 from __future__ import annotations
