@@ -1,0 +1,359 @@
+"""The command line: each command wires the parts and runs them.
+
+https://typer.tiangolo.com
+
+Imports stand inside the commands, so that `--help` and a wrong option answer at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from coordhub.record.hub import Hub
+    from coordhub.sandbox.dev import Ground, Parts
+    from coordhub.settings import Settings
+
+cli = typer.Typer(
+    name="coordhub",
+    help="A FHIR R4 hub that routes referrals and results.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Home = Annotated[
+    Path | None,
+    typer.Option("--home", help="Folder of the development mode to use; COORDHUB_HOME by default."),
+]
+As = Annotated[str, typer.Option("--as", help="Organization of the sample community to act as.")]
+
+
+def main() -> None:
+    """The entry point of the `coordhub` script."""
+    cli()
+
+
+@cli.command()
+def dev() -> None:
+    """Run everything here: Postgres, hub, worker, a sample community and its partner simulator."""
+    from coordhub import telemetry
+    from coordhub.sandbox import dev, place
+
+    settings = _settings()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    log = (settings.home / place.LOG).open("a", encoding="utf-8")
+    telemetry.configure(settings.log_level, log)
+    plan = dev.Plan(
+        settings.home,
+        settings.host,
+        settings.port,
+        settings.base if settings.base_url is not None else None,
+        _secret(settings.database_url),
+        _key(settings),
+    )
+    raise typer.Exit(_run(dev.run(plan, _parts(settings))))
+
+
+@cli.command()
+def serve() -> None:
+    """Serve the API, without routing; needs DATABASE_URL and COORDHUB_TOKEN_KEY."""
+    import uvicorn
+
+    from coordhub import app, telemetry
+
+    settings = _settings()
+    telemetry.configure(settings.log_level)
+    _need(settings, key=True)
+    uvicorn.run(
+        app.build(settings),
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+@cli.command()
+def work() -> None:
+    """Route what was committed: plan, deliver, retry. Any number may run; needs DATABASE_URL."""
+    from coordhub import telemetry
+
+    settings = _settings()
+    telemetry.configure(settings.log_level)
+    url = _need(settings, key=False)
+    _run(_work_until_told(settings, url))
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database of DATABASE_URL to this version; several at once wait for each other."""
+    from coordhub.store import migrate as migrations
+
+    _run(migrations.upgrade(_need(_settings(), key=False)))
+    print("The database is at this version.")
+
+
+@cli.command()
+def demo(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the whole run as one JSON document.")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Play one referral from start to end against the running development mode."""
+    import uuid
+
+    from rich.console import Console
+
+    from coordhub.sandbox import transcript
+    from coordhub.sandbox.demo import Demo
+
+    console = Console(quiet=as_json)
+    credentials = _credentials(home)
+    steps: list[transcript.Step] = []
+
+    def shown(step: transcript.Step) -> None:
+        steps.append(step)
+        transcript.show_step(console, len(steps), step)
+
+    played = Demo(credentials, uuid.uuid4().hex[:12], shown)
+    failure = None
+    try:
+        _run(played.play())
+    except transcript.Failed as failed:
+        failure = str(failed)
+    if as_json:
+        print(json.dumps(transcript.as_document(played.run, steps, failure), default=float))
+    elif failure is None:
+        seconds = sum(step.milliseconds for step in steps) / 1000
+        console.print(
+            f"[bold green]Done:[/bold green] sent, accepted, answered in {seconds:.2f} s."
+        )
+    if failure is not None:
+        _stop(f"coordhub demo: {failure}")
+
+
+@cli.command()
+def load(
+    paths: Annotated[
+        list[Path], typer.Argument(help="Files or folders: json, ndjson, either as gz.")
+    ],
+    member: As = "riverside",
+    base: Annotated[str | None, typer.Option(help="FHIR base of another hub.")] = None,
+    token: Annotated[
+        str | None, typer.Option(help="Bearer token for it.", envvar="COORDHUB_TOKEN")
+    ] = None,
+    at_once: Annotated[int, typer.Option(min=1, max=64, help="Requests under way at a time.")] = 4,
+    refusals: Annotated[Path, typer.Option(help="Where every refusal is written.")] = Path(
+        "load-refusals.ndjson"
+    ),
+    home: Home = None,
+) -> None:
+    """Send Bundles and resources; run it again after a break, nothing is stored twice."""
+    from rich.console import Console
+
+    from coordhub.sandbox import load as loading
+    from coordhub.sandbox.progress import loading_bar, print_summary
+
+    if base is None or token is None:
+        credentials = _credentials(home)
+        base = base or credentials["base"]
+        token = token or _member(credentials, member)["token"]
+    console = Console()
+    target = loading.Target(base.rstrip("/"), token)
+    try:
+        with loading_bar(console, paths) as advance:
+            summary = _run(
+                loading.load(paths, target, refusals=refusals, at_once=at_once, advance=advance)
+            )
+    except (loading.Stopped, FileNotFoundError) as error:
+        missing = isinstance(error, FileNotFoundError)
+        _stop(f"coordhub load: {f'{error} is not there.' if missing else error}")
+    print_summary(console, summary)
+    raise typer.Exit(1 if summary.refused else 0)
+
+
+@cli.command()
+def token(
+    client: Annotated[str | None, typer.Option(help="Client that the token is for.")] = None,
+    organization: Annotated[
+        str | None,
+        typer.Option(help="Organization (id, or key of the sample community) of a new client."),
+    ] = None,
+    scope: Annotated[str, typer.Option(help="The most the token allows.")] = "system/*.cruds",
+    days: Annotated[float, typer.Option(min=0.001, max=3660, help="How long it is valid.")] = 30,
+    home: Home = None,
+) -> None:
+    """Print a bearer token; a client that is not known yet is registered for its organization.
+
+    Uses DATABASE_URL and COORDHUB_TOKEN_KEY, or else the development mode's.
+    """
+    from datetime import timedelta
+
+    from coordhub.sandbox import issuing
+
+    if client is None and organization is None:
+        _stop("coordhub token: say for whom, with --client or --organization.")
+    settings = _settings(home)
+    asked = issuing.Asked(client, organization, scope, timedelta(days=days))
+    try:
+        print(
+            _run(
+                issuing.issue(settings.home, _secret(settings.database_url), _key(settings), asked)
+            )
+        )
+    except issuing.CannotIssue as error:
+        _stop(f"coordhub token: {error}")
+
+
+@cli.command()
+def openapi(
+    output: Annotated[
+        Path | None, typer.Argument(help="File to write, such as openapi/coordhub.json.")
+    ] = None,
+) -> None:
+    """Print the OpenAPI description of the API, or write it to a file."""
+    from coordhub import app
+
+    described = json.dumps(app.build(_settings()).openapi(), indent=2, ensure_ascii=False) + "\n"
+    if output is None:
+        print(described, end="")
+    else:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(described, encoding="utf-8")
+
+
+def _settings(home: Path | None = None) -> Settings:
+    from pydantic import ValidationError
+
+    from coordhub.settings import Settings
+
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        _stop("coordhub: a setting cannot be used. " + "; ".join(faults))
+    return settings if home is None else settings.model_copy(update={"home": home})
+
+
+def _parts(settings: Settings) -> Parts:
+    """The application and the worker for development mode, on the ground it lays."""
+    from coordhub.sandbox.dev import Parts
+
+    def given(ground: Ground) -> Settings:
+        from datetime import timedelta
+        from ipaddress import ip_network
+
+        from pydantic import SecretStr
+
+        quick = {"retry_base": timedelta(seconds=1), "retry_cap": timedelta(seconds=30)}
+        loopback = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+        return settings.model_copy(
+            update={
+                **{
+                    name: wait
+                    for name, wait in quick.items()
+                    if name not in settings.model_fields_set
+                },
+                "database_url": SecretStr(ground.database_url),
+                "token_key": SecretStr(ground.token_key.decode()),
+                "base_url": ground.base,
+                "outbound_networks": (*settings.outbound_networks, *loopback),
+            }
+        )
+
+    def build(ground: Ground) -> Any:
+        from coordhub import app
+
+        return app.build(given(ground), ground.hub)
+
+    async def work(ground: Ground, stop: asyncio.Event) -> None:
+        await _route(given(ground), ground.hub, stop)
+
+    return Parts(build, work)
+
+
+async def _route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
+    """The routing worker on an open hub, until `stop`."""
+    await stop.wait()
+
+
+async def _work_until_told(settings: Settings, url: str) -> None:
+    """The routing worker on a database of its own pool, until SIGINT or SIGTERM."""
+    import signal
+
+    from coordhub.record.bootstrap import open_hub
+    from coordhub.store.engine import Engine
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    engine = await Engine.open(url, size=settings.pool_size)
+    try:
+        await _route(settings, await open_hub(engine, settings.base), stop)
+    finally:
+        await engine.close()
+
+
+def _credentials(home: Path | None) -> dict[str, Any]:
+    from coordhub.sandbox import place
+
+    folder = _settings(home).home
+    credentials = place.read_credentials(folder)
+    if credentials is None:
+        _stop(f"There is no hub of {folder} to talk to. Start one first: make run")
+    return credentials
+
+
+def _member(credentials: dict[str, Any], key: str) -> dict[str, Any]:
+    organizations: dict[str, dict[str, Any]] = {
+        **credentials["organizations"],
+        "admin": credentials["admin"],
+    }
+    if key not in organizations:
+        _stop(f"There is no {key} in the sample community. Known are {', '.join(organizations)}.")
+    return organizations[key]
+
+
+def _need(settings: Settings, *, key: bool) -> str:
+    """The database's address, where it and, if asked for, the token key are set."""
+    url = _secret(settings.database_url)
+    missing = ["DATABASE_URL"] if url is None else []
+    if key and settings.token_key is None:
+        missing.append("COORDHUB_TOKEN_KEY")
+    if missing:
+        _stop(f"Set {' and '.join(missing)}. To try the hub without either: coordhub dev")
+    return url or ""
+
+
+def _secret(value: Any) -> str | None:
+    return None if value is None else str(value.get_secret_value())
+
+
+def _key(settings: Settings) -> bytes | None:
+    secret = _secret(settings.token_key)
+    return None if secret is None else secret.encode()
+
+
+def _run(step: Coroutine[Any, Any, Any]) -> Any:
+    import uvloop
+
+    return uvloop.run(step)
+
+
+def _stop(sentence: str) -> NoReturn:
+    print(sentence, file=sys.stderr)
+    raise typer.Exit(1)
