@@ -1,0 +1,222 @@
+"""The composition root of the API: its parts opened, its doors hung, THE exception handler.
+
+https://fastapi.tiangolo.com/advanced/events/, https://asgi.readthedocs.io/en/latest/specs/www.html
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import uuid
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+from typing import Any, Final, TypeAlias
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from coordhub import errors, telemetry
+from coordhub.access.token import Tokens
+from coordhub.docs_assets import page
+from coordhub.errors import FhirError, Issue
+from coordhub.fhir import http, refusal
+from coordhub.fhir.context import Context, Limits
+from coordhub.fhir.headers import request_id
+from coordhub.fhir.paging import Paging
+from coordhub.record.bootstrap import open_hub
+from coordhub.record.hub import Hub
+from coordhub.settings import Settings
+from coordhub.store import outage
+from coordhub.store.audit import AuditLog
+from coordhub.store.engine import Engine
+
+READY_SECONDS: Final = 2.0
+"""How long /ready waits for the database."""
+
+CLOSED_BY_CLIENT: Final = 499
+"""What the log says of a request whose sender went away; nobody is answered."""
+
+Document: TypeAlias = dict[str, Any]
+
+
+def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
+    """The application.
+
+    hub: one that is open already and stays open; without it the lifespan opens the database that
+    the settings name and closes it. Nothing is opened before the lifespan begins, so that the
+    OpenAPI document can be had without a database.
+    """
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            app.state.context = await _open(settings, hub, stack)
+            yield
+
+    app = FastAPI(
+        title="coordhub",
+        version=version("coordhub"),
+        description="Routes referrals and results between primary care, specialists and social "
+        "services. The FHIR R4 base is `/fhir`; what it serves is at `/fhir/metadata`.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry={"logs": False, "operation_spans": False},
+    )
+    app.include_router(http.router())
+    _add_own_routes(app)
+    app.add_exception_handler(FhirError, _refused)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _refused)
+    app.add_middleware(Exchange)
+    _describe_token(app)
+    return app
+
+
+async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExitStack) -> Context:
+    if settings.token_key is None:
+        raise RuntimeError("COORDHUB_TOKEN_KEY is not set: 32 secret characters at least.")
+    key = settings.token_key.get_secret_value().encode()
+    if hub is None:
+        if settings.database_url is None:
+            raise RuntimeError("DATABASE_URL is not set: a postgresql:// address.")
+        engine = await Engine.open(
+            settings.database_url.get_secret_value(),
+            size=settings.pool_size,
+            statement_timeout_ms=int(settings.statement_timeout.total_seconds() * 1000),
+        )
+        stack.push_async_callback(engine.close)
+        hub = await open_hub(engine, settings.base)
+    audit = AuditLog(hub.engine)
+    audit.start()
+    stack.push_async_callback(audit.stop)
+    return Context(
+        hub,
+        audit,
+        Tokens(key, hub.engine),
+        Paging(key),
+        Limits(settings.max_body_bytes, settings.max_nesting, settings.max_entries),
+        hub.clock(),
+    )
+
+
+def _add_own_routes(app: FastAPI) -> None:
+    @app.get("/health", tags=["Operation"], summary="Whether the process lives")
+    async def health() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @app.get(
+        "/ready",
+        tags=["Operation"],
+        summary="Whether requests can be served",
+        responses={503: {"description": "The database does not answer, or is not migrated."}},
+    )
+    async def ready(request: Request) -> dict[str, str]:
+        context: Context = request.app.state.context
+        if not await outage.answers(context.hub.engine, within_seconds=READY_SECONDS):
+            raise errors.unavailable(
+                "The database does not answer, or is not migrated.", refusal.RETRY_AFTER_SECONDS
+            )
+        return {"status": "ready"}
+
+    @app.get("/docs", include_in_schema=False)
+    @app.get("/docs/{name}", include_in_schema=False)
+    async def docs(request: Request, name: str = "") -> Response:
+        asset = page.asset(name, gzip="gzip" in request.headers.get("accept-encoding", ""))
+        if asset is None:
+            raise HTTPException(404)
+        return Response(asset.content, 200, asset.headers, media_type=asset.media_type)
+
+
+def _describe_token(app: FastAPI) -> None:
+    made = app.openapi
+
+    def openapi() -> Document:
+        document = made()
+        components = document.setdefault("components", {})
+        components["securitySchemes"] = {
+            "token": {"type": "http", "scheme": "bearer", "description": "`coordhub token`"}
+        }
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """THE exception handler: whatever is refused is an OperationOutcome."""
+    match error:
+        case HTTPException(status_code=405):
+            refused = errors.method_not_allowed(f"{request.method} does not exist here.")
+        case HTTPException():
+            code = "not-found" if error.status_code == 404 else "processing"
+            refused = FhirError(error.status_code, Issue(code, "There is nothing at this address."))
+        case RequestValidationError():
+            refused = errors.bad_request("The parameters of this address are not as described.")
+        case _:
+            refused = refusal.of(error)
+    return http.refusal(refused, head=request.method == "HEAD")
+
+
+class Exchange:
+    """Around every request: its id, one log line, one count, an answer for what nobody expected.
+
+    Stands outside of the handlers for refusals, so that what arrives here is an outage or a fault
+    of ours: only its type is logged, since its text may hold content.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        sent = dict(scope["headers"]).get(b"x-request-id")
+        known = request_id(sent.decode("latin-1") if sent else None, uuid.uuid4())
+        state: dict[str, Any] = scope.setdefault("state", {})
+        state["request_id"] = known
+        begun = time.perf_counter()
+        status = 0
+
+        async def answered(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", known.encode("ascii")),
+                ]
+            await send(message)
+
+        with telemetry.request(known):
+            try:
+                await self._app(scope, receive, answered)
+            except ClientDisconnect:
+                status = CLOSED_BY_CLIENT
+            except Exception as error:
+                if status:
+                    raise
+                refused = refusal.of(error)
+                telemetry.log(
+                    "request.failed",
+                    level="error",
+                    error=type(error).__name__,
+                    status=refused.status,
+                )
+                head = scope["method"] == "HEAD"
+                await http.refusal(refused, head=head)(scope, receive, answered)
+            finally:
+                interaction = state.get("interaction", "other")
+                telemetry.REQUESTS.labels(interaction, str(status)).inc()
+                telemetry.log(
+                    "request.answered",
+                    method=scope["method"],
+                    route=getattr(scope.get("route"), "path", "-"),
+                    interaction=interaction,
+                    status=status,
+                    ms=round((time.perf_counter() - begun) * 1000, 1),
+                )

@@ -1,0 +1,120 @@
+"""From what is asked to what is answered: the token's scopes, the interaction, the audit.
+
+http://hl7.org/fhir/R4/http.html
+
+Whoever looked at something, or was refused something, is in the audit before the answer leaves.
+Writes are audited by their own commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from coordhub import errors
+from coordhub.errors import FhirError
+from coordhub.fhir.context import Answer, Asked, Context, Perform
+from coordhub.fhir.dispatch import needs
+from coordhub.fhir.interactions import (
+    batch,
+    capabilities,
+    create,
+    delete,
+    history,
+    read,
+    search,
+    transaction,
+    update,
+    vread,
+)
+from coordhub.store.transact import AuditRow
+
+_PRESENTATION = frozenset({"_pretty", "_format"})
+_QUERIES: Mapping[str, frozenset[str]] = {
+    "history-instance": _PRESENTATION | {"_count", "_cursor"},
+}
+
+
+async def answer(context: Context, asked: Asked) -> Answer:
+    """Answer one interaction, or raise the FhirError that refuses it."""
+    try:
+        kind, letter = asked.target.type, needs(asked.target)
+        if kind is not None and letter is not None:
+            asked.caller.require(kind, letter)
+        _know_all(asked)
+        answered = await _INTERACTIONS[asked.target.interaction](context, asked)
+    except FhirError as refused:
+        if refused.status < 500:
+            await context.audit.record(_row(asked, refused.status))
+        raise
+    if not answered.audited:
+        await context.audit.record(_row(asked, answered.status, answered.shown, answered.searched))
+    return answered
+
+
+async def _bundle(context: Context, asked: Asked) -> Answer:
+    """A batch or a transaction: its Bundle says which."""
+    document = asked.document or {}
+    if document.get("resourceType") != "Bundle":
+        raise errors.bad_request(
+            "At the base a Bundle of type batch or transaction is expected; "
+            "a resource is posted to [type].",
+            "Resource.resourceType",
+        )
+    match document.get("type"):
+        case "transaction":
+            return await transaction.answer(context, asked, answer)
+        case "batch":
+            return await batch.answer(context, asked, answer)
+        case _:
+            raise errors.bad_request(
+                "The type of a Bundle posted to the base is batch or transaction.", "Bundle.type"
+            )
+
+
+_INTERACTIONS: Mapping[str, Perform] = {
+    "read": read.answer,
+    "vread": vread.answer,
+    "history-instance": history.answer,
+    "search-type": search.answer,
+    "create": create.answer,
+    "update": update.answer,
+    "delete": delete.answer,
+    "transaction": _bundle,
+    "capabilities": capabilities.answer,
+}
+
+
+def _know_all(asked: Asked) -> None:
+    """400 for a parameter that would be passed over; a search judges its own."""
+    if asked.target.interaction == "search-type":
+        return
+    known = _QUERIES.get(asked.target.interaction, _PRESENTATION)
+    unknown = sorted({name for name, _ in asked.query} - known)
+    if unknown:
+        raise FhirError(
+            400,
+            *(
+                errors.not_supported(
+                    f"{asked.target.interaction} takes no such parameter here.",
+                    f"http.{''.join(c for c in name[:64] if c.isalnum() or c in '_:-.')}",
+                ).issues[0]
+                for name in unknown
+            ),
+        )
+
+
+def _row(
+    asked: Asked, status: int, shown: tuple[int, ...] = (), searched: str | None = None
+) -> AuditRow:
+    caller, target = asked.caller, asked.target
+    return AuditRow(
+        caller.client,
+        caller.organization,
+        target.interaction,
+        status,
+        target.type,
+        target.id,
+        shown,
+        searched,
+        request_id=caller.request_id,
+    )

@@ -1,0 +1,111 @@
+"""Bundles that the hub answers with, put together from stored texts.
+
+http://hl7.org/fhir/R4/bundle.html
+
+Nothing stored is parsed or serialised again: a resource is placed into its entry as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from coordhub.errors import Issue
+from coordhub.fhir.context import Answer
+from coordhub.fhir.headers import etag
+from coordhub.r4 import outcome
+from coordhub.r4.document import encode
+from coordhub.record.hub import instant
+from coordhub.store.resources import Version
+
+Entry = dict[str, Any]
+
+_METHODS = {"create": "POST", "update": "PUT", "delete": "DELETE"}
+_STATUSES = {"create": 201, "update": 200, "delete": 204}
+
+
+def bundle(kind: str, entries: Sequence[Entry], links: Iterable[tuple[str, str]] = ()) -> bytes:
+    """kind: Bundle.type. links: relation and url, in their order."""
+    document: dict[str, Any] = {"resourceType": "Bundle", "type": kind}
+    listed = [{"relation": relation, "url": url} for relation, url in links]
+    if listed:
+        document["link"] = listed
+    if entries:  # FHIR has no empty arrays
+        document["entry"] = entries
+    return encode(document)
+
+
+def address(base: str, path: str, query: Sequence[tuple[str, str]]) -> str:
+    return f"{base}/{path}?{urlencode(query)}" if query else f"{base}/{path}"
+
+
+def match(base: str, version: Version) -> Entry:
+    """An entry of a searchset."""
+    return {
+        "fullUrl": f"{base}/{version.reference}",
+        "resource": _stored(version.body or ""),
+        "search": {"mode": "match"},
+    }
+
+
+def remark(issues: Iterable[Issue]) -> Entry:
+    """What a searchset says about the search itself."""
+    return {"resource": msgspec.Raw(outcome.render(issues)), "search": {"mode": "outcome"}}
+
+
+def past(base: str, version: Version) -> Entry:
+    """An entry of a history."""
+    entry: Entry = {"fullUrl": f"{base}/{version.reference}"}
+    if version.body is not None:
+        entry["resource"] = _stored(version.body)
+    method = _METHODS[version.op]
+    entry["request"] = {
+        "method": method,
+        "url": version.type if method == "POST" else version.reference,
+    }
+    entry["response"] = {
+        "status": status_line(_STATUSES[version.op]),
+        "etag": etag(version.version),
+        "lastModified": instant(version.updated),
+    }
+    return entry
+
+
+def response(base: str, answer: Answer) -> Entry:
+    """An entry of a batch-response or transaction-response."""
+    entry: Entry = {}
+    said: dict[str, Any] = {"status": status_line(answer.status)}
+    location = answer.location(base)
+    if location is not None:
+        said["location"] = location
+    if answer.version is not None:
+        said["etag"] = etag(answer.version)
+    if answer.updated is not None:
+        said["lastModified"] = instant(answer.updated)
+    if answer.is_outcome:
+        said["outcome"] = msgspec.Raw(answer.body)
+    elif answer.body:
+        if answer.reference is not None:
+            entry["fullUrl"] = f"{base}/{answer.reference}"
+        entry["resource"] = msgspec.Raw(answer.body)
+    entry["response"] = said
+    return entry
+
+
+def refused(status: int, issues: Iterable[Issue]) -> Entry:
+    """The same of an entry that was refused."""
+    return {
+        "response": {"status": status_line(status), "outcome": msgspec.Raw(outcome.render(issues))}
+    }
+
+
+def status_line(status: int) -> str:
+    return f"{status} {HTTPStatus(status).phrase}"
+
+
+def _stored(body: str) -> msgspec.Raw:
+    return msgspec.Raw(body.encode())

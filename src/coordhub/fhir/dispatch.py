@@ -1,0 +1,209 @@
+"""Which interaction a method and an address mean.
+
+http://hl7.org/fhir/R4/http.html#summary
+
+Pure: it looks at names only. What FHIR defines here and this hub does not offer is refused by its
+name; an address that FHIR does not know is 404, a method that it does not know there 405.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from coordhub import errors
+from coordhub.errors import FhirError, Issue
+from coordhub.r4 import types
+
+ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
+_WORD = re.compile(r"[A-Za-z]{1,40}", re.ASCII)
+_HIGHEST_VERSION = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is meant by method and address.
+
+    interaction: code of http://hl7.org/fhir/R4/valueset-restful-interaction.html; a batch is
+        dispatched as `transaction`, its Bundle tells.
+    version: of a vread.
+    """
+
+    interaction: str
+    type: str | None = None
+    id: str | None = None
+    version: int | None = None
+
+    def instance(self) -> tuple[str, str]:
+        """Type and id, of an interaction that has both."""
+        assert self.type is not None
+        assert self.id is not None
+        return self.type, self.id
+
+    @property
+    def reference(self) -> str:
+        return f"{self.type}/{self.id}" if self.id else self.type or ""
+
+
+_SCOPE = {
+    "read": "read",
+    "vread": "read",
+    "history-instance": "read",
+    "search-type": "search",
+    "create": "create",
+    "update": "update",
+    "delete": "delete",
+}
+
+
+def needs(target: Target) -> str | None:
+    """What the token must allow on the type: create, read, update, delete, search; or nothing."""
+    return _SCOPE.get(target.interaction)
+
+
+def dispatch(method: str, segments: Sequence[str], *, conditional: bool = False) -> Target:
+    """The interaction; `segments` is the address below the FHIR base, split and decoded.
+
+    conditional: the address has a query. Of reads it says nothing, of writes that they are
+    conditional.
+    """
+    if method == "HEAD":
+        method = "GET"
+    parts = [segment for segment in segments if segment]
+    if any(part.startswith("$") for part in parts):
+        raise _operation(next(part for part in parts if part.startswith("$")))
+    match parts:
+        case []:
+            return _system(method)
+        case ["metadata"]:
+            _only(method, "GET", at="metadata")
+            return Target("capabilities")
+        case ["_history"]:
+            raise errors.not_supported(
+                "The history of the whole system (history-system) is not offered; "
+                "ask for [type]/[id]/_history."
+            )
+        case ["_search"]:
+            raise errors.not_supported(
+                "Search over all types (search-system) is not offered; ask for [type]?[criteria]."
+            )
+        case [name]:
+            return _type(method, _known(name), conditional)
+        case [name, "_search"]:
+            _only(method, "POST", at=f"{_known(name)}/_search")
+            return Target("search-type", name)
+        case [name, "_history"]:
+            raise errors.not_supported(
+                f"The history of a type (history-type) is not offered; "
+                f"ask for {_known(name)}/[id]/_history."
+            )
+        case [name, fhir_id]:
+            return _instance(method, _known(name), _identifier(name, fhir_id))
+        case [name, fhir_id, "_history"]:
+            target = Target("history-instance", _known(name), _identifier(name, fhir_id))
+            _only(method, "GET", at="[type]/[id]/_history")
+            return target
+        case [name, fhir_id, "_history", version]:
+            _known(name)
+            _identifier(name, fhir_id)
+            _only(method, "GET", at="[type]/[id]/_history/[vid]")
+            return Target("vread", name, fhir_id, _version(name, fhir_id, version))
+        case _:
+            _known(parts[0])
+            raise FhirError(404, Issue("not-found", "FHIR R4 has no such address."))
+
+
+def _system(method: str) -> Target:
+    if method == "GET":
+        raise errors.not_supported(
+            "Search over all types (search-system) is not offered; ask for [type]?[criteria]."
+        )
+    _only(method, "POST", at="the base")
+    return Target("transaction")
+
+
+def _type(method: str, name: str, conditional: bool) -> Target:
+    match method:
+        case "GET":
+            return Target("search-type", name)
+        case "POST":
+            if conditional:
+                raise errors.bad_request(
+                    "A create has no query; for a conditional create send If-None-Exist."
+                )
+            return Target("create", name)
+        case "PUT" | "PATCH" | "DELETE":
+            doing = {"PUT": "update", "PATCH": "patch", "DELETE": "delete"}[method]
+            raise errors.not_supported(
+                f"Conditional {doing} is not offered; search first, then {method} {name}/[id]."
+            )
+        case _:
+            raise _not_allowed(method, name, "GET, POST")
+
+
+def _instance(method: str, name: str, fhir_id: str) -> Target:
+    match method:
+        case "GET":
+            return Target("read", name, fhir_id)
+        case "PUT":
+            return Target("update", name, fhir_id)
+        case "DELETE":
+            return Target("delete", name, fhir_id)
+        case "PATCH":
+            raise errors.not_supported(
+                "Patch is not offered; read the resource, change it, and PUT it with If-Match."
+            )
+        case _:
+            raise _not_allowed(method, f"{name}/[id]", "GET, PUT, DELETE")
+
+
+def _only(method: str, allowed: str, *, at: str) -> None:
+    if method != allowed:
+        raise _not_allowed(method, at, allowed)
+
+
+def _not_allowed(method: str, at: str, allowed: str) -> FhirError:
+    error = errors.method_not_allowed(f"{method} does not exist at {at}; there is {allowed}.")
+    return FhirError(405, *error.issues, headers={"Allow": allowed})
+
+
+def _known(name: str) -> str:
+    if name in types.NUMBER:
+        return name
+    hint = "A resource type of FHIR R4 is expected here."
+    if _WORD.fullmatch(name):
+        nearest = difflib.get_close_matches(name.capitalize(), types.NAMES, 1, 0.6)
+        folded = {known.lower(): known for known in types.NAMES}.get(name.lower())
+        if folded or nearest:
+            hint = f"Did you mean {folded or nearest[0]}?"
+        hint = f"{name} is no resource type of FHIR R4. {hint}"
+    raise FhirError(404, Issue("not-supported", hint))
+
+
+def _identifier(name: str, fhir_id: str) -> str:
+    if ID.fullmatch(fhir_id):
+        return fhir_id
+    raise FhirError(
+        404,
+        Issue(
+            "not-found",
+            f"No {name} has such an id: ids are 1 to 64 letters, digits, hyphens and dots.",
+        ),
+    )
+
+
+def _version(name: str, fhir_id: str, version: str) -> int:
+    if re.fullmatch(r"[1-9][0-9]{0,9}", version, re.ASCII) and int(version) <= _HIGHEST_VERSION:
+        return int(version)
+    raise errors.not_found(
+        f"{name}/{fhir_id}/_history/{version}"
+        if ID.fullmatch(version)
+        else f"This version of {name}/{fhir_id}"
+    )
+
+
+def _operation(name: str) -> FhirError:
+    shown = name if re.fullmatch(r"\$[A-Za-z-]{1,40}", name, re.ASCII) else "This"
+    return errors.not_supported(f"The operation {shown} is not offered.")

@@ -1,0 +1,195 @@
+"""FHIR over HTTP: a request becomes an interaction, an answer becomes a response.
+
+http://hl7.org/fhir/R4/http.html
+
+The only module of this door that knows the web framework. The order is: can the sender read our
+answers (406), who is it (401), what does the address mean (404, 405), the body (413, 415, 400),
+then the interaction. Until the body has been read only the token may have asked the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Request, Response
+
+from coordhub import errors
+from coordhub.access.caller import Caller, hub
+from coordhub.errors import FhirError
+from coordhub.fhir import body, headers
+from coordhub.fhir.answering import answer
+from coordhub.fhir.context import JSON, Answer, Asked, Context
+from coordhub.fhir.description import ROUTES, Route
+from coordhub.fhir.dispatch import Target, dispatch
+from coordhub.fhir.paging import applied
+from coordhub.fhir.present import pretty
+from coordhub.r4 import document, outcome
+from coordhub.record.operations import Idempotency
+
+PREFIX: Final = "/fhir"
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+LARGE: Final = 256 * 1024
+"""Bytes from which a body is parsed in a thread, so that others are answered meanwhile."""
+
+_BODIES = frozenset({"create", "update", "transaction", "search-type"})
+_MOST_PARAMETERS = 1000
+
+
+def router() -> APIRouter:
+    """Every route below /fhir; `app.state.context` must hold the Context when a request comes."""
+    routes = APIRouter(prefix=PREFIX)
+    for route in ROUTES:
+        _add(routes, route)
+    for path in ("", "/{rest:path}"):
+        routes.add_api_route(path, respond, methods=list(METHODS), include_in_schema=False)
+    return routes
+
+
+def _add(routes: APIRouter, route: Route) -> None:
+    routes.add_api_route(
+        route.path,
+        respond,
+        methods=[route.method],
+        name=route.name,
+        operation_id=route.name,
+        summary=route.summary,
+        description=route.description,
+        tags=[route.tag],
+        response_class=Response,
+        status_code=route.status,
+        responses=route.responses,
+        openapi_extra=route.extra,
+    )
+
+
+async def respond(request: Request) -> Response:
+    """Answer one request; what is refused leaves as FhirError, for the one handler."""
+    context: Context = request.app.state.context
+    query = _pairs(request.scope["query_string"])
+    headers.require_json_answer(
+        request.headers.get("accept"), [value for name, value in query if name == "_format"]
+    )
+    segments = request.url.path.removeprefix(PREFIX).split("/")
+    if request.method in ("GET", "HEAD") and [part for part in segments if part] == ["metadata"]:
+        target = Target("capabilities")
+        request.state.interaction = target.interaction
+        asked = Asked(hub(context.hub.organization), target, query)
+        return _response(context, request, asked, await answer(context, asked))
+    caller = await context.tokens.caller(
+        request.headers.get("authorization"), request.state.request_id
+    )
+    target = dispatch(request.method, segments, conditional=bool(applied(query)))
+    request.state.interaction = target.interaction
+    asked = await _asked(context, request, caller, target, query)
+    return _response(context, request, asked, await answer(context, asked))
+
+
+async def _asked(
+    context: Context,
+    request: Request,
+    caller: Caller,
+    target: Target,
+    query: tuple[tuple[str, str], ...],
+) -> Asked:
+    sent = request.headers
+    conditions = headers.conditions(
+        match=sent.get("if-match"),
+        none_match=sent.get("if-none-match"),
+        modified_since=sent.get("if-modified-since"),
+        none_exist=sent.get("if-none-exist"),
+    )
+    if target.interaction == "update" and conditions.if_none_match is not None:
+        raise errors.not_supported("If-None-Match is not offered for updates.")
+    key = headers.idempotency_key(sent.get("idempotency-key"))
+    data, parsed = b"", None
+    if target.interaction in _BODIES and request.method not in ("GET", "HEAD"):
+        is_form = target.interaction == "search-type"
+        content_type = sent.get("content-type")
+        (headers.require_form_body if is_form else headers.require_json_body)(content_type)
+        data = await body.read(
+            request.stream(),
+            length=sent.get("content-length"),
+            encoding=sent.get("content-encoding"),
+            limit=context.limits.body_bytes,
+        )
+        if is_form:
+            query += _pairs(data)
+        else:
+            parsed = await _parsed(data, context.limits.nesting)
+    return Asked(
+        caller,
+        target,
+        query,
+        parsed,
+        conditions,
+        headers.preference(sent.get("prefer")),
+        _idempotency(key, request, data),
+    )
+
+
+async def _parsed(data: bytes, deepest: int) -> dict[str, Any]:
+    if len(data) > LARGE:
+        return await asyncio.to_thread(document.parse, data, deepest=deepest)
+    return document.parse(data, deepest=deepest)
+
+
+def _idempotency(key: str | None, request: Request, data: bytes) -> Idempotency | None:
+    if key is None:
+        return None
+    asked = f"{request.method}\n{request.url.path}\n".encode()
+    return Idempotency(key, hashlib.sha256(asked + data).digest())
+
+
+def _pairs(text: bytes) -> tuple[tuple[str, str], ...]:
+    """The pairs of a query or a form, decoded; 400 if they are no UTF-8 or too many."""
+    try:
+        return tuple(
+            parse_qsl(
+                text.decode("utf-8"),
+                keep_blank_values=True,
+                errors="strict",
+                max_num_fields=_MOST_PARAMETERS,
+            )
+        )
+    except ValueError:
+        raise errors.bad_request(
+            f"The query is not percent-encoded UTF-8, or has over {_MOST_PARAMETERS} parameters."
+        ) from None
+
+
+def _response(context: Context, request: Request, asked: Asked, answered: Answer) -> Response:
+    sent: dict[str, str] = {}
+    if answered.version is not None:
+        sent["ETag"] = headers.etag(answered.version)
+    if answered.updated is not None:
+        sent["Last-Modified"] = headers.last_modified(answered.updated)
+    location = answered.location(context.hub.base)
+    if location is not None:
+        sent["Location"] = location
+    if answered.replayed:
+        sent["Idempotency-Replayed"] = "true"
+    content = answered.body
+    if content and dict(asked.query).get("_pretty") == "true":
+        content = pretty(content)
+    return written(answered.status, content, sent, head=request.method == "HEAD")
+
+
+def refusal(error: FhirError, *, head: bool = False) -> Response:
+    """The response to a request that is refused."""
+    return written(error.status, outcome.render(error.issues), error.headers, head=head)
+
+
+def written(status: int, content: bytes, sent: dict[str, str], *, head: bool = False) -> Response:
+    """What came from one caller's eyes is kept by no cache on the way."""
+    sent = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept", **sent}
+    if head:
+        sent["Content-Length"] = str(len(content))
+    return Response(
+        b"" if head else content,
+        status,
+        sent,
+        media_type=f"{JSON}; charset=utf-8" if content else None,
+    )

@@ -1,0 +1,33 @@
+"""FHIR read interaction, conditional or not.
+
+http://hl7.org/fhir/R4/http.html#read, #cread
+"""
+
+from __future__ import annotations
+
+from coordhub import errors
+from coordhub.access import viewer
+from coordhub.fhir.context import Answer, Asked, Context
+from coordhub.fhir.headers import unchanged
+from coordhub.store import resources
+
+
+async def answer(context: Context, asked: Asked) -> Answer:
+    """The current version; 304 if the reader has it, 404, 410 after a deletion."""
+    target = asked.target
+    kind, fhir_id = target.instance()
+    async with context.hub.engine.pool.acquire() as conn:
+        found = await resources.read(conn, viewer.of(asked.caller), kind, fhir_id)
+    if found is None:
+        raise errors.not_found(target.reference)
+    if found.body is None:
+        raise errors.gone(target.reference, found.version)
+    same = unchanged(asked.conditions, found.version, found.updated)
+    return Answer(
+        304 if same else 200,
+        b"" if same else found.body.encode(),
+        reference=found.reference,
+        version=found.version,
+        updated=found.updated,
+        shown=(found.rid,),
+    )
