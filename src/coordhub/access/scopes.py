@@ -41,7 +41,14 @@ class Scopes:
     def meet(self, other: Scopes) -> Scopes:
         """What both allow."""
         by_type = [
-            (name, frozenset(letter for letter in "cruds" if self.allow(name, letter) and other.allow(name, letter)))
+            (
+                name,
+                frozenset(
+                    letter
+                    for letter in "cruds"
+                    if self.allow(name, letter) and other.allow(name, letter)
+                ),
+            )
             for name in sorted({name for name, _ in (*self.by_type, *other.by_type)})
         ]
         return Scopes(self.text, self.every & other.every, tuple(by_type))
@@ -61,7 +68,9 @@ def parse(text: str) -> Scopes:
         elif name in types.NUMBER:
             by_type.setdefault(name, set()).update(letters)
     return Scopes(
-        text, frozenset(every), tuple((name, frozenset(letters)) for name, letters in sorted(by_type.items()))
+        text,
+        frozenset(every),
+        tuple((name, frozenset(letters)) for name, letters in sorted(by_type.items())),
     )
 
 

@@ -58,7 +58,9 @@ class Tokens:
             "iat": int(now.timestamp()),
             "exp": int((now + lifetime).timestamp()),
         }
-        return jwt.encode({"alg": ALGORITHM, "typ": "JWT"}, claims, self._key, algorithms=[ALGORITHM])
+        return jwt.encode(
+            {"alg": ALGORITHM, "typ": "JWT"}, claims, self._key, algorithms=[ALGORITHM]
+        )
 
     async def caller(self, authorization: str | None, request_id: str | None) -> Caller:
         """The Caller of an Authorization header; 401, always in the same words, if there is none."""
@@ -71,7 +73,12 @@ class Tokens:
             raise self._refused()
         allowed = scopes.parse(claims.scope).meet(scopes.parse(client.scopes))
         return Caller(
-            client.id, client.organization, client.reference, allowed, client.update_as_create, request_id
+            client.id,
+            client.organization,
+            client.reference,
+            allowed,
+            client.update_as_create,
+            request_id,
         )
 
     def _read(self, text: str) -> _Claims:

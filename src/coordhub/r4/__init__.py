@@ -1,13 +1,7 @@
-"""What FHIR R4 says, without I/O: values in, values out.
+"""What FHIR R4 says: reading documents, their structure, their references, their search parameters.
 
-http://hl7.org/fhir/R4/
-
-The rule of this package: it knows the specification and nothing of this hub. It reads no clock, no
-settings and no network; the only files it opens are its own data under `spec/`, which scripts of
-the project make from HL7's definitions (4.0.1).
-
-A *document* is a resource as it was sent: dicts, lists, strings, booleans and numbers that keep
-their spelling (`document`). There is no second model of Patient or Task. `structure` checks a
-document against the definitions and returns every *issue* with the FHIRPath of the element at
-fault; `outcome` writes issues as an OperationOutcome.
+No I/O. A *document* is a resource as it came, as plain dicts and lists whose numbers keep their
+digits (`document`); it is checked (`structure`), looked into (`reference`, `extract`, `compartment`)
+and searched for (`search`) without being turned into another model. What the hub itself writes is
+built as typed resources (`typed`, the only module that imports fhir.resources).
 """

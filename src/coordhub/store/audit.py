@@ -11,9 +11,7 @@ import asyncio
 import contextlib
 from datetime import datetime
 
-import asyncpg
-
-from coordhub.store.engine import Engine
+from coordhub.store.engine import UNAVAILABLE, Engine
 from coordhub.store.transact import AuditRow, audit_json
 
 _STATEMENT = """
@@ -72,7 +70,7 @@ class AuditLog:
                 await self._engine.pool.execute(
                     _STATEMENT, datetime.now().astimezone(), audit_json([row for row, _ in batch])
                 )
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except UNAVAILABLE as error:
                 for _, done in batch:
                     if not done.done():
                         done.set_exception(error)

@@ -33,7 +33,13 @@ async def read(conn: Connection, client: str) -> Client | None:
 
 
 async def register(
-    conn: Connection, client: str, organization: int, scopes: str, *, update_as_create: bool, now: datetime
+    conn: Connection,
+    client: str,
+    organization: int,
+    scopes: str,
+    *,
+    update_as_create: bool,
+    now: datetime,
 ) -> None:
     """Make the client or change it to this."""
     await conn.execute(

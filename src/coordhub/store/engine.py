@@ -14,16 +14,26 @@ from typing import TypeAlias
 
 import asyncpg
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+Connection: TypeAlias = (
+    "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+)
 
 RIDS_PER_BLOCK = 4096
 CHANNEL = "coordhub_change"
+
+SERIALIZATION_RETRY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+"""Failures after which the same transaction, run again, is right."""
+
+UNAVAILABLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What a database that is away, or goes away, raises."""
 
 
 class Engine:
     """One per process. `open` it, hand it down, `close` it."""
 
-    def __init__(self, url: str, pool: asyncpg.Pool[asyncpg.Record], searches: asyncpg.Pool[asyncpg.Record]) -> None:
+    def __init__(
+        self, url: str, pool: asyncpg.Pool[asyncpg.Record], searches: asyncpg.Pool[asyncpg.Record]
+    ) -> None:
         self.url = url
         self.pool = pool
         self.searches = searches
@@ -38,8 +48,14 @@ class Engine:
     async def open(cls, url: str, *, size: int = 10, statement_timeout_ms: int = 30_000) -> Engine:
         """Connect to an already migrated database; `size` connections at most, a third of them for searches."""
         searching = max(1, size // 3)
-        common = {"application_name": "coordhub", "jit": "off", "statement_timeout": str(statement_timeout_ms)}
-        pool = await asyncpg.create_pool(url, min_size=1, max_size=max(1, size - searching), server_settings=common)
+        common = {
+            "application_name": "coordhub",
+            "jit": "off",
+            "statement_timeout": str(statement_timeout_ms),
+        }
+        pool = await asyncpg.create_pool(
+            url, min_size=1, max_size=max(1, size - searching), server_settings=common
+        )
         searches = await asyncpg.create_pool(
             url,
             min_size=1,
@@ -88,9 +104,12 @@ class Engine:
         if missing:
             async with self.pool.acquire() as conn:
                 await conn.execute(
-                    "insert into code_system (uri) select unnest($1::text[]) on conflict (uri) do nothing", missing
+                    "insert into code_system (uri) select unnest($1::text[]) on conflict (uri) do nothing",
+                    missing,
                 )
-                rows = await conn.fetch("select id, uri from code_system where uri = any($1::text[])", missing)
+                rows = await conn.fetch(
+                    "select id, uri from code_system where uri = any($1::text[])", missing
+                )
             if len(self._systems) > 100_000:
                 self._systems.clear()
             found = {row["uri"]: row["id"] for row in rows}
@@ -103,7 +122,9 @@ class Engine:
         wanted = set(uris)
         missing = sorted(wanted - self._systems.keys())
         if missing:
-            for row in await conn.fetch("select id, uri from code_system where uri = any($1::text[])", missing):
+            for row in await conn.fetch(
+                "select id, uri from code_system where uri = any($1::text[])", missing
+            ):
                 self._systems[row["uri"]] = row["id"]
         return {uri: self._systems[uri] for uri in wanted if uri in self._systems}
 
@@ -116,7 +137,7 @@ class Engine:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(*UNAVAILABLE):
                 await self.pool.execute(f"notify {CHANNEL}")
             await asyncio.sleep(0.02)
 
@@ -126,14 +147,12 @@ class Engine:
 
         When that connection is lost the caller keeps polling and is not told.
         """
-        conn = await asyncpg.connect(self.url, server_settings={"application_name": "coordhub listener"})
+        conn = await asyncpg.connect(
+            self.url, server_settings={"application_name": "coordhub listener"}
+        )
         try:
             await conn.add_listener(CHANNEL, lambda *_: woken())
             yield
         finally:
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(*UNAVAILABLE):
                 await conn.close(timeout=1)
-
-
-SERIALIZATION_RETRY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
-"""Failures after which the same transaction, run again, is right."""

@@ -95,7 +95,11 @@ def rows_of(
     owner = (rid, source, patient)
     rows = IndexRows()
     for token in extracted.tokens:
-        rows.tokens.add(TokenRow(token.parameter, systems[token.system] if token.system else 0, token.code, *owner))
+        rows.tokens.add(
+            TokenRow(
+                token.parameter, systems[token.system] if token.system else 0, token.code, *owner
+            )
+        )
     for text in extracted.strings:
         rows.strings.add(StringRow(text.parameter, normalise(text.value), text.value, *owner))
     for found in extracted.references:

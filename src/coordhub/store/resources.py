@@ -39,12 +39,25 @@ class Version:
         return f"{self.type}/{self.id}"
 
 
-COLUMNS = "r.rid, r.type, r.fhir_id, r.version, r.op, r.updated, r.author, r.source, r.patient, r.body"
+COLUMNS = (
+    "r.rid, r.type, r.fhir_id, r.version, r.op, r.updated, r.author, r.source, r.patient, r.body"
+)
 
 
 def version_of(row: Any) -> Version:
     rid, type_number, fhir_id, version, op, updated, author, source, patient, body = row[:10]
-    return Version(rid, types.name_of(type_number), fhir_id, version, op, updated, author, source, patient, body)
+    return Version(
+        rid,
+        types.name_of(type_number),
+        fhir_id,
+        version,
+        op,
+        updated,
+        author,
+        source,
+        patient,
+        body,
+    )
 
 
 def shard_of_id(fhir_id: str) -> int | None:
@@ -66,7 +79,9 @@ _AT = (
 )
 
 
-async def read(conn: Connection, viewer: Viewer, resource_type: str, fhir_id: str) -> Version | None:
+async def read(
+    conn: Connection, viewer: Viewer, resource_type: str, fhir_id: str
+) -> Version | None:
     """The current version, a deletion included; None if there is none that this viewer may see."""
     condition, arguments = visible(viewer, "r", 4)
     row = await conn.fetchrow(
@@ -112,8 +127,33 @@ async def read_version(
     return None if row is None else version_of(row)
 
 
+async def read_written(
+    conn: Connection, viewer: Viewer, versions: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], Version]:
+    """Those versions, by (rid, version), as far as this viewer may see them."""
+    condition, arguments = visible(viewer, "r", 3)
+    rows = await conn.fetch(
+        "select r.rid, r.type, r.fhir_id, w.version, coalesce(v.op, r.op), coalesce(v.updated, r.updated),"
+        " coalesce(v.author, r.author), r.source, r.patient, case when v.rid is null then r.body else v.body end"
+        " from unnest($1::bigint[], $2::int[]) w(rid, version)"
+        " join resource r on r.rid = w.rid and r.shard = (w.rid & 255)::smallint"
+        " left join resource_version v on v.shard = r.shard and v.rid = r.rid and v.version = w.version"
+        f" where (r.version = w.version or v.rid is not null) and {condition}",
+        [rid for rid, _ in versions],
+        [version for _, version in versions],
+        *arguments,
+    )
+    return {(row[0], row[3]): version_of(row) for row in rows}
+
+
 async def history(
-    conn: Connection, viewer: Viewer, resource_type: str, fhir_id: str, *, count: int, before: int | None
+    conn: Connection,
+    viewer: Viewer,
+    resource_type: str,
+    fhir_id: str,
+    *,
+    count: int,
+    before: int | None,
 ) -> list[Version]:
     """Versions of one resource, newest first, at most `count`, those below version `before` if given."""
     condition, arguments = visible(viewer, "r", 6)
@@ -147,19 +187,22 @@ class Located:
     rid: int
     type: str
     id: str
+    source: int
     patient: int | None
     deleted: bool
     visible: bool
     episode: int | None
 
 
-async def locate(conn: Connection, viewer: Viewer, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Located]:
+async def locate(
+    conn: Connection, viewer: Viewer, names: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], Located]:
     """Where the named resources (type, id) are; one statement for any number. Absent ones are missing."""
     if not names:
         return {}
     condition, arguments = visible(viewer, "r", 4)
     rows = await conn.fetch(
-        "select r.rid, w.type, r.fhir_id, r.patient, r.body is null, "
+        "select r.rid, w.type, r.fhir_id, r.source, r.patient, r.body is null, "
         f"{condition},"
         " coalesce(e.id, e2.id, c.episode, c2.episode)"
         " from unnest($1::smallint[], $2::text[], $3::smallint[]) w(type, id, shard)"
@@ -174,7 +217,7 @@ async def locate(conn: Connection, viewer: Viewer, names: Sequence[tuple[str, st
         *arguments,
     )
     return {
-        (types.name_of(row[1]), row[2]): Located(row[0], types.name_of(row[1]), row[2], row[3], row[4], row[5], row[6])
+        (types.name_of(row[1]), row[2]): Located(row[0], types.name_of(row[1]), *row[2:])
         for row in rows
     }
 

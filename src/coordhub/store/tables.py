@@ -12,6 +12,8 @@ and `audit`, except for `change.relayed_at`.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -62,14 +64,18 @@ def instant(name: str, *, nullable: bool = False, comment: str | None = None) ->
     return Column(name, DateTime(timezone=True), nullable=nullable, comment=comment)
 
 
-def identifier_text(name: str, *, nullable: bool = False, comment: str | None = None) -> Column[str]:
+def identifier_text(
+    name: str, *, nullable: bool = False, comment: str | None = None
+) -> Column[str]:
     """Text compared byte by byte: ids and codes have no language."""
     return Column(name, Text(collation="C"), nullable=nullable, comment=comment)
 
 
 def owner_columns() -> tuple[Column[int], Column[int | None]]:
     return (
-        Column("source", BigInteger, nullable=False, comment="rid of the organization that wrote it"),
+        Column(
+            "source", BigInteger, nullable=False, comment="rid of the organization that wrote it"
+        ),
         Column("patient", BigInteger, comment="rid of its Patient; null: not about one patient"),
     )
 
@@ -92,9 +98,20 @@ resource = Table(
     Column("version", Integer, nullable=False),
     Column("op", Text, nullable=False, comment="what made this version: create, update, delete"),
     instant("updated", comment="meta.lastUpdated of this version"),
-    Column("author", BigInteger, nullable=False, comment="rid of the organization that wrote this version"),
+    Column(
+        "author",
+        BigInteger,
+        nullable=False,
+        comment="rid of the organization that wrote this version",
+    ),
     *owner_columns(),
-    Column("labels", BigInteger, nullable=False, server_default=text("0"), comment="a bit per sensitivity class"),
+    Column(
+        "labels",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="a bit per sensitivity class",
+    ),
     Column("body", Text, comment="the exact JSON of this version; null once deleted"),
     PrimaryKeyConstraint("shard", "rid"),
     UniqueConstraint("shard", "type", "fhir_id"),
@@ -138,12 +155,17 @@ assigned_id = Table(
 )
 
 
-def index_table(name: str, *value_columns: Column[object], comment: str) -> Table:
+def index_table(name: str, *value_columns: Column[Any], comment: str) -> Table:
     return Table(
         name,
         metadata,
         Column("shard", SmallInteger, nullable=False),
-        Column("param", SmallInteger, nullable=False, comment="r4.extract number of (type, search parameter)"),
+        Column(
+            "param",
+            SmallInteger,
+            nullable=False,
+            comment="r4.extract number of (type, search parameter)",
+        ),
         *value_columns,
         Column("rid", BigInteger, nullable=False),
         *owner_columns(),
@@ -157,13 +179,26 @@ idx_token = index_table(
     identifier_text("code"),
     comment="Codes and identifiers",
 )
-Index("idx_token_code_idx", idx_token.c.param, idx_token.c.code, idx_token.c.system, idx_token.c.rid)
-Index("idx_token_patient_idx", idx_token.c.patient, idx_token.c.param, idx_token.c.code, idx_token.c.rid)
+Index(
+    "idx_token_code_idx", idx_token.c.param, idx_token.c.code, idx_token.c.system, idx_token.c.rid
+)
+Index(
+    "idx_token_patient_idx",
+    idx_token.c.patient,
+    idx_token.c.param,
+    idx_token.c.code,
+    idx_token.c.rid,
+)
 Index("idx_token_rid_idx", idx_token.c.rid)
 
 idx_string = index_table(
     "idx_string",
-    Column("value", Text(collation="C"), nullable=False, comment="case and accents folded, for prefix search"),
+    Column(
+        "value",
+        Text(collation="C"),
+        nullable=False,
+        comment="case and accents folded, for prefix search",
+    ),
     Column("exact", Text(collation="C"), nullable=False, comment="as sent, for :exact"),
     comment="Names, addresses, titles",
 )
@@ -176,9 +211,16 @@ idx_reference = index_table(
     Column("uri", Text(collation="C"), comment="an absolute reference elsewhere"),
     comment="References, without versions",
 )
-idx_reference.append_constraint(CheckConstraint("(target is null) <> (uri is null)", name="one_target"))
+idx_reference.append_constraint(
+    CheckConstraint("(target is null) <> (uri is null)", name="one_target")
+)
 Index("idx_reference_target_idx", idx_reference.c.target, idx_reference.c.param)
-Index("idx_reference_uri_idx", idx_reference.c.uri, idx_reference.c.param, postgresql_where=idx_reference.c.uri.is_not(None))
+Index(
+    "idx_reference_uri_idx",
+    idx_reference.c.uri,
+    idx_reference.c.param,
+    postgresql_where=idx_reference.c.uri.is_not(None),
+)
 Index("idx_reference_rid_idx", idx_reference.c.rid)
 
 idx_date = index_table(
@@ -222,7 +264,17 @@ change = Table(
     UniqueConstraint("rid", "version"),
     comment="The outbox: one row for every version, in the commit that made it",
 )
-Index("change_to_relay_idx", change.c.episode, change.c.seq, postgresql_where=text("relayed_at is null and episode is not null"))
+Index(
+    "change_unrelayed_idx",
+    change.c.seq,
+    postgresql_where=text("relayed_at is null and episode is not null"),
+)
+Index(
+    "change_to_relay_idx",
+    change.c.episode,
+    change.c.seq,
+    postgresql_where=text("relayed_at is null and episode is not null"),
+)
 
 episode = Table(
     "episode",
@@ -272,7 +324,12 @@ delivery = Table(
     Column("change", BigInteger, nullable=False, comment="change.seq"),
     Column("episode", BigInteger, nullable=False),
     Column("organization", BigInteger, nullable=False, comment="rid of the recipient"),
-    Column("endpoint", BigInteger, nullable=False, comment="rid of the Endpoint; 0: the inbox at the hub"),
+    Column(
+        "endpoint",
+        BigInteger,
+        nullable=False,
+        comment="rid of the Endpoint; 0: the inbox at the hub",
+    ),
     Column("rid", BigInteger, nullable=False, comment="what changed"),
     Column("version", Integer, nullable=False),
     Column("state", Text, nullable=False),
@@ -283,10 +340,20 @@ delivery = Table(
     instant("settled_at", nullable=True),
     Column("reason", Text, comment="why suppressed, dead or parked; no content"),
     UniqueConstraint("change", "organization", "endpoint"),
-    CheckConstraint("state in ('queued', 'leased', 'parked', 'delivered', 'suppressed', 'dead')", name="state_known"),
-    CheckConstraint("(state = 'leased') = (lease_until is not null)", name="lease_only_when_leased"),
-    CheckConstraint("(state in ('delivered', 'suppressed', 'dead')) = (settled_at is not null)", name="settled_has_time"),
-    CheckConstraint("state not in ('suppressed', 'dead', 'parked') or reason is not null", name="reason_given"),
+    CheckConstraint(
+        "state in ('queued', 'leased', 'parked', 'delivered', 'suppressed', 'dead')",
+        name="state_known",
+    ),
+    CheckConstraint(
+        "(state = 'leased') = (lease_until is not null)", name="lease_only_when_leased"
+    ),
+    CheckConstraint(
+        "(state in ('delivered', 'suppressed', 'dead')) = (settled_at is not null)",
+        name="settled_has_time",
+    ),
+    CheckConstraint(
+        "state not in ('suppressed', 'dead', 'parked') or reason is not null", name="reason_given"
+    ),
     comment="One row per change, recipient and target: the ledger of what was owed to whom",
 )
 Index(
@@ -338,8 +405,15 @@ client = Table(
     "client",
     metadata,
     identifier_text("id"),
-    Column("organization", BigInteger, nullable=False, comment="rid of the Organization it acts for"),
-    Column("scopes", Text, nullable=False, comment="SMART system scopes, space separated: the most it may ask"),
+    Column(
+        "organization", BigInteger, nullable=False, comment="rid of the Organization it acts for"
+    ),
+    Column(
+        "scopes",
+        Text,
+        nullable=False,
+        comment="SMART system scopes, space separated: the most it may ask",
+    ),
     Column("update_as_create", Boolean, nullable=False, server_default=text("false")),
     Column("active", Boolean, nullable=False, server_default=text("true")),
     instant("created_at"),
@@ -352,7 +426,9 @@ idempotency = Table(
     metadata,
     Column("organization", BigInteger, nullable=False),
     identifier_text("key"),
-    Column("fingerprint", LargeBinary, nullable=False, comment="SHA-256 of method, address and body"),
+    Column(
+        "fingerprint", LargeBinary, nullable=False, comment="SHA-256 of method, address and body"
+    ),
     Column("outcome", JSONB, comment="what was written: type, id, version of each entry"),
     instant("at"),
     PrimaryKeyConstraint("organization", "key"),
@@ -366,15 +442,21 @@ audit = Table(
     instant("at"),
     Column("client", Text, comment="client.id; null for the hub itself and for strangers"),
     Column("organization", BigInteger, comment="rid of who acted or to whom it was disclosed"),
-    Column("interaction", Text, nullable=False, comment="read, search-type, update, disclosure ..."),
+    Column(
+        "interaction", Text, nullable=False, comment="read, search-type, update, disclosure ..."
+    ),
     Column("outcome", SmallInteger, nullable=False, comment="HTTP status; 0: not over HTTP"),
     Column("type", SmallInteger),
     identifier_text("fhir_id", nullable=True, comment="as asked for, also when refused"),
-    Column("rids", ARRAY(BigInteger), nullable=False, comment="the resources that were shown or written"),
+    Column(
+        "rids",
+        ARRAY(BigInteger),
+        nullable=False,
+        comment="the resources that were shown or written",
+    ),
     Column("query", Text, comment="search criteria: content, hence only here"),
     Column("delivery", Uuid, comment="the disclosure's delivery"),
     Column("request_id", Text),
     comment="Who did or saw what, append only, durable before the answer",
 )
-Index("audit_rids_idx", audit.c.rids, postgresql_using="gin")
 Index("audit_organization_idx", audit.c.organization, audit.c.at)

@@ -24,6 +24,7 @@ from coordhub.store.index import IndexRows
 class Write(NamedTuple):
     """A new version of a resource; `body` None deletes. version 1 is an insert, any other an update.
 
+    author: rid of the organization that wrote this version; source: of the one whose resource it is.
     assigned: the id was chosen by the client, not by the hub.
     episode: the referral this change belongs to; None: nobody is told of it.
     """
@@ -33,6 +34,7 @@ class Write(NamedTuple):
     id: str
     version: int
     op: str
+    author: int
     source: int
     patient: int | None
     body: str | None
@@ -113,8 +115,8 @@ class Batch:
 _STATEMENT = """
 with w as materialized (
     select * from unnest($1::bigint[], $2::smallint[], $3::text[], $4::int[], $5::text[], $6::bigint[],
-                         $7::bigint[], $8::text[], $9::boolean[], $10::bigint[])
-        as w(rid, type, fhir_id, version, op, source, patient, body, assigned, episode)
+                         $7::bigint[], $8::bigint[], $9::text[], $10::boolean[], $11::bigint[])
+        as w(rid, type, fhir_id, version, op, author, source, patient, body, assigned, episode)
 ), superseded as (
     insert into resource_version (shard, rid, version, op, updated, author, source, patient, labels, body)
     select r.shard, r.rid, r.version, r.op, r.updated, r.author, r.source, r.patient, r.labels, r.body
@@ -122,18 +124,18 @@ with w as materialized (
     where w.version > 1
 ), inserted as (
     insert into resource (shard, rid, type, fhir_id, version, op, updated, author, source, patient, body)
-    select (rid & 255)::smallint, rid, type, fhir_id, version, op, $11, $12, source, patient, body
+    select (rid & 255)::smallint, rid, type, fhir_id, version, op, $12, author, source, patient, body
     from w where version = 1
 ), updated as (
     update resource r
-    set version = w.version, op = w.op, updated = $11, author = $12, patient = w.patient, body = w.body
+    set version = w.version, op = w.op, updated = $12, author = w.author, patient = w.patient, body = w.body
     from w where r.rid = w.rid and r.shard = (w.rid & 255)::smallint and w.version > 1
 ), assigned as (
     insert into assigned_id (type, fhir_id, shard)
     select type, fhir_id, (rid & 255)::smallint from w where assigned and version = 1
 ), changed as (
     insert into change (at, shard, rid, version, type, op, author, episode)
-    select $11, (rid & 255)::smallint, rid, version, type, op, $12, episode from w
+    select $12, (rid & 255)::smallint, rid, version, type, op, author, episode from w
 ), tokens_removed as (
     delete from idx_token i using unnest($13::smallint[], $14::int[], $15::text[], $16::bigint[])
         as o(param, system, code, rid)
@@ -168,37 +170,37 @@ with w as materialized (
         $49::bigint[], $50::bigint[], $51::bigint[]) as n(param, low, high, rid, source, patient)
 ), granted as (
     insert into access_grant (organization, rid, because, rule, since, shard)
-    select *, $11, (rid & 255)::smallint
+    select *, $12, (rid & 255)::smallint
     from unnest($52::bigint[], $53::bigint[], $54::bigint[], $55::text[]) as n(organization, rid, because, rule)
     on conflict do nothing
 ), audited as (
     insert into audit (at, client, organization, interaction, outcome, type, fhir_id, rids, query, delivery, request_id)
-    select $11, client, organization, interaction, outcome, type, fhir_id, rids, query, delivery, request_id
+    select $12, client, organization, interaction, outcome, type, fhir_id, rids, query, delivery, request_id
     from jsonb_to_recordset($56::jsonb) as n(client text, organization bigint, interaction text, outcome smallint,
         type smallint, fhir_id text, rids bigint[], query text, delivery uuid, request_id text)
 ), opened as (
     insert into episode (id, shard, requester, request, patient, state, opened_at)
-    select id, (id & 255)::smallint, requester, request, patient, 'open', $11
+    select id, (id & 255)::smallint, requester, request, patient, 'open', $12
     from jsonb_to_recordset($57::jsonb -> 'opened') as n(id bigint, requester bigint, request bigint, patient bigint)
 ), progressed as (
     update episode e
-    set planned_at = case when n.planned then $11 else e.planned_at end,
+    set planned_at = case when n.planned then $12 else e.planned_at end,
         state = case when n.closed then 'closed' else e.state end,
-        closed_at = case when n.closed then $11 else e.closed_at end
+        closed_at = case when n.closed then $12 else e.closed_at end
     from jsonb_to_recordset($57::jsonb -> 'progressed') as n(id bigint, planned boolean, closed boolean)
     where e.id = n.id
 ), asked as (
     insert into candidate (episode, ordinal, shard, organization, recipient, task, request, status, asked_at)
-    select episode, ordinal, (task & 255)::smallint, organization, recipient, task, request, status, $11
+    select episode, ordinal, (task & 255)::smallint, organization, recipient, task, request, status, $12
     from jsonb_to_recordset($57::jsonb -> 'asked') as n(episode bigint, ordinal smallint, organization bigint,
         recipient text, task bigint, request bigint, status text)
 ), answered as (
     update candidate c
     set status = n.status,
         accepted_at = case when n.status in ('accepted', 'in-progress', 'on-hold', 'completed', 'failed')
-                           then coalesce(c.accepted_at, $11) else c.accepted_at end,
+                           then coalesce(c.accepted_at, $12) else c.accepted_at end,
         ended_at = case when n.status in ('rejected', 'cancelled', 'failed', 'completed', 'entered-in-error')
-                        then coalesce(c.ended_at, $11) else c.ended_at end
+                        then coalesce(c.ended_at, $12) else c.ended_at end
     from jsonb_to_recordset($57::jsonb -> 'answered') as n(task bigint, status text)
     where c.task = n.task
 ), timed as (
@@ -214,11 +216,20 @@ _NOTHING = b'{"opened":[],"progressed":[],"asked":[],"answered":[],"timed":[]}'
 
 
 def _columns(rows: Sequence[tuple[Any, ...]] | set[Any], width: int) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+    return (
+        [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+    )
 
 
 def _projections(batch: Batch) -> str:
-    if not (batch.episodes or batch.planned or batch.closed or batch.candidates or batch.statuses or batch.timers):
+    if not (
+        batch.episodes
+        or batch.planned
+        or batch.closed
+        or batch.candidates
+        or batch.statuses
+        or batch.timers
+    ):
         return _NOTHING.decode()
     progressed = [
         {"id": id, "planned": id in batch.planned, "closed": id in batch.closed}
@@ -241,20 +252,19 @@ def audit_json(rows: Sequence[AuditRow]) -> str:
     ).decode()
 
 
-async def transact(conn: Connection, batch: Batch, *, now: datetime, author: int) -> None:
+async def transact(conn: Connection, batch: Batch, *, now: datetime) -> None:
     """Write it all, inside the caller's transaction.
 
-    now: the instant of this commit, meta.lastUpdated of all it writes. author: rid of the
-    organization that writes. Two creations of one client-chosen id: 409 for the second.
+    now: the instant of this commit, meta.lastUpdated of all it writes. Two creations of one
+    client-chosen id: 409 for the second.
     """
-    w = _columns([(*row[:1], types.NUMBER[row.type], *row[2:]) for row in batch.writes], 10)
+    w = _columns([(*row[:1], types.NUMBER[row.type], *row[2:]) for row in batch.writes], 11)
     remove, add = batch.remove, batch.add
     try:
         await conn.fetchval(
             _STATEMENT,
             *w,
             now,
-            author,
             *_columns([(r.param, r.system, r.code, r.rid) for r in remove.tokens], 4),
             *_columns([(r.param, r.exact, r.rid) for r in remove.strings], 3),
             *_columns([(r.param, r.target, r.uri, r.rid) for r in remove.references], 4),

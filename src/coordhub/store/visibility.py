@@ -31,6 +31,10 @@ class Viewer:
     everything: bool = False
 
 
+EVERYONE = Viewer(DIRECTORY)
+"""What every authenticated organization sees: the public directory, and nothing else."""
+
+
 def visible(viewer: Viewer, row: str, first: int) -> tuple[str, list[object]]:
     """A SQL condition on alias `row` (with columns type, rid, source) and its arguments from $first on."""
     if viewer.everything:

@@ -1,0 +1,81 @@
+"""From a recipient as addressed to the organization behind it and its Endpoints.
+
+http://hl7.org/fhir/R4/healthcareservice.html, http://hl7.org/fhir/R4/endpoint.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from coordhub.r4 import document as fhir_json
+from coordhub.r4 import reference
+from coordhub.store.engine import Connection
+from coordhub.store.resources import Version, read
+from coordhub.store.visibility import EVERYONE
+
+HIGHEST_PART_OF = 5
+"""Levels of Organization.partOf that are climbed for an Endpoint."""
+
+_LEADS_TO_ORGANIZATION = {
+    "HealthcareService": ("providedBy",),
+    "PractitionerRole": ("organization",),
+    "Location": ("managingOrganization",),
+    "CareTeam": ("managingOrganization",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """organization: the one behind the address. endpoints: nearest first, as references."""
+
+    organization: Version
+    endpoints: tuple[str, ...]
+
+
+async def _entry(conn: Connection, text: str, base: str) -> tuple[Version, dict[str, Any]] | None:
+    """A current directory entry, as everyone sees it."""
+    found = reference.parse(text, base=base)
+    if found.kind != "local" or found.type is None or found.id is None:
+        return None
+    version = await read(conn, EVERYONE, found.type, found.id)
+    if version is None or version.body is None:
+        return None
+    return version, fhir_json.parse(version.body.encode())
+
+
+def _references(value: object) -> Iterator[str]:
+    for element in value if isinstance(value, list) else [value]:
+        if isinstance(element, dict) and isinstance(element.get("reference"), str):
+            yield element["reference"]
+
+
+async def recipient(conn: Connection, text: str, base: str) -> Recipient | None:
+    """Who is behind `text` (`Type/id`); None if the directory does not lead to an organization.
+
+    Endpoints: those of what was addressed, then of its organization, then of the organizations it is
+    part of.
+    """
+    entry = await _entry(conn, text, base)
+    if entry is None:
+        return None
+    version, document = entry
+    endpoints = list(_references(document.get("endpoint")))
+    for name in _LEADS_TO_ORGANIZATION.get(version.type, ()):
+        for text in _references(document.get(name)):
+            entry = await _entry(conn, text, base)
+            break
+    if entry is None or entry[0].type != "Organization":
+        return None
+    organization, document = entry
+    seen = {organization.rid}
+    for _ in range(HIGHEST_PART_OF):
+        endpoints.extend(_references(document.get("endpoint")))
+        parent = next(_references(document.get("partOf")), None)
+        above = await _entry(conn, parent, base) if parent else None
+        if above is None or above[0].rid in seen:
+            break
+        seen.add(above[0].rid)
+        document = above[1]
+    return Recipient(organization, tuple(dict.fromkeys(endpoints)))

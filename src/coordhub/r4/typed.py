@@ -1,0 +1,49 @@
+"""Typed resources, for what the hub itself writes.
+
+Built with fhir.resources, which has no R4 (4.0.1) set; its R4B models have the same elements for the
+types used here. Nothing that was received goes through them: they would rewrite its numbers.
+
+http://hl7.org/fhir/R4/task.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fhir.resources.R4B.task import Task
+
+
+def new_task(
+    *,
+    part_of: str,
+    focus: str,
+    requester: str,
+    owner: str,
+    authored_on: str,
+    group: tuple[str, str],
+) -> dict[str, Any]:
+    """A requested Task that asks `owner` to fulfil `focus`, as a document without id.
+
+    References are as `Type/id` or the fullUrl of another entry; `group` is system and value of
+    groupIdentifier.
+    """
+    built = Task.model_validate(
+        {
+            "resourceType": "Task",
+            "identifier": [{"system": group[0], "value": group[1]}],
+            "partOf": [{"reference": part_of}],
+            "groupIdentifier": {"system": group[0], "value": group[1]},
+            "status": "requested",
+            "intent": "order",
+            "code": {
+                "coding": [
+                    {"system": "http://hl7.org/fhir/CodeSystem/task-code", "code": "fulfill"}
+                ]
+            },
+            "focus": {"reference": focus},
+            "requester": {"reference": requester},
+            "owner": {"reference": owner},
+        }
+    )
+    document: dict[str, Any] = built.model_dump(mode="json", exclude_none=True)
+    return {**document, "authoredOn": authored_on, "lastModified": authored_on}

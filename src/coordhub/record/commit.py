@@ -1,0 +1,400 @@
+"""The write of everything: operations in, one transaction, what became of them out.
+
+http://hl7.org/fhir/R4/http.html#create, #update, #delete, #trules
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from coordhub.access import viewer
+from coordhub.access.caller import Caller
+from coordhub.errors import (
+    FhirError,
+    Issue,
+    bad_request,
+    conflict,
+    forbidden,
+    method_not_allowed,
+    unprocessable,
+    version_conflict,
+)
+from coordhub.r4 import compartment, extract, reference
+from coordhub.r4 import document as fhir_json
+from coordhub.record import grants, identity, rules
+from coordhub.record.hub import DIRECTORY_SHARD, Hub, instant
+from coordhub.record.operations import (
+    Committed,
+    Create,
+    Delete,
+    Idempotency,
+    Operation,
+    Update,
+    Written,
+)
+from coordhub.record.validation import references, structure
+from coordhub.record.work import Draft, Work
+from coordhub.store import idempotency as keys
+from coordhub.store import index, resources
+from coordhub.store.engine import SERIALIZATION_RETRY, Connection
+from coordhub.store.resources import Version
+from coordhub.store.transact import AuditRow, Write, transact
+
+_ORDER = {Delete: 0, Create: 1, Update: 2}
+_LETTER = {Delete: "delete", Create: "create", Update: "update"}
+
+
+async def commit(
+    hub: Hub,
+    caller: Caller,
+    operations: Sequence[Operation],
+    *,
+    interaction: str,
+    idempotency: Idempotency | None = None,
+) -> Committed:
+    """Write all of it or nothing, and return what became of each operation, in their order.
+
+    interaction: R4's name of what was asked (create, update, delete, transaction), for the audit.
+    Refuses with 422 (every structural issue of every operation at once), 403, 405, 409, 412.
+    An Idempotency-Key that was used before for the same request gives the first answer again; for
+    another request: 422.
+    """
+    for operation in operations:
+        caller.require(operation.type, _LETTER[type(operation)])
+    issues = [issue for operation in operations for issue in structure.check(operation)]
+    if issues:
+        raise unprocessable(*issues)
+    for attempt in range(3):
+        try:
+            async with hub.engine.transaction() as conn:
+                if idempotency is not None:
+                    first = await keys.claim(
+                        conn,
+                        caller.organization,
+                        idempotency.key,
+                        idempotency.fingerprint,
+                        hub.clock(),
+                    )
+                    if first is not None:
+                        return await _replayed(conn, caller, first, idempotency)
+                written, wakes = await apply(hub, conn, caller, operations, interaction=interaction)
+                if idempotency is not None:
+                    await keys.settle(
+                        conn,
+                        caller.organization,
+                        idempotency.key,
+                        [(one.status, one.rid, one.version) for one in written],
+                    )
+        except SERIALIZATION_RETRY:
+            if attempt == 2:
+                raise conflict(
+                    "Others keep writing the same resources. Send the request again."
+                ) from None
+        else:
+            if wakes:
+                hub.engine.wake()
+            return Committed(written)
+    raise AssertionError("unreachable")
+
+
+async def _replayed(
+    conn: Connection, caller: Caller, first: keys.Claimed, idempotency: Idempotency
+) -> Committed:
+    if first.fingerprint != idempotency.fingerprint:
+        raise unprocessable(
+            Issue(
+                "duplicate",
+                "This Idempotency-Key was used for another request. Use a new key for a new request.",
+            )
+        )
+    versions = await resources.read_written(
+        conn,
+        viewer.as_organization(caller.organization),
+        [(rid, version) for _, rid, version in first.outcome],
+    )
+    written: list[Written] = []
+    for status, rid, version in first.outcome:
+        found = versions.get((rid, version))
+        if found is not None:
+            written.append(
+                Written(status, found.type, found.id, rid, found.version, found.updated, found.body)
+            )
+    return Committed(written, replayed=True)
+
+
+async def apply(
+    hub: Hub, conn: Connection, caller: Caller, operations: Sequence[Operation], *, interaction: str
+) -> tuple[list[Written], bool]:
+    """The same inside a transaction that is open; the second value says whether workers should wake."""
+    work = Work(hub, conn, caller, hub.clock())
+    view = viewer.deciding() if caller.is_hub else viewer.of(caller)
+    matched = await identity.match_conditional_creates(work, operations)
+    conditional = await identity.resolve_conditional_references(work, operations)
+    await identity.locate_names(work, operations, hub.base, view)
+    names, mapping = identity.assign_ids(work, operations, matched, conditional)
+    _refuse_repeats(operations, names)
+    positions = sorted(
+        (position for position in range(len(operations)) if position not in matched),
+        key=lambda position: (_ORDER[type(operations[position])], position),
+    )
+    drafts = await _draft(work, operations, names, mapping, positions)
+    references.check(work)
+    for draft in work.drafts:
+        draft.patient = _patient_of(work, draft)
+    await rules.apply(work)
+    await grants.decide(work)
+    await _write(work, interaction)
+    return [
+        _found(matched[position]) if position in matched else _answer(work, drafts[position])
+        for position in range(len(operations))
+    ], work.wakes
+
+
+def _refuse_repeats(operations: Sequence[Operation], names: Sequence[str]) -> None:
+    seen: dict[str, int] = {}
+    for position, name in enumerate(names):
+        if name in seen:
+            raise bad_request(
+                f"{name} is written twice, by {operations[seen[name]].at} and {operations[position].at}. "
+                "Send each resource once in a transaction.",
+                operations[position].at,
+                code="duplicate",
+            )
+        seen[name] = position
+
+
+async def _draft(
+    work: Work,
+    operations: Sequence[Operation],
+    names: Sequence[str],
+    mapping: dict[str, str],
+    positions: Sequence[int],
+) -> dict[int, Draft | None]:
+    """Drafts by position; None for the deletion of what is not there. Locks episodes, then resources."""
+    caller, hub = work.caller, work.hub
+    existing: dict[int, int] = {}
+    created: list[int] = []
+    nothing: set[int] = set()
+    for position in positions:
+        operation = operations[position]
+        if isinstance(operation, Create):
+            created.append(position)
+            continue
+        found = work.located.get((operation.type, operation.id))
+        if found is None or not found.visible:
+            if isinstance(operation, Delete):
+                nothing.add(position)
+            else:
+                _may_choose_id(caller, operation, taken=found is not None)
+                created.append(position)
+        else:
+            existing[position] = found.rid
+    await rules.lock_episodes(work)
+    locked = await resources.lock(work.conn, list(existing.values()))
+    numbers = iter(await hub.engine.rids(len(created)) if created else [])
+    drafts: dict[int, Draft | None] = {}
+    for position in positions:
+        operation = operations[position]
+        if position in nothing:
+            drafts[position] = None
+            continue
+        document = None
+        if not isinstance(operation, Delete):
+            document = reference.rewrite(operation.document, mapping.get)
+        kind, _, fhir_id = names[position].partition("/")
+        if position in existing:
+            draft = _next_version(work, operation, locked[existing[position]], document)
+        else:
+            assigned = isinstance(operation, Update)
+            shard = (
+                _shard_of(work, kind, fhir_id, document or {}, mapping)
+                if assigned
+                else int(fhir_id[:2], 16)
+            )
+            draft = Draft(
+                operation, kind, fhir_id, next(numbers) << 8 | shard, 1,
+                caller.organization, caller.organization, document, assigned=assigned, at=operation.at,
+            )  # fmt: skip
+        drafts[position] = draft
+        if draft is not None:
+            work.drafts.append(draft)
+    return drafts
+
+
+def _may_choose_id(caller: Caller, operation: Update, *, taken: bool) -> None:
+    """Ids are the hub's to give. An id that someone else holds answers like one that may not be chosen."""
+    if operation.if_match is not None:
+        raise FhirError(
+            412,
+            Issue(
+                "conflict",
+                f"{operation.type}/{operation.id} is not known here, so no version of it can match.",
+            ),
+        )
+    if taken or not caller.update_as_create:
+        raise method_not_allowed(
+            f"{operation.type}/{operation.id} is not known here, and ids are given by the hub: "
+            f"POST to {operation.type} and use the id of the answer."
+        )
+    caller.require(operation.type, "create")
+
+
+def _shard_of(
+    work: Work, kind: str, fhir_id: str, document: dict[str, object], mapping: dict[str, str]
+) -> int:
+    if kind == "Patient":
+        return identity.shard_of_new_patient(fhir_id)
+    for text in compartment.patient_references(document):
+        found = work.located.get(("Patient", text.partition("/")[2]))
+        return (
+            found.rid & 255
+            if found is not None
+            else identity.shard_of_new_patient(text.partition("/")[2])
+        )
+    return DIRECTORY_SHARD
+
+
+def _next_version(
+    work: Work, operation: Operation, previous: Version, document: dict[str, object] | None
+) -> Draft | None:
+    assert not isinstance(operation, Create)
+    if operation.if_match is not None and operation.if_match != previous.version:
+        raise version_conflict(previous.reference, f'W/"{operation.if_match}"', previous.version)
+    if document is None and previous.deleted:
+        return None
+    draft = Draft(
+        operation, previous.type, previous.id, previous.rid, previous.version + 1,
+        work.caller.organization, previous.source, document, previous, at=operation.at,
+    )  # fmt: skip
+    if document is not None and previous.body is not None:
+        draft.unchanged = _content(document) == _content(draft.before() or {})
+    if (
+        previous.source != work.caller.organization
+        and not draft.unchanged
+        and not work.caller.is_hub
+        and not rules.may_write(work, draft)
+    ):
+        raise forbidden(
+            f"{previous.reference} was written by another organization. You may read it, and change it only where "
+            "a rule of the referral says so (the Task that asks you).",
+            operation.at,
+        )
+    return draft
+
+
+def _content(document: dict[str, object]) -> bytes:
+    """A document without what the hub sets, to see whether an update changes anything."""
+    meta = document.get("meta")
+    kept = {key: value for key, value in document.items() if key not in ("id", "meta")}
+    if isinstance(meta, dict):
+        own = {key: value for key, value in meta.items() if key not in ("versionId", "lastUpdated")}
+        if own:
+            kept["meta"] = own
+    return fhir_json.encode(kept)
+
+
+def _patient_of(work: Work, draft: Draft) -> int | None:
+    """rid of the patient whose record this is."""
+    if draft.type == "Patient":
+        return draft.rid
+    if draft.document is None:
+        return draft.previous.patient if draft.previous else None
+    for text in compartment.patient_references(draft.document, base=work.hub.base):
+        return work.rid_of(text)
+    return None
+
+
+async def _write(work: Work, interaction: str) -> None:
+    changing = [draft for draft in work.drafts if not draft.unchanged]
+    updated = instant(work.now)
+    new, old = [], []
+    for draft in changing:
+        if draft.document is not None:
+            stored = fhir_json.with_meta(
+                draft.document, id=draft.id, version=draft.version, updated=updated
+            )
+            draft.body = fhir_json.encode(stored).decode()
+            new.append((draft, extract.extract(stored, base=work.hub.base)))
+        before = draft.before()
+        if before is not None:
+            old.append((draft, extract.extract(before, base=work.hub.base)))
+    systems = await work.hub.engine.systems(
+        index.systems_in(extracted for _, extracted in (*new, *old))
+    )
+    targets = {f"{kind}/{fhir_id}": found.rid for (kind, fhir_id), found in work.located.items()}
+    targets |= {draft.reference: draft.rid for draft in work.drafts}
+    missing = {
+        found.reference.local
+        for _, extracted in old
+        for found in extracted.references
+        if found.reference.local is not None and found.reference.local not in targets
+    }
+    if missing:
+        names = [(name.partition("/")[0], name.partition("/")[2]) for name in sorted(missing)]
+        for known in (await resources.locate(work.conn, viewer.deciding(), names)).values():
+            targets[f"{known.type}/{known.id}"] = known.rid
+    batch = work.batch
+    for draft, extracted in new:
+        batch.add.update(
+            index.rows_of(
+                extracted,
+                rid=draft.rid,
+                source=draft.source,
+                patient=draft.patient,
+                systems=systems,
+                targets=targets,
+            )
+        )
+    for draft, extracted in old:
+        assert draft.previous is not None
+        batch.remove.update(
+            index.rows_of(
+                extracted,
+                rid=draft.rid,
+                source=draft.previous.source,
+                patient=draft.previous.patient,
+                systems=systems,
+                targets=targets,
+            )
+        )
+    batch.add, batch.remove = batch.add.without(batch.remove), batch.remove.without(batch.add)
+    batch.writes = [
+        Write(
+            draft.rid, draft.type, draft.id, draft.version, draft.op, draft.author, draft.source,
+            draft.patient, draft.body, draft.assigned, draft.episode,
+        )
+        for draft in changing
+    ]  # fmt: skip
+    work.wakes = any(draft.episode is not None for draft in changing)
+    batch.audit.append(_audit(work, interaction))
+    await transact(work.conn, batch, now=work.now)
+
+
+def _audit(work: Work, interaction: str) -> AuditRow:
+    asked = [draft for draft in work.drafts if draft.operation is not None]
+    only = asked[0] if len(asked) == 1 else None
+    return AuditRow(
+        work.caller.client,
+        work.caller.organization,
+        interaction,
+        200,
+        only.type if only else None,
+        only.id if only else None,
+        tuple(draft.rid for draft in work.drafts),
+        request_id=work.caller.request_id,
+    )
+
+
+def _found(version: Version) -> Written:
+    return Written(
+        200, version.type, version.id, version.rid, version.version, version.updated, version.body
+    )
+
+
+def _answer(work: Work, draft: Draft | None) -> Written:
+    if draft is None:
+        return Written(204, "", "", 0, 0, work.now, None)
+    if draft.unchanged and draft.previous is not None:
+        return _found(draft.previous)
+    status = 204 if draft.document is None else 201 if draft.op == "create" else 200
+    return Written(status, draft.type, draft.id, draft.rid, draft.version, work.now, draft.body)

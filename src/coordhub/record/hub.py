@@ -1,0 +1,53 @@
+"""What every write needs to know of the hub it is written to."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from coordhub.store.engine import Engine
+
+DIRECTORY_SHARD = 0
+"""Where resources live that are not about one patient."""
+
+
+def system_clock() -> datetime:
+    """Now, in the milliseconds that meta.lastUpdated shows: what is stored is what was answered."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def random_shard() -> int:
+    """A shard for a new patient: 1 to 255."""
+    return secrets.randbelow(255) + 1
+
+
+def random_id(shard: int) -> str:
+    """A UUID (version 4) whose first two characters are the shard: no sequence leaks, reads go to one shard."""
+    return f"{shard:02x}{str(uuid.uuid4())[2:]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """base: FHIR base URL without a slash at its end. organization: `Organization/<id>` of the hub itself.
+
+    clock, new_shard, new_id: time and randomness, to be replaced in tests.
+    """
+
+    engine: Engine
+    base: str
+    organization: str
+    clock: Callable[[], datetime] = system_clock
+    new_shard: Callable[[], int] = random_shard
+    new_id: Callable[[int], str] = random_id
+
+
+def instant(moment: datetime) -> str:
+    """A FHIR instant in UTC with milliseconds.
+
+    http://hl7.org/fhir/R4/datatypes.html#instant
+    """
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,56 @@
+"""What the hub's rules say of a write, by type: who may change what, and what follows from it.
+
+A rule sees the drafts of one commit under the lock of the referral, refuses (409, 403, 422), or adds
+drafts and rows: the parent's status, the siblings' cancellation, a timer. It decides by the pure
+functions of `referral` and does no network I/O. Rules do not know each other.
+"""
+
+from __future__ import annotations
+
+from coordhub.errors import business_rule
+from coordhub.record.rules import result, task
+from coordhub.record.work import Draft, Work
+from coordhub.store import episodes
+
+
+async def lock_episodes(work: Work) -> None:
+    """Lock the referrals that anything named by the operations belongs to, before any resource."""
+    ids = {
+        found.episode
+        for found in work.located.values()
+        if found.episode is not None and found.visible
+    }
+    work.episodes = await episodes.lock(work.conn, sorted(ids))
+
+
+def may_write(work: Work, draft: Draft) -> bool:
+    """May the caller change this resource of another organization? Only the Task that asks it."""
+    episode = work.episode_of(draft.rid)
+    if episode is None or draft.type != "Task" or draft.document is None:
+        return False
+    candidate = episode.candidate_of_task(draft.rid)
+    return candidate is not None and candidate.organization == work.caller.organization
+
+
+async def apply(work: Work) -> None:
+    """Put the drafts through the rules of their types."""
+    for draft in list(work.drafts):
+        if draft.unchanged:
+            continue
+        if draft.document is None:
+            _refuse_to_delete_what_is_underway(work, draft)
+        elif draft.type == "Task":
+            await task.apply(work, draft)
+        elif draft.type != "ServiceRequest":
+            result.apply(work, draft)
+    await task.settle_asked(work)
+
+
+def _refuse_to_delete_what_is_underway(work: Work, draft: Draft) -> None:
+    episode = work.episode_of(draft.rid)
+    if episode is not None:
+        raise business_rule(
+            f"{draft.reference} belongs to a referral and cannot be deleted. "
+            "Cancel the referral by setting the status of its Task to cancelled.",
+            draft.at,
+        )

@@ -1,0 +1,120 @@
+"""One commit in the making: the drafts of what will be written, and what the rules add to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from coordhub.access.caller import Caller
+from coordhub.r4 import document as fhir_json
+from coordhub.record.hub import Hub
+from coordhub.record.operations import Operation
+from coordhub.store.engine import Connection
+from coordhub.store.episodes import Episode
+from coordhub.store.resources import Located, Version
+from coordhub.store.transact import Batch
+
+
+@dataclass(slots=True)
+class Draft:
+    """A resource that this commit writes.
+
+    operation: what asked for it; None: a rule did.
+    document: with references rewritten, before id and meta are set; None: it is deleted.
+    previous: the version it supersedes, None for a new resource.
+    author: rid of the organization that writes this version; source: whose resource it is.
+    unchanged: it equals what is stored, so that no version is made.
+    episode: the referral it belongs to, so that those concerned are told.
+    """
+
+    operation: Operation | None
+    type: str
+    id: str
+    rid: int
+    version: int
+    author: int
+    source: int
+    document: dict[str, Any] | None
+    previous: Version | None = None
+    assigned: bool = False
+    patient: int | None = None
+    episode: int | None = None
+    unchanged: bool = False
+    at: str = ""
+    body: str | None = None
+
+    @property
+    def reference(self) -> str:
+        return f"{self.type}/{self.id}"
+
+    @property
+    def op(self) -> str:
+        if self.document is None:
+            return "delete"
+        return "create" if self.previous is None or self.previous.deleted else "update"
+
+    def before(self) -> dict[str, Any] | None:
+        """The document it supersedes; None if there was none."""
+        if self.previous is None or self.previous.body is None:
+            return None
+        return fhir_json.parse(self.previous.body.encode())
+
+
+@dataclass(slots=True)
+class Work:
+    """What rules see and add to.
+
+    drafts: in the order of the operations, then what rules add.
+    located: the resources that operations and references name, with the caller's eyes.
+    episodes: the referrals they belong to, locked.
+    """
+
+    hub: Hub
+    conn: Connection
+    caller: Caller
+    now: datetime
+    drafts: list[Draft] = field(default_factory=list)
+    located: dict[tuple[str, str], Located] = field(default_factory=dict)
+    episodes: dict[int, Episode] = field(default_factory=dict)
+    batch: Batch = field(default_factory=Batch)
+    wakes: bool = False
+
+    def episode_of(self, rid: int) -> Episode | None:
+        """The locked referral that this Task or ServiceRequest belongs to."""
+        for episode in self.episodes.values():
+            if rid in (episode.id, episode.request):
+                return episode
+            if any(rid in (one.task, one.request) for one in episode.candidates):
+                return episode
+        return None
+
+    def draft_of(self, reference: str) -> Draft | None:
+        """The draft of `Type/id`, if this commit writes it."""
+        return next((draft for draft in self.drafts if draft.reference == reference), None)
+
+    def rid_of(self, reference: str) -> int | None:
+        """rid of a local `Type/id` that this commit writes or names."""
+        draft = self.draft_of(reference)
+        if draft is not None:
+            return draft.rid
+        kind, _, fhir_id = reference.partition("/")
+        found = self.located.get((kind, fhir_id))
+        return None if found is None else found.rid
+
+    def supersede(self, previous: Version, author: int, document: dict[str, Any]) -> Draft:
+        """Add a version of a locked resource that a rule makes."""
+        draft = Draft(
+            None,
+            previous.type,
+            previous.id,
+            previous.rid,
+            previous.version + 1,
+            author,
+            previous.source,
+            document,
+            previous,
+            patient=previous.patient,
+        )
+        self.drafts.append(draft)
+        return draft

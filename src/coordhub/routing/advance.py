@@ -1,0 +1,104 @@
+"""The hub's own part in a referral: it asks each recipient by a ServiceRequest and a Task of its own.
+
+SR2 is a filler order based on the sender's SR1, T2 a part of the sender's T1, as SDOH Clinical Care
+asks of a coordination platform; the sender's resources stay the sender's.
+
+http://hl7.org/fhir/us/sdoh-clinicalcare
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from coordhub.access import caller, viewer
+from coordhub.directory import services
+from coordhub.r4.typed import new_task
+from coordhub.record import commit, parties
+from coordhub.record.hub import Hub, instant
+from coordhub.record.operations import Create, Update
+from coordhub.record.rules.task import with_state
+from coordhub.referral import candidates
+from coordhub.referral import episode as pure
+from coordhub.store import resources
+from coordhub.store.engine import Connection
+from coordhub.store.episodes import Episode
+
+REFERRAL_SYSTEM = "urn:coordhub:referral"
+"""System of the identifier that all Tasks and ServiceRequests of one referral share."""
+
+_NOT_COPIED = (
+    "id",
+    "meta",
+    "text",
+    "identifier",
+    "replaces",
+    "instantiatesCanonical",
+    "relevantHistory",
+)
+_PLACER = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "PLAC"}]}
+
+Document = dict[str, Any]
+
+
+def service_request(
+    sr1: Document, reference: str, referral: str, performers: Sequence[str]
+) -> Document:
+    """SR2: what SR1 asks for, as the hub's filler order. `reference`: of SR1; `referral`: the shared id."""
+    copied = {name: value for name, value in sr1.items() if name not in _NOT_COPIED}
+    number = {"system": REFERRAL_SYSTEM, "value": referral}
+    document = {
+        **copied,
+        "identifier": [{**number, "type": _PLACER}],
+        "status": "active",
+        "intent": "filler-order",
+        "basedOn": [{"reference": reference}],
+        "requisition": number,
+    }
+    if len(performers) == 1:
+        document["performer"] = [{"reference": performers[0]}]
+    else:
+        document.pop("performer", None)
+    return document
+
+
+async def ask(hub: Hub, conn: Connection, episode: Episode) -> None:
+    """Make SR2 and a T2 for each recipient that the sender named, in the transaction of the relay."""
+    stored = await resources.read_rids(conn, viewer.deciding(), [episode.id, episode.request])
+    t1, sr1 = stored[episode.id], stored[episode.request]
+    if t1.body is None or sr1.body is None:
+        return
+    task, request = parties.document(t1), parties.document(sr1)
+    named = candidates.named(task, request, {hub.organization})
+    recipients: list[str] = []
+    if isinstance(named, candidates.Named):
+        for text in named.references:
+            if await services.recipient(conn, text, hub.base) is not None:
+                recipients.append(text)
+    me = caller.hub(hub.organization)
+    if not recipients:
+        parent = pure.unaddressed(str(task["status"]), "recipient-unknown")
+        document = with_state(task, parent, instant(hub.clock()))
+        await commit.apply(hub, conn, me, [Update("Task", t1.id, document)], interaction="update")
+        return
+    operations = [
+        Create(
+            "ServiceRequest",
+            service_request(request, sr1.reference, t1.id, recipients),
+            full_url="urn:coordhub:sr2",
+        )
+    ]
+    for text in recipients:
+        document = new_task(
+            part_of=t1.reference,
+            focus="urn:coordhub:sr2",
+            requester=hub.organization,
+            owner=text,
+            authored_on=instant(hub.clock()),
+            group=(REFERRAL_SYSTEM, t1.id),
+        )
+        for name in ("priority", "for", "description", "restriction", "input"):
+            if name in task:
+                document[name] = task[name]
+        operations.append(Create("Task", document))
+    await commit.apply(hub, conn, me, operations, interaction="transaction")

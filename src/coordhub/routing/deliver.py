@@ -1,0 +1,149 @@
+"""One attempt at one delivery: look again whether it may go, render it, send it, settle it.
+
+No transaction is open while a partner is spoken to.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from coordhub.access import viewer
+from coordhub.record.hub import Hub
+from coordhub.routing import payload, resolve, retry
+from coordhub.routing.channels.channel import (
+    Channel,
+    Delivered,
+    Message,
+    Outcome,
+    Refused,
+    Unreachable,
+)
+from coordhub.store import deliveries, resources
+from coordhub.store.deliveries import INBOX, Attempt, Claimed
+from coordhub.store.engine import Connection
+from coordhub.store.transact import AuditRow
+from coordhub.telemetry import log
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What an attempt needs. channels: by Endpoint.connectionType; rnd: uniform in [0, 1)."""
+
+    hub: Hub
+    channels: Mapping[str, Channel]
+    policy: retry.RetryPolicy
+    rnd: Callable[[], float]
+
+
+async def deliver(sending: Sending, held: Claimed) -> None:
+    """Try it once and write down what came of it."""
+    hub = sending.hub
+    async with hub.engine.pool.acquire() as conn:
+        composed = await payload.compose(hub, conn, held, hub.clock())
+        endpoint = None if held.endpoint == INBOX else await _endpoint(hub, conn, held)
+    if composed is None:
+        await _settle(hub, held, "suppressed", reason="the recipient may not see it (any more)")
+        return
+    disclosed = AuditRow(
+        None,
+        held.organization,
+        "disclosure",
+        0,
+        rids=composed.rids,
+        delivery=held.id,
+        request_id=str(held.id),
+    )
+    if held.endpoint == INBOX:
+        await _settle(
+            hub,
+            held,
+            "delivered",
+            attempt=Attempt("delivered", None, 0, "inbox"),
+            disclosed=disclosed,
+        )
+        return
+    if endpoint is None:
+        until = hub.clock() + sending.policy.park
+        await _settle(
+            hub, held, "parked", next_at=until, reason="the Endpoint is not active (any more)"
+        )
+        return
+    address, headers = endpoint
+    begun = time.perf_counter()
+    outcome = await sending.channels[resolve.SERVED].send(
+        Message(held.id, address, headers, composed.body, f"{held.id}.{held.attempt}")
+    )
+    attempt = _attempt(outcome, round((time.perf_counter() - begun) * 1000))
+    decision = retry.decide(
+        outcome, held.attempt, held.created_at, hub.clock(), sending.rnd(), sending.policy
+    )
+    match decision:
+        case retry.Settled():
+            await _settle(hub, held, "delivered", attempt=attempt, disclosed=disclosed)
+        case retry.Again(at):
+            # It may have arrived: what was perhaps disclosed is on record.
+            told = disclosed if isinstance(outcome, Unreachable) and outcome.sent_unknown else None
+            await _settle(hub, held, "queued", next_at=at, attempt=attempt, disclosed=told)
+        case retry.Parked(until, reason):
+            await _settle(hub, held, "parked", next_at=until, reason=reason, attempt=attempt)
+        case retry.GiveUp(reason):
+            await _settle(hub, held, "dead", reason=reason, attempt=attempt)
+
+
+async def _endpoint(hub: Hub, conn: Connection, held: Claimed) -> tuple[str, dict[str, str]] | None:
+    """Address and headers of the Endpoint as the directory has it now."""
+    versions = await resources.read_rids(
+        conn, viewer.as_organization(held.organization), [held.endpoint]
+    )
+    for document in resolve.usable_versions(versions.values(), hub.clock()):
+        pairs = (line.partition(":") for line in document.get("header") or [])
+        return document["address"], {
+            name.strip(): value.strip() for name, _, value in pairs if name.strip()
+        }
+    return None
+
+
+def _attempt(outcome: Outcome, milliseconds: int) -> Attempt:
+    match outcome:
+        case Delivered(status):
+            return Attempt("delivered", status, milliseconds, None)
+        case Refused(status, _, _, reason):
+            return Attempt("refused", status, milliseconds, reason)
+        case Unreachable(kind, _, reason):
+            return Attempt("unreachable", None, milliseconds, f"{kind}: {reason}")
+
+
+async def _settle(
+    hub: Hub,
+    held: Claimed,
+    state: str,
+    *,
+    next_at: datetime | None = None,
+    reason: str | None = None,
+    attempt: Attempt | None = None,
+    disclosed: AuditRow | None = None,
+) -> None:
+    async with hub.engine.pool.acquire() as conn:
+        held_still = await deliveries.settle(
+            conn,
+            held,
+            state,
+            now=hub.clock(),
+            next_at=next_at,
+            reason=reason,
+            attempt=attempt,
+            disclosed=disclosed,
+        )
+    log(
+        "delivery.settled" if held_still else "delivery.overtaken",
+        delivery=str(held.id),
+        organization=held.organization,
+        endpoint=held.endpoint,
+        attempt=held.attempt,
+        state=state,
+        status=attempt.status if attempt else None,
+        reason=reason,
+    )

@@ -1,0 +1,141 @@
+"""What a delivery carries: the change, and what its recipient needs to act on it.
+
+A transaction Bundle with `PUT Type/<id of the hub>` entries: applied twice it says the same. Whatever
+it holds is read with the recipient's own view at this moment; what the recipient wrote itself is not
+sent back.
+
+http://hl7.org/fhir/R4/bundle.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from coordhub.access import viewer
+from coordhub.r4 import reference
+from coordhub.record import parties
+from coordhub.record.hub import Hub, instant
+from coordhub.store import resources
+from coordhub.store.deliveries import Claimed
+from coordhub.store.engine import Connection
+from coordhub.store.resources import Version
+from coordhub.store.visibility import Viewer
+
+DELIVERY_SYSTEM = "urn:coordhub:delivery"
+"""System of Bundle.identifier: the delivery's id, the same at every attempt."""
+
+LEVELS = 3
+"""Task -> ServiceRequest -> report -> its observations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """body: the rendered Bundle. rids: what it discloses."""
+
+    body: bytes
+    rids: tuple[int, ...]
+
+
+async def compose(hub: Hub, conn: Connection, held: Claimed, now: datetime) -> Payload | None:
+    """The Bundle for this delivery; None if its recipient may not see the change (any more)."""
+    view = viewer.as_organization(held.organization)
+    found = await resources.read_written(conn, view, [(held.rid, held.version)])
+    changed = found.get((held.rid, held.version))
+    if changed is None or changed.body is None:
+        return None
+    gathered: dict[int, Version] = {changed.rid: changed}
+    frontier: Sequence[Version] = [changed]
+    for _ in range(LEVELS):
+        frontier = await _named_by(hub, conn, view, frontier, gathered)
+        if not frontier:
+            break
+        gathered.update((each.rid, each) for each in frontier)
+    entries = [
+        each
+        for each in gathered.values()
+        if each.rid == changed.rid or each.source != held.organization
+    ]
+    return Payload(render(held.id, hub.base, entries, now), tuple(each.rid for each in entries))
+
+
+async def _named_by(
+    hub: Hub,
+    conn: Connection,
+    view: Viewer,
+    versions: Iterable[Version],
+    known: Mapping[int, Version],
+) -> list[Version]:
+    """What these refer to, as far as the recipient may see it; directory entries lead no further."""
+    names: set[tuple[str, str]] = set()
+    for version in versions:
+        if version.type in _FOLLOWED and version.body is not None:
+            names.update(_names(hub, parties.document(version), _FOLLOWED[version.type]))
+    located = await resources.locate(conn, view, sorted(names))
+    rids = [
+        each.rid
+        for each in located.values()
+        if each.visible and not each.deleted and each.rid not in known
+    ]
+    return [
+        each
+        for each in (await resources.read_rids(conn, view, rids)).values()
+        if each.body is not None
+    ]
+
+
+_FOLLOWED: dict[str, frozenset[str]] = {
+    "Task": frozenset({"focus", "for", "owner", "input", "output"}),
+    "ServiceRequest": frozenset(
+        {
+            "subject",
+            "requester",
+            "performer",
+            "supportingInfo",
+            "reasonReference",
+            "specimen",
+            "encounter",
+            "insurance",
+        }
+    ),
+    "DiagnosticReport": frozenset({"result", "specimen", "performer"}),
+    "Observation": frozenset({"hasMember", "derivedFrom", "specimen", "performer"}),
+    "Procedure": frozenset({"report", "performer"}),
+    "DocumentReference": frozenset({"author"}),
+    "PractitionerRole": frozenset({"practitioner", "organization"}),
+}
+"""Elements of each type whose targets travel along."""
+
+
+def _names(
+    hub: Hub, document: dict[str, Any], elements: frozenset[str]
+) -> Iterable[tuple[str, str]]:
+    part = {name: value for name, value in document.items() if name in elements}
+    for _, element in reference.walk({"resourceType": document["resourceType"], **part}):
+        found = reference.parse_element(element, base=hub.base)
+        if found is not None and found.local is not None and found.type and found.id:
+            yield found.type, found.id
+
+
+def render(delivery: UUID, base: str, entries: Sequence[Version], now: datetime) -> bytes:
+    """The Bundle as JSON: the stored texts as they are, concatenated."""
+    head = {
+        "resourceType": "Bundle",
+        "identifier": {"system": DELIVERY_SYSTEM, "value": str(delivery)},
+        "type": "transaction",
+        "timestamp": instant(now),
+        "entry": [
+            {
+                "fullUrl": f"{base}/{each.reference}",
+                "resource": msgspec.Raw((each.body or "{}").encode()),
+                "request": {"method": "PUT", "url": each.reference},
+            }
+            for each in entries
+        ],
+    }
+    return msgspec.json.encode(head)

@@ -1,0 +1,53 @@
+"""From a recipient to the Endpoint through which it is reached.
+
+http://hl7.org/fhir/R4/endpoint.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from coordhub.directory import services
+from coordhub.r4 import document as fhir_json
+from coordhub.r4 import interval
+from coordhub.store.deliveries import INBOX
+from coordhub.store.engine import Connection
+from coordhub.store.resources import Version, read
+from coordhub.store.visibility import EVERYONE
+
+SERVED = "hl7-fhir-rest"
+
+
+def usable(endpoint: Mapping[str, Any], now: datetime) -> bool:
+    """Can the hub send there now: active, within its period, by a connection type that it speaks?"""
+    period = endpoint.get("period")
+    within = interval.parse_period(period) if isinstance(period, dict) else None
+    types = endpoint.get("payloadMimeType") or []
+    return (
+        endpoint.get("status") == "active"
+        and (endpoint.get("connectionType") or {}).get("code") == SERVED
+        and isinstance(endpoint.get("address"), str)
+        and (within is None or within.low <= now < within.high)
+        and (not types or any("json" in str(each) for each in types))
+    )
+
+
+async def endpoint_of(conn: Connection, recipient: str, base: str, now: datetime) -> int:
+    """rid of the nearest usable Endpoint of a recipient (`Type/id`), or INBOX where it has none."""
+    found = await services.recipient(conn, recipient, base)
+    for text in found.endpoints if found else ():
+        kind, _, fhir_id = text.partition("/")
+        if kind != "Endpoint":
+            continue
+        version = await read(conn, EVERYONE, kind, fhir_id)
+        if version is not None and usable_versions([version], now):
+            return version.rid
+    return INBOX
+
+
+def usable_versions(versions: Iterable[Version], now: datetime) -> list[dict[str, Any]]:
+    """The documents of those Endpoints that can be sent to now."""
+    documents = [fhir_json.parse(each.body.encode()) for each in versions if each.body is not None]
+    return [each for each in documents if usable(each, now)]

@@ -1,0 +1,114 @@
+"""The worker: relay, deliver, fire timers, until told to stop.
+
+Woken by every commit (LISTEN) and by the clock; either alone would do. Any number may run at once, on
+any number of machines. What a dead worker held is taken up when its lease runs out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from coordhub.routing import deliver, expire, relay
+from coordhub.store import deliveries
+from coordhub.store.deliveries import Claimed
+from coordhub.store.engine import UNAVAILABLE
+from coordhub.telemetry import log
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """poll: how long at most until the worker looks by itself. lease: how long a delivery is held;
+    longer than an attempt can last. at_once: attempts under way at the same time."""
+
+    poll: timedelta = timedelta(seconds=1)
+    lease: timedelta = timedelta(seconds=60)
+    at_once: int = 16
+
+
+class Worker:
+    """Three loops over one database. `run` returns when `stop` is set and what was begun is settled."""
+
+    def __init__(
+        self, sending: deliver.Sending, pace: Pace, new_id: Callable[[], UUID] = uuid4
+    ) -> None:
+        self._sending = sending
+        self._pace = pace
+        self._new_id = new_id
+        self._woken = [asyncio.Event() for _ in range(3)]
+        self._underway: set[asyncio.Task[None]] = set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        engine = self._sending.hub.engine
+        async with contextlib.AsyncExitStack() as stack:
+            with contextlib.suppress(*UNAVAILABLE):
+                await stack.enter_async_context(engine.listening(self._wake))
+            async with asyncio.TaskGroup() as group:
+                for number, step in enumerate((self._relay, self._deliver, self._fire)):
+                    group.create_task(self._loop(step, self._woken[number], stop))
+                await stop.wait()
+                self._wake()
+            if self._underway:
+                await asyncio.wait(self._underway, timeout=self._pace.lease.total_seconds())
+
+    def _wake(self) -> None:
+        for event in self._woken:
+            event.set()
+
+    async def _loop(
+        self, step: Callable[[], Awaitable[bool]], woken: asyncio.Event, stop: asyncio.Event
+    ) -> None:
+        """Repeat `step` while it finds work, else wait. A database that is away is waited for."""
+        while not stop.is_set():
+            woken.clear()
+            try:
+                busy = await step()
+            except UNAVAILABLE as error:
+                log("worker.stumbled", step=step.__name__.strip("_"), error=type(error).__name__)
+                busy = False
+            if not busy:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(woken.wait(), self._pace.poll.total_seconds())
+
+    async def _relay(self) -> bool:
+        found = await relay.relay(self._sending.hub, self._new_id)
+        if found:
+            self._woken[1].set()
+        return found
+
+    async def _fire(self) -> bool:
+        return await expire.fire(self._sending.hub)
+
+    async def _deliver(self) -> bool:
+        free = self._pace.at_once - len(self._underway)
+        if free <= 0:
+            await asyncio.wait(self._underway, return_when=asyncio.FIRST_COMPLETED)
+            return True
+        hub = self._sending.hub
+        async with hub.engine.pool.acquire() as conn:
+            held = await deliveries.claim(conn, hub.clock(), free, self._pace.lease)
+        for one in held:
+            task = asyncio.create_task(self._attempt(one))
+            self._underway.add(task)
+            task.add_done_callback(self._done)
+        return bool(held)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._underway.discard(task)
+        self._woken[1].set()
+
+    async def _attempt(self, held: Claimed) -> None:
+        """A failure of ours leaves the lease to run out; the delivery is tried again then."""
+        try:
+            await deliver.deliver(self._sending, held)
+        except Exception as error:
+            log(
+                "delivery.stumbled",
+                delivery=str(held.id),
+                attempt=held.attempt,
+                error=type(error).__name__,
+            )

@@ -1,0 +1,51 @@
+"""The outbox, read by the relay: episodes with something to tell, and what that is, in order.
+
+Within an episode `seq` is commit order, because its writers hold the episode's lock. Across
+episodes it is not, and nobody asks it to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from coordhub.r4 import types
+from coordhub.store.engine import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    seq: int
+    rid: int
+    version: int
+    type: str
+    op: str
+    author: int
+
+
+async def claim_episode(conn: Connection) -> int | None:
+    """Lock one episode that has unrelayed changes and that nobody else holds; its id."""
+    found: int | None = await conn.fetchval(
+        "select id from episode where id in (select episode from change"
+        " where relayed_at is null and episode is not null order by seq limit 200)"
+        " limit 1 for update skip locked"
+    )
+    return found
+
+
+async def unrelayed(conn: Connection, episode: int) -> list[Change]:
+    """The episode's changes that no delivery was planned for yet, oldest first."""
+    rows = await conn.fetch(
+        "select seq, rid, version, type, op, author from change"
+        " where episode = $1 and relayed_at is null order by seq",
+        episode,
+    )
+    return [Change(r[0], r[1], r[2], types.name_of(r[3]), r[4], r[5]) for r in rows]
+
+
+async def relayed(conn: Connection, seqs: Sequence[int], now: datetime) -> None:
+    """These are planned: done once, in the transaction that planned them."""
+    await conn.execute(
+        "update change set relayed_at = $2 where seq = any($1::bigint[])", list(seqs), now
+    )

@@ -1,0 +1,169 @@
+"""The ledger of deliveries: planned once, claimed in order, settled with every attempt on record.
+
+A delivery is due when its time has come (or its lease ran out: whoever held it died) and nothing
+older is open for the same endpoint and episode. So order holds per (endpoint, episode) with any
+number of workers, and a message that cannot be delivered blocks its own referral only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from coordhub.store.engine import Connection
+from coordhub.store.transact import AuditRow, audit_json
+
+INBOX = 0
+"""Endpoint of recipients without one: what is meant for them waits at the hub."""
+
+
+class Planned(NamedTuple):
+    """A delivery to be. endpoint: rid of the Endpoint, or INBOX."""
+
+    id: UUID
+    shard: int
+    change: int
+    episode: int
+    organization: int
+    endpoint: int
+    rid: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that this worker holds until its lease runs out. attempt: the first is 1."""
+
+    id: UUID
+    episode: int
+    organization: int
+    endpoint: int
+    rid: int
+    version: int
+    attempt: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """outcome: delivered, refused or unreachable; status: HTTP's; detail: class of failure."""
+
+    outcome: str
+    status: int | None
+    latency_ms: int
+    detail: str | None
+
+
+async def plan(conn: Connection, rows: Sequence[Planned], now: datetime) -> None:
+    """Owe these; what was planned before stays as it is."""
+    if not rows:
+        return
+    await conn.execute(
+        "insert into delivery (id, shard, change, episode, organization, endpoint, rid, version, state,"
+        " created_at, next_at) select n.*, 'queued', $9, $9 from unnest($1::uuid[], $2::smallint[],"
+        " $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::int[]) n"
+        " on conflict (change, organization, endpoint) do nothing",
+        *(list(column) for column in zip(*rows, strict=True)),
+        now,
+    )
+
+
+_DUE = """
+with due as (
+    select d.id from delivery d
+    where ((d.state in ('queued', 'parked') and d.next_at <= $1) or (d.state = 'leased' and d.lease_until <= $1))
+      and not exists (
+        select from delivery o where o.endpoint = d.endpoint and o.episode = d.episode and o.seq < d.seq
+          and o.organization = d.organization and o.state in ('queued', 'leased', 'parked'))
+    order by d.next_at limit $2 for update skip locked
+)
+update delivery d set state = 'leased', lease_until = $1 + $3, attempts = d.attempts + 1, reason = null
+from due where d.id = due.id
+returning d.id, d.episode, d.organization, d.endpoint, d.rid, d.version, d.attempts, d.created_at
+"""
+
+
+async def claim(conn: Connection, now: datetime, limit: int, lease: timedelta) -> list[Claimed]:
+    """Take up to `limit` due deliveries for `lease`."""
+    return [Claimed(*row) for row in await conn.fetch(_DUE, now, limit, lease)]
+
+
+_SETTLE = """
+with settled as (
+    update delivery
+    set state = $3, lease_until = null, next_at = coalesce($4, next_at), reason = $5,
+        settled_at = case when $3 in ('delivered', 'suppressed', 'dead') then $6::timestamptz end
+    where id = $1 and state = 'leased' and attempts = $2
+    returning id, rid, state
+), attempted as (
+    insert into attempt (delivery, number, at, outcome, status, latency_ms, detail)
+    select id, $2, $6, $7, $8, $9, $10 from settled where $7::text is not null
+), noted as (
+    update candidate c set delivered_at = $6 from settled s
+    where s.state = 'delivered' and c.task = s.rid and c.delivered_at is null
+), audited as (
+    insert into audit (at, client, organization, interaction, outcome, type, fhir_id, rids, query, delivery, request_id)
+    select $6, n.client, n.organization, n.interaction, n.outcome, n.type, n.fhir_id, n.rids, n.query, n.delivery,
+           n.request_id
+    from settled, jsonb_to_recordset($11::jsonb) as n(client text, organization bigint, interaction text,
+        outcome smallint, type smallint, fhir_id text, rids bigint[], query text, delivery uuid, request_id text)
+)
+select count(*) from settled
+"""
+
+
+async def settle(
+    conn: Connection,
+    held: Claimed,
+    state: str,
+    *,
+    now: datetime,
+    next_at: datetime | None = None,
+    reason: str | None = None,
+    attempt: Attempt | None = None,
+    disclosed: AuditRow | None = None,
+) -> bool:
+    """Write down what came of it; False if the lease had run out and someone else holds it now.
+
+    state: queued (again at `next_at`), parked, delivered, suppressed, dead.
+    """
+    count: int = await conn.fetchval(
+        _SETTLE,
+        held.id,
+        held.attempt,
+        state,
+        next_at,
+        reason,
+        now,
+        attempt.outcome if attempt else None,
+        attempt.status if attempt else None,
+        attempt.latency_ms if attempt else 0,
+        attempt.detail if attempt else None,
+        audit_json([disclosed] if disclosed else []),
+    )
+    return count == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """The ledger in numbers. oldest: creation of the oldest that is still open."""
+
+    open: int
+    dead: int
+    delivered: int
+    suppressed: int
+    oldest: datetime | None
+
+
+async def owed(conn: Connection) -> Owed:
+    row = await conn.fetchrow(
+        "select count(*) filter (where state in ('queued', 'leased', 'parked')),"
+        " count(*) filter (where state = 'dead'), count(*) filter (where state = 'delivered'),"
+        " count(*) filter (where state = 'suppressed'),"
+        " min(created_at) filter (where state in ('queued', 'leased', 'parked')) from delivery"
+    )
+    assert row is not None
+    return Owed(*row)

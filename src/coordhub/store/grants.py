@@ -1,0 +1,35 @@
+"""What a referral may share: never more than its sender may see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from coordhub.r4.parameters import parameters
+from coordhub.store.engine import Connection
+from coordhub.store.visibility import DIRECTORY, Viewer, visible
+
+_PARTS = (
+    ("DiagnosticReport", "result"),
+    ("Observation", "has-member"),
+    ("Observation", "derived-from"),
+)
+
+
+async def shareable(conn: Connection, sender: int, rids: Iterable[int]) -> set[int]:
+    """Of `rids` and the results they consist of, those that organization `sender` may see itself.
+
+    A report brings its observations, a panel its members; one level. What is in the directory needs no grant.
+    """
+    condition, arguments = visible(Viewer(sender), "r", 4)
+    rows = await conn.fetch(
+        "with named as (select unnest($1::bigint[]) as rid"
+        " union select i.target from idx_reference i where i.rid = any($1::bigint[]) and i.param = any($2::smallint[])"
+        " and i.target is not null)"
+        " select r.rid from named n join resource r on r.rid = n.rid and r.shard = (n.rid & 255)::smallint"
+        f" where r.source <> $3 and {condition}",
+        sorted(rids),
+        [parameters(kind)[code].id for kind, code in _PARTS],
+        DIRECTORY,
+        *arguments,
+    )
+    return {row[0] for row in rows}
