@@ -1,0 +1,62 @@
+"""Which interaction a method and an address mean."""
+
+from __future__ import annotations
+
+import pytest
+
+from coordhub.errors import FhirError
+from coordhub.fhir.dispatch import Target, dispatch, needs
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "target", "scope"),
+    [
+        ("GET", "metadata", Target("capabilities"), None),
+        ("POST", "", Target("transaction"), None),
+        ("GET", "Task", Target("search-type", "Task"), "search"),
+        ("POST", "Task/_search", Target("search-type", "Task"), "search"),
+        ("POST", "Task", Target("create", "Task"), "create"),
+        ("GET", "Task/a.1-B", Target("read", "Task", "a.1-B"), "read"),
+        ("HEAD", "Task/1", Target("read", "Task", "1"), "read"),
+        ("PUT", "Task/1", Target("update", "Task", "1"), "update"),
+        ("DELETE", "Task/1", Target("delete", "Task", "1"), "delete"),
+        ("GET", "Task/1/_history", Target("history-instance", "Task", "1"), "read"),
+        ("GET", "Task/1/_history/12", Target("vread", "Task", "1", 12), "read"),
+        ("GET", "/Task/1/", Target("read", "Task", "1"), "read"),
+    ],
+)
+def test_given_an_address_when_dispatched_then_it_is_that_interaction(method, path, target, scope):
+    assert dispatch(method, path.split("/")) == target
+    assert needs(target) == scope
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "Tasks/1", 404),
+        ("GET", "Task/" + "a" * 65, 404),
+        ("GET", "Task/1_2", 404),
+        ("GET", "Task/\u0661", 404),
+        ("GET", "Task/1/_history/x", 404),
+        ("GET", "Task/1/_history/2147483648", 404),
+        ("GET", "Task/1/2", 404),
+        ("POST", "Task/1", 405),
+        ("PUT", "Task", 400),
+        ("DELETE", "Task", 400),
+        ("PATCH", "Task/1", 400),
+        ("GET", "Task/$validate", 400),
+        ("GET", "$export", 400),
+        ("DELETE", "Task/1/_history", 405),
+        ("GET", "Task/_search", 405),
+    ],
+)
+def test_given_no_such_address_when_dispatched_then_it_is_refused(method, path, status):
+    with pytest.raises(FhirError) as refused:
+        dispatch(method, path.split("/"))
+    assert refused.value.status == status
+
+
+def test_given_a_create_with_a_query_when_dispatched_then_400():
+    with pytest.raises(FhirError) as refused:
+        dispatch("POST", ["Task"], conditional=True)
+    assert refused.value.status == 400

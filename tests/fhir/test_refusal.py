@@ -1,0 +1,78 @@
+"""When the hub cannot answer, or is wrong: what is said, what is logged, and what is not."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from coordhub.errors import FhirError, not_found
+from coordhub.fhir import refusal
+
+SECRET = "Family name Water"
+
+
+def test_given_any_exception_when_refused_then_its_text_is_not_told():
+    for error in (RuntimeError(SECRET), ValueError(SECRET), KeyError(SECRET)):
+        refused = refusal.of(error)
+        assert refused.status == 500
+        assert SECRET not in "".join(issue.diagnostics for issue in refused.issues)
+    known = not_found("Task/1")
+    assert refusal.of(known) is known
+    assert refusal.of(ConnectionRefusedError(SECRET)).status == 503
+
+
+async def test_given_a_fault_of_ours_when_asked_then_500_and_only_its_type_is_logged(house, caplog):
+    class Broken:
+        def __getattr__(self, name: str) -> object:
+            raise LookupError(SECRET)
+
+    context, house.app.state.context = house.app.state.context, Broken()
+    try:
+        with caplog.at_level(logging.INFO, "coordhub"):
+            answered = await house.near.ask("GET", "/Patient", headers={"X-Request-Id": "r-1"})
+    finally:
+        house.app.state.context = context
+    assert answered.status_code == 500
+    assert answered.json()["issue"][0]["code"] == "exception"
+    assert answered.headers["x-request-id"] == "r-1"
+    assert SECRET not in answered.text
+    assert SECRET not in caplog.text
+    assert "request.failed" in caplog.text
+
+
+async def test_given_no_database_when_asked_then_503_and_ready_says_no(house):
+    await house.context.hub.engine.pool.close()
+    for method, path, body in (
+        ("GET", "/Patient/1", None),
+        ("POST", "/Patient", {"resourceType": "Patient"}),
+    ):
+        answered = await house.near.ask(method, path, body)
+        assert answered.status_code == 503, answered.text
+        assert int(answered.headers["retry-after"]) > 0
+        assert answered.json()["issue"][0]["code"] == "transient"
+    assert (await house.http.get("/ready")).status_code == 503
+    assert (await house.http.get("/health")).status_code == 200
+
+
+async def test_given_a_search_that_is_logged_when_answered_then_its_query_is_not_in_the_log(
+    house, caplog
+):
+    with caplog.at_level(logging.INFO, "coordhub"):
+        await house.near.ask("GET", "/Patient?family=Water")
+        await house.near.ask("GET", "/Patient/secret-id-1")
+    lines = [record for record in caplog.records if record.getMessage() == "request.answered"]
+    fields = [record.coordhub for record in lines]  # type: ignore[attr-defined]
+    assert [one["interaction"] for one in fields] == ["search-type", "read"]
+    assert [one["status"] for one in fields] == [200, 404]
+    assert fields[1]["route"] == "/fhir/{resource_type}/{id}"
+    assert "Water" not in str(fields)
+
+
+def test_given_a_refusal_within_a_bundle_when_named_then_every_issue_is_at_its_entry():
+    moved = refusal.within(not_found("Task/1"), "Bundle.entry[2]")
+    assert isinstance(moved, FhirError)
+    assert [issue.expression for issue in moved.issues] == ["Bundle.entry[2]"]
+    assert refusal.within(moved, "Bundle.entry[2]").issues == moved.issues
+    with pytest.raises(FhirError):
+        raise moved
