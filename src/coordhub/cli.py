@@ -118,6 +118,7 @@ def demo(
 
     from rich.console import Console
 
+    from coordhub.r4 import document as fhir_json
     from coordhub.sandbox import transcript
     from coordhub.sandbox.demo import Demo
 
@@ -136,7 +137,7 @@ def demo(
     except transcript.Failed as failed:
         failure = str(failed)
     if as_json:
-        print(json.dumps(transcript.as_document(played.run, steps, failure), default=float))
+        print(fhir_json.encode(transcript.as_document(played.run, steps, failure)).decode())
     elif failure is None:
         seconds = sum(step.milliseconds for step in steps) / 1000
         console.print(
@@ -288,7 +289,20 @@ def _parts(settings: Settings) -> Parts:
 
 async def _route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
     """The routing worker on an open hub, until `stop`."""
-    await stop.wait()
+    from random import random
+
+    from coordhub.outbound.client import Outbound
+    from coordhub.routing.channels.hl7_fhir_rest import HL7FhirRest
+    from coordhub.routing.deliver import Sending
+    from coordhub.routing.resolve import SERVED
+    from coordhub.routing.retry import RetryPolicy
+    from coordhub.routing.worker import Pace, Worker
+
+    policy = RetryPolicy(settings.retry_base, settings.retry_cap, settings.retry_budget)
+    pace = Pace(settings.worker_poll, settings.delivery_lease)
+    async with Outbound(allowed_networks=settings.outbound_networks) as outbound:
+        channels = {SERVED: HL7FhirRest(outbound, hub.clock)}
+        await Worker(Sending(hub, channels, policy, random), pace).run(stop)
 
 
 async def _work_until_told(settings: Settings, url: str) -> None:

@@ -23,9 +23,6 @@ from coordhub.sandbox.load import ANYWHERE
 from coordhub.sandbox.members import SYSTEM
 from coordhub.sandbox.transcript import Exchange, Failed, Speaker, Step
 
-PATIENCE = timedelta(seconds=10)
-"""How long a step may wait for something to arrive."""
-
 _PAUSE_SECONDS = 0.05
 _LOINC = "http://loinc.org"
 _MRN = "urn:oid:2.16.840.1.113883.19.5"
@@ -173,20 +170,28 @@ def _instant(moment: datetime) -> str:
 class Demo:
     """A run: `play` it; `steps` holds what happened so far.
 
-    credentials: the content of dev.json. shown: told of each step when it is done.
+    credentials: the content of dev.json. shown: told of each step when it is done. patience: how
+    long a step may wait for something to arrive.
     """
 
-    def __init__(self, credentials: Document, run: str, shown: Callable[[Step], None]) -> None:
+    def __init__(
+        self,
+        credentials: Document,
+        run: str,
+        shown: Callable[[Step], None],
+        patience: timedelta = timedelta(seconds=10),
+    ) -> None:
         self.base: str = credentials["base"]
         self.run = run
         self.steps: list[Step] = []
         self._riverside: Document = credentials["organizations"]["riverside"]
         self._lakeside: Document = credentials["organizations"]["lakeside"]
         self._shown = shown
+        self._patience = patience
 
     async def play(self) -> None:
         """All steps. Raises Failed at the first that does not come out."""
-        waits = Timeouts(timedelta(seconds=3), PATIENCE, PATIENCE)
+        waits = Timeouts(timedelta(seconds=3), self._patience, self._patience)
         async with Outbound(allowed_networks=ANYWHERE, timeouts=waits) as outbound:
             self._speaker = Speaker(outbound, self._hear)
             await self._play()
@@ -267,8 +272,8 @@ class Demo:
             for info in order.get("supportingInfo", []):
                 url = f"{own}/fhir/{_tail(info['reference'])}"
                 prior = _expect(await self._speaker.say("GET", url), 200)
-                values.append(prior.get("valueQuantity", {}).get("value"))
-            if 7.9 not in values:
+                values.append(str(prior.get("valueQuantity", {}).get("value")))
+            if "7.9" not in values:
                 raise Failed("the prior HbA1c should have come with the ServiceRequest")
             step.note = f"Lakeside's server holds {task} (T2), {focus} (SR2) and the HbA1c of 7.9 %"
             return task
@@ -363,8 +368,8 @@ class Demo:
         return arrivals(_expect(answer, 200), resource_type)
 
     async def _until(self, step: Step, look: Callable[[], Awaitable[Any]], expected: str) -> Any:
-        """Look until there is something; Failed after PATIENCE."""
-        patience = PATIENCE.total_seconds()
+        """Look until there is something; Failed when patience is over."""
+        patience = self._patience.total_seconds()
         deadline = time.monotonic() + patience
         while True:
             found = await look()

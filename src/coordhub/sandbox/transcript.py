@@ -17,6 +17,7 @@ import msgspec
 from rich.console import Console
 from rich.syntax import Syntax
 
+from coordhub.errors import FhirError
 from coordhub.outbound.client import Answer, Outbound
 from coordhub.r4 import document as fhir_json
 
@@ -31,6 +32,7 @@ SHOWN_HEADERS = (
 )
 _LONGEST_TEXT = 90
 _LONGEST_LIST = 6
+_LONGEST_LINE = 140
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +122,20 @@ def _timed(exchange: Exchange, seconds: float) -> Exchange:
 
 
 def _document(body: bytes) -> Any:
+    with contextlib.suppress(FhirError):
+        return fhir_json.parse(body)
     with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
         return msgspec.json.decode(body)
     return None
 
 
 def folded(value: Any) -> Any:
-    """A document short enough to look at: long texts cut, long lists shortened, `text` left out."""
+    """A document short enough to look at: long texts and lists cut, meta and narrative left out."""
     if isinstance(value, dict):
         return {
-            name: folded(item) for name, item in value.items() if name != "text" or item is None
+            name: folded(item)
+            for name, item in value.items()
+            if not (isinstance(item, dict) and name in {"meta", "text"})
         }
     if isinstance(value, list):
         kept = [folded(item) for item in value[:_LONGEST_LIST]]
@@ -177,7 +183,7 @@ def _headers(console: Console, headers: dict[str, str]) -> None:
 def _body(console: Console, body: Any) -> None:
     if body is not None:
         colours = Syntax("", "json", theme="ansi_dark", background_color="default")
-        text = colours.highlight(laid_out(folded(body), console.width))
+        text = colours.highlight(laid_out(folded(body), max(console.width, _LONGEST_LINE)))
         text.rstrip()
         console.print(text, soft_wrap=True)
 
