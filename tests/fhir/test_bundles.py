@@ -157,3 +157,35 @@ async def test_given_what_is_no_batch_or_transaction_when_posted_to_the_base_the
         assert (await house.near.ask("POST", "", sent)).status_code == 400
     empty = await house.near.ask("POST", "", {"resourceType": "Bundle", "type": "transaction"})
     assert empty.json() == {"resourceType": "Bundle", "type": "transaction-response"}
+
+
+async def test_given_full_urls_of_a_server_when_referred_to_then_relative_and_absolute_resolve(
+    house,
+):
+    def weight(number: int, reference: str) -> dict[str, Any]:
+        return entry(
+            "POST",
+            "Observation",
+            {**OBSERVATION, "subject": {"reference": reference}},
+            f"http://elsewhere.example/fhir/Observation/{number}",
+        )
+
+    sent = bundle(
+        "transaction",
+        weight(1, "Patient/7"),
+        weight(2, "http://elsewhere.example/fhir/Patient/7"),
+        entry("POST", "Patient", PATIENT, "http://elsewhere.example/fhir/Patient/7"),
+    )
+    answered = await house.near.ask("POST", "", sent)
+    assert answered.status_code == 200, answered.text
+    first, second, patient = (one["resource"] for one in answered.json()["entry"])
+    assert first["subject"] == second["subject"] == {"reference": f"Patient/{patient['id']}"}
+    with_urn = entry(
+        "POST", "Observation", {**OBSERVATION, "subject": {"reference": "Patient/7"}}, "urn:uuid:1"
+    )
+    sent["entry"][1] = with_urn
+    refused = await house.near.ask("POST", "", sent)
+    assert refused.status_code == 422
+    assert refused.json()["issue"][0]["expression"] == [
+        "Bundle.entry[1].resource.subject.reference"
+    ]

@@ -8,7 +8,7 @@ Pure. Faults carry the path of the entry, `Bundle.entry[3].request.url`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -19,7 +19,7 @@ from coordhub.fhir.context import Asked
 from coordhub.fhir.dispatch import dispatch
 from coordhub.fhir.paging import applied
 from coordhub.fhir.refusal import within
-from coordhub.r4 import structure
+from coordhub.r4 import reference, structure
 from coordhub.r4.document import encode
 from coordhub.record.operations import Idempotency
 
@@ -65,6 +65,27 @@ def repeated_full_urls(document: dict[str, Any]) -> Iterator[Issue]:
                 f"Bundle.entry[{index}].fullUrl",
             )
         seen.setdefault(url, index)
+
+
+def with_full_references(
+    document: dict[str, Any], full_url: str | None, full_urls: Container[str]
+) -> dict[str, Any]:
+    """The document with relative references to other entries made absolute, as their fullUrl is.
+
+    `Patient/1` in an entry `http://a/Observation/2` means the entry `http://a/Patient/1`; where
+    there is no such entry, or the fullUrl is no RESTful address, it means this hub's.
+
+    http://hl7.org/fhir/R4/bundle.html#references
+    """
+    own = reference.parse(full_url or "")
+    if own.kind != "absolute" or own.type is None or own.version is not None:
+        return document
+    base = own.text.removesuffix(f"{own.type}/{own.id}")
+
+    def absolute(text: str) -> str | None:
+        return base + text if base + text in full_urls else None
+
+    return reference.rewrite(document, absolute)
 
 
 def _entry(asked: Asked, entry: dict[str, Any], index: int, base: str) -> Asked | Faulty:

@@ -8,6 +8,8 @@ durable, so that they see what it wrote; one that finds nothing says so in its e
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from coordhub.errors import FhirError, Issue
 from coordhub.fhir import bundle, entries, written
 from coordhub.fhir.context import Answer, Asked, Context, Perform
@@ -26,12 +28,13 @@ async def answer(context: Context, asked: Asked, perform: Perform) -> Answer:
     issues = list(entries.repeated_full_urls(asked.document or {}))
     refusals = [FhirError(400, *issues)] if issues else []
     operations: dict[int, Operation] = {}
+    full_urls = {entry.full_url for entry in read if isinstance(entry, Asked) and entry.full_url}
     for position, entry in enumerate(read):
         if isinstance(entry, entries.Faulty):
             refusals.append(entry.refusal)
             continue
         try:
-            operation = _prepared(entry)
+            operation = _prepared(entry, full_urls)
         except FhirError as refused:
             refusals.append(within(refused, entry.at))
         else:
@@ -70,7 +73,7 @@ async def _look(context: Context, entry: Asked, perform: Perform) -> bundle.Entr
         return bundle.refused(refused.status, within(refused, entry.at).issues)
 
 
-def _prepared(entry: Asked) -> Operation | None:
+def _prepared(entry: Asked, full_urls: Container[str]) -> Operation | None:
     """The write that an entry asks for; None for a look, which is checked as far as can be now."""
     target, conditions = entry.target, entry.conditions
     assert target.type is not None
@@ -80,11 +83,13 @@ def _prepared(entry: Asked) -> Operation | None:
     match target.interaction:
         case "create":
             document, kind = of_type(entry)
+            document = entries.with_full_references(document, entry.full_url, full_urls)
             if conditions.if_none_exist is not None:
                 entry.caller.require(kind, "search")
             return Create(kind, document, entry.full_url, conditions.if_none_exist, entry.within)
         case "update":
             document, kind, fhir_id = of_instance(entry)
+            document = entries.with_full_references(document, entry.full_url, full_urls)
             return Update(
                 kind, fhir_id, document, conditions.if_match, entry.full_url, entry.within
             )
