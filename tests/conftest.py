@@ -23,7 +23,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from coordhub.store import embedded
+from coordhub.store import embedded, migrate
 from coordhub.store.postgres_binaries import PostgresUnavailableError
 
 _PREFIX = "coordhub-test-"
@@ -67,8 +67,6 @@ class _Server:
         self._run(self._connection.execute(f"DROP DATABASE IF EXISTS {_name(url)} WITH (FORCE)"))
 
     def migrate(self, url: str) -> None:
-        from coordhub.store import migrate
-
         self._run(migrate.upgrade(url))
 
     def forgo_durability(self) -> None:
