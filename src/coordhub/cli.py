@@ -134,6 +134,8 @@ def demo(
     failure = None
     try:
         _run(played.play())
+    except transcript.Unanswered:
+        _stop(f"coordhub demo: no hub answers at {played.base}. Start one first: make run")
     except transcript.Failed as failed:
         failure = str(failed)
     if as_json:

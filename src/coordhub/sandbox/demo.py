@@ -21,7 +21,7 @@ from coordhub.outbound.client import Outbound, Timeouts
 from coordhub.r4.document import SpelledDecimal
 from coordhub.sandbox.load import ANYWHERE
 from coordhub.sandbox.members import SYSTEM
-from coordhub.sandbox.transcript import Exchange, Failed, Speaker, Step
+from coordhub.sandbox.transcript import Exchange, Failed, Speaker, Step, Unanswered
 
 _PAUSE_SECONDS = 0.05
 _LOINC = "http://loinc.org"
@@ -406,10 +406,12 @@ def arrivals(received: list[Document], resource_type: str) -> list[tuple[str, st
 def _expect(exchange: Exchange, status: int) -> Any:
     if exchange.status == status:
         return exchange.answer
+    if exchange.status == 0:
+        raise Unanswered(f"{exchange.method} {exchange.url} was not answered.")
     outcome = exchange.answer if isinstance(exchange.answer, dict) else {}
     said = "; ".join(str(issue.get("diagnostics")) for issue in outcome.get("issue", []))
     raise Failed(
-        f"{exchange.method} {exchange.url} answered {exchange.status or 'nothing'}"
+        f"{exchange.method} {exchange.url} answered {exchange.status}"
         f" where {status} was expected. {said}".strip()
     )
 

@@ -67,6 +67,10 @@ class Failed(Exception):
     """A step did not come out as it should; the text says what was expected."""
 
 
+class Unanswered(Failed):
+    """Nothing listens at the hub's address."""
+
+
 class Speaker:
     """Makes exchanges for the demo. `heard` gets each that is worth showing."""
 

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def test_given_development_mode_when_up_then_dev_json_lets_act_as_any_member(
+    development: Any,
+) -> None:
+    credentials = development.credentials()
+
+    assert set(credentials) == {"base", "organizations", "admin"}
+    assert len(credentials["organizations"]) == 9
+    assert stat.S_IMODE((development.home / "dev.json").stat().st_mode) == 0o600
+    for key, member in credentials["organizations"].items():
+        assert development.get(f"/Organization/{member['id']}", key)["id"] == member["id"]
+
+
+def test_given_a_home_in_use_when_started_again_then_it_says_so_and_ends(
+    development: Any, launch: Any
+) -> None:
+    second = launch("postgresql://nobody@127.0.0.1:9/none", home=development.home)
+    second.out = second.out.with_suffix(".second")
+
+    second.launch()
+
+    assert second.wait() == 1
+    assert "in use by another" in second.said()
+    assert "Traceback" not in second.said()
+
+
+def test_given_a_taken_port_when_started_then_it_says_so_and_ends(
+    development: Any, launch: Any
+) -> None:
+    port = int(development.credentials()["base"].rsplit(":", 1)[1].removesuffix("/fhir"))
+    second = launch("postgresql://nobody@127.0.0.1:9/none", port=port)
+
+    second.launch()
+
+    assert second.wait() == 1
+    assert f"Port {port} on 127.0.0.1 is in use" in second.said()
+    assert f"COORDHUB_PORT={port + 10}" in second.said()
+
+
+def test_given_a_killed_start_when_started_again_then_the_community_is_the_same(
+    empty_database_url: str, launch: Any
+) -> None:
+    first = launch(empty_database_url).start()
+    before = {key: one["id"] for key, one in first.credentials()["organizations"].items()}
+    assert first.end(signal.SIGKILL) == -signal.SIGKILL
+
+    second = launch(empty_database_url).start()
+
+    after = {key: one["id"] for key, one in second.credentials()["organizations"].items()}
+    assert after == before
+    assert second.end(signal.SIGINT) == 0
+    assert "Traceback" not in second.said()
+
+
+def test_given_an_embedded_postgres_when_interrupted_then_it_is_stopped_too(
+    launch: Any, open_folder: Path
+) -> None:
+    running = launch(None, home=open_folder / "home").start()
+    pid_file = open_folder / "home" / "postgres-18" / "postmaster.pid"
+    pid = int(pid_file.read_text().split("\n")[0])
+    os.kill(pid, 0)
+
+    assert running.end(signal.SIGINT) == 0
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that the account which Postgres gets from root can pass through."""
+    folder = Path(tempfile.mkdtemp(prefix="coordhub-dev-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from coordhub.cli import cli
+
+COMMANDS = ["dev", "serve", "work", "migrate", "demo", "load", "token", "openapi"]
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """No settings but an empty home."""
+    for name in ("DATABASE_URL", "COORDHUB_DATABASE_URL", "COORDHUB_TOKEN_KEY", "COORDHUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COORDHUB_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*words: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(cli, list(words))
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_given_help_when_asked_then_every_command_is_listed() -> None:
+    code, out, _ = run("--help")
+
+    assert code == 0
+    assert all(name in out for name in COMMANDS)
+
+
+def test_given_help_when_asked_then_nothing_heavy_is_imported() -> None:
+    heavy = "{'fastapi', 'asyncpg', 'sqlalchemy', 'fhir', 'httpx2', 'uvicorn'}"
+    program = f"import sys, coordhub.cli; print({heavy} & set(sys.modules))"
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.usefixtures("bare")
+@pytest.mark.parametrize(
+    ("words", "missing"),
+    [
+        (["serve"], "DATABASE_URL and COORDHUB_TOKEN_KEY"),
+        (["work"], "DATABASE_URL"),
+        (["migrate"], "DATABASE_URL"),
+    ],
+)
+def test_given_no_database_when_served_then_one_sentence_says_what_to_set(
+    words: list[str], missing: str
+) -> None:
+    code, out, err = run(*words)
+
+    assert (code, out) == (1, "")
+    assert err.startswith(f"Set {missing}.")
+
+
+@pytest.mark.usefixtures("bare")
+@pytest.mark.parametrize("words", [["demo"], ["demo", "--json"], ["load", "."]])
+def test_given_no_hub_when_played_or_loaded_then_it_says_make_run(words: list[str]) -> None:
+    code, _, err = run(*words)
+
+    assert code == 1
+    assert err.strip().endswith("make run")
+
+
+@pytest.mark.usefixtures("bare")
+def test_given_a_hub_that_has_ended_when_played_then_it_says_make_run(bare: Path) -> None:
+    home = bare / "home"
+    home.mkdir()
+    member = {"id": "x", "token": "y"}
+    credentials = {
+        "base": "http://127.0.0.1:9/fhir",
+        "organizations": {"riverside": member, "lakeside": member},
+        "admin": {"token": "z"},
+    }
+    (home / "dev.json").write_text(json.dumps(credentials))
+
+    code, _, err = run("demo")
+
+    assert code == 1
+    assert "make run" in err
+
+
+@pytest.mark.usefixtures("bare")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "--client or --organization"),
+        (["--client", "x"], "make run"),
+        (["--client", "x", "--scope", "everything"], "system/Task.cruds"),
+    ],
+)
+def test_given_a_token_that_cannot_be_when_asked_then_it_says_why(
+    words: list[str], said: str
+) -> None:
+    code, out, err = run("token", *words)
+
+    assert (code, out) == (1, "")
+    assert said in err
+
+
+def test_given_an_unusable_setting_when_started_then_it_is_named(
+    monkeypatch: pytest.MonkeyPatch, bare: Path
+) -> None:
+    monkeypatch.setenv("COORDHUB_PORT", "70000")
+
+    code, _, err = run("dev")
+
+    assert code == 1
+    assert "port" in err
+    assert "Traceback" not in err
+    assert not (bare / "home").exists()
+
+
+@pytest.mark.usefixtures("bare")
+def test_given_a_file_when_described_then_it_holds_what_is_printed(bare: Path) -> None:
+    code, printed, _ = run("openapi")
+    assert code == 0
+
+    run("openapi", str(bare / "openapi" / "coordhub.json"))
+
+    assert (bare / "openapi" / "coordhub.json").read_text() == printed
+    assert json.loads(printed)["info"]["title"] == "coordhub"
