@@ -17,6 +17,7 @@ from coordhub.access.caller import Caller
 from coordhub.access.token import Tokens
 from coordhub.app import build
 from coordhub.fhir.context import Context
+from coordhub.r4 import document, structure
 from coordhub.record.commit import commit
 from coordhub.record.operations import Create
 from coordhub.settings import Settings
@@ -48,15 +49,23 @@ class Sender:
         content: Any = None,
         token: str | None = None,
     ) -> httpx2.Response:
-        """`body` is sent as FHIR JSON; `content` as it is. `path` is below /fhir."""
+        """`body` is sent as FHIR JSON; `content` as it is. `path` is below /fhir.
+
+        Whatever is answered must be valid R4.
+        """
         sent = {"Authorization": f"Bearer {token or self.token}"}
         if body is not None:
             content = msgspec.json.encode(body)
         if content is not None:
             sent["Content-Type"] = "application/fhir+json"
-        return await self.http.request(
+        answered = await self.http.request(
             method, f"/fhir{path}", content=content, headers={**sent, **(headers or {})}
         )
+        if answered.content:
+            assert answered.headers["content-type"] == "application/fhir+json; charset=utf-8"
+            assert structure.check(document.parse(answered.content)) == []
+        assert answered.headers["x-request-id"]
+        return answered
 
     def narrow(self, scope: str, context: Context) -> str:
         """A token of the same client with less scope."""

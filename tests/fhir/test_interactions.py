@@ -311,6 +311,7 @@ async def test_given_what_is_not_offered_when_asked_then_it_is_refused_by_its_na
         ("GET", "/patient", 404, "Did you mean Patient?"),
         ("GET", "/Patient/1/_history/1/more", 404, "no such address"),
         ("GET", "/Patient/not~an~id", 404, "ids are"),
+        ("GET", "/Patient%3F_count=1", 404, "resource type"),
         ("POST", "/Patient/1", 405, "POST does not exist"),
         ("PUT", "", 405, "PUT does not exist"),
         ("OPTIONS", "/Patient", 405, "OPTIONS does not exist"),

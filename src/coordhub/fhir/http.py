@@ -2,9 +2,9 @@
 
 http://hl7.org/fhir/R4/http.html
 
-The only module of this door that knows the web framework. The order is: can the sender read our
-answers (406), who is it (401), what does the address mean (404, 405), the body (413, 415, 400),
-then the interaction. Until the body has been read only the token may have asked the database.
+The only module of this door that knows the web framework. The order is: who is it (401), can it
+read our answers (406), what does the address mean (404, 405), the body (413, 415, 400), then the
+interaction. Until the body has been read only the token may have asked the database.
 """
 
 from __future__ import annotations
@@ -68,18 +68,17 @@ def _add(routes: APIRouter, route: Route) -> None:
 async def respond(request: Request) -> Response:
     """Answer one request; what is refused leaves as FhirError, for the one handler."""
     context: Context = request.app.state.context
+    path: str = request.scope["path"]  # not request.url: there a decoded %3F begins a query
+    segments = [part for part in path.removeprefix(PREFIX).split("/") if part]
+    if segments == ["metadata"]:
+        caller = hub(context.hub.organization)
+    else:
+        caller = await context.tokens.caller(
+            request.headers.get("authorization"), request.state.request_id
+        )
     query = _pairs(request.scope["query_string"])
     headers.require_json_answer(
         request.headers.get("accept"), [value for name, value in query if name == "_format"]
-    )
-    segments = request.url.path.removeprefix(PREFIX).split("/")
-    if request.method in ("GET", "HEAD") and [part for part in segments if part] == ["metadata"]:
-        target = Target("capabilities")
-        request.state.interaction = target.interaction
-        asked = Asked(hub(context.hub.organization), target, query)
-        return _response(context, request, asked, await answer(context, asked))
-    caller = await context.tokens.caller(
-        request.headers.get("authorization"), request.state.request_id
     )
     target = dispatch(request.method, segments, conditional=bool(applied(query)))
     request.state.interaction = target.interaction
@@ -139,7 +138,8 @@ async def _parsed(data: bytes, deepest: int) -> dict[str, Any]:
 def _idempotency(key: str | None, request: Request, data: bytes) -> Idempotency | None:
     if key is None:
         return None
-    asked = f"{request.method}\n{request.url.path}\n".encode()
+    path: str = request.scope["path"]
+    asked = f"{request.method}\n{path}\n".encode()
     return Idempotency(key, hashlib.sha256(asked + data).digest())
 
 
