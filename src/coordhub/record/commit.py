@@ -6,6 +6,7 @@ http://hl7.org/fhir/R4/http.html#create, #update, #delete, #trules
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from coordhub.access import viewer
 from coordhub.access.caller import Caller
@@ -76,7 +77,7 @@ async def commit(
                         hub.clock(),
                     )
                     if first is not None:
-                        return await _replayed(conn, caller, first, idempotency)
+                        return await _replayed(conn, caller, first, idempotency, hub.clock())
                 written, wakes = await apply(hub, conn, caller, operations, interaction=interaction)
                 if idempotency is not None:
                     await keys.settle(
@@ -98,7 +99,11 @@ async def commit(
 
 
 async def _replayed(
-    conn: Connection, caller: Caller, first: keys.Claimed, idempotency: Idempotency
+    conn: Connection,
+    caller: Caller,
+    first: keys.Claimed,
+    idempotency: Idempotency,
+    now: datetime,
 ) -> Committed:
     if first.fingerprint != idempotency.fingerprint:
         raise unprocessable(
@@ -112,13 +117,12 @@ async def _replayed(
         viewer.as_organization(caller.organization),
         [(rid, version) for _, rid, version in first.outcome],
     )
-    written: list[Written] = []
-    for status, rid, version in first.outcome:
-        found = versions.get((rid, version))
-        if found is not None:
-            written.append(
-                Written(status, found.type, found.id, rid, found.version, found.updated, found.body)
-            )
+    written = [
+        Written(status, found.type, found.id, rid, found.version, found.updated, found.body)
+        if (found := versions.get((rid, version))) is not None
+        else Written(status, "", "", 0, 0, first.at, None)
+        for status, rid, version in first.outcome
+    ]
     return Committed(written, replayed=True)
 
 

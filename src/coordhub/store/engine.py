@@ -2,7 +2,9 @@
 
 Point reads and writes run with prepared statements as asyncpg makes them. Searches have a small pool
 of their own with `plan_cache_mode=force_custom_plan`: a generic plan for a search can be a thousand
-times worse than one made for its values.
+times worse than one made for its values. What a transaction needs done outside of itself (a block of rids,
+a system interned) goes by a third, tiny pool: were it the same, transactions that hold all
+connections would wait for one more for ever.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ class Engine:
         self.url = url
         self.pool = pool
         self.searches = searches
+        self._asides = asides
         self._systems: dict[str, int] = {}
         self._block = 0
         self._left = 0
@@ -62,7 +65,8 @@ class Engine:
             max_size=searching,
             server_settings={**common, "plan_cache_mode": "force_custom_plan"},
         )
-        engine = cls(url, pool, searches)
+        asides = await asyncpg.create_pool(url, min_size=0, max_size=2, server_settings=common)
+        engine = cls(url, pool, searches, asides)
         engine._notifier = asyncio.create_task(engine._notify())
         return engine
 
@@ -73,6 +77,7 @@ class Engine:
                 await self._notifier
         await self.pool.close()
         await self.searches.close()
+        await self._asides.close()
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -86,7 +91,7 @@ class Engine:
             numbers: list[int] = []
             while len(numbers) < count:
                 if self._left == 0:
-                    block = await self.pool.fetchval("select nextval('rid_block')")
+                    block = await self._asides.fetchval("select nextval('rid_block')")
                     self._block, self._left = block * RIDS_PER_BLOCK, RIDS_PER_BLOCK
                 take = min(self._left, count - len(numbers))
                 numbers.extend(range(self._block, self._block + take))
@@ -102,7 +107,7 @@ class Engine:
         wanted = set(uris)
         missing = sorted(wanted - self._systems.keys())
         if missing:
-            async with self.pool.acquire() as conn:
+            async with self._asides.acquire() as conn:
                 await conn.execute(
                     "insert into code_system (uri) select unnest($1::text[]) on conflict (uri) do nothing",
                     missing,
@@ -138,7 +143,7 @@ class Engine:
             await self._wake.wait()
             self._wake.clear()
             with contextlib.suppress(*UNAVAILABLE):
-                await self.pool.execute(f"notify {CHANNEL}")
+                await self._asides.execute(f"notify {CHANNEL}")
             await asyncio.sleep(0.02)
 
     @contextlib.asynccontextmanager

@@ -15,9 +15,10 @@ from coordhub.store.engine import Connection
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What the key was used for. outcome: (status, rid, version) of each operation."""
+    """What the key was used for, and when. outcome: (status, rid, version) of each operation."""
 
     fingerprint: bytes
+    at: datetime
     outcome: list[tuple[int, int, int]]
 
 
@@ -36,12 +37,14 @@ async def claim(
     if taken:
         return None
     row = await conn.fetchrow(
-        "select fingerprint, outcome from idempotency where organization = $1 and key = $2",
+        "select fingerprint, at, outcome from idempotency where organization = $1 and key = $2",
         organization,
         key,
     )
     assert row is not None
-    return Claimed(row["fingerprint"], [tuple(one) for one in json.loads(row["outcome"] or "[]")])
+    return Claimed(
+        row["fingerprint"], row["at"], [tuple(one) for one in json.loads(row["outcome"] or "[]")]
+    )
 
 
 async def settle(
