@@ -34,7 +34,11 @@ class Engine:
     """One per process. `open` it, hand it down, `close` it."""
 
     def __init__(
-        self, url: str, pool: asyncpg.Pool[asyncpg.Record], searches: asyncpg.Pool[asyncpg.Record]
+        self,
+        url: str,
+        pool: asyncpg.Pool[asyncpg.Record],
+        searches: asyncpg.Pool[asyncpg.Record],
+        asides: asyncpg.Pool[asyncpg.Record],
     ) -> None:
         self.url = url
         self.pool = pool
