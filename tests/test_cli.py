@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -131,3 +132,29 @@ def test_given_a_file_when_described_then_it_holds_what_is_printed(bare: Path) -
 
     assert (bare / "openapi" / "coordhub.json").read_text() == printed
     assert json.loads(printed)["info"]["title"] == "coordhub"
+
+
+@pytest.mark.parametrize("words", [["migrate"], ["work"], ["dev"]])
+def test_given_a_database_that_is_away_when_started_then_one_sentence_says_so(
+    words: list[str], bare: Path
+) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DATABASE_URL": "postgresql://nobody:x@127.0.0.1:9/none",
+        "COORDHUB_HOME": str(bare / "home"),
+        "COORDHUB_PORT": "0",
+    }
+    program = "from coordhub.cli import main; main()"
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=30,
+    )
+
+    assert done.returncode == 1
+    assert "the database cannot be used" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -58,6 +58,7 @@ def dev() -> None:
         settings.base if settings.base_url is not None else None,
         _secret(settings.database_url),
         _key(settings),
+        settings.postgres_bin,
     )
     raise typer.Exit(_run(dev.run(plan, _parts(settings))))
 
@@ -72,18 +73,24 @@ def serve() -> None:
     settings = _settings()
     telemetry.configure(settings.log_level)
     _need(settings, key=True)
-    uvicorn.run(
-        app.build(settings),
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=10,
-    )
+    try:
+        uvicorn.run(
+            app.build(settings),
+            host=settings.host,
+            port=settings.port,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+        )
+    except SystemExit:
+        _stop(
+            f"coordhub serve: it cannot start on {settings.host}:{settings.port}. Look whether the "
+            "port is free and the database of DATABASE_URL up and migrated (coordhub migrate)."
+        )
 
 
 @cli.command()
@@ -365,9 +372,18 @@ def _key(settings: Settings) -> bytes | None:
 
 
 def _run(step: Coroutine[Any, Any, Any]) -> Any:
+    """Run it; that Postgres cannot be used is said in a sentence."""
     import uvloop
 
-    return uvloop.run(step)
+    from coordhub.store import outage
+
+    try:
+        return uvloop.run(step)
+    except Exception as error:
+        if outage.is_outage(error) or type(error).__module__.startswith("asyncpg."):
+            name = type(error).__name__
+            _stop(f"coordhub: the database cannot be used ({name}). Check DATABASE_URL.")
+        raise
 
 
 def _stop(sentence: str) -> NoReturn:

@@ -40,7 +40,7 @@ class Plan:
     """What to run. base: FHIR base that clients are told; None: made of host and port.
 
     database_url: a Postgres to use; None: an embedded one in `home`. token_key: None: one that is
-    kept in `home`.
+    kept in `home`. postgres_bin: folder of the embedded server's programs; None: looked for.
     """
 
     home: Path
@@ -49,6 +49,7 @@ class Plan:
     base: str | None = None
     database_url: str | None = None
     token_key: bytes | None = None
+    postgres_bin: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,9 @@ async def _ground(stack: contextlib.AsyncExitStack, plan: Plan, listening: socke
     """A migrated database and the hub in it."""
     url = plan.database_url
     if url is None:
-        url = (await stack.enter_async_context(await embedded.start(plan.home))).url
+        url = (
+            await stack.enter_async_context(await embedded.start(plan.home, plan.postgres_bin))
+        ).url
     await migrate.upgrade(url)
     engine = await Engine.open(url)
     stack.push_async_callback(_within, engine.close)

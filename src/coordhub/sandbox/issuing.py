@@ -39,16 +39,18 @@ class CannotIssue(Exception):
 
 
 async def issue(home: Path, database_url: str | None, key: bytes | None, asked: Asked) -> str:
-    """The token; with no database_url, of the development mode in `home`. Raises CannotIssue."""
+    """The token. Raises CannotIssue.
+
+    database_url, key: None stands for those of the development mode in `home`.
+    """
     allowed = scopes.parse(asked.scope)
     if not allowed.every and not allowed.by_type:
         raise CannotIssue("the scope allows nothing; write it like system/Task.cruds.")
-    if database_url is not None and key is None:
+    if key is None and not (home / place.TOKEN_KEY).exists():
         raise CannotIssue(
-            "set COORDHUB_TOKEN_KEY, the key that the hub at DATABASE_URL signs with."
+            f"set COORDHUB_TOKEN_KEY, with which the hub signs; {home} holds none of a development "
+            "mode either. To start one: make run"
         )
-    if database_url is None and not (home / "token.key").exists():
-        raise CannotIssue(f"there is no development mode in {home}. Start it first: make run")
     async with _engine(home, database_url) as engine:
         name = await _client(engine, asked)
         tokens = Tokens(key or place.token_key(home), engine)

@@ -25,6 +25,7 @@ import msgspec
 CREDENTIALS = "dev.json"
 DEFAULT_HOME = ".coordhub"
 LOG = "coordhub.log"
+TOKEN_KEY = "token.key"
 _KEY_CHARACTERS = 64
 
 
@@ -102,7 +103,7 @@ def _bind(host: str, port: int) -> socket.socket:
 
 def token_key(home: Path) -> bytes:
     """The key that tokens are signed with, as COORDHUB_TOKEN_KEY would state it; kept once made."""
-    path = home / "token.key"
+    path = home / TOKEN_KEY
     with contextlib.suppress(OSError):
         key = path.read_bytes().strip()
         if len(key) >= _KEY_CHARACTERS:
