@@ -42,7 +42,8 @@ async def deliver(sending: Sending, held: Claimed) -> None:
     """Try it once and write down what came of it."""
     hub = sending.hub
     async with hub.engine.pool.acquire() as conn:
-        composed = await payload.compose(hub, conn, held, hub.clock())
+        # Its time is the delivery's, so that what is sent again under the same key is the same.
+        composed = await payload.compose(hub, conn, held, held.created_at)
         endpoint = None if held.endpoint == INBOX else await _endpoint(hub, conn, held)
     if composed is None:
         await _settle(hub, held, "suppressed", reason="the recipient may not see it (any more)")
@@ -80,17 +81,20 @@ async def deliver(sending: Sending, held: Claimed) -> None:
     decision = retry.decide(
         outcome, held.attempt, held.created_at, hub.clock(), sending.rnd(), sending.policy
     )
+    # Whatever left the house is on record, also when the partner refused it or was not heard.
+    unsent = isinstance(outcome, Unreachable) and not outcome.sent_unknown
+    told = None if unsent else disclosed
     match decision:
         case retry.Settled():
-            await _settle(hub, held, "delivered", attempt=attempt, disclosed=disclosed)
+            await _settle(hub, held, "delivered", attempt=attempt, disclosed=told)
         case retry.Again(at):
-            # It may have arrived: what was perhaps disclosed is on record.
-            told = disclosed if isinstance(outcome, Unreachable) and outcome.sent_unknown else None
             await _settle(hub, held, "queued", next_at=at, attempt=attempt, disclosed=told)
         case retry.Parked(until, reason):
-            await _settle(hub, held, "parked", next_at=until, reason=reason, attempt=attempt)
+            await _settle(
+                hub, held, "parked", next_at=until, reason=reason, attempt=attempt, disclosed=told
+            )
         case retry.GiveUp(reason):
-            await _settle(hub, held, "dead", reason=reason, attempt=attempt)
+            await _settle(hub, held, "dead", reason=reason, attempt=attempt, disclosed=told)
 
 
 async def _endpoint(hub: Hub, conn: Connection, held: Claimed) -> tuple[str, dict[str, str]] | None:

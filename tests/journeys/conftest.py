@@ -1,0 +1,453 @@
+"""A running house: the hub over HTTP, its worker, its Postgres, and partners that really receive.
+
+A journey tells what organizations do to each other. Its verbs are here; what they say to each
+other is made by the demo of the sandbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
+from random import random
+from typing import Any
+
+import httpx2
+import pytest
+import uvicorn
+from pydantic import SecretStr
+
+from coordhub.access.caller import Caller
+from coordhub.access.scopes import EVERYTHING
+from coordhub.access.token import Tokens
+from coordhub.app import build
+from coordhub.outbound.client import Outbound, Timeouts
+from coordhub.r4 import document as fhir_json
+from coordhub.r4 import types
+from coordhub.record.bootstrap import open_hub
+from coordhub.record.commit import commit
+from coordhub.record.hub import Hub
+from coordhub.record.operations import Create
+from coordhub.routing.channels.hl7_fhir_rest import HL7FhirRest
+from coordhub.routing.deliver import Sending
+from coordhub.routing.resolve import SERVED
+from coordhub.routing.retry import RetryPolicy
+from coordhub.routing.worker import Pace, Worker
+from coordhub.sandbox import community, demo, simulator
+from coordhub.sandbox.community import Seat
+from coordhub.sandbox.members import SYSTEM
+from coordhub.settings import Settings
+from coordhub.store import clients
+from coordhub.store.engine import Engine
+from coordhub.store.visibility import DIRECTORY
+
+Document = dict[str, Any]
+
+KEY = "a test key that is long enough for it"
+PATIENCE = 20.0
+FHIR = "application/fhir+json"
+LARGEST_BODY = 1024 * 1024
+LARGEST_BUNDLE = 200
+
+
+def part(bundle: Document, kind: str) -> Document:
+    """The resource of this type in a Bundle."""
+    found: Document = next(
+        entry["resource"] for entry in bundle["entry"] if entry["resource"]["resourceType"] == kind
+    )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Referral:
+    """What a sender's Bundle became at the hub: `Type/id` of each."""
+
+    patient: str
+    prior: str
+    order: str
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """Acts at the hub as one organization. own: where its server can be looked into."""
+
+    key: str
+    id: str
+    token: str
+    hub: httpx2.AsyncClient
+    own: str
+
+    @property
+    def reference(self) -> str:
+        return f"Organization/{self.id}"
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+    ) -> httpx2.Response:
+        """`path` is below the FHIR base: `/Task/1`, `?_id=1`, or empty."""
+        sent = {"Authorization": f"Bearer {self.token}"}
+        if body is not None:
+            content = fhir_json.encode(body)
+        if content is not None:
+            sent["Content-Type"] = FHIR
+        return await self.hub.request(
+            method, f"/fhir{path}", content=content, headers={**sent, **(headers or {})}
+        )
+
+    def through(self, hub: httpx2.AsyncClient) -> Organization:
+        """The same, by another server of the hub."""
+        return replace(self, hub=hub)
+
+    async def read(self, reference: str) -> Document:
+        found = await self.ask("GET", f"/{reference}")
+        assert found.status_code == 200, found.text
+        return fhir_json.parse(found.content)
+
+    async def sees(self, reference: str) -> bool:
+        found = await self.ask("GET", f"/{reference}")
+        assert found.status_code in (200, 404), found.text
+        return found.status_code == 200
+
+    async def find(self, query: str) -> list[Document]:
+        """All pages of `Type?criteria`."""
+        found: list[Document] = []
+        path: str | None = f"/{query}"
+        while path is not None:
+            answered = await self.ask("GET", path)
+            assert answered.status_code == 200, answered.text
+            page = answered.json()
+            found.extend(entry["resource"] for entry in page.get("entry", []))
+            links = {link["relation"]: link["url"] for link in page["link"]}
+            path = links["next"].partition("/fhir")[2] if "next" in links else None
+        return found
+
+    async def posts(self, bundle: Document, key: str | None = None) -> httpx2.Response:
+        return await self.ask(
+            "POST", "", bundle, headers={"Idempotency-Key": key} if key is not None else None
+        )
+
+    async def refers(self, bundle: Document, key: str | None = None) -> Referral:
+        answered = await self.posts(bundle, key)
+        assert answered.status_code == 200, answered.text
+        return self.made(answered)
+
+    @staticmethod
+    def made(answered: httpx2.Response) -> Referral:
+        """What a transaction-response says was made of a referral."""
+        found = demo.located(answered.json())
+        return Referral(
+            found["Patient"], found.get("Observation", ""), found["ServiceRequest"], found["Task"]
+        )
+
+    async def asked(self, referral: Referral) -> str | None:
+        """The hub's Task that asks this organization, if there is one."""
+        found = await self.find(f"Task?part-of={referral.task}")
+        assert len(found) <= 1
+        return f"Task/{found[0]['id']}" if found else None
+
+    async def tries(
+        self, task: str, status: str, *, output: str | None = None, match: str | None = None
+    ) -> httpx2.Response:
+        """Read the Task, put it back with another status; whatever the hub says to that."""
+        known = await self.read(task)
+        changed = demo.moved(known, status, datetime.now(UTC), output)
+        headers = {"If-Match": match} if match is not None else None
+        return await self.ask("PUT", f"/{task}", changed, headers=headers)
+
+    async def answers(self, task: str, status: str, *, output: str | None = None) -> Document:
+        done = await self.tries(task, status, output=output)
+        assert done.status_code == 200, done.text
+        document: Document = done.json()
+        return document
+
+    async def reports(self, patient: str, based_on: str | None, value: str = "7.10") -> str:
+        """Create an HbA1c result; its reference."""
+        result = demo.observation(patient, self.reference, datetime.now(UTC), value, based_on)
+        made = await self.ask("POST", "/Observation", result)
+        assert made.status_code == 201, made.text
+        return f"Observation/{made.json()['id']}"
+
+    # ---- its own server
+
+    async def behaves(self, *habits: Document) -> None:
+        """What its server does from now on; nothing: as FHIR says."""
+        told = await self.hub.put(f"{self.own}/behaviour", json=list(habits))
+        assert told.status_code == 200, told.text
+
+    async def received(self) -> list[Document]:
+        """All that arrived at its server, in order, with what it was and how it was answered."""
+        entries: list[Document] = (await self.hub.get(f"{self.own}/received")).json()
+        return entries
+
+    async def holds(self, reference: str) -> Document | None:
+        """What its server has of a resource of the hub."""
+        found = await self.hub.get(f"{self.own}/fhir/{reference}")
+        return found.json() if found.status_code == 200 else None
+
+    async def history_at_own_server(self, reference: str) -> list[Document]:
+        """All versions that its server was given, oldest first."""
+        versions: list[Document] = []
+        while True:
+            url = f"{self.own}/fhir/{reference}/_history/{len(versions) + 1}"
+            found = await self.hub.get(url)
+            if found.status_code != 200:
+                return versions
+            versions.append(found.json())
+
+    async def statuses_received(self, task: str) -> list[str]:
+        """Each status that its server was told of this Task, repetitions left out."""
+        told: list[str] = []
+        for version in await self.history_at_own_server(task):
+            if not told or told[-1] != version["status"]:
+                told.append(version["status"])
+        return told
+
+
+class Routing:
+    """The routing worker, which can die and be started again."""
+
+    def __init__(self, sending: Sending, pace: Pace) -> None:
+        self._sending = sending
+        self._pace = pace
+        self._stop = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._stop = asyncio.Event()
+        self._running = asyncio.create_task(Worker(self._sending, self._pace).run(self._stop))
+
+    async def die(self) -> None:
+        """At once, with the attempts that are under way: nothing is settled, leases stay."""
+        doomed = [
+            task
+            for task in asyncio.all_tasks()
+            if getattr(task.get_coro(), "__qualname__", "").startswith("Worker.")
+        ]
+        for task in doomed:
+            task.cancel()
+        await asyncio.gather(*doomed, return_exceptions=True)
+        self._running = None
+
+    async def end(self) -> None:
+        if self._running is not None:
+            self._stop.set()
+            await self._running
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    hub: Hub
+    routing: Routing
+    http: httpx2.AsyncClient
+    partners: str
+    tokens: Tokens
+    settings: Settings
+    members: dict[str, Organization] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> Organization:
+        """An organization of the sample community by its key: `house.riverside`."""
+        try:
+            return self.members[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def seat(self, seat: Seat) -> Organization:
+        token = self.tokens.issue(
+            seat.key, community.MEMBER_SCOPES, now=self.hub.clock(), lifetime=timedelta(hours=1)
+        )
+        own = f"{self.partners}/partners/{seat.key}"
+        self.members[seat.key] = Organization(seat.key, seat.id, token, self.http, own)
+        return self.members[seat.key]
+
+    async def joins(self, key: str) -> Organization:
+        """One more organization, without a server."""
+        steward = Caller(None, DIRECTORY, "Organization/directory", EVERYTHING)
+        document = {"resourceType": "Organization", "active": True, "name": key}
+        done = await commit(
+            self.hub, steward, [Create("Organization", document)], interaction="create"
+        )
+        made = done.written[0]
+        async with self.hub.engine.pool.acquire() as conn:
+            await clients.register(
+                conn, key, made.rid, community.MEMBER_SCOPES, update_as_create=False,
+                now=self.hub.clock(),
+            )  # fmt: skip
+        return self.seat(Seat(key, made.id, made.rid))
+
+    @staticmethod
+    def target(element: Document) -> str:
+        """`Type/id` of a Reference, relative or absolute."""
+        return "/".join(str(element["reference"]).split("/")[-2:])
+
+    async def service_of(self, organization: Organization) -> str:
+        found = await self.riverside.find(
+            f"HealthcareService?identifier={SYSTEM}%7C{organization.key}-service"
+        )
+        return f"HealthcareService/{found[0]['id']}"
+
+    @contextlib.asynccontextmanager
+    async def another_server(self) -> AsyncIterator[httpx2.AsyncClient]:
+        """A second server of the same hub, with connections of its own."""
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            listening.setblocking(False)
+            address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            async with (
+                serving(build(self.settings), listening),
+                httpx2.AsyncClient(base_url=address, timeout=30) as client,
+            ):
+                yield client
+
+    def referral(self, sender: Organization, *recipients: str, run: str | None = None) -> Document:
+        """Patient, prior HbA1c, ServiceRequest and Task, addressed to these."""
+        run = run or uuid.uuid4().hex[:12]
+        bundle = demo.referral(run, sender.reference, recipients[0], self.hub.clock())
+        performers = [{"reference": recipient} for recipient in recipients]
+        part(bundle, "ServiceRequest")["performer"] = performers
+        return bundle
+
+    async def given_asked(
+        self, sender: Organization, recipient: Organization
+    ) -> tuple[Referral, str]:
+        """A referral that has arrived: what was sent, and the Task that asks the recipient."""
+        referral = await sender.refers(self.referral(sender, recipient.reference))
+        task: str = await self.until(lambda: recipient.asked(referral))
+        return referral, task
+
+    async def until(self, look: Callable[[], Awaitable[Any]], within: float = PATIENCE) -> Any:
+        """Look until there is something."""
+        deadline = time.monotonic() + within
+        while not (found := await look()):
+            assert time.monotonic() < deadline, f"nothing came within {within} s"
+            await asyncio.sleep(0.02)
+        return found
+
+    async def settled(self, within: float = PATIENCE) -> None:
+        """Wait until every change is relayed and every delivery has ended."""
+
+        async def nothing_open() -> bool:
+            return not await self.value(
+                "select exists (select from change where relayed_at is null and episode is not null)"
+                " or exists (select from delivery where state in ('queued', 'leased', 'parked'))"
+            )
+
+        await self.until(nothing_open, within)
+
+    async def value(self, query: str, *arguments: Any) -> Any:
+        async with self.hub.engine.pool.acquire() as conn:
+            return await conn.fetchval(query, *arguments)
+
+    async def rows(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
+        async with self.hub.engine.pool.acquire() as conn:
+            return [dict(row) for row in await conn.fetch(query, *arguments)]
+
+    async def stored(self) -> dict[str, int]:
+        """How many rows there are of whatever a write can leave behind."""
+        tables = (
+            "resource", "resource_version", "change", "episode", "candidate", "access_grant",
+            "delivery", "timer", "idempotency", "assigned_id", "idx_token", "idx_string",
+            "idx_reference", "idx_date",
+        )  # fmt: skip
+        return {table: await self.value(f"select count(*) from {table}") for table in tables}
+
+    async def timeline(self, referral: Referral) -> None:
+        """Print what happened in an episode, as the ledger has it (seen with `pytest -s`)."""
+        kind, _, fhir_id = referral.task.partition("/")
+        rows = await self.rows(
+            "select c.at, c.type, c.op, c.version, o.body::jsonb->>'name' as author,"
+            " coalesce(v.body, r.body)::jsonb->>'status' as status, d.state, d.attempts,"
+            " d.settled_at, t.body::jsonb->>'name' as recipient"
+            " from change c join resource e on e.fhir_id = $1 and e.type = $2 and e.rid = c.episode"
+            " join resource r on r.rid = c.rid"
+            " left join resource_version v on v.rid = c.rid and v.version = c.version"
+            " left join resource o on o.rid = c.author"
+            " left join delivery d on d.change = c.seq"
+            " left join resource t on t.rid = d.organization order by c.seq, d.seq",
+            fhir_id, types.NUMBER[kind],
+        )  # fmt: skip
+        print(f"\n{referral.task}")
+        for row in rows:
+            what = f"{types.name_of(row['type'])} {row['op']} v{row['version']}"
+            line = f"  {row['at']:%H:%M:%S.%f}  {row['author']}: {what} {row['status'] or ''}"
+            if row["state"] is not None:
+                settled = f" at {row['settled_at']:%H:%M:%S.%f}" if row["settled_at"] else ""
+                line += f" -> {row['recipient']}: {row['state']}{settled} ({row['attempts']})"
+            print(line)
+
+
+@contextlib.asynccontextmanager
+async def serving(application: Any, listening: socket.socket) -> AsyncIterator[None]:
+    """Serve on a socket while the block runs."""
+    config = uvicorn.Config(
+        application, http="httptools", log_config=None, access_log=False, ws="none",
+        timeout_graceful_shutdown=2,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
+    running = asyncio.create_task(server.serve(sockets=[listening]))
+    while not server.started:
+        assert not running.done(), "the hub did not start"
+        await asyncio.sleep(0.005)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await running
+
+
+@pytest.fixture
+async def house(database_url: str) -> AsyncIterator[House]:
+    """The sample community around a running hub."""
+    async with contextlib.AsyncExitStack() as stack:
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=512))
+        listening.setblocking(False)
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        engine = await Engine.open(database_url, size=10)
+        stack.push_async_callback(engine.close)
+        hub = await open_hub(engine, f"{address}/fhir")
+        partners = await stack.enter_async_context(simulator.serving("127.0.0.1", 0))
+        seats = await community.found(hub, partners, f"{address}/portal")
+        settings = Settings.model_validate(
+            {
+                "DATABASE_URL": database_url,
+                "token_key": SecretStr(KEY),
+                "base_url": hub.base,
+                "max_body_bytes": LARGEST_BODY,
+                "max_entries": LARGEST_BUNDLE,
+            }
+        )
+        await stack.enter_async_context(serving(build(settings, hub), listening))
+        outbound = await stack.enter_async_context(
+            Outbound(
+                allowed_networks=(ip_network("127.0.0.0/8"),),
+                timeouts=Timeouts(timedelta(seconds=1), timedelta(seconds=2), timedelta(seconds=3)),
+            )
+        )
+        policy = RetryPolicy(
+            base=timedelta(milliseconds=200), cap=timedelta(seconds=1), park=timedelta(seconds=1)
+        )
+        sending = Sending(hub, {SERVED: HL7FhirRest(outbound, hub.clock)}, policy, random)
+        pace = Pace(timedelta(milliseconds=200), timedelta(seconds=4))
+        routing = Routing(sending, pace)
+        routing.start()
+        stack.push_async_callback(routing.end)
+        limits = httpx2.Limits(max_connections=100, max_keepalive_connections=50)
+        http = await stack.enter_async_context(
+            httpx2.AsyncClient(base_url=address, limits=limits, timeout=30)
+        )
+        running = House(hub, routing, http, partners, Tokens(KEY.encode(), engine), settings)
+        for seat in seats.values():
+            running.seat(seat)
+        yield running

@@ -1,0 +1,114 @@
+"""S01: a specialist referral carries the prior HbA1c, and its loop is closed."""
+
+from __future__ import annotations
+
+
+async def test_s01_given_a_prior_hba1c_when_a_specialist_is_asked_then_it_comes_with_the_referral(
+    house,
+):
+    riverside, lakeside = house.riverside, house.lakeside
+    service = await house.service_of(lakeside)
+
+    # When Riverside refers to Lakeside's service
+    answered = await riverside.posts(house.referral(riverside, service))
+    assert answered.status_code == 200
+    responses = [entry["response"] for entry in answered.json()["entry"]]
+    assert [response["status"][:3] for response in responses] == ["201"] * 4
+    assert [response["etag"] for response in responses] == ['W/"1"'] * 4
+
+    sent = riverside.made(answered)
+    t2 = await house.until(lambda: lakeside.asked(sent))
+
+    # Then the hub has asked by an order and a Task of its own
+    task = await lakeside.read(t2)
+    order = await lakeside.read(house.target(task["focus"]))
+    assert task["status"] == "requested"
+    assert [house.target(each) for each in task["partOf"]] == [sent.task]
+    assert house.target(task["requester"]) == house.hub.organization
+    assert house.target(task["owner"]) == service
+    assert order["intent"] == "filler-order"
+    assert [house.target(each) for each in order["basedOn"]] == [sent.order]
+    assert [house.target(each) for each in order["supportingInfo"]] == [sent.prior]
+    assert order["code"]["coding"][0]["code"] == "306118006"
+    assert order["reasonCode"][0]["coding"][0]["code"] == "E11.65"
+
+    # And Lakeside's server got it as one transaction with what it needs to act
+    await house.settled()
+    (delivery,) = await lakeside.received()
+    assert delivery["interaction"] == "POST"
+    arrived = {f"{each['type']}/{each['sourceId']}" for each in delivery["resources"]}
+    needed = {t2, house.target(task["focus"]), sent.patient, sent.prior}
+    assert needed <= arrived
+    directory = {"Organization", "HealthcareService", "PractitionerRole", "Practitioner"}
+    assert {name.partition("/")[0] for name in arrived - needed} <= directory
+    held = await lakeside.hub.get(f"{lakeside.own}/fhir/{sent.prior}")
+    assert b'"value":7.9,' in held.content.replace(b" ", b"")
+    for name in sorted(needed):
+        assert await lakeside.sees(name), name
+
+    # And Riverside knows that the hub took it over, and when it was delivered
+    mine = await riverside.read(sent.task)
+    assert mine["status"] == "accepted"
+    assert mine["businessStatus"]["coding"][0]["code"] == "awaiting-recipient"
+    (asked,) = await house.rows("select asked_at, delivered_at, seen_at from candidate")
+    opened = await house.value("select opened_at from episode")
+    assert opened <= asked["asked_at"] <= asked["delivered_at"]
+    assert asked["seen_at"] is not None
+    await house.timeline(sent)
+
+
+async def test_s01_given_a_referral_when_the_specialist_answers_then_the_sender_gets_each_step_and_the_result(
+    house,
+):
+    riverside, lakeside = house.riverside, house.lakeside
+    sent, t2 = await house.given_asked(riverside, lakeside)
+
+    await lakeside.answers(t2, "accepted")
+    await lakeside.answers(t2, "in-progress")
+    order = house.target((await lakeside.read(t2))["focus"])
+    result = await lakeside.reports(sent.patient, order)
+    await lakeside.answers(t2, "completed", output=result)
+    await house.settled()
+
+    mine = await riverside.read(sent.task)
+    assert mine["status"] == "completed"
+    assert [house.target(each["valueReference"]) for each in mine["output"]] == [result]
+    assert str((await riverside.read(result))["valueQuantity"]["value"]) == "7.10"
+    assert await riverside.statuses_received(sent.task) == ["accepted", "in-progress", "completed"]
+    stages = [
+        version["businessStatus"]["coding"][0]["code"]
+        for version in await riverside.history_at_own_server(sent.task)
+    ]
+    assert stages == ["awaiting-recipient", "matched", "in-service", "fulfilled"]
+    held = await riverside.hub.get(f"{riverside.own}/fhir/{result}")
+    assert b'"value":7.10,' in held.content.replace(b" ", b"")
+    assert await house.value("select state from episode") == "closed"
+    assert await house.value("select count(*) from delivery where state <> 'delivered'") == 0
+    await house.timeline(sent)
+
+
+async def test_s01_given_every_look_and_every_delivery_when_it_is_over_then_all_are_in_the_audit(
+    house,
+):
+    sent, t2 = await house.given_asked(house.riverside, house.lakeside)
+    await house.settled()
+    await house.lakeside.read(sent.patient)
+
+    looks = await house.rows(
+        "select interaction, client, fhir_id from audit where client = 'lakeside' and fhir_id = $1",
+        sent.patient.partition("/")[2],
+    )
+    assert [look["interaction"] for look in looks] == ["read"]
+    disclosed = await house.rows(
+        "select a.rids, d.id from delivery d left join audit a on a.delivery = d.id"
+        " and a.interaction = 'disclosure'"
+    )
+    assert len(disclosed) == 2  # T2 to Lakeside, T1 to Riverside
+    names = {
+        f"{row['fhir_id']}"
+        for each in disclosed
+        for row in await house.rows(
+            "select fhir_id from resource where rid = any($1::bigint[])", each["rids"]
+        )
+    }
+    assert {t2.partition("/")[2], sent.patient.partition("/")[2]} <= names

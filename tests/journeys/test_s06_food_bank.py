@@ -1,0 +1,93 @@
+"""S06: a food bank without a server of its own works through the hub's API."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+async def test_s06_given_a_food_bank_without_a_server_when_it_polls_accepts_and_completes_then_the_sender_follows(
+    house,
+):
+    riverside, mounds = house.riverside, house.mounds
+
+    # Given Riverside refers to the food bank, which nothing can be sent to
+    bundle = house.referral(riverside, mounds.reference)
+    sent = await riverside.refers(bundle)
+    await house.settled()
+    assert await mounds.received() == []
+    assert await house.value("select delivered_at from candidate") is not None
+    assert await house.value("select seen_at from candidate") is None
+
+    # When its staff's client polls
+    inbox = await mounds.find(f"Task?owner={mounds.reference}&status=requested")
+    assert len(inbox) == 1
+    (task,) = inbox
+
+    # Then that look is noted as seen, once
+    seen = await house.value("select seen_at from candidate")
+    assert seen is not None
+    t2, order = f"Task/{task['id']}", house.target(task["focus"])
+    await mounds.read(t2)
+    assert (await mounds.read(order))["status"] == "active"
+    assert (await mounds.read(sent.patient))["birthDate"] == "1961-04-02"
+    assert await house.value("select seen_at from candidate") == seen
+
+    # When it accepts, starts, provides food and completes
+    await mounds.answers(t2, "accepted")
+    assert await mounds.find(f"Task?owner={mounds.reference}&status=requested") == []
+    await mounds.answers(t2, "in-progress")
+    provided = {
+        "resourceType": "Procedure",
+        "status": "completed",
+        "basedOn": [{"reference": order}],
+        "category": {
+            "coding": [
+                {
+                    "system": "http://hl7.org/fhir/us/sdoh-clinicalcare/CodeSystem/"
+                    "SDOHCC-CodeSystemTemporaryCodes",
+                    "code": "food-insecurity",
+                }
+            ]
+        },
+        "code": {"coding": [{"system": "http://snomed.info/sct", "code": "710925007"}]},
+        "subject": {"reference": sent.patient},
+        "performedDateTime": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    made = await mounds.ask("POST", "/Procedure", provided)
+    assert made.status_code == 201, made.text
+    procedure = f"Procedure/{made.json()['id']}"
+    await mounds.answers(t2, "completed", output=procedure)
+    await house.settled()
+
+    # Then Riverside's Task follows each step, with the service that was given
+    mine = await riverside.read(sent.task)
+    assert mine["status"] == "completed"
+    assert [house.target(each["valueReference"]) for each in mine["output"]] == [procedure]
+    assert await riverside.sees(procedure)
+    assert await riverside.statuses_received(sent.task) == ["accepted", "in-progress", "completed"]
+    assert (await riverside.holds(procedure))["code"]["coding"][0]["code"] == "710925007"
+
+    # And nothing is pending
+    assert await house.value("select state from episode") == "closed"
+    assert await mounds.received() == []
+    await house.timeline(sent)
+
+
+async def test_s06_given_a_referral_when_only_its_order_is_read_then_that_is_seen_too_and_a_failed_look_is_not(
+    house,
+):
+    riverside, mounds = house.riverside, house.mounds
+    sent = await riverside.refers(house.referral(riverside, mounds.reference))
+    await house.settled()
+    t2 = await house.value("select r.fhir_id from candidate c join resource r on r.rid = c.task")
+    order = await house.value(
+        "select r.fhir_id from candidate c join resource r on r.rid = c.request"
+    )
+
+    # A stranger's look, and the sender's look at what is its own, are not the food bank's
+    assert not await house.metrolab.sees(f"Task/{t2}")
+    await riverside.read(sent.task)
+    assert await house.value("select seen_at from candidate") is None
+
+    await mounds.read(f"ServiceRequest/{order}")
+    assert await house.value("select seen_at from candidate") is not None

@@ -1,0 +1,86 @@
+"""S09: five are asked, two accept in the same moment, one has it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+RUNS = int(os.environ.get("COORDHUB_JOURNEY_RACES", "30"))
+
+
+async def test_s09_given_five_ride_services_when_two_accept_at_once_then_one_wins_and_the_others_are_told(
+    house,
+):
+    riverside = house.riverside
+    services = [await house.joins(f"ride-{number}") for number in range(5)]
+    told = 0
+    for run in range(RUNS):
+        sent = await riverside.refers(
+            house.referral(riverside, *(service.reference for service in services))
+        )
+        tasks = [
+            await house.until(lambda service=service: service.asked(sent)) for service in services
+        ]
+        racers = (run % 5, (run + 1 + run % 4) % 5)
+        versions = [await services[racer].read(tasks[racer]) for racer in racers]
+
+        # When two send what they have read, accepted, at the same time
+        answers = await asyncio.gather(
+            *(
+                services[racer].ask("PUT", f"/{tasks[racer]}", {**read, "status": "accepted"})
+                for racer, read in zip(racers, versions, strict=True)
+            )
+        )
+
+        # Then one has it, and the other is told so
+        assert sorted(answer.status_code for answer in answers) == [200, 409], run
+        lost = next(answer for answer in answers if answer.status_code == 409)
+        issue = lost.json()["issue"][0]
+        assert issue["code"] == "business-rule"
+        winner = racers[[answer.status_code for answer in answers].index(200)]
+
+        # And the four others are cancelled as not selected
+        for number, service in enumerate(services):
+            task = await service.read(tasks[number])
+            if number == winner:
+                assert task["status"] == "accepted"
+            else:
+                assert task["status"] == "cancelled"
+                assert task["statusReason"]["coding"][0]["code"] == "not-selected"
+                told += 1
+        mine = await riverside.read(sent.task)
+        assert (mine["status"], mine["businessStatus"]["coding"][0]["code"]) == (
+            "in-progress", "matched",
+        )  # fmt: skip
+
+        # And one who comes late learns no more than that it is over
+        late = await services[racers[0] if winner != racers[0] else racers[1]].tries(
+            tasks[racers[0] if winner != racers[0] else racers[1]], "accepted"
+        )
+        assert late.status_code == 409
+        assert services[winner].id not in late.text
+        assert services[winner].key not in late.text
+    assert told == 4 * RUNS
+    print(f"\n{RUNS} races, {told} told that another was selected")
+
+
+async def test_s09_given_two_who_name_the_version_they_read_when_they_accept_at_once_then_one_wins(
+    house,
+):
+    """With If-Match the slower one's version is no longer the current one: 412 instead of 409."""
+    riverside = house.riverside
+    services = [await house.joins(f"ride-{number}") for number in range(2)]
+    for _ in range(max(3, RUNS // 10)):
+        sent = await riverside.refers(
+            house.referral(riverside, *(service.reference for service in services))
+        )
+        tasks = [
+            await house.until(lambda service=service: service.asked(sent)) for service in services
+        ]
+        answers = await asyncio.gather(
+            *(
+                service.tries(task, "accepted", match='W/"1"')
+                for service, task in zip(services, tasks, strict=True)
+            )
+        )
+        assert sorted(answer.status_code for answer in answers) == [200, 412]

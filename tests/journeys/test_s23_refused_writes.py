@@ -1,0 +1,101 @@
+"""S23: what may not be done to a Task, and that trying changes nothing."""
+
+from __future__ import annotations
+
+
+async def test_s23_given_a_request_when_its_recipient_skips_states_then_409_names_the_legal_ones(
+    house,
+):
+    riverside, mounds = house.riverside, house.mounds
+    sent, t2 = await house.given_asked(riverside, mounds)
+    before = await house.stored()
+    for status in ("completed", "in-progress", "on-hold", "failed", "ready"):
+        refused = await mounds.tries(t2, status)
+        assert refused.status_code == 409, (status, refused.text)
+        (issue,) = refused.json()["issue"]
+        assert issue["code"] == "business-rule"
+        assert issue["expression"] == ["Task.status"]
+        for legal in ("received", "accepted", "rejected", "cancelled"):
+            assert legal in issue["diagnostics"], issue["diagnostics"]
+    await house.settled()
+    assert {**await house.stored(), "delivery": 0} == {**before, "delivery": 0}
+    assert (await mounds.read(t2))["meta"]["versionId"] == "1"
+    assert (await riverside.read(sent.task))["status"] == "accepted"
+
+
+async def test_s23_given_its_own_task_when_the_requester_answers_itself_then_409(house):
+    riverside = house.riverside
+    sent, t2 = await house.given_asked(riverside, house.mounds)
+    for status in ("in-progress", "completed", "rejected", "requested"):
+        refused = await riverside.tries(sent.task, status)
+        assert refused.status_code == 409, (status, refused.text)
+        (issue,) = refused.json()["issue"]
+        assert (issue["code"], issue["expression"]) == ("business-rule", ["Task.status"])
+        assert "cancelled" in issue["diagnostics"]
+    # Nor may it answer for its recipient, whose Task it does not see
+    assert not await riverside.sees(t2)
+
+
+async def test_s23_given_one_who_may_answer_when_it_rewrites_the_request_then_403_names_each_element(
+    house,
+):
+    mounds = house.mounds
+    _, t2 = await house.given_asked(house.riverside, mounds)
+    task = await mounds.read(t2)
+    refused = await mounds.ask(
+        "PUT",
+        f"/{t2}",
+        {**task, "status": "accepted", "description": "more", "priority": "stat"},
+    )
+    assert refused.status_code == 403, refused.text
+    assert [issue["expression"] for issue in refused.json()["issue"]] == [
+        ["Task.description"],
+        ["Task.priority"],
+    ]
+    order = house.target(task["focus"])
+    document = await mounds.read(order)
+    refused = await mounds.ask("PUT", f"/{order}", {**document, "status": "completed"})
+    assert refused.status_code == 403, refused.text
+    assert (await mounds.read(t2))["status"] == "requested"
+
+
+async def test_s23_given_another_organization_when_it_reads_or_writes_the_task_then_it_is_as_if_there_were_none(
+    house,
+):
+    mounds, other = house.mounds, house.eastside
+    _, t2 = await house.given_asked(house.riverside, mounds)
+    task = await mounds.read(t2)
+    absent = f"Task/{t2[5:7]}000000-0000-4000-8000-000000000000"
+    assert (await other.ask("GET", f"/{t2}")).status_code == 404
+    for headers in ({}, {"If-Match": 'W/"1"'}):
+        on_hidden = await other.ask(
+            "PUT", f"/{t2}", {**task, "status": "accepted"}, headers=headers
+        )
+        on_absent = await other.ask(
+            "PUT",
+            f"/{absent}",
+            {**task, "id": absent.partition("/")[2], "status": "accepted"},
+            headers=headers,
+        )
+        assert on_hidden.status_code == on_absent.status_code
+        assert 400 <= on_hidden.status_code < 500
+        assert on_hidden.text.replace(t2, absent) == on_absent.text
+    assert (await mounds.read(t2))["meta"]["versionId"] == "1"
+
+
+async def test_s23_given_a_stale_version_when_it_is_put_then_412_and_no_change(house):
+    riverside, lakeside = house.riverside, house.lakeside
+    sent, t2 = await house.given_asked(riverside, lakeside)
+    old = await lakeside.read(t2)
+    await lakeside.answers(t2, "accepted")
+    await house.settled()
+    before = await house.stored()
+    refused = await lakeside.ask(
+        "PUT", f"/{t2}", {**old, "status": "rejected"}, headers={"If-Match": 'W/"1"'}
+    )
+    assert refused.status_code == 412, refused.text
+    assert refused.headers["etag"] == 'W/"2"'
+    assert refused.json()["issue"][0]["code"] == "conflict"
+    assert await house.stored() == before
+    assert (await lakeside.read(t2))["status"] == "accepted"
+    assert (await riverside.read(sent.task))["status"] == "in-progress"
