@@ -234,8 +234,9 @@ async def test_given_the_first_start_is_killed_at_any_moment_when_started_again_
         assert await _ask(postgres.url, "SELECT 1") == 1
 
 
+@pytest.mark.parametrize("words", [["sleep"], ["postgres", "-D", "/"]])
 async def test_given_a_stale_pid_file_whose_number_lives_when_started_then_it_starts(
-    home: Path,
+    home: Path, words: list[str]
 ) -> None:
     async with _users(home, 1) as users:
         await users[0].url()
@@ -246,7 +247,15 @@ async def test_given_a_stale_pid_file_whose_number_lives_when_started_then_it_st
         await asyncio.sleep(0.01)
     (stale,) = home.glob("postgres-*/postmaster.pid")
     lines = stale.read_text().splitlines()
-    sleeper = await asyncio.create_subprocess_exec("sleep", "60")
+    sleeper = await asyncio.create_subprocess_exec(
+        "/bin/sh",
+        "-c",
+        "read line",
+        *words,
+        stdin=asyncio.subprocess.PIPE,
+        user=stale.stat().st_uid,  # what another user's process is called, Postgres does not mind
+        cwd="/",
+    )
     try:
         stale.write_text("\n".join([str(sleeper.pid), *lines[1:]]) + "\n")
         async with await embedded.start(home) as postgres:

@@ -14,26 +14,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import hashlib
 import os
-import secrets
-import shutil
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import asyncpg
 
-from coordhub.store import postgres_binaries
-from coordhub.store.postgres_binaries import SHARED, Account, PostgresUnavailableError
+from coordhub.store import postgres_binaries, postgres_folder
+from coordhub.store.postgres_binaries import Account, PostgresUnavailableError
+from coordhub.store.postgres_folder import USER, Place
 
-USER = DATABASE = "coordhub"
+DATABASE = "coordhub"
 
 _RECOVERY_SECONDS = 60.0
 """How long a start may take: after a kill, Postgres first replays its log."""
@@ -60,32 +57,6 @@ _NOT_YET = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where the parts of one embedded server lie."""
-
-    home: Path
-    data: Path
-
-    @property
-    def log(self) -> Path:
-        return self.home / "postgres.log"
-
-    def port(self) -> int | None:
-        """The port of a live postmaster of this data folder, None where there is none."""
-        try:
-            lines = (self.data / "postmaster.pid").read_text().splitlines()
-            return int(lines[3]) if _is_postgres(int(lines[0])) else None
-        except (OSError, ValueError, IndexError):
-            return None
-
-    def pid(self) -> int | None:
-        try:
-            return int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
-        except (OSError, ValueError):
-            return None
-
-
 class EmbeddedPostgres:
     """A server in use; leave it with `stop()` or by leaving the `async with` block.
 
@@ -93,7 +64,7 @@ class EmbeddedPostgres:
     data: the data folder, `<home>/postgres-<major>` unless `start` had to choose another parent.
     """
 
-    def __init__(self, url: str, place: _Place, users: int, child: _Child | None) -> None:
+    def __init__(self, url: str, place: Place, users: int, child: _Child | None) -> None:
         self.url = url
         self.data = place.data
         self._place = place
@@ -139,12 +110,15 @@ async def start(home: Path, binaries: Path | None = None) -> EmbeddedPostgres:
     home = home.absolute()
     home.mkdir(parents=True, exist_ok=True)
     async with _locked(home / "start.lock") as lock:
-        runner = postgres_binaries.account(next(iter(_data_folders(home)), home / "none"))
+        runner = postgres_binaries.account(postgres_folder.existing(home))
         programs, major = await asyncio.to_thread(postgres_binaries.find, runner, binaries)
-        place = _Place(home, await asyncio.to_thread(_parent, home, runner) / f"postgres-{major}")
-        password = _password(home)
+        parent = await asyncio.to_thread(postgres_folder.parent, home, runner)
+        place = Place(home, parent / f"postgres-{major}")
+        password = postgres_folder.password(home)
         if not place.data.exists():
-            await asyncio.to_thread(_initialise, place, programs, major, runner, password, lock)
+            await asyncio.to_thread(
+                postgres_folder.initialise, place, programs, major, runner, password, lock
+            )
         child = _Child(place, programs, runner)
         try:
             url = await _reach(place, child, password)
@@ -159,7 +133,7 @@ async def start(home: Path, binaries: Path | None = None) -> EmbeddedPostgres:
 class _Child:
     """The postmaster this process started, if it did: not when it attached to one."""
 
-    def __init__(self, place: _Place, programs: Path, runner: Account) -> None:
+    def __init__(self, place: Place, programs: Path, runner: Account) -> None:
         self._place = place
         self._programs = programs
         self._runner = runner
@@ -171,7 +145,7 @@ class _Child:
 
     def launch(self) -> None:
         self.starts += 1
-        _disown_stale_pid(self._place)
+        postgres_folder.disown_stale_pid(self._place)
         settings = [f"--{name}={value}" for name, value in _SERVER.items()]
         self._process = self._runner.spawn(
             [
@@ -196,7 +170,7 @@ class _Child:
             self._process.returncode = 0
 
 
-async def _reach(place: _Place, child: _Child, password: str) -> str:
+async def _reach(place: Place, child: _Child, password: str) -> str:
     """Connect, launching where nothing runs; the DSN once `coordhub` exists and answers."""
     deadline = time.monotonic() + _RECOVERY_SECONDS
     while time.monotonic() < deadline:
@@ -244,7 +218,7 @@ async def _ensure_database(port: int, password: str) -> None:
         await connection.close()
 
 
-async def _shut_down(place: _Place) -> None:
+async def _shut_down(place: Place) -> None:
     """Fast shutdown, waited for; immediate after half a minute: the next start then recovers."""
     for number, patience in ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0)):
         pid = place.pid()
@@ -253,121 +227,8 @@ async def _shut_down(place: _Place) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
         deadline = time.monotonic() + patience
-        while _is_postgres(pid) and time.monotonic() < deadline:
+        while postgres_folder.is_postmaster(pid, place.data) and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
-
-
-def _initialise(
-    place: _Place, programs: Path, major: int, runner: Account, password: str, lock: int
-) -> None:
-    """Make the data folder under another name and rename it: it exists whole or not at all.
-
-    initdb inherits `lock`: if we are killed, the next start waits until it has ended.
-    """
-    half = place.data.with_name(place.data.name + ".making")
-    shutil.rmtree(half, ignore_errors=True)
-    half.mkdir(mode=0o700)
-    secret = half.with_name(half.name + ".password")
-    secret.unlink(missing_ok=True)
-    secret.touch(mode=0o600)
-    secret.write_text(password + "\n")
-    runner.own(half)
-    runner.own(secret)
-    locale = (
-        ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-        if major >= 17
-        else ["--locale=C.UTF-8"]
-    )
-    command: list[str | Path] = [
-        programs / "initdb",
-        f"--pgdata={half}",
-        f"--username={USER}",
-        "--auth=scram-sha-256",
-        f"--pwfile={secret}",
-        "--encoding=UTF8",
-        *locale,
-    ]
-    try:
-        made = runner.run(command, keep=(lock,))
-    finally:
-        secret.unlink(missing_ok=True)
-    if made.returncode != 0:
-        shutil.rmtree(half, ignore_errors=True)
-        said = (made.stderr.strip() or made.stdout.strip())[-2000:]
-        raise PostgresUnavailableError(f"initdb could not make {place.data}: {said}")
-    half.rename(place.data)
-
-
-def _parent(home: Path, runner: Account) -> Path:
-    """The folder that holds the data folder: `home`, or what `home/postgres.path` names."""
-    pointer = home / "postgres.path"
-    if pointer.exists():
-        return Path(pointer.read_text().strip())
-    if any(home.glob("postgres-[0-9]*")) or runner.reaches(home):
-        return home
-    digest = hashlib.sha256(str(home).encode()).hexdigest()[:8]
-    parent = SHARED / f"home-{digest}-{secrets.token_hex(4)}"
-    parent.mkdir(parents=True)
-    for folder in (SHARED, parent):
-        folder.chmod(0o755)
-    _write(pointer, str(parent))
-    return parent
-
-
-def _data_folders(home: Path) -> list[Path]:
-    pointer = home / "postgres.path"
-    parent = Path(pointer.read_text().strip()) if pointer.exists() else home
-    folders = (path for path in parent.glob("postgres-[0-9]*") if path.is_dir())
-    return [path for path in folders if (path / "PG_VERSION").exists()]
-
-
-def _password(home: Path) -> str:
-    path = home / "postgres.password"
-    if not path.exists():
-        _write(path, secrets.token_urlsafe(24))
-    return path.read_text().strip()
-
-
-def _write(path: Path, text: str) -> None:
-    """Readable by the owner only, and whole or absent."""
-    half = path.with_name(path.name + ".making")
-    half.unlink(missing_ok=True)
-    half.touch(mode=0o600)
-    half.write_text(text + "\n")
-    half.rename(path)
-
-
-def _is_postgres(pid: int) -> bool:
-    """Whether that process lives and is Postgres: it may be a zombie, its number reused."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return False
-    process = Path("/proc") / str(pid)
-    try:
-        state = (process / "stat").read_text().rpartition(")")[2].split()[0]
-        return state not in "ZX" and b"postgres" in (process / "cmdline").read_bytes()
-    except OSError:
-        return not Path("/proc/self").exists()  # no /proc at all: believe the signal
-
-
-def _disown_stale_pid(place: _Place) -> None:
-    """Replace a dead postmaster's pid that another process wears by ours.
-
-    Postgres refuses to start while that number belongs to any live process but its own parent,
-    which we are about to be. The rest of the file stays: with it Postgres still finds out whether
-    a backend of the dead postmaster holds the shared memory.
-    """
-    path = place.data / "postmaster.pid"
-    pid = place.pid()
-    if pid is None or _is_postgres(pid):
-        return
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, 0)
-        lines = path.read_text().splitlines(keepends=True)
-        path.write_text("".join([f"{os.getpid()}\n", *lines[1:]]))
 
 
 def _free_port() -> int:

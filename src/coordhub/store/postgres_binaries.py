@@ -92,11 +92,11 @@ def environment() -> dict[str, str]:
     return {name: os.environ[name] for name in kept if name in os.environ} | {"LC_ALL": "C"}
 
 
-def account(data: Path) -> Account:
-    """Ourselves, or for root the owner of an existing `data`, else the first of `_ACCOUNTS`."""
+def account(data: Path | None) -> Account:
+    """Ourselves; for root the owner of an existing data folder, else the first of `_ACCOUNTS`."""
     if os.geteuid() != 0:
         return Account()
-    if data.exists() and data.stat().st_uid != 0:
+    if data is not None and data.stat().st_uid != 0:
         return Account(data.stat().st_uid, data.stat().st_gid)
     for name in _ACCOUNTS:
         try:
