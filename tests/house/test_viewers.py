@@ -1,0 +1,128 @@
+"""No read without a Viewer: what `store` gives out of resources, it gives to someone.
+
+By the signatures, so that a new function is seen on the day it is written. Exempt is only what is
+named here, with its reason.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import itertools
+import pkgutil
+import typing
+from collections.abc import Iterator
+from types import FunctionType
+from typing import Any
+
+import pytest
+
+import coordhub.store
+from coordhub.store.resources import Located, Version
+from coordhub.store.visibility import Viewer
+
+EXEMPT = {
+    "resources.lock": (
+        "The lock before a write. Its rids come from `locate`, which looked with the writer's "
+        "eyes, or from the locked episode, where the rules decide for all parties at once: a "
+        "Viewer would hide the siblings from the rule that must cancel them."
+    ),
+    "resources.version_of": "Shapes a row that a statement with a Viewer has found; no I/O.",
+    "clients.read": "Who calls, before there is a Viewer: a reference, no content.",
+    "grants.shareable": "Makes the Viewer itself, of the organization whose sharing is decided.",
+    "invariants.violations": "The operators' check of the ledger: answers with ids and counts.",
+    "transact.transact": "The write path: gives back nothing of a resource.",
+}
+"""Functions that touch the tables of resources without being given a Viewer, and why they may."""
+
+CONTENT = (Version, Located)
+
+
+def _functions() -> Iterator[tuple[str, FunctionType]]:
+    for module in pkgutil.iter_modules(coordhub.store.__path__, "coordhub.store."):
+        loaded = importlib.import_module(module.name)
+        for name, value in vars(loaded).items():
+            if inspect.isfunction(value) and value.__module__ == module.name and name[0] != "_":
+                yield f"{module.name}.{name}".removeprefix("coordhub.store."), value
+
+
+def _names_within(annotation: Any) -> set[Any]:
+    return {annotation, *(x for a in typing.get_args(annotation) for x in _names_within(a))}
+
+
+def _meant(annotation: Any, names: dict[str, Any]) -> Any:
+    return eval(annotation, names) if isinstance(annotation, str) else annotation
+
+
+def _gives_content(function: FunctionType) -> bool:
+    """Whether the answer holds a resource's content, also within a dataclass such as Page."""
+    found = _names_within(_meant(function.__annotations__["return"], function.__globals__))
+    inner = {
+        _meant(annotation, vars(inspect.getmodule(each)))
+        for each in found
+        if isinstance(each, type) and hasattr(each, "__dataclass_fields__")
+        for annotation in each.__annotations__.values()
+    }
+    return any(content in _names_within(each) for each in (*found, *inner) for content in CONTENT)
+
+
+def _takes_viewer(function: FunctionType) -> bool:
+    parameters = inspect.signature(function).parameters.values()
+    return any(
+        each.annotation == "Viewer" and each.default is inspect.Parameter.empty
+        for each in parameters
+    ) and (function.__globals__["Viewer"] is Viewer)
+
+
+def _reads_resources(function: FunctionType) -> bool:
+    """Whether its SQL, or SQL of its module that it names, reads the tables of resources."""
+    module = inspect.getmodule(function)
+    assert module is not None
+    tree = ast.parse(inspect.getsource(function))
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    texts += [value for name, value in vars(module).items() if name in named]
+    words = " ".join(text for text in texts if isinstance(text, str)).lower().split()
+    tables = {"resource", "resource_version"}
+    return any(
+        word in {"from", "join"} and following in tables
+        for word, following in itertools.pairwise(words)
+    )
+
+
+FUNCTIONS = dict(_functions())
+
+
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name not in EXEMPT])
+def test_given_a_function_that_reads_resources_when_looked_at_then_it_asks_for_whom(
+    name: str,
+) -> None:
+    function = FUNCTIONS[name]
+    if _gives_content(function) or _reads_resources(function):
+        assert _takes_viewer(function), f"{name} reads resources for nobody: give it a Viewer"
+
+
+def test_given_the_readers_when_counted_then_the_test_above_sees_them() -> None:
+    seen = {
+        name
+        for name, function in FUNCTIONS.items()
+        if _takes_viewer(function) and (_gives_content(function) or _reads_resources(function))
+    }
+    assert seen >= {
+        "resources.read",
+        "resources.read_rids",
+        "resources.read_version",
+        "resources.read_written",
+        "resources.history",
+        "resources.locate",
+        "search.search",
+    }
+
+
+@pytest.mark.parametrize("name", [name for name in EXEMPT if name in FUNCTIONS])
+def test_given_an_exemption_when_looked_at_then_it_is_still_needed(name: str) -> None:
+    function = FUNCTIONS[name]
+    assert not _takes_viewer(function)
+    if name == "resources.lock":
+        assert _gives_content(function)
