@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from alembic import context
 from sqlalchemy import text
 
-from alembic import context
 from coordhub.store.tables import metadata
 
 connection = context.config.attributes["connection"]

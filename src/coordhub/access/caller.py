@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from coordhub.access.scopes import EVERYTHING, Scopes
+from coordhub.access.scopes import EVERYTHING, Scopes, parse
 from coordhub.errors import forbidden
 from coordhub.store.visibility import HUB
 
@@ -38,6 +38,10 @@ class Caller:
                 f"The token's scopes do not allow to {interaction} {resource_type}: "
                 f"system/{resource_type}.{LETTERS[interaction]} is needed."
             )
+
+
+NOBODY = Caller(None, 0, "", parse(""))
+"""Who asks without a token: may do nothing that a scope is needed for, and sees nothing."""
 
 
 def hub(reference: str) -> Caller:

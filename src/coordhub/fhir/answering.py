@@ -26,6 +26,7 @@ from coordhub.fhir.interactions import (
     update,
     vread,
 )
+from coordhub.fhir.operations import status_of_referral
 from coordhub.store.transact import AuditRow
 
 _PRESENTATION = frozenset({"_pretty", "_format"})
@@ -71,6 +72,12 @@ async def _bundle(context: Context, asked: Asked) -> Answer:
             )
 
 
+async def _invoke(context: Context, asked: Asked) -> Answer:
+    return await _OPERATIONS[asked.target.operation or ""](context, asked)
+
+
+_OPERATIONS: Mapping[str, Perform] = {status_of_referral.NAME: status_of_referral.answer}
+
 _INTERACTIONS: Mapping[str, Perform] = {
     "read": read.answer,
     "vread": vread.answer,
@@ -81,6 +88,7 @@ _INTERACTIONS: Mapping[str, Perform] = {
     "delete": delete.answer,
     "transaction": _bundle,
     "capabilities": capabilities.answer,
+    "operation": _invoke,
 }
 
 
@@ -110,7 +118,7 @@ def _row(
     return AuditRow(
         caller.client,
         caller.organization,
-        target.interaction,
+        f"${target.operation}" if target.operation else target.interaction,
         status,
         target.type,
         target.id,

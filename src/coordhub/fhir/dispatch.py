@@ -28,13 +28,14 @@ class Target:
 
     interaction: code of http://hl7.org/fhir/R4/valueset-restful-interaction.html; a batch is
         dispatched as `transaction`, its Bundle tells.
-    version: of a vread.
+    version: of a vread. operation: name of an `operation`, without its `$`.
     """
 
     interaction: str
     type: str | None = None
     id: str | None = None
     version: int | None = None
+    operation: str | None = None
 
     def instance(self) -> tuple[str, str]:
         """Type and id, of an interaction that has both."""
@@ -47,11 +48,15 @@ class Target:
         return f"{self.type}/{self.id}" if self.id else self.type or ""
 
 
+INSTANCE_OPERATIONS = {"status-of-referral": ("ServiceRequest", "Task")}
+"""Operations on one resource, and the types that have them."""
+
 _SCOPE = {
     "read": "read",
     "vread": "read",
     "history-instance": "read",
     "search-type": "search",
+    "operation": "read",
     "create": "create",
     "update": "update",
     "delete": "delete",
@@ -73,7 +78,7 @@ def dispatch(method: str, segments: Sequence[str], *, conditional: bool = False)
         method = "GET"
     parts = [segment for segment in segments if segment]
     if any(part.startswith("$") for part in parts):
-        raise _operation(next(part for part in parts if part.startswith("$")))
+        return _operation(method, parts)
     match parts:
         case []:
             return _system(method)
@@ -204,6 +209,13 @@ def _version(name: str, fhir_id: str, version: str) -> int:
     )
 
 
-def _operation(name: str) -> FhirError:
+def _operation(method: str, parts: Sequence[str]) -> Target:
+    match parts:
+        case [name, fhir_id, invoked] if name in INSTANCE_OPERATIONS.get(invoked[1:], ()):
+            _only(method, "GET", at=f"[type]/[id]/{invoked}")
+            return Target(
+                "operation", name, _identifier(name, fhir_id), operation=invoked.removeprefix("$")
+            )
+    name = next(part for part in parts if part.startswith("$"))
     shown = name if re.fullmatch(r"\$[A-Za-z-]{1,40}", name, re.ASCII) else "This"
-    return errors.not_supported(f"The operation {shown} is not offered.")
+    raise errors.not_supported(f"The operation {shown} is not offered here.")

@@ -1,9 +1,19 @@
-"""The hub's own two Organizations: the coordination platform, and the steward of the directory."""
+"""What the hub itself brings: its two Organizations and the definitions of its operations.
+
+The Organizations are the coordination platform and the steward of the directory. All of it is in the
+directory, for everyone to read.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
+from coordhub.access.caller import Caller
+from coordhub.access.scopes import EVERYTHING
 from coordhub.r4 import document as fhir_json
+from coordhub.record.commit import apply
 from coordhub.record.hub import DIRECTORY_SHARD, Hub, instant
+from coordhub.record.operations import Update
 from coordhub.store import resources
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.index import IndexRows
@@ -25,8 +35,71 @@ async def open_hub(engine: Engine, base: str) -> Hub:
         for rid, name in _NAMES.items():
             if rid not in known:
                 await _found(bare, conn, rid, name)
+        for definition in _DEFINITIONS:
+            await _define(bare, conn, definition)
         known = await resources.read_rids(conn, Viewer(HUB, everything=True), [HUB])
     return Hub(engine, bare.base, known[HUB].reference)
+
+
+_DEFINITIONS: tuple[dict[str, Any], ...] = (
+    {
+        "resourceType": "OperationDefinition",
+        "name": "StatusOfReferral",
+        "title": "Where is my referral?",
+        "status": "active",
+        "kind": "operation",
+        "affectsState": False,
+        "description": "How far a referral went, told to the organization that sent it.",
+        "code": "status-of-referral",
+        "resource": ["ServiceRequest", "Task"],
+        "system": False,
+        "type": False,
+        "instance": True,
+        "parameter": [
+            {"name": "task", "use": "out", "min": 1, "max": "1", "type": "Reference"},
+            {"name": "status", "use": "out", "min": 1, "max": "1", "type": "code"},
+            {
+                "name": "businessStatus",
+                "use": "out",
+                "min": 0,
+                "max": "1",
+                "type": "CodeableConcept",
+            },
+            {"name": "sent", "use": "out", "min": 1, "max": "1", "type": "instant"},
+            {"name": "closed", "use": "out", "min": 0, "max": "1", "type": "instant"},
+            {
+                "name": "asked",
+                "use": "out",
+                "min": 0,
+                "max": "*",
+                "documentation": "One recipient that was asked, and how far it went there.",
+                "part": [
+                    {"name": "recipient", "use": "out", "min": 1, "max": "1", "type": "Reference"},
+                    {"name": "status", "use": "out", "min": 1, "max": "1", "type": "code"},
+                    {"name": "asked", "use": "out", "min": 1, "max": "1", "type": "instant"},
+                    {"name": "delivered", "use": "out", "min": 0, "max": "1", "type": "instant"},
+                    {"name": "seen", "use": "out", "min": 0, "max": "1", "type": "instant"},
+                    {"name": "accepted", "use": "out", "min": 0, "max": "1", "type": "instant"},
+                    {"name": "ended", "use": "out", "min": 0, "max": "1", "type": "instant"},
+                    {"name": "delivery", "use": "out", "min": 0, "max": "1", "type": "code"},
+                    {"name": "attempts", "use": "out", "min": 0, "max": "1", "type": "integer"},
+                    {"name": "nextAttempt", "use": "out", "min": 0, "max": "1", "type": "instant"},
+                    {"name": "trouble", "use": "out", "min": 0, "max": "1", "type": "string"},
+                ],
+            },
+        ],
+    },
+)
+"""Each is read at OperationDefinition/<its code>."""
+
+
+async def _define(hub: Hub, conn: Connection, definition: dict[str, Any]) -> None:
+    """Make it, or renew it if it is not what this version of the hub offers."""
+    steward = Caller("coordhub", DIRECTORY, "", EVERYTHING, update_as_create=True)
+    update = Update(
+        "OperationDefinition", definition["code"], {**definition, "id": definition["code"]}
+    )
+    await apply(hub, conn, steward, [update], interaction="update")
 
 
 async def _found(hub: Hub, conn: Connection, rid: int, name: str) -> None:

@@ -72,9 +72,11 @@ async def ask(hub: Hub, conn: Connection, episode: Episode) -> None:
     named = candidates.named(task, request, {hub.organization})
     recipients: list[str] = []
     if isinstance(named, candidates.Named):
-        for text in named.references:
-            if await services.recipient(conn, text, hub.base) is not None:
-                recipients.append(text)
+        recipients = [
+            text
+            for text in named.references
+            if await services.recipient(conn, text, hub.base) is not None
+        ]
     me = caller.hub(hub.organization)
     if not recipients:
         parent = pure.unaddressed(str(task["status"]), "recipient-unknown")

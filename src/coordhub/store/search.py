@@ -99,13 +99,13 @@ async def search(
         conditions.append(f"r.source = {arguments.add(source, 'bigint')}")
     if query.ids is not None:
         conditions.append(f"r.fhir_id = any({arguments.add(list(query.ids), 'text[]')})")
-    for alternatives in query.last_updated:
-        conditions.append(
-            _any(
-                _date(value, "r.updated", "(r.updated + interval '1 ms')", arguments)
-                for value in alternatives
-            )
+    conditions.extend(
+        _any(
+            _date(value, "r.updated", "(r.updated + interval '1 ms')", arguments)
+            for value in alternatives
         )
+        for alternatives in query.last_updated
+    )
     conditions.extend(_criterion(criterion, systems, arguments) for criterion in query.criteria)
     keys = _keys(query)
     columns = "".join(f", {key.expression} as k{number}" for number, key in enumerate(keys))

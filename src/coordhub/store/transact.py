@@ -232,8 +232,8 @@ def _projections(batch: Batch) -> str:
     ):
         return _NOTHING.decode()
     progressed = [
-        {"id": id, "planned": id in batch.planned, "closed": id in batch.closed}
-        for id in sorted({*batch.planned, *batch.closed})
+        {"id": one, "planned": one in batch.planned, "closed": one in batch.closed}
+        for one in sorted({*batch.planned, *batch.closed})
     ]
     return msgspec.json.encode(
         {

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 from coordhub.fhir.context import Answer, Asked, Context
+from coordhub.fhir.dispatch import INSTANCE_OPERATIONS
 from coordhub.r4 import types
 from coordhub.r4.document import encode
 from coordhub.r4.parameters import SearchParameter, parameters
@@ -55,7 +56,7 @@ def statement(base: str, date: str) -> bytes:
                     "mode": "server",
                     "documentation": _DOCUMENTATION,
                     "security": {"description": _SECURITY},
-                    "resource": [_resource(name) for name in types.NAMES],
+                    "resource": [_resource(name, base) for name in types.NAMES],
                     "interaction": [{"code": "transaction"}, {"code": "batch"}],
                 }
             ],
@@ -74,7 +75,12 @@ def served(resource_type: str) -> list[SearchParameter]:
     ]
 
 
-def _resource(name: str) -> dict[str, Any]:
+def _resource(name: str, base: str) -> dict[str, Any]:
+    operations = [
+        {"name": operation, "definition": f"{base}/OperationDefinition/{operation}"}
+        for operation, types_ in INSTANCE_OPERATIONS.items()
+        if name in types_
+    ]
     return {
         "type": name,
         "interaction": [{"code": code} for code in INTERACTIONS],
@@ -89,4 +95,5 @@ def _resource(name: str) -> dict[str, Any]:
         "searchParam": [
             {"name": parameter.code, "type": parameter.kind} for parameter in served(name)
         ],
+        **({"operation": operations} if operations else {}),
     }

@@ -1,4 +1,4 @@
-"""The operation `$status-of-referral`: where is my referral?
+"""The operation $status-of-referral: how far a referral went, told to its sender.
 
 Asked of the sender's own Task or ServiceRequest; answered to the organization that sent it, and to
 nobody else. Times are the hub's: sent (committed here), asked, delivered (acknowledged by the

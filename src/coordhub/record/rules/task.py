@@ -279,7 +279,8 @@ def _only_the_answer(draft: Draft, before: Document, after: Document) -> None:
             *(
                 Issue(
                     "forbidden",
-                    f"The one who is asked may change {', '.join(sorted(OWNERS_ELEMENTS))}; send the rest as you read it.",
+                    f"The one who is asked may change {', '.join(sorted(OWNERS_ELEMENTS))}; "
+                    "send the rest as you read it.",
                     _at(draft, name),
                 )
                 for name in foreign
