@@ -9,6 +9,7 @@ BIN := .venv/bin
 PY := $(BIN)/python
 PYTHON ?=
 CHAOS_KILLS ?= 50
+CHAOS_CRASHES ?= 2
 CHAOS_REFERRALS ?= 1000
 
 help:
@@ -31,6 +32,7 @@ test-all: test chaos
 ## make chaos     kill server and worker at random while referrals flow
 chaos: .venv/.dev
 	COORDHUB_CHAOS_KILLS=$(CHAOS_KILLS) COORDHUB_CHAOS_REFERRALS=$(CHAOS_REFERRALS) \
+		COORDHUB_CHAOS_CRASHES=$(CHAOS_CRASHES) \
 		$(PY) -m pytest -m chaos
 
 ## make lint      format, types and import contracts

@@ -1,0 +1,180 @@
+"""What must be true of the database whatever died when, as queries that find where it is not.
+
+For tests that kill processes and for operators after a restore. Each looks at everything there is:
+minutes on a large database, and meant to run beside the hub, not within a request.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from coordhub.store.engine import Connection
+from coordhub.store.tables import metadata
+
+OVERDUE: Final = timedelta(minutes=5)
+"""How long a change may wait for the relay, and since when a lease may have run out."""
+
+SHOWN: Final = 5
+"""How many of the rows that break an invariant are named."""
+
+_TERMINAL = "('rejected', 'cancelled', 'entered-in-error', 'failed', 'completed')"
+_OPEN = "('queued', 'leased', 'parked')"
+_INDEXES = tuple(name for name in metadata.tables if name.startswith("idx_"))
+
+INVARIANTS: Final[dict[str, str]] = {
+    "every change of a referral is relayed": """
+        select 'change ' || c.seq from change c, bounds
+        where c.episode is not null and c.relayed_at is null and c.at < bounds.overdue
+    """,
+    "every open referral whose changes are relayed has asked somebody": """
+        select 'episode ' || e.id from episode e
+        where e.state = 'open' and e.planned_at is null
+          and not exists (select from change c where c.episode = e.id and c.relayed_at is null)
+    """,
+    # The same as routing.policy says, and on purpose not by asking it.
+    "everyone concerned by a relayed change has a delivery": """
+        select 'change ' || c.seq || ' for organization ' || w.organization
+        from change c
+        join episode e on e.id = c.episode
+        left join candidate a on a.task = c.rid
+        cross join lateral (select coalesce(a.organization, e.requester) as organization) w
+        where c.relayed_at is not null and c.op <> 'delete' and w.organization <> c.author
+          and not exists (
+            select from delivery d where d.change = c.seq and d.organization = w.organization)
+    """,
+    "every delivery is of a relayed change of its referral": """
+        select 'delivery ' || d.id from delivery d
+        left join change c on c.seq = d.change and c.episode = d.episode and c.rid = d.rid
+          and c.version = d.version and c.relayed_at is not null
+        where c.seq is null
+    """,
+    "no lease has run out long ago": """
+        select 'delivery ' || d.id from delivery d, bounds where d.lease_until < bounds.overdue
+    """,
+    "what was delivered has one attempt that says so, and it is the last": """
+        select 'delivery ' || d.id from delivery d
+        left join (
+            select delivery, max(number) as last,
+                   count(*) filter (where outcome = 'delivered') as delivered,
+                   max(number) filter (where outcome = 'delivered') as at
+            from attempt group by delivery
+        ) a on a.delivery = d.id
+        where (d.state = 'delivered'
+               and (a.delivered is distinct from 1 or a.at <> a.last or a.at <> d.attempts))
+           or (d.state <> 'delivered' and a.delivered > 0)
+           or a.last > d.attempts
+    """,
+    "every attempt is of a delivery": """
+        select 'attempt ' || a.number || ' of ' || a.delivery from attempt a
+        where not exists (select from delivery d where d.id = a.delivery)
+    """,
+    "what was delivered is audited as disclosed": """
+        select 'delivery ' || d.id from delivery d
+        where d.state = 'delivered'
+          and not exists (
+            select from audit a where a.delivery = d.id and a.organization = d.organization)
+    """,
+    "deliveries of one referral to one endpoint are settled in the order of its changes": f"""
+        select 'delivery ' || later.id || ' before ' || earlier.id
+        from delivery earlier
+        join delivery later on later.episode = earlier.episode and later.endpoint = earlier.endpoint
+          and later.organization = earlier.organization and later.seq > earlier.seq
+        where later.settled_at < earlier.settled_at
+           or (later.settled_at is not null and earlier.state in {_OPEN})
+           or later.change < earlier.change
+    """,
+    "nothing is attempted before what comes first is settled": """
+        select 'delivery ' || later.id || ' before ' || earlier.id
+        from delivery earlier
+        join delivery later on later.episode = earlier.episode and later.endpoint = earlier.endpoint
+          and later.organization = earlier.organization and later.seq > earlier.seq
+        join attempt a on a.delivery = later.id and a.number = 1
+        where a.at < earlier.settled_at
+    """,
+    "a candidate's status is that of its Task": """
+        select 'candidate ' || c.episode || '/' || c.ordinal from candidate c
+        left join resource r on r.rid = c.task and r.shard = c.shard
+        where r.body is null or r.body::jsonb ->> 'status' <> c.status
+    """,
+    "a referral is closed when its sender's Task is terminal, and only then": f"""
+        select 'episode ' || e.id from episode e
+        left join resource r on r.rid = e.id and r.shard = e.shard
+        where r.body is null or (e.state = 'closed') <> (r.body::jsonb ->> 'status' in {_TERMINAL})
+    """,
+    "an unanswered candidate of a closed referral is not asked any longer": """
+        select 'candidate ' || c.episode || '/' || c.ordinal from candidate c
+        join episode e on e.id = c.episode
+        where e.state = 'closed' and c.status in ('requested', 'received')
+    """,
+    "every resource has all its versions": """
+        select 'resource ' || r.rid from resource r
+        left join (
+            select shard, rid, count(*) as versions, max(version) as last
+            from resource_version group by shard, rid
+        ) v on v.shard = r.shard and v.rid = r.rid
+        where coalesce(v.versions, 0) <> r.version - 1 or coalesce(v.last, 0) <> r.version - 1
+    """,
+    "every version is of a resource": """
+        select 'version ' || v.rid || '/' || v.version from resource_version v
+        where not exists (select from resource r where r.shard = v.shard and r.rid = v.rid)
+    """,
+    "every version has its change, and every change its version": """
+        select 'version ' || coalesce(v.rid, c.rid) || '/' || coalesce(v.version, c.version)
+        from (
+            select rid, version, op, author from resource
+            union all select rid, version, op, author from resource_version
+        ) v
+        full join change c on c.rid = v.rid and c.version = v.version
+        where v.rid is null or c.rid is null or c.op <> v.op or c.author <> v.author
+    """,
+    "every change is audited": """
+        select 'change ' || c.seq from change c
+        left join (select distinct at, unnest(rids) as rid from audit) a
+          on a.at = c.at and a.rid = c.rid
+        where a.rid is null
+    """,
+    "every grant is about something that is there, for a reason that is there": """
+        select 'grant of ' || g.rid || ' to ' || g.organization from access_grant g
+        where not exists (select from resource r where r.rid = g.rid)
+           or not exists (select from resource r where r.rid = g.because)
+    """,
+    "every id that a client chose leads to its resource": """
+        select 'id in shard ' || a.shard || ' of type ' || a.type from assigned_id a
+        where not exists (
+            select from resource r
+            where r.type = a.type and r.fhir_id = a.fhir_id and r.shard = a.shard)
+    """,
+    "every Idempotency-Key that stands says what it wrote": """
+        select 'key of organization ' || i.organization from idempotency i where i.outcome is null
+    """,
+    **{
+        f"{name} is of current resources only, and of their owner and patient": f"""
+            select '{name} of ' || i.rid from {name} i
+            left join resource r on r.shard = i.shard and r.rid = i.rid and r.body is not null
+            where r.rid is null or i.source <> r.source or i.patient is distinct from r.patient
+        """
+        for name in _INDEXES
+    },
+}
+"""What must be true -> the query for what breaks it: one text each, of ids only."""
+
+
+async def violations(conn: Connection, now: datetime, overdue: timedelta = OVERDUE) -> list[str]:
+    """What is not as it must be, a sentence for each with the first ids; empty if all is well.
+
+    One snapshot, so that a hub at work does not look broken.
+    """
+    found = []
+    async with conn.transaction(isolation="repeatable_read", readonly=True):
+        for said, query in INVARIANTS.items():
+            rows = await conn.fetch(
+                f"with bounds as (select $1::timestamptz as overdue), broken(one) as ({query})"
+                " select one, count(*) over () from broken order by one limit $2",
+                now - overdue,
+                SHOWN,
+            )
+            if rows:
+                shown = ", ".join(row[0] for row in rows)
+                found.append(f"Not so: {said}. {rows[0][1]}, such as {shown}")
+    return found

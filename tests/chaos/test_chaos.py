@@ -1,0 +1,335 @@
+"""Server and worker are killed at random while referrals go in and partners answer badly.
+
+`make chaos` runs it in full, `make test` a small count; what it found is printed as a table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+import asyncpg
+import httpx2
+import pytest
+from tests.chaos import ledger, weather
+from tests.chaos.ledger import Verdict
+from tests.chaos.processes import CLI, SIMULATOR, Process, free_port
+from tests.chaos.speaking import Organization, Speaker
+from tests.chaos.weather import Partners
+
+from coordhub.access.token import Tokens
+from coordhub.record.bootstrap import open_hub
+from coordhub.sandbox import community
+from coordhub.store import deliveries, embedded, migrate, resources
+from coordhub.store.engine import Engine
+from coordhub.store.visibility import EVERYONE
+
+REFERRALS = int(os.environ.get("COORDHUB_CHAOS_REFERRALS", "40"))
+KILLS = int(os.environ.get("COORDHUB_CHAOS_KILLS", "4"))
+CRASHES = int(os.environ.get("COORDHUB_CHAOS_CRASHES", "0"))
+"""How often Postgres is killed as well; then it is one of its own, as durable as in production."""
+
+SEED = int(os.environ.get("COORDHUB_CHAOS_SEED", "2"))
+SENDERS = 6
+WORKERS = 2
+KEY = "a test key that is long enough for it"
+RECIPIENTS = ("lakeside", "metrolab", "northgate", "mounds")
+SERVED = ("riverside", "lakeside", "metrolab", "northgate")
+LONGEST_DRAIN = 120.0
+
+
+@dataclass(slots=True)
+class House:
+    """All processes, and what is said and heard around them."""
+
+    url: str
+    hub: list[Process]
+    sender: Organization
+    recipients: list[Organization]
+    rids: dict[str, int]
+    http: httpx2.AsyncClient
+    speaker: Speaker
+    partners: Partners
+    rnd: Random
+    crashes: int = 0
+    accepted: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def members(self) -> list[Organization]:
+        return [self.sender, *self.recipients]
+
+    @contextlib.asynccontextmanager
+    async def database(self) -> AsyncIterator[asyncpg.Connection]:
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    conn = await asyncpg.connect(self.url)
+                    break
+                except (OSError, asyncpg.PostgresError):  # it recovers from a crash
+                    await asyncio.sleep(0.2)
+        try:
+            yield conn
+        finally:
+            await conn.close()
+
+
+@contextlib.asynccontextmanager
+async def durable_postgres() -> AsyncIterator[str]:
+    """A server of its own, fsync and all: killed, it must know every commit."""
+    home = Path(tempfile.mkdtemp(prefix="coordhub-chaos-"))
+    home.chmod(0o711)
+    started = await embedded.start(home)
+    try:
+        await migrate.upgrade(started.url)
+        yield started.url
+    finally:
+        await started.stop()
+        if started.data.parent != home:
+            shutil.rmtree(started.data.parent, ignore_errors=True)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@contextlib.asynccontextmanager
+async def house_at(url: str, out: Path, crashes: int) -> AsyncIterator[House]:
+    """The sample community in the database, and hub, workers and simulator as processes."""
+    rnd = Random(SEED)
+    port, partners_port = free_port(), free_port()
+    base = f"http://127.0.0.1:{port}/fhir"
+    simulated = f"http://127.0.0.1:{partners_port}"
+    members, rids = await _found(url, base, simulated)
+    environment = {
+        "DATABASE_URL": url,
+        "COORDHUB_TOKEN_KEY": KEY,
+        "COORDHUB_BASE_URL": base,
+        "COORDHUB_PORT": str(port),
+        "COORDHUB_OUTBOUND_NETWORKS": "127.0.0.0/8",
+        "COORDHUB_RETRY_BASE": "0.1",
+        "COORDHUB_RETRY_CAP": "1",
+        "COORDHUB_DELIVERY_LEASE": "3",
+        "COORDHUB_WORKER_POLL": "0.25",
+        "COORDHUB_LOG_LEVEL": "warning",
+    }
+    hub = [
+        Process("server", CLI, ["serve"], environment, out / "server.out"),
+        *(
+            Process(f"worker {number}", CLI, ["work"], environment, out / f"worker-{number}.out")
+            for number in range(WORKERS)
+        ),
+    ]
+    simulator = Process(
+        "simulator", SIMULATOR, [str(partners_port), str(SEED)], {}, out / "simulator.out"
+    )
+    try:
+        for process in (simulator, *hub):
+            process.start()
+        limits = httpx2.Limits(max_connections=50, max_keepalive_connections=20)
+        async with httpx2.AsyncClient(timeout=30, limits=limits) as http:
+            partners = Partners(http, simulated)
+            await partners.up()
+            yield House(
+                url,
+                hub,
+                members[0],
+                members[1:],
+                rids,
+                http,
+                Speaker(http, base, may_be_unavailable=crashes > 0),
+                partners,
+                rnd,
+                crashes,
+            )
+    finally:
+        for process in (*hub, simulator):
+            process.stop()
+
+
+async def _found(url: str, base: str, simulated: str) -> tuple[list[Organization], dict[str, int]]:
+    """Riverside and those it refers to, and the rids of those with a server."""
+    engine = await Engine.open(url, size=3)
+    try:
+        hub = await open_hub(engine, base)
+        seats = await community.found(hub, simulated, "http://127.0.0.1:9/portal")
+        said = community.credentials(seats, Tokens(KEY.encode(), engine), base, hub.clock())
+        tokens = said["organizations"]
+        assert isinstance(tokens, dict)
+        members = []
+        async with engine.pool.acquire() as conn:
+            for key in ("riverside", *RECIPIENTS):
+                rid = await conn.fetchval(
+                    "select i.rid from idx_token i join resource r on r.rid = i.rid"
+                    " where i.code = $1 order by i.rid limit 1",
+                    f"{key}-service",
+                )
+                [service] = (await resources.read_rids(conn, EVERYONE, [rid])).values()
+                members.append(
+                    Organization(
+                        key,
+                        f"Organization/{seats[key].id}",
+                        service.reference,
+                        tokens[key]["token"],
+                        key in SERVED,
+                    )
+                )
+        return members, {key: seats[key].rid for key in SERVED}
+    finally:
+        await engine.close()
+
+
+async def send_all(house: House, released: asyncio.Queue[int | None]) -> None:
+    """Refer what is released, several at once, each under a key of its own."""
+
+    async def one_after_another() -> None:
+        while (number := await released.get()) is not None:
+            key = f"chaos-{number}"
+            recipients = house.rnd.sample(house.recipients, 2 if number % 5 == 0 else 1)
+            asked = (key, house.sender, recipients, datetime.now(UTC))
+            made = await house.speaker.refer(*asked)
+            house.accepted[key] = made.get("Task", "")
+            if number % 10 == 0:  # a client that does not believe it
+                assert await house.speaker.refer(*asked) == made
+        released.put_nowait(None)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(SENDERS):
+            group.create_task(one_after_another())
+
+
+async def kill_all(house: House, released: asyncio.Queue[int | None]) -> None:
+    """Release referrals by and by, and kill one process after each part of them."""
+    crash_after = set(house.rnd.sample(range(KILLS), house.crashes))
+    for kill in range(KILLS + 1):
+        for number in range(REFERRALS * kill // (KILLS + 1), REFERRALS * (kill + 1) // (KILLS + 1)):
+            released.put_nowait(number)
+        await asyncio.sleep(house.rnd.uniform(0.2, 3.0))
+        if kill == KILLS:
+            break
+        victim = house.rnd.choice(house.hub)
+        victim.kill()
+        victim.start()
+        if kill in crash_after:
+            await _crash_postgres(house)
+        for process in house.hub:
+            if process.note_end():
+                process.start()
+    released.put_nowait(None)
+
+
+async def _crash_postgres(house: House) -> None:
+    """SIGKILL one of its processes: Postgres ends all others at once and recovers from its log."""
+    async with house.database() as conn:
+        pid = await conn.fetchval(
+            "select pid from pg_stat_activity where application_name like 'coordhub%'"
+            " and pid <> pg_backend_pid() order by random() limit 1"
+        )
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            while True:  # until it has noticed
+                await conn.execute("select 1")
+                await asyncio.sleep(0.05)
+
+
+async def drain(house: House) -> float:
+    """Wait until nothing is owed any more; how many seconds that took."""
+    begun = time.monotonic()
+    while True:
+        async with house.database() as conn:
+            owed = await deliveries.owed(conn)
+            unrelayed = await conn.fetchval(
+                "select count(*) from change where relayed_at is null and episode is not null"
+            )
+        elapsed = time.monotonic() - begun
+        if (owed.open == 0 and unrelayed == 0) or elapsed > LONGEST_DRAIN:
+            return elapsed
+        for process in house.hub:
+            if process.note_end():
+                process.start()
+        await asyncio.sleep(0.2)
+
+
+async def run(house: House) -> tuple[Verdict, float]:
+    """The storm, its end, the drain, and what is left."""
+    released: asyncio.Queue[int | None] = asyncio.Queue()
+    storm = asyncio.create_task(weather.storm(house.partners, house.members, house.rnd))
+    answering = asyncio.create_task(
+        weather.answer_all(house.partners, house.speaker, house.recipients, house.rnd)
+    )
+    async with asyncio.TaskGroup() as group:
+        group.create_task(send_all(house, released))
+        group.create_task(kill_all(house, released))
+    storm.cancel()
+    await asyncio.wait([storm])
+    await weather.clear(house.partners, house.members)
+    seconds = await drain(house)
+    await asyncio.sleep(0.5)  # who was asked last has heard it now
+    answering.cancel()
+    await answering
+    seconds += await drain(house)
+    received = {
+        house.rids[one.key]: await house.partners.received(one)
+        for one in house.members
+        if one.server
+    }
+    async with house.database() as conn:
+        now = await conn.fetchval("select now()")
+        return await ledger.judge(conn, now, house.accepted, received), seconds
+
+
+def table(house: House, verdict: Verdict, drained: float, elapsed: float) -> str:
+    heard = house.speaker.heard
+    rows: dict[str, object] = {
+        "referrals accepted": verdict.referrals,
+        "kills": ", ".join(f"{one.name} {one.kills}" for one in house.hub),
+        "crashes of Postgres": house.crashes,
+        "ended by themselves": sum(one.ended for one in house.hub),
+        "requests without answer": heard.lost,
+        "answers 503": heard.unavailable,
+        "answers replayed by key": heard.replayed,
+        "deliveries": verdict.deliveries,
+        "attempts on record": verdict.attempts,
+        "arrivals at partners": verdict.arrivals,
+        "repeats, known by id": verdict.repeats,
+        "lost": verdict.lost,
+        "out of order": verdict.disordered,
+        "dead": verdict.dead,
+        "seconds to drain": f"{drained:.1f}",
+        "seconds in all": f"{elapsed:.1f}",
+        "faults": len(verdict.faults),
+    }
+    return "\n".join(f"  {name:<26}{value}" for name, value in rows.items())
+
+
+@pytest.fixture
+def given_url(request: pytest.FixtureRequest) -> str | None:
+    """A database of the session's server; None where Postgres is killed as well."""
+    return None if CRASHES else str(request.getfixturevalue("database_url"))
+
+
+@pytest.mark.chaos
+async def test_given_hub_killed_at_random_when_all_is_quiet_then_nothing_is_lost_or_out_of_order(
+    given_url: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun = time.monotonic()
+    async with contextlib.AsyncExitStack() as stack:
+        url = given_url or await stack.enter_async_context(durable_postgres())
+        house = await stack.enter_async_context(house_at(url, tmp_path, CRASHES))
+        verdict, drained = await run(house)
+    with capsys.disabled():
+        print("\n" + table(house, verdict, drained, time.monotonic() - begun))
+    said = [one.out.read_text()[-2000:] for one in house.hub if one.ended and not CRASHES]
+    assert said == []
+    assert house.speaker.heard.unexpected == []
+    assert verdict.faults == []
+    assert len(house.accepted) == REFERRALS
+    assert sum(one.kills for one in house.hub) == KILLS
+    assert verdict.deliveries > REFERRALS

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from coordhub.record.operations import Delete
+from coordhub.routing import deliver
+from coordhub.routing.retry import RetryPolicy
+from coordhub.store import deliveries, invariants
+
+if TYPE_CHECKING:
+    from open_hub import House
+
+BREAKS: list[tuple[str, str]] = [
+    (
+        "every change of a referral is relayed",
+        "update change set relayed_at = null, at = at - interval '1 hour' where episode is not null",
+    ),
+    (
+        "every open referral whose changes are relayed has asked somebody",
+        "update episode set planned_at = null",
+    ),
+    (
+        "everyone concerned by a relayed change has a delivery",
+        "delete from delivery where seq = (select max(seq) from delivery)",
+    ),
+    (
+        "every delivery is of a relayed change of its referral",
+        "update delivery set version = version + 1",
+    ),
+    (
+        "no lease has run out long ago",
+        "update delivery set state = 'leased', settled_at = null, lease_until = created_at - interval '1 h'",
+    ),
+    (
+        "what was delivered has one attempt that says so, and it is the last",
+        "delete from attempt",
+    ),
+    (
+        "what was delivered has one attempt that says so, and it is the last",
+        "update delivery set state = 'queued', settled_at = null",
+    ),
+    ("every attempt is of a delivery", "update attempt set delivery = gen_random_uuid()"),
+    ("what was delivered is audited as disclosed", "update audit set delivery = null"),
+    (
+        "deliveries of one referral to one endpoint are settled in the order of its changes",
+        (
+            "update delivery d set settled_at = settled_at - interval '1 hour'"
+            " where seq = (select max(seq) from delivery)"
+        ),
+    ),
+    (
+        "deliveries of one referral to one endpoint are settled in the order of its changes",
+        (
+            "update delivery d set settled_at = null, state = 'queued' where seq ="
+            " (select min(seq) from delivery where organization = (select requester from episode))"
+        ),
+    ),
+    (
+        "nothing is attempted before what comes first is settled",
+        (
+            "update attempt set at = at - interval '1 hour' where delivery ="
+            " (select id from delivery order by seq desc limit 1)"
+        ),
+    ),
+    ("a candidate's status is that of its Task", "update candidate set status = 'on-hold'"),
+    (
+        "a referral is closed when its sender's Task is terminal, and only then",
+        "update episode set state = 'closed', closed_at = opened_at",
+    ),
+    (
+        "an unanswered candidate of a closed referral is not asked any longer",
+        (
+            "with e as (update episode set state = 'closed', closed_at = opened_at)"
+            " update candidate set status = 'requested'"
+        ),
+    ),
+    ("every resource has all its versions", "delete from resource_version"),
+    ("every resource has all its versions", "update resource_version set version = version + 7"),
+    ("every version is of a resource", "update resource_version set rid = rid + (1 << 20)"),
+    (
+        "every version has its change, and every change its version",
+        "delete from change where episode is null and op = 'create'",
+    ),
+    (
+        "every version has its change, and every change its version",
+        "update change set author = author + 256",
+    ),
+    ("every change is audited", "update audit set rids = '{}'"),
+    (
+        "every grant is about something that is there, for a reason that is there",
+        "update access_grant set because = because + (1 << 20)",
+    ),
+    (
+        "every id that a client chose leads to its resource",
+        "insert into assigned_id (type, fhir_id, shard) values (1, 'chosen', 0)",
+    ),
+    (
+        "every Idempotency-Key that stands says what it wrote",
+        "update idempotency set outcome = null",
+    ),
+    *(
+        (
+            f"{name} is of current resources only, and of their owner and patient",
+            f"update {name} set {column} = 1",
+        )
+        for name in ("idx_token", "idx_string", "idx_reference", "idx_date")
+        for column in ("rid", "source", "patient")
+    ),
+]
+
+
+@pytest.fixture
+async def lived_in(house: House) -> House:
+    """A house in which one referral was asked, accepted and told, and something deleted."""
+    sent = await house.asking(house.kitchen.service)
+    await deliver_all(house)
+    await sent.answer(house.kitchen, "accepted")
+    await house.relay()
+    await deliver_all(house)
+    written = await house.commit(
+        house.clinic,
+        Delete("Observation", (await house.create(house.clinic, unrelated())).id),
+        key="deleted",
+    )
+    assert written[0].status == 204
+    return house
+
+
+def unrelated() -> dict[str, object]:
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"text": "weight"},
+        "effectiveDateTime": "2026-01-01",
+    }
+
+
+async def deliver_all(house: House) -> None:
+    """Everything to the inbox: nobody here has an Endpoint."""
+    sending = deliver.Sending(house.hub, {}, RetryPolicy(), Random(1).random)
+    while True:
+        async with house.engine.pool.acquire() as conn:
+            held = await deliveries.claim(conn, house.clock(), 10, timedelta(seconds=60))
+        if not held:
+            return
+        for one in held:
+            await deliver.deliver(sending, one)
+
+
+async def violations(house: House) -> list[str]:
+    async with house.engine.pool.acquire() as conn:
+        return await invariants.violations(conn, house.clock())
+
+
+async def test_given_a_house_that_was_lived_in_when_examined_then_all_is_as_it_must_be(
+    lived_in: House,
+) -> None:
+    assert await lived_in.value("select count(*) from delivery where state = 'delivered'") >= 3
+    assert await violations(lived_in) == []
+
+
+@pytest.mark.parametrize(("said", "sql"), BREAKS)
+async def test_given_an_invariant_broken_when_examined_then_it_is_named(
+    lived_in: House, said: str, sql: str
+) -> None:
+    async with lived_in.engine.pool.acquire() as conn:
+        assert not (await conn.execute(sql)).endswith(" 0"), "nothing was broken"
+    found = await violations(lived_in)
+    assert [text for text in found if text.startswith(f"Not so: {said}. ")] != []
+
+
+def test_given_the_invariants_when_listed_then_each_was_broken_once() -> None:
+    assert set(invariants.INVARIANTS) == {said for said, _ in BREAKS}
+
+
+async def test_given_more_broken_than_shown_when_examined_then_all_are_counted(
+    lived_in: House,
+) -> None:
+    async with lived_in.engine.pool.acquire() as conn:
+        await conn.execute("update audit set rids = '{}'")
+        changes = await conn.fetchval("select count(*) from change")
+    [found] = [text for text in await violations(lived_in) if "is audited" in text]
+    assert changes > invariants.SHOWN
+    assert f". {changes}, such as change " in found
+    assert found.count("change ") == invariants.SHOWN + found.count("every change ")
+
+
+async def test_given_a_change_that_just_came_when_examined_then_it_may_wait(house: House) -> None:
+    await house.refer(house.kitchen.service)
+    assert await violations(house) == []
+    async with house.engine.pool.acquire() as conn:
+        now = house.clock()
+        soon = await invariants.violations(conn, now, timedelta(seconds=-1))
+    assert [text for text in soon if "is relayed" in text] != []
