@@ -134,7 +134,8 @@ async def apply(
     view = viewer.deciding() if caller.is_hub else viewer.of(caller)
     matched = await identity.match_conditional_creates(work, operations)
     conditional = await identity.resolve_conditional_references(work, operations)
-    await identity.locate_names(work, operations, hub.base, view)
+    met = [*conditional.values(), *(version.reference for version in matched.values())]
+    await identity.locate_names(work, operations, hub.base, view, met)
     names, mapping = identity.assign_ids(work, operations, matched, conditional)
     _refuse_repeats(operations, names)
     positions = sorted(

@@ -10,7 +10,7 @@ http://hl7.org/fhir/R4/http.html#ccreate, #trules, #upsert
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -30,7 +30,8 @@ from coordhub.store.visibility import Viewer
 
 def criteria_key(caller: Caller, resource_type: str, criteria: str) -> int:
     """The advisory lock of one conditional identity: signed 64 bits, as Postgres takes it."""
-    text = f"{caller.organization}|{resource_type}|{'&'.join(sorted(criteria.split('&')))}"
+    pairs = sorted(parse_qsl(criteria, keep_blank_values=True))
+    text = f"{caller.organization}|{resource_type}|{pairs}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
 
 
@@ -113,7 +114,7 @@ async def resolve_conditional_references(
         for path, element in reference.walk(operation.document):
             found = reference.parse_element(element)
             if found is not None and found.kind == "conditional":
-                wanted.setdefault(found.text, _located(operation.at, path))
+                wanted.setdefault(found.text, f"{_located(operation.at, path)}.reference")
     mapping: dict[str, str] = {}
     issues: list[Issue] = []
     for text, path in wanted.items():
@@ -144,10 +145,17 @@ def _located(at: str, path: str) -> str:
 
 
 async def locate_names(
-    work: Work, operations: Sequence[Operation], base: str, view: Viewer
+    work: Work,
+    operations: Sequence[Operation],
+    base: str,
+    view: Viewer,
+    met: Iterable[str],
 ) -> None:
-    """Find in one statement all that the operations name: their targets and their references."""
-    names: set[tuple[str, str]] = set()
+    """Find in one statement all that the operations name: their targets and their references.
+
+    met: `Type/id` of what their conditions were found to mean.
+    """
+    names = {(name.partition("/")[0], name.partition("/")[2]) for name in met}
     for operation in operations:
         if not isinstance(operation, Create):
             names.add((operation.type, operation.id))
@@ -186,21 +194,25 @@ def assign_ids(
             continue
         if not isinstance(operation, Delete) and operation.full_url:
             mapping[operation.full_url] = references[position]
+    made = {*references, *mapping.values()}
     for position, operation in waiting:
-        shard = _shard_of_patient(work, operation.document, mapping)
+        shard = _shard_of_patient(work, operation.document, mapping, made)
         references[position] = f"{operation.type}/{work.hub.new_id(shard)}"
         if operation.full_url:
             mapping[operation.full_url] = references[position]
     return references, mapping
 
 
-def _shard_of_patient(work: Work, document: dict[str, Any], mapping: dict[str, str]) -> int:
+def _shard_of_patient(
+    work: Work, document: dict[str, Any], mapping: dict[str, str], made: set[str]
+) -> int:
+    """made: the patients of this commit among others, whether they have a fullUrl or not."""
     for text in compartment.patient_references(reference.rewrite(document, mapping.get)):
         kind, _, fhir_id = text.partition("/")
         found = work.located.get((kind, fhir_id))
         if found is not None:
             return found.rid & 255
-        if text in mapping.values():
+        if text in made:
             return shard_of_new_patient(fhir_id)
     return DIRECTORY_SHARD
 
