@@ -218,21 +218,26 @@ async def kill_all(house: House, released: asyncio.Queue[int | None]) -> None:
         victim.start()
         if kill in crash_after:
             await _crash_postgres(house)
+    released.put_nowait(None)
+
+
+async def supervise(house: House) -> None:
+    """Start again what ended by itself, as whoever runs a hub has set up; until cancelled."""
+    while True:
         for process in house.hub:
             if process.note_end():
                 process.start()
-    released.put_nowait(None)
+        await asyncio.sleep(0.2)
 
 
 async def _crash_postgres(house: House) -> None:
     """SIGKILL one of its processes: Postgres ends all others at once and recovers from its log."""
     async with house.database() as conn:
         pid = await conn.fetchval(
-            "select pid from pg_stat_activity where application_name like 'coordhub%'"
-            " and pid <> pg_backend_pid() order by random() limit 1"
+            "select pid from pg_stat_activity where backend_type = 'client backend'"
+            " order by pid = pg_backend_pid(), random() limit 1"
         )
-        if pid is not None:
-            os.kill(pid, signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
         with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             while True:  # until it has noticed
                 await conn.execute("select 1")
@@ -251,15 +256,13 @@ async def drain(house: House) -> float:
         elapsed = time.monotonic() - begun
         if (owed.open == 0 and unrelayed == 0) or elapsed > LONGEST_DRAIN:
             return elapsed
-        for process in house.hub:
-            if process.note_end():
-                process.start()
         await asyncio.sleep(0.2)
 
 
 async def run(house: House) -> tuple[Verdict, float]:
     """The storm, its end, the drain, and what is left."""
     released: asyncio.Queue[int | None] = asyncio.Queue()
+    supervisor = asyncio.create_task(supervise(house))
     storm = asyncio.create_task(weather.storm(house.partners, house.members, house.rnd))
     answering = asyncio.create_task(
         weather.answer_all(house.partners, house.speaker, house.recipients, house.rnd)
@@ -275,6 +278,8 @@ async def run(house: House) -> tuple[Verdict, float]:
     answering.cancel()
     await answering
     seconds += await drain(house)
+    supervisor.cancel()
+    await asyncio.wait([supervisor])
     received = {
         house.rids[one.key]: await house.partners.received(one)
         for one in house.members
