@@ -38,7 +38,10 @@ As = Annotated[str, typer.Option("--as", help="Organization of the sample commun
 
 def main() -> None:
     """The entry point of the `coordhub` script."""
-    cli()
+    try:
+        cli()
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 @cli.command()
