@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
@@ -288,6 +289,10 @@ class House:
         return self.seat(Seat(key, made.id, made.rid))
 
     @staticmethod
+    def type_name(number: int) -> str:
+        return types.name_of(number)
+
+    @staticmethod
     def target(element: Document) -> str:
         """`Type/id` of a Reference, relative or absolute."""
         return "/".join(str(element["reference"]).split("/")[-2:])
@@ -301,8 +306,7 @@ class House:
     @contextlib.asynccontextmanager
     async def another_server(self) -> AsyncIterator[httpx2.AsyncClient]:
         """A second server of the same hub, with connections of its own."""
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            listening.setblocking(False)
+        with listener() as listening:
             address = f"http://127.0.0.1:{listening.getsockname()[1]}"
             async with (
                 serving(build(self.settings), listening),
@@ -326,6 +330,13 @@ class House:
         task: str = await self.until(lambda: recipient.asked(referral))
         return referral, task
 
+    async def all_asked(self, recipients: list[Organization], referral: Referral) -> list[str]:
+        """Wait for the Task that asks each of them."""
+        return [
+            await self.until(functools.partial(recipient.asked, referral))
+            for recipient in recipients
+        ]
+
     async def until(self, look: Callable[[], Awaitable[Any]], within: float = PATIENCE) -> Any:
         """Look until there is something."""
         deadline = time.monotonic() + within
@@ -339,7 +350,8 @@ class House:
 
         async def nothing_open() -> bool:
             return not await self.value(
-                "select exists (select from change where relayed_at is null and episode is not null)"
+                "select exists"
+                " (select from change where relayed_at is null and episode is not null)"
                 " or exists (select from delivery where state in ('queued', 'leased', 'parked'))"
             )
 
@@ -387,6 +399,16 @@ class House:
             print(line)
 
 
+@contextlib.contextmanager
+def listener() -> Iterator[socket.socket]:
+    """A free port. Of TCP by name: asyncio asks for it before it forgoes Nagle's delay of 40 ms."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(512)
+        listening.setblocking(False)
+        yield listening
+
+
 @contextlib.asynccontextmanager
 async def serving(application: Any, listening: socket.socket) -> AsyncIterator[None]:
     """Serve on a socket while the block runs."""
@@ -411,8 +433,7 @@ async def serving(application: Any, listening: socket.socket) -> AsyncIterator[N
 async def house(database_url: str) -> AsyncIterator[House]:
     """The sample community around a running hub."""
     async with contextlib.AsyncExitStack() as stack:
-        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=512))
-        listening.setblocking(False)
+        listening = stack.enter_context(listener())
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
         engine = await Engine.open(database_url, size=10)
         stack.push_async_callback(engine.close)

@@ -57,7 +57,7 @@ async def test_s01_given_a_prior_hba1c_when_a_specialist_is_asked_then_it_comes_
     await house.timeline(sent)
 
 
-async def test_s01_given_a_referral_when_the_specialist_answers_then_the_sender_gets_each_step_and_the_result(
+async def test_s01_given_a_referral_when_it_is_answered_then_the_sender_gets_each_step_and_the_result(
     house,
 ):
     riverside, lakeside = house.riverside, house.lakeside

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 
-async def test_s06_given_a_food_bank_without_a_server_when_it_polls_accepts_and_completes_then_the_sender_follows(
+async def test_s06_given_a_food_bank_without_a_server_when_it_polls_and_acts_then_the_sender_follows(
     house,
 ):
     riverside, mounds = house.riverside, house.mounds
@@ -73,7 +73,7 @@ async def test_s06_given_a_food_bank_without_a_server_when_it_polls_accepts_and_
     await house.timeline(sent)
 
 
-async def test_s06_given_a_referral_when_only_its_order_is_read_then_that_is_seen_too_and_a_failed_look_is_not(
+async def test_s06_given_a_referral_when_its_order_is_read_then_it_is_seen_and_by_nobody_elses_look(
     house,
 ):
     riverside, mounds = house.riverside, house.mounds

@@ -8,7 +8,7 @@ import os
 RUNS = int(os.environ.get("COORDHUB_JOURNEY_RACES", "30"))
 
 
-async def test_s09_given_five_ride_services_when_two_accept_at_once_then_one_wins_and_the_others_are_told(
+async def test_s09_given_five_ride_services_when_two_accept_at_once_then_one_wins_and_all_are_told(
     house,
 ):
     riverside = house.riverside
@@ -18,9 +18,7 @@ async def test_s09_given_five_ride_services_when_two_accept_at_once_then_one_win
         sent = await riverside.refers(
             house.referral(riverside, *(service.reference for service in services))
         )
-        tasks = [
-            await house.until(lambda service=service: service.asked(sent)) for service in services
-        ]
+        tasks = await house.all_asked(services, sent)
         racers = (run % 5, (run + 1 + run % 4) % 5)
         versions = [await services[racer].read(tasks[racer]) for racer in racers]
 
@@ -74,9 +72,7 @@ async def test_s09_given_two_who_name_the_version_they_read_when_they_accept_at_
         sent = await riverside.refers(
             house.referral(riverside, *(service.reference for service in services))
         )
-        tasks = [
-            await house.until(lambda service=service: service.asked(sent)) for service in services
-        ]
+        tasks = await house.all_asked(services, sent)
         answers = await asyncio.gather(
             *(
                 service.tries(task, "accepted", match='W/"1"')

@@ -11,7 +11,7 @@ def locations(answered):
     return [entry["response"]["location"] for entry in answered.json()["entry"]]
 
 
-async def test_s18_given_a_bundle_when_it_is_sent_five_times_through_two_servers_then_one_referral_stands(
+async def test_s18_given_a_bundle_when_sent_five_times_through_two_servers_then_one_referral_stands(
     house,
 ):
     riverside, lakeside = house.riverside, house.lakeside
@@ -71,12 +71,12 @@ async def test_s18_given_a_refused_bundle_when_it_is_mended_then_its_key_serves_
 
 @pytest.mark.parametrize("mode", ["lost", "half", "garbage"])
 @pytest.mark.parametrize("knows_keys", [True, False])
-async def test_s18_given_a_partner_whose_answer_is_lost_when_the_hub_sends_again_then_there_is_one_task(
+async def test_s18_given_a_lost_answer_when_the_hub_sends_again_then_the_partner_has_one_task(
     house, mode, knows_keys
 ):
     riverside, lakeside = house.riverside, house.lakeside
     await lakeside.behaves({"mode": mode, "until_count": 2, "idempotent": knows_keys})
-    sent, t2 = await house.given_asked(riverside, lakeside)
+    _, t2 = await house.given_asked(riverside, lakeside)
     await house.settled()
 
     received = await lakeside.received()

@@ -6,7 +6,7 @@ import pytest
 
 
 @pytest.mark.parametrize("answered", [[], ["received"], ["accepted"]])
-async def test_s22_given_a_referral_that_nobody_began_when_its_sender_cancels_then_all_is_cancelled_and_told(
+async def test_s22_given_a_referral_that_nobody_began_when_its_sender_cancels_then_all_are_told(
     house, answered
 ):
     riverside, lakeside = house.riverside, house.lakeside
@@ -31,7 +31,7 @@ async def test_s22_given_a_referral_that_nobody_began_when_its_sender_cancels_th
 
 
 @pytest.mark.parametrize("begun", ["in-progress", "on-hold"])
-async def test_s22_given_work_that_has_begun_when_its_sender_cancels_then_it_is_refused_and_told_what_to_do(
+async def test_s22_given_work_that_has_begun_when_its_sender_cancels_then_it_is_told_what_to_do(
     house, begun
 ):
     riverside, lakeside = house.riverside, house.lakeside
@@ -61,7 +61,7 @@ async def test_s22_given_work_that_has_begun_when_its_sender_cancels_then_it_is_
     assert await house.value("select state from episode") == "closed"
 
 
-async def test_s22_given_an_undelivered_referral_when_its_sender_cancels_then_the_recipient_ends_up_with_cancelled(
+async def test_s22_given_an_undelivered_referral_when_cancelled_then_its_recipient_ends_with_that(
     house,
 ):
     riverside, lakeside = house.riverside, house.lakeside

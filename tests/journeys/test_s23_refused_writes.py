@@ -36,7 +36,7 @@ async def test_s23_given_its_own_task_when_the_requester_answers_itself_then_409
     assert not await riverside.sees(t2)
 
 
-async def test_s23_given_one_who_may_answer_when_it_rewrites_the_request_then_403_names_each_element(
+async def test_s23_given_one_who_may_answer_when_it_rewrites_the_request_then_403_names_each(
     house,
 ):
     mounds = house.mounds
@@ -59,7 +59,7 @@ async def test_s23_given_one_who_may_answer_when_it_rewrites_the_request_then_40
     assert (await mounds.read(t2))["status"] == "requested"
 
 
-async def test_s23_given_another_organization_when_it_reads_or_writes_the_task_then_it_is_as_if_there_were_none(
+async def test_s23_given_another_organization_when_it_asks_for_the_task_then_there_is_none(
     house,
 ):
     mounds, other = house.mounds, house.eastside
