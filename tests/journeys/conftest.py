@@ -65,6 +65,15 @@ def part(bundle: Document, kind: str) -> Document:
     return found
 
 
+def _values(parameters: list[Document]) -> Document:
+    return {
+        each["name"]: value
+        for each in parameters
+        for name, value in each.items()
+        if name.startswith("value")
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Referral:
     """What a sender's Bundle became at the hub: `Type/id` of each."""
@@ -173,6 +182,13 @@ class Organization:
         assert done.status_code == 200, done.text
         document: Document = done.json()
         return document
+
+    async def whereabouts(self, referral: Referral) -> tuple[Document, list[Document]]:
+        """What the hub says of where a referral is: of itself, and of each that was asked."""
+        found = await self.ask("GET", f"/{referral.task}/$status-of-referral")
+        assert found.status_code == 200, found.text
+        parameters = found.json()["parameter"]
+        return _values(parameters), [_values(each["part"]) for each in parameters if "part" in each]
 
     async def reports(self, patient: str, based_on: str | None, value: str = "7.10") -> str:
         """Create an HbA1c result; its reference."""

@@ -50,10 +50,15 @@ async def test_s01_given_a_prior_hba1c_when_a_specialist_is_asked_then_it_comes_
     mine = await riverside.read(sent.task)
     assert mine["status"] == "accepted"
     assert mine["businessStatus"]["coding"][0]["code"] == "awaiting-recipient"
-    (asked,) = await house.rows("select asked_at, delivered_at, seen_at from candidate")
-    opened = await house.value("select opened_at from episode")
-    assert opened <= asked["asked_at"] <= asked["delivered_at"]
-    assert asked["seen_at"] is not None
+    told, (asked,) = await riverside.whereabouts(sent)
+    assert (told["status"], asked["status"]) == ("accepted", "requested")
+    assert asked["recipient"]["reference"] == service
+    assert told["sent"] <= asked["asked"] <= asked["delivered"]
+    assert (asked["delivery"], asked["attempts"]) == ("delivered", 1)
+    assert "seen" in asked
+    assert "accepted" not in asked
+    refused = await lakeside.ask("GET", f"/{sent.task}/$status-of-referral")
+    assert refused.status_code == 404
     await house.timeline(sent)
 
 
@@ -82,7 +87,8 @@ async def test_s01_given_a_referral_when_it_is_answered_then_the_sender_gets_eac
     assert stages == ["awaiting-recipient", "matched", "in-service", "fulfilled"]
     held = await riverside.hub.get(f"{riverside.own}/fhir/{result}")
     assert b'"value":7.10,' in held.content.replace(b" ", b"")
-    assert await house.value("select state from episode") == "closed"
+    told, (asked,) = await riverside.whereabouts(sent)
+    assert asked["seen"] <= asked["accepted"] <= asked["ended"] <= told["closed"]
     assert await house.value("select count(*) from delivery where state <> 'delivered'") == 0
     await house.timeline(sent)
 

@@ -26,6 +26,8 @@ async def test_s06_given_a_food_bank_without_a_server_when_it_polls_and_acts_the
     # Then that look is noted as seen, once
     seen = await house.value("select seen_at from candidate")
     assert seen is not None
+    _, (asked,) = await riverside.whereabouts(sent)
+    assert asked["delivered"] <= asked["seen"]
     t2, order = f"Task/{task['id']}", house.target(task["focus"])
     await mounds.read(t2)
     assert (await mounds.read(order))["status"] == "active"

@@ -94,7 +94,7 @@ async def test_s17_given_a_server_that_is_away_when_it_returns_then_nothing_is_l
     await house.timeline(asked[0][1])
 
 
-async def test_s17_given_a_recipient_that_is_away_when_it_is_tried_then_every_attempt_is_on_record(
+async def test_s17_given_a_recipient_that_is_away_when_it_is_tried_then_its_sender_is_told_so(
     house,
 ):
     riverside, lakeside = house.riverside, house.lakeside
@@ -110,5 +110,15 @@ async def test_s17_given_a_recipient_that_is_away_when_it_is_tried_then_every_at
     await house.until(tried_twice)
     outcomes = await house.rows("select distinct outcome, detail from attempt where status is null")
     assert {row["outcome"] for row in outcomes} == {"unreachable"}
-    assert await house.value("select delivered_at from candidate") is None
-    assert (await riverside.read(sent.task))["status"] == "accepted"
+    told, (asked,) = await riverside.whereabouts(sent)
+    assert told["status"] == "accepted"
+    assert asked["delivery"] in ("queued", "leased")
+    assert asked["attempts"] > 1
+    assert "delivered" not in asked
+    assert asked["trouble"]
+
+    await lakeside.behaves()
+    await house.settled()
+    _, (asked,) = await riverside.whereabouts(sent)
+    assert asked["delivery"] == "delivered"
+    assert "trouble" not in asked
