@@ -10,7 +10,7 @@ import pytest
 from coordhub.errors import FhirError
 from coordhub.record.operations import Create, Delete, Operation
 from coordhub.store.visibility import HUB
-from open_hub import House, Referral, patient, referral, service_request, task
+from open_hub import BASE, House, Referral, patient, referral, service_request, task
 
 
 async def refused(work: Any) -> FhirError:
@@ -76,6 +76,15 @@ async def test_given_a_recipient_in_any_of_three_places_when_sent_then_it_is_ask
     assert list(await sent.tasks()) == ["kitchen"]
 
 
+@pytest.mark.parametrize("prefix", ["", f"{BASE}/"])
+async def test_given_the_hub_as_owner_when_sent_then_the_performer_is_asked(
+    house: House, prefix: str
+) -> None:
+    owner = {"reference": f"{prefix}{house.hub.organization}"}
+    sent = await house.asking(house.kitchen.service, owner=owner)
+    assert list(await sent.tasks()) == ["kitchen"]
+
+
 @pytest.mark.parametrize(
     "element",
     [
@@ -105,7 +114,7 @@ async def test_given_nobody_or_someone_unknown_named_when_sent_then_422_and_noth
     before = await house.value("select count(*) from change")
     error = await refused(house.refer(house.kitchen.service, hidden.reference))
     assert error.status == 422
-    assert [issue.expression for issue in error.issues] == ["ServiceRequest.performer"]
+    assert [issue.expression for issue in error.issues] == ["Bundle.entry[2].resource.performer"]
     assert hidden.reference in error.issues[0].diagnostics
     error = await refused(house.refer(owner={"reference": person.reference}))
     assert error.status == 422

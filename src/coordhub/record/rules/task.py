@@ -94,7 +94,7 @@ async def _open(work: Work, draft: Draft) -> None:
         Issue(
             "value",
             f"{text} cannot be asked: name a recipient by its reference in the hub's directory (Type/id).",
-            named.source,
+            _place(work, draft, focus, named.source),
         )
         for text in named.references
         if await services.recipient(work.conn, text, work.hub.base) is None
@@ -105,6 +105,12 @@ async def _open(work: Work, draft: Draft) -> None:
     work.batch.episodes.append(
         EpisodeRow(draft.rid, work.caller.organization, request[0], draft.patient)
     )
+
+
+def _place(work: Work, task: Draft, focus: str, source: str) -> str:
+    """Where the sender finds `source` (`Task.owner`, `ServiceRequest.performer`) in what it sent."""
+    holder = task if source.startswith("Task.") else work.draft_of(focus)
+    return f"{holder.at}.{source.partition('.')[2]}" if holder and holder.at else source
 
 
 def _asks_for_fulfilment(document: Document) -> bool:
