@@ -44,6 +44,11 @@ class Hub:
     new_shard: Callable[[], int] = random_shard
     new_id: Callable[[int], str] = random_id
 
+    @property
+    def itself(self) -> frozenset[str]:
+        """The references that mean the hub: an owner among these names nobody."""
+        return frozenset({self.organization, f"{self.base}/{self.organization}"})
+
 
 def instant(moment: datetime) -> str:
     """A FHIR instant in UTC with milliseconds.

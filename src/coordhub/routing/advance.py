@@ -69,7 +69,7 @@ async def ask(hub: Hub, conn: Connection, episode: Episode) -> None:
     if t1.body is None or sr1.body is None:
         return
     task, request = parties.document(t1), parties.document(sr1)
-    named = candidates.named(task, request, {hub.organization})
+    named = candidates.named(task, request, hub.itself)
     recipients: list[str] = []
     if isinstance(named, candidates.Named):
         recipients = [

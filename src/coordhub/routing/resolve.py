@@ -11,7 +11,7 @@ from typing import Any
 
 from coordhub.directory import services
 from coordhub.r4 import document as fhir_json
-from coordhub.r4 import interval
+from coordhub.r4 import interval, reference
 from coordhub.store.deliveries import INBOX
 from coordhub.store.engine import Connection
 from coordhub.store.resources import Version, read
@@ -38,10 +38,10 @@ async def endpoint_of(conn: Connection, recipient: str, base: str, now: datetime
     """rid of the nearest usable Endpoint of a recipient (`Type/id`), or INBOX where it has none."""
     found = await services.recipient(conn, recipient, base)
     for text in found.endpoints if found else ():
-        kind, _, fhir_id = text.partition("/")
-        if kind != "Endpoint":
+        named = reference.parse(text, base=base)
+        if named.kind != "local" or named.type != "Endpoint" or named.id is None:
             continue
-        version = await read(conn, EVERYONE, kind, fhir_id)
+        version = await read(conn, EVERYONE, named.type, named.id)
         if version is not None and usable_versions([version], now):
             return version.rid
     return INBOX

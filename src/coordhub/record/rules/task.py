@@ -80,7 +80,7 @@ async def _open(work: Work, draft: Draft) -> None:
     request = await _own_request(work, focus)
     if request is None:
         return
-    named = candidates.named(document, request[1], {work.hub.organization})
+    named = candidates.named(document, request[1], work.hub.itself)
     if isinstance(named, candidates.Nobody):
         raise unprocessable(
             Issue(

@@ -1,0 +1,51 @@
+"""Who is concerned by a change, as a table."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from coordhub.routing.policy import concerned
+from coordhub.store.changes import Change
+from coordhub.store.episodes import Candidate, Episode
+from coordhub.store.visibility import HUB
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+SENDER, KITCHEN, PANTRY = 1000, 2000, 3000
+T1, T2, OTHER_T2, SR1, SR2, RESULT = 10, 20, 30, 11, 21, 40
+
+
+def _candidate(ordinal: int, organization: int, task: int) -> Candidate:
+    return Candidate(
+        ordinal, organization, "Organization/x", task, SR2, "requested", NOW, None, None, None, None
+    )
+
+
+EPISODE = Episode(
+    T1, SENDER, SR1, None, "open", NOW, NOW, None,
+    (_candidate(0, KITCHEN, T2), _candidate(1, PANTRY, OTHER_T2)),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rid", "author", "told"),
+    [
+        (T1, SENDER, ()),
+        (T1, HUB, (SENDER,)),
+        (T2, HUB, (KITCHEN,)),
+        (T2, KITCHEN, ()),
+        (OTHER_T2, HUB, (PANTRY,)),
+        (RESULT, KITCHEN, (SENDER,)),
+        (RESULT, SENDER, ()),
+    ],
+)
+def test_given_a_change_when_judged_then_these_are_told_and_never_its_author(
+    rid: int, author: int, told: tuple[int, ...]
+) -> None:
+    assert concerned(Change(1, rid, 1, "Task", "update", author), EPISODE) == told
+
+
+@pytest.mark.parametrize("rid", [T1, T2, RESULT])
+def test_given_a_deletion_when_judged_then_nobody_is_told(rid: int) -> None:
+    assert concerned(Change(1, rid, 2, "Task", "delete", HUB), EPISODE) == ()
