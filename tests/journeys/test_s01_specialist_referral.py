@@ -118,3 +118,32 @@ async def test_s01_given_every_look_and_every_delivery_when_it_is_over_then_all_
         )
     }
     assert {t2.partition("/")[2], sent.patient.partition("/")[2]} <= names
+
+
+async def test_s01_given_an_order_at_the_hub_when_a_task_is_posted_for_it_then_it_is_a_referral(
+    house,
+):
+    """One resource after the other, as an EHR sends them; the focus is an absolute URL."""
+    riverside, lakeside = house.riverside, house.lakeside
+    bundle = house.referral(riverside, lakeside.reference)
+    urls: dict[str, str] = {}
+    for entry in bundle["entry"]:
+        document = entry["resource"]
+        for name in ("subject", "for", "focus"):
+            if name in document:
+                document[name] = {"reference": urls[document[name]["reference"]]}
+        for each in document.get("supportingInfo", []):
+            each["reference"] = urls[each["reference"]]
+        made = await riverside.ask("POST", f"/{document['resourceType']}", document)
+        assert (made.status_code, made.headers["etag"]) == (201, 'W/"1"'), made.text
+        urls[entry["fullUrl"]] = made.headers["location"].partition("/_history/")[0]
+    patient, prior, order, task = (house.target({"reference": url}) for url in urls.values())
+    stored = await riverside.read(task)
+    assert stored["focus"]["reference"] == f"{house.hub.base}/{order}"
+
+    (t2,) = await house.until(lambda: lakeside.find(f"Task?part-of={task}"))
+    copied = await lakeside.read(house.target(t2["focus"]))
+    assert [house.target(each) for each in copied["basedOn"]] == [order]
+    await house.settled()
+    assert (await lakeside.holds(prior))["status"] == "final"
+    assert (await lakeside.holds(patient))["id"] == patient.partition("/")[2]

@@ -80,3 +80,21 @@ async def test_s09_given_two_who_name_the_version_they_read_when_they_accept_at_
             )
         )
         assert sorted(answer.status_code for answer in answers) == [200, 412]
+
+
+async def test_s09_given_two_that_are_asked_when_one_looks_then_it_sees_nothing_of_the_other(house):
+    riverside = house.riverside
+    services = [await house.joins(f"ride-{number}") for number in range(2)]
+    sent = await riverside.refers(
+        house.referral(riverside, *(service.reference for service in services))
+    )
+    first, second = await house.all_asked(services, sent)
+    await house.rows("update candidate set seen_at = null")  # waiting for the Tasks was a look
+    task = await services[0].read(first)
+    order = await services[0].read(house.target(task["focus"]))
+    assert not await services[0].sees(second)
+    for document in (task, order):
+        assert services[1].id not in str(document)
+    # They share one order; who looked at it is noted of who looked
+    rows = await house.rows("select ordinal, seen_at from candidate order by ordinal")
+    assert [row["seen_at"] is not None for row in rows] == [True, False]
