@@ -1,6 +1,6 @@
 """A hub on a fresh database and a few organizations that act in it, for tests below the doors.
 
-The conftest of each folder that needs it puts this module in `sys.modules` as `open_hub`.
+The conftest of each folder that needs it finds this module on `sys.path`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
+
+import pytest
 
 from coordhub.access import scopes, viewer
 from coordhub.access.caller import Caller
@@ -275,6 +277,13 @@ async def opened(url: str, *, size: int = 8) -> AsyncIterator[House]:
         yield House(hub, clock, steward, *parties, url=url)
     finally:
         await engine.close()
+
+
+@pytest.fixture
+async def house(database_url: str) -> AsyncIterator[House]:
+    """The house, of one test alone."""
+    async with opened(database_url) as house:
+        yield house
 
 
 async def _party(hub: Hub, name: str, organization: Written, service: Written) -> Party:

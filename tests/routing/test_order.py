@@ -1,0 +1,96 @@
+"""Deliveries are held by one worker at a time, in order, and taken over from the dead."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from open_hub import House, opened
+from open_post import LEASE, Post
+
+from coordhub.routing import deliver
+from coordhub.store import deliveries
+from coordhub.store.deliveries import Claimed
+
+
+async def test_given_two_changes_of_one_referral_when_claimed_then_only_the_first_is_due(
+    post: Post,
+) -> None:
+    house = post.house
+    sent = await house.asking(house.kitchen.service)
+    await sent.withdraw()
+    await house.relay()
+    async with opened(house.url, size=3) as other:
+        mine = [one for one in await post.claim() if one.organization == house.kitchen.rid]
+        async with other.engine.pool.acquire() as conn:
+            theirs = await deliveries.claim(conn, house.hub.clock(), 10, LEASE)
+    assert [one.version for one in mine] == [1]
+    assert [one for one in theirs if one.organization == house.kitchen.rid] == []
+    await deliver.deliver(post.sending, mine[0])
+    [second] = await post.claim()
+    assert (second.rid, second.version) == (mine[0].rid, 2)
+
+
+async def test_given_two_referrals_when_one_cannot_be_delivered_then_the_other_is(
+    post: Post,
+) -> None:
+    house = post.house
+    for _ in range(2):
+        await house.asking(house.kitchen.service)
+    mine = [one for one in await post.claim() if one.organization == house.kitchen.rid]
+    assert len({one.episode for one in mine}) == 2
+
+
+async def test_given_two_workers_when_claiming_at_once_then_each_delivery_is_held_by_one(
+    post: Post,
+) -> None:
+    house = post.house
+    for _ in range(6):
+        await house.asking(house.kitchen.service, house.pantry.service)
+    async with opened(house.url, size=4) as other:
+
+        async def some(which: House) -> list[Claimed]:
+            async with which.engine.pool.acquire() as conn:
+                return await deliveries.claim(conn, house.hub.clock(), 4, LEASE)
+
+        many = await asyncio.gather(*(some(each) for each in (house, other, house, other)))
+    taken = [one for each in many for one in each]
+    assert len(taken) >= 12
+    assert len({one.id for one in taken}) == len(taken)
+
+
+async def test_given_a_worker_that_died_when_its_lease_ran_out_then_another_delivers_the_same_id(
+    post: Post,
+) -> None:
+    house = post.house
+    await house.asking(house.kitchen.service)
+    [dead] = [one for one in await post.claim() if one.organization == house.kitchen.rid]
+    assert await post.claim() == []
+    house.clock.ahead += LEASE + timedelta(seconds=1)
+    [again] = [one for one in await post.claim() if one.organization == house.kitchen.rid]
+    assert (again.id, again.attempt) == (dead.id, dead.attempt + 1)
+    await deliver.deliver(post.sending, again)
+    await deliver.deliver(post.sending, dead)  # it was not dead, only slow: what it says is late
+    assert post.partner.keys == [str(dead.id)] * 2
+    rows = await house.rows("select number, outcome from attempt where delivery = $1", dead.id)
+    assert rows == [(2, "delivered")]
+
+
+async def test_given_a_partner_that_is_spoken_to_when_looked_at_then_no_transaction_is_open(
+    post: Post,
+) -> None:
+    house = post.house
+    await house.asking(house.kitchen.service)
+    open_then: list[int] = []
+
+    async def look() -> None:
+        open_then.append(
+            await house.value(
+                "select count(*) from pg_stat_activity where datname = current_database()"
+                " and state like 'idle in transaction%'"
+            )
+        )
+
+    post.partner.before = look
+    await post.deliver()
+    assert open_then == [0]

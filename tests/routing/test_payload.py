@@ -1,0 +1,109 @@
+"""What a delivery carries: what its recipient needs, and nothing that it may not see."""
+
+from __future__ import annotations
+
+from open_hub import observation, patient
+from open_post import Post, name_endpoint
+
+from coordhub.record.operations import Create, Update
+
+
+async def test_given_a_referral_when_delivered_then_the_bundle_has_what_is_needed_and_no_more(
+    post: Post,
+) -> None:
+    house = post.house
+    hidden = await house.create(house.stranger, observation())
+    own = await house.create(house.kitchen, observation(code="1-1"))
+    await house.create(house.clinic, patient("another"))
+    sent = await house.asking(house.kitchen.service)
+    await post.deliver()
+    [bundle] = post.partner.bundles
+    named = post.partner.named()
+    asked = (await sent.tasks())["kitchen"]
+    order = named[asked]["focus"]["reference"]
+    assert next(iter(named)) == asked, "what changed comes first"
+    assert set(named) == {
+        asked, order, sent.patient, sent.result, house.clinic.reference, house.kitchen.service,
+    }  # fmt: skip
+    assert sent.task not in named
+    assert sent.request not in named
+    assert hidden.reference not in named
+    assert own.reference not in named
+    assert bundle["type"] == "transaction"
+    assert bundle["identifier"]["value"] == post.partner.keys[0]
+    assert all(
+        entry["request"]
+        == {"method": "PUT", "url": entry["fullUrl"].removeprefix(house.hub.base + "/")}
+        for entry in bundle["entry"]
+    )
+    for reference, document in named.items():
+        assert document == await house.document(reference)
+
+
+async def test_given_a_report_in_the_referral_when_delivered_then_its_members_travel_along(
+    post: Post,
+) -> None:
+    house = post.house
+    who, member, other, report = await house.commit(
+        house.clinic,
+        Create("Patient", patient(), full_url="urn:uuid:p"),
+        Create("Observation", observation("urn:uuid:p"), full_url="urn:uuid:o"),
+        Create("Observation", observation("urn:uuid:p", code="2-2")),
+        Create(
+            "DiagnosticReport",
+            {
+                "resourceType": "DiagnosticReport",
+                "status": "final",
+                "code": {"text": "panel"},
+                "subject": {"reference": "urn:uuid:p"},
+                "result": [{"reference": "urn:uuid:o"}],
+            },
+        ),
+    )
+    sent = await house.asking(
+        house.kitchen.service,
+        input=[
+            {"type": {"text": "report"}, "valueReference": {"reference": report.reference}},
+        ],
+    )
+    await post.deliver()
+    named = post.partner.named()
+    assert {report.reference, member.reference, sent.patient} <= set(named)
+    assert other.reference not in named
+    assert who.reference not in named, "another record: the report's subject is not followed"
+
+
+async def test_given_a_result_when_delivered_to_the_sender_then_its_task_and_the_result_only(
+    post: Post,
+) -> None:
+    house = post.house
+    await name_endpoint(house, house.clinic, post.endpoint)
+    organization = {
+        **await house.document(house.clinic.reference),
+        "endpoint": [{"reference": post.endpoint}],
+    }
+    await house.commit(house.steward, Update("Organization", organization["id"], organization))
+    sent = await house.asking(house.pantry.service)
+    await sent.answer(house.pantry, "accepted")
+    made = await house.create(
+        house.pantry, observation(sent.patient, basedOn=[{"reference": sent.request}])
+    )
+    output = [{"type": {"text": "result"}, "valueReference": {"reference": made.reference}}]
+    await sent.answer(house.pantry, "completed", output=output)
+    await house.relay()
+    await post.deliver()
+    directory = {house.clinic.reference, house.pantry.reference, house.pantry.service}
+    assert [set(post.partner.named(number)) - directory for number in range(4)] == [
+        {sent.task},
+        {sent.task},
+        {made.reference},
+        {sent.task, made.reference},
+    ]
+    assert len(post.partner.bundles) == 4
+    statuses = [
+        each["status"]
+        for number in range(4)
+        for reference, each in post.partner.named(number).items()
+        if reference == sent.task
+    ]
+    assert statuses == ["accepted", "in-progress", "completed"], "each version as it was, in order"
