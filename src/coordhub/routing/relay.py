@@ -5,12 +5,13 @@ One transaction per episode, under the same lock that its writers hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from uuid import UUID
 
 from coordhub.access import viewer
 from coordhub.record.hub import Hub
 from coordhub.routing import advance, policy, resolve
+from coordhub.routing.stumble import Aside
 from coordhub.store import changes, deliveries, episodes, resources
 from coordhub.store.changes import Change
 from coordhub.store.deliveries import Planned
@@ -19,12 +20,28 @@ from coordhub.store.episodes import Episode
 from coordhub.telemetry import log
 
 
-async def relay(hub: Hub, new_id: Callable[[], UUID]) -> bool:
-    """Plan the deliveries of one episode; False when no episode has anything to tell."""
+async def relay(hub: Hub, new_id: Callable[[], UUID], aside: Aside | None = None) -> bool:
+    """Plan the deliveries of one episode; False when no episode has anything to tell.
+
+    aside: takes up an episode that fails, which then counts as done for now; without it, raises.
+    """
+    if aside is None:
+        return await _relay(hub, new_id, (), lambda _: None)
+    return await aside.attempt("relay", lambda besides, told: _relay(hub, new_id, besides, told))
+
+
+async def _relay(
+    hub: Hub,
+    new_id: Callable[[], UUID],
+    besides: Collection[int],
+    told: Callable[[int], None],
+) -> bool:
+    """told: of the episode that was claimed."""
     async with hub.engine.transaction() as conn:
-        claimed = await changes.claim_episode(conn)
+        claimed = await changes.claim_episode(conn, besides)
         if claimed is None:
             return False
+        told(claimed)
         while pending := await changes.unrelayed(conn, claimed):
             episode = (await episodes.read(conn, [claimed]))[claimed]
             if episode.planned_at is None and episode.state == "open":

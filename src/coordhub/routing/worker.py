@@ -14,9 +14,11 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 from coordhub.routing import deliver, expire, relay
+from coordhub.routing.stumble import Aside
 from coordhub.store import deliveries
 from coordhub.store.deliveries import Claimed
 from coordhub.store.engine import UNAVAILABLE
+from coordhub.store.outage import is_outage
 from coordhub.telemetry import log
 
 
@@ -41,6 +43,7 @@ class Worker:
         self._new_id = new_id
         self._woken = [asyncio.Event() for _ in range(3)]
         self._underway: set[asyncio.Task[None]] = set()
+        self._aside = Aside(sending.hub.clock)
 
     async def run(self, stop: asyncio.Event) -> None:
         engine = self._sending.hub.engine
@@ -62,26 +65,35 @@ class Worker:
     async def _loop(
         self, step: Callable[[], Awaitable[bool]], woken: asyncio.Event, stop: asyncio.Event
     ) -> None:
-        """Repeat `step` while it finds work, else wait. A database that is away is waited for."""
+        """Repeat `step` while it finds work, else wait.
+
+        A database that is away is waited for, and so is whatever else stops a step: a worker that
+        ended over one fault would leave all else undone.
+        """
         while not stop.is_set():
             woken.clear()
             try:
                 busy = await step()
-            except UNAVAILABLE as error:
-                log("worker.stumbled", step=step.__name__.strip("_"), error=type(error).__name__)
+            except Exception as error:
+                log(
+                    "worker.stumbled",
+                    level="warning" if is_outage(error) else "error",
+                    step=step.__name__.strip("_"),
+                    error=type(error).__name__,
+                )
                 busy = False
             if not busy:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(woken.wait(), self._pace.poll.total_seconds())
 
     async def _relay(self) -> bool:
-        found = await relay.relay(self._sending.hub, self._new_id)
+        found = await relay.relay(self._sending.hub, self._new_id, self._aside)
         if found:
             self._woken[1].set()
         return found
 
     async def _fire(self) -> bool:
-        return await expire.fire(self._sending.hub)
+        return await expire.fire(self._sending.hub, self._aside)
 
     async def _deliver(self) -> bool:
         free = self._pace.at_once - len(self._underway)

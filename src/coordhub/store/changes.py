@@ -6,7 +6,7 @@ episodes it is not, and nobody asks it to be.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,12 +24,16 @@ class Change:
     author: int
 
 
-async def claim_episode(conn: Connection) -> int | None:
-    """Lock one episode that has unrelayed changes and that nobody else holds; its id."""
+async def claim_episode(conn: Connection, besides: Collection[int] = ()) -> int | None:
+    """Lock one episode that has unrelayed changes and that nobody else holds; its id.
+
+    besides: episodes to leave alone for now.
+    """
     found: int | None = await conn.fetchval(
         "select id from episode where id in (select episode from change"
-        " where relayed_at is null and episode is not null order by seq limit 200)"
-        " limit 1 for update skip locked"
+        " where relayed_at is null and episode is not null and episode <> all($1::bigint[])"
+        " order by seq limit 200) limit 1 for update skip locked",
+        list(besides),
     )
     return found
 

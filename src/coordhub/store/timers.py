@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,12 +19,13 @@ class Timer:
     subject: int
 
 
-async def claim(conn: Connection, now: datetime) -> Timer | None:
-    """Lock one due timer that nobody else holds."""
+async def claim(conn: Connection, now: datetime, besides: Collection[int] = ()) -> Timer | None:
+    """Lock one due timer that nobody else holds. besides: episodes to leave alone for now."""
     row = await conn.fetchrow(
         "select id, episode, kind, subject from timer where fired_at is null and due_at <= $1"
-        " order by due_at limit 1 for update skip locked",
+        " and episode <> all($2::bigint[]) order by due_at limit 1 for update skip locked",
         now,
+        list(besides),
     )
     return None if row is None else Timer(*row)
 

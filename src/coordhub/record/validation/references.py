@@ -3,6 +3,7 @@
 A target that is hidden from the writer is answered exactly like one that is absent. Absolute
 references to other servers, logical ones and contained ones are kept as they are, and so is what
 the superseded version named already: a Task that the hub wrote names more than its owner may see.
+The hub itself repeats what a sender named, also when that was deleted since.
 
 http://hl7.org/fhir/R4/references.html
 """
@@ -29,7 +30,8 @@ def check(work: Work) -> None:
             where = f"{draft.at}.{path.partition('.')[2]}" if draft.at else path
             if found.kind == "local" and found.local not in written:
                 known = work.located.get((found.type or "", found.id or ""))
-                if known is None or not known.visible or known.deleted:
+                gone = known is not None and known.deleted and not work.caller.is_hub
+                if known is None or not known.visible or gone:
                     issues.append(
                         Issue(
                             "not-found",
