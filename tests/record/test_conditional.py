@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from open_hub import House, observation, opened, patient
 
 from coordhub.errors import FhirError
 from coordhub.r4 import types
 from coordhub.record.identity import criteria_key
 from coordhub.record.operations import Create, Delete, Update
 from coordhub.store import idempotency
-from open_hub import House, observation, opened, patient
 
 CRITERIA = "identifier=urn:test:mrn|1"
 
@@ -35,6 +35,19 @@ async def test_given_the_same_identity_at_another_organization_when_created_then
     )
     assert other.status == 201
     assert other.reference != made.reference
+
+
+async def test_given_another_s_that_is_shared_when_created_conditionally_then_one_s_own_is_made(
+    house: House,
+) -> None:
+    sent = await house.asking(house.kitchen.service)
+    assert await house.read(house.kitchen, sent.patient) is not None
+    for status in (201, 200):
+        [own] = await house.commit(
+            house.kitchen, Create("Patient", patient(), if_none_exist=CRITERIA)
+        )
+        assert own.status == status
+        assert own.reference != sent.patient
 
 
 async def test_given_two_that_match_when_created_conditionally_then_412(house: House) -> None:

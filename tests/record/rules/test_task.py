@@ -6,11 +6,11 @@ import asyncio
 from typing import Any
 
 import pytest
+from open_hub import BASE, House, Referral, patient, referral, service_request, task
 
 from coordhub.errors import FhirError
-from coordhub.record.operations import Create, Delete, Operation
+from coordhub.record.operations import Create, Delete, Operation, Update
 from coordhub.store.visibility import HUB
-from open_hub import BASE, House, Referral, patient, referral, service_request, task
 
 
 async def refused(work: Any) -> FhirError:
@@ -158,6 +158,9 @@ async def test_given_several_named_when_one_accepts_then_the_others_are_cancelle
     assert await reason(sent, tasks["kitchen"]) == "not-selected"
     error = await refused(sent.answer(house.kitchen, "accepted"))
     assert error.status == 409
+    assert "already taken" in error.issues[0].diagnostics
+    assert "pantry" not in error.issues[0].diagnostics
+    assert house.pantry.service not in error.issues[0].diagnostics
     assert await house.rows("select status from candidate order by ordinal") == [
         ("cancelled",),
         ("accepted",),
@@ -188,6 +191,63 @@ async def test_given_two_that_accept_at_once_when_repeated_then_always_one_200_a
         " where c.episode = e.id and c.status = 'accepted') <> 1"
     )
     assert tangled == 0
+
+
+async def test_given_one_organization_asked_twice_when_it_accepts_both_at_once_then_409(
+    house: House,
+) -> None:
+    sent = await house.asking(house.kitchen.service, house.kitchen.reference)
+    tasks = await house.rows(
+        "select r.fhir_id from candidate c join resource r on r.rid = c.task order by c.ordinal"
+    )
+    updates = [
+        Update("Task", fhir_id, {**await house.document(f"Task/{fhir_id}"), "status": "accepted"})
+        for (fhir_id,) in tasks
+    ]
+    error = await refused(house.commit(house.kitchen, *updates))
+    assert error.status == 409
+    await house.commit(house.kitchen, updates[0])
+    assert [await sent.status(f"Task/{fhir_id}") for (fhir_id,) in tasks] == [
+        "accepted",
+        "cancelled",
+    ]
+
+
+async def test_given_an_acceptance_and_a_withdrawal_when_at_once_then_they_have_one_order(
+    house: House,
+) -> None:
+    for _ in range(10):
+        sent = await house.asking(house.kitchen.service)
+        answers = await asyncio.gather(
+            sent.answer(house.kitchen, "accepted"), sent.withdraw(), return_exceptions=True
+        )
+        statuses = [one.status for one in answers]  # type: ignore[union-attr]
+        assert sorted(statuses) in ([200, 200], [200, 409])
+        asked, asking = await sent.status((await sent.tasks())["kitchen"]), await sent.status()
+        if statuses[1] == 409:  # what the sender had read is not how things stand any more
+            assert (asked, asking) == ("accepted", "in-progress")
+        else:
+            assert (asked, asking) == ("cancelled", "cancelled")
+
+
+async def test_given_a_referral_that_is_locked_when_answered_then_it_waits_before_any_resource(
+    house: House,
+) -> None:
+    sent = await house.asking(house.kitchen.service)
+    reference = (await sent.tasks())["kitchen"]
+    fhir_id = reference.removeprefix("Task/")
+    async with house.engine.pool.acquire() as conn:
+        async with conn.transaction():
+            await conn.execute("select id from episode for update")
+            answering = asyncio.create_task(sent.answer(house.kitchen, "accepted"))
+            for _ in range(500):
+                if await house.value("select count(*) from pg_locks where not granted"):
+                    break
+                await asyncio.sleep(0.01)
+            assert not answering.done()
+            locked = "select 1 from resource where fhir_id = $1 for update nowait"
+            assert await conn.fetchval(locked, fhir_id) == 1
+        assert (await answering).status == 200
 
 
 async def test_given_one_that_declines_when_another_is_left_then_the_referral_stays_open(

@@ -260,13 +260,13 @@ async def _candidate_wrote(work: Work, draft: Draft, episode: Episode) -> None:
     tasks = await _tasks(work, episode)
     if not work.caller.is_hub:
         _only_the_answer(draft, before, after)
-        _judge(draft, old, new, machine.OWNER)
         step = pure.on_child_change(_children(episode, tasks), draft.reference, new)
         if isinstance(step, pure.AlreadyWon):
             raise business_rule(
                 "Another organization was first: this need is already taken. Nothing is asked of you any more.",
                 _at(draft, "status"),
             )
+        _judge(draft, old, new, machine.OWNER)
         _cancel(work, episode, tasks, step.cancels)
     work.batch.statuses.append(CandidateStatus(draft.rid, new))
     _compute_parent(work, episode, tasks)
