@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 
-from open_hub import House, opened
+from open_hub import opened
 from open_post import LEASE, Post
 
 from coordhub.routing import deliver
 from coordhub.store import deliveries
-from coordhub.store.deliveries import Claimed
 
 
 async def test_given_two_changes_of_one_referral_when_claimed_then_only_the_first_is_due(
@@ -48,15 +46,19 @@ async def test_given_two_workers_when_claiming_at_once_then_each_delivery_is_hel
     for _ in range(6):
         await house.asking(house.kitchen.service, house.pantry.service)
     async with opened(house.url, size=4) as other:
-
-        async def some(which: House) -> list[Claimed]:
-            async with which.engine.pool.acquire() as conn:
-                return await deliveries.claim(conn, house.hub.clock(), 4, LEASE)
-
-        many = await asyncio.gather(*(some(each) for each in (house, other, house, other)))
-    taken = [one for each in many for one in each]
-    assert len(taken) >= 12
-    assert len({one.id for one in taken}) == len(taken)
+        mine, theirs = [await each.engine.pool.acquire() for each in (house, other)]
+        try:
+            await theirs.execute("set lock_timeout = '2s'")
+            async with mine.transaction():
+                first = await deliveries.claim(mine, house.hub.clock(), 4, LEASE)
+                second = await deliveries.claim(theirs, house.hub.clock(), 4, LEASE)
+            third = await deliveries.claim(theirs, house.hub.clock(), 99, LEASE)
+        finally:
+            await house.engine.pool.release(mine)
+            await other.engine.pool.release(theirs)
+    assert [len(first), len(second)] == [4, 4]
+    taken = [one.id for one in (*first, *second, *third)]
+    assert len(set(taken)) == len(taken)
 
 
 async def test_given_a_worker_that_died_when_its_lease_ran_out_then_another_delivers_the_same_id(
@@ -69,9 +71,11 @@ async def test_given_a_worker_that_died_when_its_lease_ran_out_then_another_deli
     house.clock.ahead += LEASE + timedelta(seconds=1)
     [again] = [one for one in await post.claim() if one.organization == house.kitchen.rid]
     assert (again.id, again.attempt) == (dead.id, dead.attempt + 1)
-    await deliver.deliver(post.sending, again)
     await deliver.deliver(post.sending, dead)  # it was not dead, only slow: what it says is late
-    assert post.partner.keys == [str(dead.id)] * 2
+    assert await house.rows("select state from delivery where id = $1", dead.id) == [("leased",)]
+    await deliver.deliver(post.sending, again)
+    await deliver.deliver(post.sending, dead)
+    assert post.partner.keys == [str(dead.id)] * 3
     rows = await house.rows("select number, outcome from attempt where delivery = $1", dead.id)
     assert rows == [(2, "delivered")]
 
