@@ -261,7 +261,10 @@ class _Server(uvicorn.Server):
 @contextlib.asynccontextmanager
 async def serving(host: str, port: int, *, seed: int = 0) -> AsyncIterator[str]:
     """The simulator while the block runs; yields `http://host:port`. Port 0 takes a free one."""
-    listener = socket.create_server((host, port))
+    # asyncio sends at once (TCP_NODELAY) only on sockets that say that they are TCP's.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
     listener.setblocking(False)
     config = uvicorn.Config(
         build(seed),
