@@ -44,6 +44,7 @@ def upgrade() -> None:
         ),
         comment="Decisions about visibility, made in the transaction of the change that altered them",
     )
+    op.create_index("access_grant_because_idx", "access_grant", ["because"], unique=False)
     op.create_table(
         "assigned_id",
         sa.Column("type", sa.SmallInteger(), nullable=False),
@@ -684,4 +685,5 @@ def downgrade() -> None:
     op.drop_table("audit")
     op.drop_table("attempt")
     op.drop_table("assigned_id")
+    op.drop_index("access_grant_because_idx", table_name="access_grant")
     op.drop_table("access_grant")

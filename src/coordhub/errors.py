@@ -49,7 +49,9 @@ def bad_request(diagnostics: str, expression: str = "", code: str = "invalid") -
 
 def unauthorized(diagnostics: str) -> FhirError:
     """401: no token, or one that this hub does not accept. Says how to get one, never why in detail."""
-    return FhirError(401, Issue("login", diagnostics), headers={"WWW-Authenticate": 'Bearer realm="coordhub"'})
+    return FhirError(
+        401, Issue("login", diagnostics), headers={"WWW-Authenticate": 'Bearer realm="coordhub"'}
+    )
 
 
 def forbidden(diagnostics: str, expression: str = "") -> FhirError:
@@ -121,4 +123,6 @@ def unprocessable(*issues: Issue) -> FhirError:
 
 def unavailable(diagnostics: str, retry_after: int) -> FhirError:
     """503: the hub cannot answer just now; `retry_after` in seconds."""
-    return FhirError(503, Issue("transient", diagnostics), headers={"Retry-After": str(retry_after)})
+    return FhirError(
+        503, Issue("transient", diagnostics), headers={"Retry-After": str(retry_after)}
+    )

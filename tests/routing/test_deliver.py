@@ -54,6 +54,18 @@ async def test_given_an_endpoint_off_when_due_then_parked_and_sent_once_it_is_on
     assert len(post.partner.bundles) == 1
 
 
+async def test_given_an_endpoint_that_stays_off_when_the_budget_is_spent_then_it_is_dead(
+    post: Post,
+) -> None:
+    house = post.house
+    await house.asking(house.kitchen.service)
+    await post.set_endpoint(status="off")
+    await post.deliver()
+    house.clock.ahead += timedelta(hours=73)
+    await post.deliver()
+    assert (house.kitchen.rid, "dead") in await post.ledger()
+
+
 async def test_given_no_endpoint_when_due_then_it_is_in_the_inbox_and_noted_as_delivered(
     post: Post,
 ) -> None:

@@ -3,9 +3,10 @@
 - party: whom a Task of the hub asks may see that Task and its ServiceRequest;
 - referral: and whatever these two name (patient, sender's order, supporting information, input),
   as far as the sender itself may see it, with the observations that a named report consists of;
-- result: who asked may see what the one who was asked produced for it.
+- result: who asked may see what the one who was asked produced for it, a report with its parts.
 
-A grant stands until the reason for it is gone; `because` is the Task or resource that decided.
+`because` is the Task or episode that decided. What was shared by `referral` is no longer to be seen
+once its Task is declined or cancelled (transact); the Task itself stays readable to who was asked.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ async def decide(work: Work) -> None:
         if episode is None:
             continue
         if draft.type == "Task":
-            _outputs(work, draft, episode)
+            await _outputs(work, draft, episode)
         elif draft.type != "ServiceRequest" and draft.source != episode.requester:
-            work.batch.grants.append(Grant(episode.requester, draft.rid, episode.id, "result"))
+            await _results(work, {draft.rid}, draft.source, episode)
 
 
 async def _asked(work: Work, candidate: CandidateRow) -> None:
@@ -51,20 +52,36 @@ async def _asked(work: Work, candidate: CandidateRow) -> None:
         grants.append(Grant(candidate.organization, rid, candidate.task, "referral"))
 
 
-def _outputs(work: Work, draft: Draft, episode: Episode) -> None:
+async def _outputs(work: Work, draft: Draft, episode: Episode) -> None:
     """What a candidate names as output of its Task, of its own, the requester may see."""
     assert draft.document is not None
     candidate = episode.candidate_of_task(draft.rid)
     if candidate is None:
         return
-    for output in draft.document.get("output") or []:
-        text = parties.local(output.get("valueReference"), work.hub.base)
-        if text is None:
-            continue
-        written = work.draft_of(text)
-        kind, _, fhir_id = text.partition("/")
-        found = work.located.get((kind, fhir_id))
-        source = written.source if written else found.source if found else None
-        rid = work.rid_of(text)
-        if rid is not None and source == candidate.organization:
-            work.batch.grants.append(Grant(episode.requester, rid, episode.id, "result"))
+    named = (
+        parties.local(output.get("valueReference"), work.hub.base)
+        for output in draft.document.get("output") or []
+    )
+    rids = {rid for text in named if text and (rid := work.rid_of(text)) is not None}
+    if rids:
+        await _results(work, rids, candidate.organization, episode)
+
+
+async def _results(work: Work, rids: set[int], author: int, episode: Episode) -> None:
+    """The requester may see these and what they consist of, as far as `author` wrote it itself."""
+    written = {draft.rid: draft for draft in work.drafts}
+    own = {rid for rid in rids if rid in written and written[rid].source == author}
+    for draft in [written[rid] for rid in own]:
+        for name in _PARTS:
+            for text in parties.locals_of((draft.document or {}).get(name), work.hub.base):
+                part = work.rid_of(text)
+                rids = rids | {part} if part is not None else rids
+    own |= {rid for rid in rids if rid in written and written[rid].source == author}
+    own |= await store.written_by(work.conn, author, rids)
+    work.batch.grants.extend(
+        Grant(episode.requester, rid, episode.id, "result") for rid in sorted(own)
+    )
+
+
+_PARTS = ("result", "hasMember", "derivedFrom")
+"""Elements of a report or panel that name what it consists of."""

@@ -67,10 +67,11 @@ async def deliver(sending: Sending, held: Claimed) -> None:
         )
         return
     if endpoint is None:
-        until = hub.clock() + sending.policy.park
-        await _settle(
-            hub, held, "parked", next_at=until, reason="the Endpoint is not active (any more)"
-        )
+        now, reason = hub.clock(), "the Endpoint is not active (any more)"
+        if now >= held.created_at + sending.policy.budget:
+            await _settle(hub, held, "dead", reason=reason)
+        else:
+            await _settle(hub, held, "parked", next_at=now + sending.policy.park, reason=reason)
         return
     address, headers = endpoint
     begun = time.perf_counter()

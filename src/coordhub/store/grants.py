@@ -22,14 +22,30 @@ async def shareable(conn: Connection, sender: int, rids: Iterable[int]) -> set[i
     """
     condition, arguments = visible(Viewer(sender), "r", 4)
     rows = await conn.fetch(
-        "with named as (select unnest($1::bigint[]) as rid"
-        " union select i.target from idx_reference i where i.rid = any($1::bigint[]) and i.param = any($2::smallint[])"
-        " and i.target is not null)"
-        " select r.rid from named n join resource r on r.rid = n.rid and r.shard = (n.rid & 255)::smallint"
-        f" where r.source <> $3 and {condition}",
+        f"{_WITH_PARTS} where r.source <> $3 and {condition}",
         sorted(rids),
-        [parameters(kind)[code].id for kind, code in _PARTS],
+        _part_numbers(),
         DIRECTORY,
         *arguments,
     )
     return {row[0] for row in rows}
+
+
+async def written_by(conn: Connection, author: int, rids: Iterable[int]) -> set[int]:
+    """Of `rids` and the results they consist of, those that organization `author` wrote itself."""
+    rows = await conn.fetch(
+        f"{_WITH_PARTS} where r.source = $3", sorted(rids), _part_numbers(), author
+    )
+    return {row[0] for row in rows}
+
+
+_WITH_PARTS = (
+    "with named as (select unnest($1::bigint[]) as rid"
+    " union select i.target from idx_reference i"
+    " where i.rid = any($1::bigint[]) and i.param = any($2::smallint[]) and i.target is not null)"
+    " select r.rid from named n join resource r on r.rid = n.rid and r.shard = (n.rid & 255)::smallint"
+)
+
+
+def _part_numbers() -> list[int]:
+    return [parameters(kind)[code].id for kind, code in _PARTS]

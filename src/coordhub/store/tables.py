@@ -247,6 +247,8 @@ access_grant = Table(
     comment="Decisions about visibility, made in the transaction of the change that altered them",
 )
 
+Index("access_grant_because_idx", access_grant.c.because)
+
 change = Table(
     "change",
     metadata,

@@ -186,7 +186,7 @@ with w as materialized (
     update episode e
     set planned_at = case when n.planned then $12 else e.planned_at end,
         state = case when n.closed then 'closed' else e.state end,
-        closed_at = case when n.closed then $12 else e.closed_at end
+        closed_at = case when n.closed then coalesce(e.closed_at, $12) else e.closed_at end
     from jsonb_to_recordset($57::jsonb -> 'progressed') as n(id bigint, planned boolean, closed boolean)
     where e.id = n.id
 ), asked as (
@@ -203,6 +203,12 @@ with w as materialized (
                         then coalesce(c.ended_at, $12) else c.ended_at end
     from jsonb_to_recordset($57::jsonb -> 'answered') as n(task bigint, status text)
     where c.task = n.task
+), ended as (
+    update access_grant g
+    set until = $12
+    from jsonb_to_recordset($57::jsonb -> 'answered') as n(task bigint, status text)
+    where g.because = n.task and g.rule = 'referral' and g.until is null
+      and n.status in ('rejected', 'cancelled', 'entered-in-error')
 ), timed as (
     insert into timer (shard, episode, kind, subject, due_at)
     select (subject & 255)::smallint, episode, kind, subject, due_at

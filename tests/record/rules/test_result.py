@@ -91,3 +91,33 @@ async def test_given_a_result_when_changed_then_the_change_is_told_too(house: Ho
     seen = await house.read(house.clinic, made.reference)
     assert seen is not None
     assert seen.version == 2
+
+
+async def test_given_a_report_as_output_or_result_when_written_then_its_parts_come_with_it(
+    house: House,
+) -> None:
+    sent = await house.asking(house.kitchen.service)
+    order = await the_hub_s_order(sent)
+    parts = [await house.create(house.kitchen, observation(sent.patient)) for _ in range(2)]
+    foreign = await house.create(house.pantry, observation(code="2345-7"))
+    named, based = [
+        await house.create(
+            house.kitchen,
+            {
+                "resourceType": "DiagnosticReport",
+                "status": "final",
+                "code": {"text": "panel"},
+                "subject": {"reference": sent.patient},
+                "result": [{"reference": part.reference}],
+                **more,
+            },
+        )
+        for part, more in zip(parts, ({}, {"basedOn": [{"reference": order}]}), strict=True)
+    ]
+    assert await house.read(house.clinic, named.reference) is None
+    await sent.answer(house.kitchen, "accepted")
+    output = [{"type": {"text": "result"}, "valueReference": {"reference": named.reference}}]
+    await sent.answer(house.kitchen, "completed", output=output)
+    for one in (named, based, *parts):
+        assert await house.read(house.clinic, one.reference) is not None
+    assert await house.read(house.clinic, foreign.reference) is None

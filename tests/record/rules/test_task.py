@@ -321,6 +321,30 @@ async def test_given_a_referral_when_cancelled_before_anybody_began_then_all_end
     assert await house.rows("select distinct state from episode") == [("closed",)]
 
 
+async def test_given_its_own_copy_without_what_the_hub_computed_when_the_sender_cancels_then_it_ends(
+    house: House,
+) -> None:
+    sent = await house.asking(house.kitchen.service)
+    document = await house.document(sent.task)
+    computed = document["businessStatus"]
+    own = {name: value for name, value in document.items() if name != "businessStatus"}
+    await house.update(house.clinic, own["id"], {**own, "status": "cancelled"})
+    assert await sent.status() == "cancelled"
+    assert (await house.document(sent.task))["businessStatus"] == computed
+
+
+@pytest.mark.parametrize("end", ["rejected", "withdrawn"])
+async def test_given_a_task_that_ended_unstarted_when_its_recipient_looks_then_the_patient_is_gone(
+    house: House, end: str
+) -> None:
+    sent = await house.asking(house.kitchen.service)
+    asked = (await sent.tasks())["kitchen"]
+    assert await house.read(house.kitchen, sent.patient) is not None
+    await (sent.answer(house.kitchen, "rejected") if end == "rejected" else sent.withdraw())
+    assert await house.read(house.kitchen, sent.patient) is None
+    assert await house.read(house.kitchen, asked) is not None
+
+
 async def test_given_a_referral_when_cancelled_before_the_hub_asked_then_nobody_is_asked(
     house: House,
 ) -> None:

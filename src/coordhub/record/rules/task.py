@@ -146,6 +146,9 @@ async def _sender_wrote(work: Work, draft: Draft, episode: Episode) -> None:
         if after["status"] in machine.TERMINAL:
             work.batch.closed.append(episode.id)
         return
+    # The sender's own copy lacks what the hub computed; that is no wish to take it away.
+    after = {**after, **{n: before[n] for n in COMPUTED_ELEMENTS - after.keys() if n in before}}
+    draft.document = after
     changed = {name for name in FIXED_ELEMENTS if before.get(name) != after.get(name)}
     computed = {name for name in COMPUTED_ELEMENTS if before.get(name) != after.get(name)}
     old, new = before["status"], after["status"]
