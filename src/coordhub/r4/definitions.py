@@ -29,7 +29,9 @@ class Element:
     types: more than one only where `choice`; `("Resource",)` holds any resource.
     codes: address of the value set of a required binding, where the element is a code and HL7's
     package holds the whole set; `codes()` gives its codes.
+    concepts: the same where the element is a CodeableConcept; `concepts()` gives its codes.
     targets: resource types a Reference may point to; empty means any.
+    simple: a Quantity here has no comparator.
     summary: part of `_summary=true`.
     """
 
@@ -39,7 +41,9 @@ class Element:
     repeats: bool
     choice: bool
     codes: str | None
+    concepts: str | None
     targets: tuple[str, ...]
+    simple: bool
     summary: bool
 
     def json_names(self) -> dict[str, str]:
@@ -53,13 +57,29 @@ class Element:
         return f"{self.name}[x]" if self.choice else self.name
 
 
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A constraint of severity error.
+
+    path: of the element it is stated on, `Patient.contact`; key: `pat-1`; human: what it asks;
+    expression: the same in FHIRPath.
+    """
+
+    path: str
+    key: str
+    human: str
+    expression: str
+
+
 class _Element(msgspec.Struct):
     name: str
     types: list[str]
     min: int = 0
     max: int | None = 1
     codes: str | None = None
+    concepts: str | None = None
     targets: tuple[str, ...] = ()
+    simple: bool = False
     summary: bool = False
 
 
@@ -68,6 +88,8 @@ class _Package(msgspec.Struct):
     primitives: frozenset[str]
     types: dict[str, msgspec.Raw]
     codes: dict[str, frozenset[str]]
+    concepts: dict[str, frozenset[tuple[str, str]]]
+    constraints: dict[str, tuple[tuple[str, str, str], ...]]
 
 
 @cache
@@ -100,7 +122,9 @@ def elements(type_name: str) -> tuple[Element, ...]:
             repeats=declared.max is None,
             choice=declared.name.endswith("[x]"),
             codes=declared.codes,
+            concepts=declared.concepts,
             targets=declared.targets,
+            simple=declared.simple,
             summary=declared.summary,
         )
         for declared in msgspec.json.decode(_package().types[type_name], type=list[_Element])
@@ -115,3 +139,21 @@ def types() -> frozenset[str]:
 def codes(value_set: str) -> frozenset[str]:
     """Codes of a value set that some element names in `Element.codes`."""
     return _package().codes[value_set]
+
+
+def concepts(value_set: str) -> frozenset[tuple[str, str]]:
+    """System and code of each concept of a value set that some element names in `Element.concepts`."""
+    return _package().concepts[value_set]
+
+
+@cache
+def constraints() -> tuple[Constraint, ...]:
+    """All constraints of severity error but those that every element or resource has.
+
+    Left out are ele-1, ext-1 and dom-2 to dom-5.
+    """
+    return tuple(
+        Constraint(path, *constraint)
+        for path, stated in _package().constraints.items()
+        for constraint in stated
+    )

@@ -4,29 +4,48 @@ http://hl7.org/fhir/R4/validation.html, http://hl7.org/fhir/R4/json.html
 
 Checked are: the type; elements that do not exist; cardinality; JSON types and the formats of all
 primitives; choices of type; required codes, as far as HL7's package lists them; null, empty
-strings, arrays and objects; the siblings of primitives (`_birthDate`); ids; ext-1 and ele-1; and of
-contained resources dom-2, dom-3, dom-4 and dom-5. Not checked are other invariants, where a
-reference points to, required bindings of CodeableConcepts, and the XHTML of narratives.
+strings, arrays and objects; the siblings of primitives (`_birthDate`); ids; ext-1 and ele-1; of
+contained resources dom-2, dom-3, dom-4 and dom-5; the invariants (`invariants` lists those that are
+not); the types that references lead to; and the XHTML of narratives.
 
-Two passes. msgspec structs look at every document and say yes to what is plainly right: `check` of
-an Observation of 1.4 kB takes about 25 µs, the walk in Python ten times that. Whatever the structs
-do not take is walked, for every fault and its place, or for the rare right thing they do not know.
+Two passes for structure. msgspec structs look at every document and say yes to what is plainly
+right; the walk in Python takes ten times as long. Whatever the structs do not take is walked, for
+every fault and its place, or for the rare right thing they do not know. Then a third, planned one
+for the rest (`structure_visit`). PERFORMANCE
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from coordhub.errors import Issue
 from coordhub.r4 import definitions
 from coordhub.r4 import document as documents
 from coordhub.r4.structure_structs import accepts
+from coordhub.r4.structure_visit import Surroundings, visit
 from coordhub.r4.structure_walk import nearest, shown, walk
 
 MOST_ISSUES: Final = 200
 """More are not listed: a body of 50 MB can hold a fault every few bytes."""
+
+
+_JUDGED_BY_ENTRY: Final = ("bdl-3:", "bdl-5:", "bdl-7:", "bdl-8:")
+"""What is said of an entry by who looks at the entries of a Bundle one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Signs:
+    """What the text of a document shows before it is looked into.
+
+    suspicious: there is an empty object or a control character, or a string that looks so.
+    extended: there is an extension, or a string that looks so.
+    """
+
+    suspicious: bool
+    extended: bool
 
 
 def check(
@@ -35,18 +54,20 @@ def check(
     expected_type: str | None = None,
     at: str | None = None,
     entries: bool = True,
+    named: Mapping[str, str] | None = None,
 ) -> list[Issue]:
     """All that is wrong with a resource; an empty list if it is valid.
 
     `at` replaces the name of the type at the start of expressions: `Bundle.entry[3].resource`.
-    `entries=False` leaves the resources in Bundle.entry to the caller; what a Bundle holds besides
-    them is checked.
+    `entries=False` leaves the entries of a Bundle, one by one, to the caller; what the Bundle holds
+    besides them is checked.
+    `named`: type by fullUrl of the resources that are sent together with this one.
     """
     kind = document.get("resourceType")
     root = at or (shown(kind) or "Resource")
     if expected_type not in (None, kind) and shown(kind) in definitions.resources():
         return [Issue("invalid", f"A {expected_type} is expected here; this is a {kind}.", root)]
-    faults = _faults(document, root, _is_suspicious(document), entries)
+    faults = _faults(document, root, _signs(document), entries, named or {}, document)
     found = list(itertools.islice(faults, MOST_ISSUES + 1))
     if len(found) > MOST_ISSUES:
         found[MOST_ISSUES:] = [
@@ -55,27 +76,56 @@ def check(
     return found
 
 
-def _is_suspicious(document: dict[str, Any]) -> bool:
-    """Whether there is an empty object or a control character, or a string that looks so."""
+def _signs(document: dict[str, Any]) -> _Signs:
     text = documents.encode(document)
-    return b"{}" in text or (
-        b"\\" in text and (b"\\u00" in text or b"\\b" in text or b"\\f" in text)
+    return _Signs(
+        suspicious=b"{}" in text
+        or (b"\\" in text and (b"\\u00" in text or b"\\b" in text or b"\\f" in text)),
+        extended=b'xtension"' in text,
     )
 
 
 def _faults(
-    resource: dict[str, Any], path: str, suspicious: bool, entries: bool
+    resource: dict[str, Any],
+    path: str,
+    signs: _Signs,
+    entries: bool,
+    named: Mapping[str, str],
+    root: dict[str, Any],
 ) -> Iterator[Issue]:
+    """`root`: the resource that this one is contained in, else itself."""
     kind = resource.get("resourceType")
     if not isinstance(kind, str) or kind not in definitions.resources():
         yield _no_such_type(resource, path)
         return
-    if suspicious or not accepts(resource, kind):
-        yield from walk(resource, kind, path)
+    broken = False
+    if signs.suspicious or not accepts(resource, kind):
+        for fault in walk(resource, kind, path):
+            broken = True
+            yield fault
+    surroundings = Surroundings(root, named, broken=broken)
+    for fault in visit(resource, kind, path, surroundings, extended=signs.extended):
+        if entries or not fault.diagnostics.startswith(_JUDGED_BY_ENTRY):
+            yield fault
+    if kind == "Bundle" and entries:
+        named = {**named, **types_by_full_url(resource)}
     for inner_path, inner in _resources_inside(resource, kind, path, entries):
-        yield from _faults(inner, inner_path, suspicious and _is_suspicious(inner), entries)
+        inner_signs = _signs(inner) if signs.suspicious else signs
+        outer = root if "contained" in resource else inner
+        yield from _faults(inner, inner_path, inner_signs, True, named, outer)
     if "contained" in resource:
         yield from _faults_of_containment(resource, path)
+
+
+def types_by_full_url(bundle: Mapping[str, Any]) -> dict[str, str]:
+    """Type of the resource of each entry that has a fullUrl."""
+    found: dict[str, str] = {}
+    for _, entry in _objects(bundle, "entry", ""):
+        full_url, resource = entry.get("fullUrl"), entry.get("resource")
+        kind = resource.get("resourceType") if isinstance(resource, dict) else None
+        if isinstance(full_url, str) and isinstance(kind, str):
+            found[full_url] = kind
+    return found
 
 
 def _no_such_type(resource: dict[str, Any], path: str) -> Issue:
@@ -113,7 +163,7 @@ def _resources_inside(
         yield from _objects(resource, "contained", path)
 
 
-def _objects(parent: dict[str, Any], name: str, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _objects(parent: Mapping[str, Any], name: str, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     items = parent.get(name)
     for index, item in enumerate(items if isinstance(items, list) else ()):
         if isinstance(item, dict):

@@ -62,7 +62,7 @@ async def commit(
     """
     for operation in operations:
         caller.require(operation.type, _LETTER[type(operation)])
-    issues = [issue for operation in operations for issue in structure.check(operation)]
+    issues = list(structure.check(operations))
     if issues:
         raise unprocessable(*issues)
     for attempt in range(3):

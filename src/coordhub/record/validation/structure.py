@@ -5,15 +5,28 @@ http://hl7.org/fhir/R4/validation.html
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from coordhub.errors import Issue
 from coordhub.r4 import structure
 from coordhub.record.operations import Delete, Operation
 
 
-def check(operation: Operation) -> list[Issue]:
-    """What R4's definitions say against the document; empty when it may be stored."""
-    if isinstance(operation, Delete):
-        return []
-    return structure.check(
-        operation.document, expected_type=operation.type, at=operation.at or None
-    )
+def check(operations: Sequence[Operation]) -> Iterator[Issue]:
+    """What R4's definitions say against the documents; nothing when they may be stored.
+
+    A reference by fullUrl (`urn:uuid:`) is judged by the type of the document that has it.
+    """
+    named = {
+        operation.full_url: operation.type
+        for operation in operations
+        if not isinstance(operation, Delete) and operation.full_url
+    }
+    for operation in operations:
+        if not isinstance(operation, Delete):
+            yield from structure.check(
+                operation.document,
+                expected_type=operation.type,
+                at=operation.at or None,
+                named=named,
+            )
