@@ -126,15 +126,19 @@ def coded(node: Node, name: str, system: str, *codes: str) -> bool:
 def later(one: Any, other: Any) -> bool:
     """The first date, dateTime or instant is surely later than the second.
 
-    What is equal as far as both say is not: `2026-03` is not later than `2026-03-15`. A day without
-    a time zone is taken for one where the other was written.
+    What is equal as far as both say is not: `2026-03` is not later than `2026-03-15`, nor is
+    `10:00:05.671Z` later than the `10:00:05Z` of someone who keeps whole seconds. A day without a
+    time zone is taken for one where the other was written.
     """
     if not isinstance(one, str) or not isinstance(other, str):
         return False
     if len(one) > len("2026-01-01") and len(other) > len("2026-01-01"):
         if one == other:
             return False
-        return _moment(one) > _moment(other)
+        moments = _moment(one), _moment(other)
+        if "." not in one or "." not in other:
+            moments = moments[0].replace(microsecond=0), moments[1].replace(microsecond=0)
+        return moments[0] > moments[1]
     known = min(len(one), len(other), len("2026-01-01"))
     return one[:known] > other[:known]
 
