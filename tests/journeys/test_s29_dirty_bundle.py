@@ -54,7 +54,14 @@ def need(sender: str, recipient: str) -> Document:
         },
         "condition": {
             "resourceType": "Condition",
-            "clinicalStatus": {"coding": [{"code": "active"}]},
+            "clinicalStatus": {
+                "coding": [
+                    {
+                        "system": "http://terminology.hl7.org/CodeSystem/condition-clinical",
+                        "code": "active",
+                    }
+                ]
+            },
             "category": sdoh,
             "code": {"coding": [{"system": "http://snomed.info/sct", "code": "733423003"}]},
             "subject": to["patient"],
@@ -67,6 +74,7 @@ def need(sender: str, recipient: str) -> Document:
             "category": [{"coding": [{"code": "IDSCL"}]}],
             "patient": to["patient"],
             "dateTime": "2026-11-20",
+            "policyRule": {"text": "shared within the community"},
             "provision": {"period": {"end": "2027-05-01"}},
         },
         "order": {

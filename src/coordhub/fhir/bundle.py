@@ -7,7 +7,7 @@ Nothing stored is parsed or serialised again: a resource is placed into its entr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -35,8 +35,21 @@ def bundle(kind: str, entries: Sequence[Entry], links: Iterable[tuple[str, str]]
     if listed:
         document["link"] = listed
     if entries:  # FHIR has no empty arrays
-        document["entry"] = entries
+        document["entry"] = entries if kind == "history" else list(_named_once(entries))
     return encode(document)
+
+
+def _named_once(entries: Sequence[Entry]) -> Iterator[Entry]:
+    """bdl-7: what is answered twice (made, and found again) has its fullUrl the first time only."""
+    seen: set[str] = set()
+    for entry in entries:
+        full_url = entry.get("fullUrl")
+        if full_url in seen:
+            yield {name: value for name, value in entry.items() if name != "fullUrl"}
+        else:
+            if full_url is not None:
+                seen.add(full_url)
+            yield entry
 
 
 def address(base: str, path: str, query: Sequence[tuple[str, str]]) -> str:

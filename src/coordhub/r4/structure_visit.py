@@ -25,6 +25,8 @@ _MOST_TYPES_SHOWN: Final = 12
 
 _DEFINITION: Final = "http://hl7.org/fhir/StructureDefinition/"
 
+_WRONG_SHAPE: Final = (TypeError, AttributeError, KeyError, ValueError, IndexError, ArithmeticError)
+
 # The way to an element: (way to its parent, name, index in an array or None).
 _Path = tuple[Any, str, int | None]
 
@@ -90,18 +92,20 @@ def _visit(
 ) -> None:
     for invariant in place.invariants:
         try:
-            holds = invariant.holds(node)
-        except (TypeError, AttributeError, KeyError, ValueError, IndexError):
+            if not invariant.holds(node):
+                _add_broken(invariant, node, path, surroundings)
+        except _WRONG_SHAPE:
             # What it looked at is of another shape than R4 allows, which has been said.
             if not surroundings.broken:
                 raise
-        else:
-            if not holds:
-                _add_broken(invariant, node, path, surroundings)
     if place.targets is not None:
         _check_reference(node, place.targets, path, surroundings)
     elif place.concepts is not None:
-        _check_concept(node, place.concepts, path, surroundings)
+        try:
+            _check_concept(node, place.concepts, path, surroundings)
+        except _WRONG_SHAPE:
+            if not surroundings.broken:
+                raise
     elif place.is_narrative:
         _check_narrative(node, path, surroundings)
     elif place.is_simple_quantity and "comparator" in node:

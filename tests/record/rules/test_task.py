@@ -68,7 +68,7 @@ async def test_given_a_recipient_in_any_of_three_places_when_sent_then_it_is_ask
     one = {"reference": house.kitchen.service}
     elements = {
         "owner": {"owner": one},
-        "restriction": {"restriction": {"recipient": [one]}},
+        "restriction": {"restriction": {"recipient": [{"reference": house.kitchen.reference}]}},
         "performer": {},
     }[named]
     performers = [one["reference"]] if named == "performer" else []
