@@ -223,7 +223,7 @@ def _written(path: _Path) -> str:
     here: _Path | None = path
     while here is not None:
         above, name, index = here
-        steps.append(name if index is None else f"{name}[{index}]")
+        steps.append(name.removeprefix("_") + ("" if index is None else f"[{index}]"))
         here = above
     return ".".join(reversed(steps))
 
