@@ -17,6 +17,7 @@ class Caller:
 
     organization: rid of its Organization; reference: the same as `Organization/<id>`.
     update_as_create: may choose ids by PUT.
+    reference_policy: `refuse` or `warn`, for references that lead nowhere.
     request_id: correlates log, audit and the partner's own records.
     """
 
@@ -26,6 +27,7 @@ class Caller:
     scopes: Scopes
     update_as_create: bool = False
     request_id: str | None = None
+    reference_policy: str = "refuse"
 
     @property
     def is_hub(self) -> bool:

@@ -79,6 +79,7 @@ class Tokens:
             allowed,
             client.update_as_create,
             request_id,
+            client.reference_policy,
         )
 
     def _read(self, text: str) -> _Claims:

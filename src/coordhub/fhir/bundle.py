@@ -105,6 +105,8 @@ def response(base: str, answer: Answer) -> Entry:
         if answer.reference is not None:
             entry["fullUrl"] = f"{base}/{answer.reference}"
         entry["resource"] = msgspec.Raw(answer.body)
+    if answer.warnings and not answer.is_outcome:
+        said["outcome"] = msgspec.Raw(outcome.render(answer.warnings))
     entry["response"] = said
     return entry
 

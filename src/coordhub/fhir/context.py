@@ -12,6 +12,7 @@ from typing import Any
 
 from coordhub.access.caller import Caller
 from coordhub.access.token import Tokens
+from coordhub.errors import Issue
 from coordhub.fhir.dispatch import Target
 from coordhub.fhir.headers import Conditions, Preference
 from coordhub.fhir.paging import Paging
@@ -83,6 +84,7 @@ class Answer:
     searched: the search criteria, for the audit only.
     audited: its audit rows are part of a commit already, or are those of its entries.
     replayed: an Idempotency-Key had been used for the same request; this is its first answer.
+    warnings: what was stored all the same.
     """
 
     status: int
@@ -96,6 +98,7 @@ class Answer:
     searched: str | None = None
     audited: bool = False
     replayed: bool = False
+    warnings: tuple[Issue, ...] = ()
 
     def location(self, base: str) -> str | None:
         if not self.located or self.reference is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
@@ -24,6 +25,7 @@ _ETAG = re.compile(r'\s*(?:W/)?"([0-9]{1,10})"\s*', re.ASCII)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _HIGHEST_VERSION = 2**31 - 1
+_MOST_WARNINGS = 10
 _JSON_TYPES = frozenset({"application/fhir+json", "application/json", "text/json"})
 _RANGES = frozenset({"*/*", "application/*"})
 
@@ -118,6 +120,23 @@ def preference(text: str | None) -> Preference:
         elif name.strip().lower() == "handling":
             lenient = value.lower() == "lenient"
     return Preference(returns, lenient)
+
+
+def warning(issues: Sequence[Issue]) -> str:
+    """A Warning header (code 199) that names the elements; the whole is an OperationOutcome.
+
+    https://www.rfc-editor.org/rfc/rfc7234#section-5.5
+    """
+    shown = [f'199 coordhub "{_quoted(issue)}"' for issue in issues[:_MOST_WARNINGS]]
+    if len(issues) > _MOST_WARNINGS:
+        more = len(issues) - _MOST_WARNINGS
+        shown.append(f'199 coordhub "and {more} more: Prefer: return=OperationOutcome lists them"')
+    return ", ".join(shown)
+
+
+def _quoted(issue: Issue) -> str:
+    text = f"{issue.expression}: {issue.diagnostics}"
+    return "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in text)
 
 
 def idempotency_key(text: str | None) -> str | None:

@@ -171,6 +171,8 @@ def _response(context: Context, request: Request, asked: Asked, answered: Answer
         sent["Location"] = location
     if answered.replayed:
         sent["Idempotency-Replayed"] = "true"
+    if answered.warnings:
+        sent["Warning"] = headers.warning(answered.warnings)
     content = answered.body
     if content and dict(asked.query).get("_pretty") == "true":
         content = pretty(content)

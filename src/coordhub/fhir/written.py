@@ -14,12 +14,14 @@ from coordhub.record.operations import Written
 def answer(written: Written, preference: Preference, *, replayed: bool = False) -> Answer:
     """The answer to a create, an update or a delete.
 
-    A Location stands on what was created and on what a conditional create or an update found.
+    Warnings are the OperationOutcome where one is preferred; else they go beside the answer: in the
+    outcome of a Bundle's entry, in Warning headers. A Location stands on what was created and on
+    what a conditional create or an update found.
     """
     deleted = written.body is None
     status, body, is_outcome = written.status, b"", False
     if preference.returns == "OperationOutcome":
-        body, is_outcome = outcome.render((outcome.ALL_OK,)), True
+        body, is_outcome = outcome.render(written.warnings or (outcome.ALL_OK,)), True
         status = 200 if status == 204 else status
     elif preference.returns == "representation" and written.body is not None:
         body = written.body.encode()
@@ -33,4 +35,5 @@ def answer(written: Written, preference: Preference, *, replayed: bool = False) 
         located=not deleted,
         audited=True,
         replayed=replayed,
+        warnings=written.warnings,
     )

@@ -101,9 +101,7 @@ def _by_path() -> dict[str, tuple[Invariant, ...]]:
         path, below = constraint.path, ""
         if constraint.key in _FROM_ABOVE:
             path, below = _WITHIN[constraint.path]
-        found.setdefault(path, []).append(
-            Invariant(constraint.key, constraint.human, holds, below)
-        )
+        found.setdefault(path, []).append(Invariant(constraint.key, constraint.human, holds, below))
     return {path: tuple(listed) for path, listed in found.items()}
 
 

@@ -96,9 +96,11 @@ def _first(node: Node, view: str) -> Node:
 
 def _root_without(*names: str) -> Holds:
     """The first element of snapshot and differential has none of these."""
-    return lambda node: not any(
-        _is_root(element) and has(element, *names)
-        for element in _elements(node, "snapshot", "differential")
+    return lambda node: (
+        not any(
+            _is_root(element) and has(element, *names)
+            for element in _elements(node, "snapshot", "differential")
+        )
     )
 
 
@@ -193,11 +195,11 @@ PREDICATES: Final[dict[tuple[str, str], Holds]] = {
     ("CapabilityStatement", "cpb-16"): _kind_is(
         "requirements", implementation=False, software=False
     ),
-    ("CapabilityStatement.rest", "cpb-9"): lambda node: (
-        distinct(values(items(node, "resource"), "type"))
+    ("CapabilityStatement.rest", "cpb-9"): lambda node: distinct(
+        values(items(node, "resource"), "type")
     ),
-    ("CapabilityStatement.rest.resource", "cpb-12"): lambda node: (
-        distinct(values(items(node, "searchParam"), "name"))
+    ("CapabilityStatement.rest.resource", "cpb-12"): lambda node: distinct(
+        values(items(node, "searchParam"), "name")
     ),
     ("CodeSystem", "csd-1"): lambda node: distinct(_codes(node)),
     ("ConceptMap.group.element.target", "cmd-1"): lambda node: (

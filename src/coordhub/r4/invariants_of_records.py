@@ -95,9 +95,7 @@ def _component_of_same_code(node: Node) -> bool:
     if "component" not in node or not has_choice(node, "value"):
         return True
     own = {_coding(coding) for coding in items(node, "code", "coding")}
-    return not any(
-        _coding(coding) in own for coding in items(node, "component", "code", "coding")
-    )
+    return not any(_coding(coding) in own for coding in items(node, "component", "code", "coding"))
 
 
 def _coding(coding: Node) -> tuple[object, ...]:
@@ -191,9 +189,7 @@ PREDICATES: Final[dict[tuple[str, str], Holds]] = {
     ("Goal.target", "gol-1"): lambda node: not has_choice(node, "detail") or has(node, "measure"),
     ("Group", "grp-1"): lambda node: not has(node, "member") or node.get("actual") is True,
     ("Immunization.education", "imm-1"): either("documentType", "reference"),
-    ("ImmunizationRecommendation.recommendation", "imr-1"): either(
-        "vaccineCode", "targetDisease"
-    ),
+    ("ImmunizationRecommendation.recommendation", "imr-1"): either("vaccineCode", "targetDisease"),
     ("InsurancePlan", "ipn-1"): _name_or_identifier,
     ("Linkage", "lnk-1"): lambda node: count(node, "item") > 1,
     ("List", "lst-1"): not_both("emptyReason", "entry"),
@@ -215,8 +211,8 @@ PREDICATES: Final[dict[tuple[str, str], Holds]] = {
     ),
     ("MedicationDispense", "mdd-1"): _handed_over,
     ("MolecularSequence", "msq-3"): lambda node: node.get("coordinateSystem") in (0, 1, None),
-    ("MolecularSequence.referenceSeq", "msq-5"): lambda node: (
-        together(node, "chromosome", "genomeBuild")
+    ("MolecularSequence.referenceSeq", "msq-5"): lambda node: together(
+        node, "chromosome", "genomeBuild"
     ),
     ("MolecularSequence.referenceSeq", "msq-6"): lambda node: (
         count(node, "genomeBuild", "referenceSeqId", "referenceSeqPointer", "referenceSeqString")

@@ -92,8 +92,8 @@ def _least_to_most(node: Node) -> bool:
 
 
 _BESIDE_CONTENT_REFERENCE = (
-    "type example maxLength binding".split(),
-    "defaultValue fixed pattern minValue maxValue".split(),
+    ("type", "example", "maxLength", "binding"),
+    ("defaultValue", "fixed", "pattern", "minValue", "maxValue"),
 )
 
 
@@ -148,8 +148,8 @@ PREDICATES: Final[dict[tuple[str, str], Holds]] = {
         not (has_choice(node, "pattern") and has_choice(node, "fixed"))
     ),
     ("ElementDefinition", "eld-13"): lambda node: distinct(values(items(node, "type"), "code")),
-    ("ElementDefinition", "eld-14"): lambda node: (
-        distinct(values(items(node, "constraint"), "key"))
+    ("ElementDefinition", "eld-14"): lambda node: distinct(
+        values(items(node, "constraint"), "key")
     ),
     ("ElementDefinition", "eld-15"): lambda node: (
         not (has_choice(node, "defaultValue") and has(node, "meaningWhenMissing"))

@@ -32,33 +32,37 @@ _ELEMENTS: Final = frozenset(
     a abbr acronym address area b bdo big blockquote br caption cite code col colgroup dd del dfn
     div dl dt em h1 h2 h3 h4 h5 h6 hr i img ins kbd li map ol p pre q samp small span strong sub
     sup table tbody td tfoot th thead tr tt ul var
-    """.split()
+    """.split()  # noqa: SIM905 - a table of names
 )
 
 _ATTRIBUTES: Final = frozenset(
     """
     abbr accesskey align axis char charoff class colspan dir headers id lang rowspan scope span
     style tabindex title valign width xml:lang xml:space
-    """.split()
+    """.split()  # noqa: SIM905 - a table of names
 )
 """Allowed on every element."""
 
 _ATTRIBUTES_OF: Final = {
-    "a": frozenset("charset coords href hreflang name rel rev shape type".split()),
-    "area": frozenset("alt coords href nohref shape".split()),
+    "a": frozenset(
+        {"charset", "coords", "href", "hreflang", "name", "rel", "rev", "shape", "type"}
+    ),
+    "area": frozenset({"alt", "coords", "href", "nohref", "shape"}),
     "blockquote": frozenset({"cite"}),
     "br": frozenset({"clear"}),
     "del": frozenset({"cite", "datetime"}),
     "div": frozenset({"xmlns"}),
     "hr": frozenset({"noshade", "size"}),
-    "img": frozenset("alt border height hspace ismap longdesc src usemap vspace".split()),
+    "img": frozenset(
+        {"alt", "border", "height", "hspace", "ismap", "longdesc", "src", "usemap", "vspace"}
+    ),
     "ins": frozenset({"cite", "datetime"}),
     "li": frozenset({"type", "value"}),
     "map": frozenset({"name"}),
     "ol": frozenset({"compact", "start", "type"}),
     "q": frozenset({"cite"}),
     "table": frozenset(
-        "bgcolor border cellpadding cellspacing frame height rules summary".split()
+        {"bgcolor", "border", "cellpadding", "cellspacing", "frame", "height", "rules", "summary"}
     ),
     "td": frozenset({"bgcolor", "height", "nowrap"}),
     "th": frozenset({"bgcolor", "height", "nowrap"}),

@@ -17,8 +17,8 @@ for the rest (`structure_visit`). PERFORMANCE
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from coordhub.errors import Issue
@@ -36,16 +36,8 @@ _JUDGED_BY_ENTRY: Final = ("bdl-3:", "bdl-5:", "bdl-7:", "bdl-8:")
 """What is said of an entry by who looks at the entries of a Bundle one by one."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Signs:
-    """What the text of a document shows before it is looked into.
-
-    suspicious: there is an empty object or a control character, or a string that looks so.
-    extended: there is an extension, or a string that looks so.
-    """
-
-    suspicious: bool
-    extended: bool
+_ESCAPED: Final = re.compile(rb"\\[bfu]")
+"""A control character, as it is written (tab and line ends aside), or a string that looks so."""
 
 
 def check(
@@ -76,19 +68,21 @@ def check(
     return found
 
 
-def _signs(document: dict[str, Any]) -> _Signs:
+def _signs(document: dict[str, Any]) -> tuple[bool, bool]:
+    """What the text of a document shows before it is looked into: suspicious, extended.
+
+    Suspicious: there is an empty object or a control character, or a string that looks so.
+    Extended: there is an extension, or a string that looks so.
+    """
     text = documents.encode(document)
-    return _Signs(
-        suspicious=b"{}" in text
-        or (b"\\" in text and (b"\\u00" in text or b"\\b" in text or b"\\f" in text)),
-        extended=b'xtension"' in text,
-    )
+    is_suspicious = b"{}" in text or (b"\\" in text and _ESCAPED.search(text) is not None)
+    return is_suspicious, b"xtension" in text
 
 
 def _faults(
     resource: dict[str, Any],
     path: str,
-    signs: _Signs,
+    signs: tuple[bool, bool],
     entries: bool,
     named: Mapping[str, str],
     root: dict[str, Any],
@@ -99,18 +93,19 @@ def _faults(
         yield _no_such_type(resource, path)
         return
     broken = False
-    if signs.suspicious or not accepts(resource, kind):
+    is_suspicious, is_extended = signs
+    if is_suspicious or not accepts(resource, kind):
         for fault in walk(resource, kind, path):
             broken = True
             yield fault
     surroundings = Surroundings(root, named, broken=broken)
-    for fault in visit(resource, kind, path, surroundings, extended=signs.extended):
+    for fault in visit(resource, kind, path, surroundings, extended=is_extended):
         if entries or not fault.diagnostics.startswith(_JUDGED_BY_ENTRY):
             yield fault
     if kind == "Bundle" and entries:
         named = {**named, **types_by_full_url(resource)}
     for inner_path, inner in _resources_inside(resource, kind, path, entries):
-        inner_signs = _signs(inner) if signs.suspicious else signs
+        inner_signs = _signs(inner) if is_suspicious else signs
         outer = root if "contained" in resource else inner
         yield from _faults(inner, inner_path, inner_signs, True, named, outer)
     if "contained" in resource:
@@ -163,7 +158,9 @@ def _resources_inside(
         yield from _objects(resource, "contained", path)
 
 
-def _objects(parent: Mapping[str, Any], name: str, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _objects(
+    parent: Mapping[str, Any], name: str, path: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
     items = parent.get(name)
     for index, item in enumerate(items if isinstance(items, list) else ()):
         if isinstance(item, dict):

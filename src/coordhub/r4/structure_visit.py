@@ -87,9 +87,7 @@ def visit(
     return surroundings.found
 
 
-def _visit(
-    node: Mapping[str, Any], place: _Place, path: _Path, surroundings: Surroundings
-) -> None:
+def _visit(node: Mapping[str, Any], place: _Place, path: _Path, surroundings: Surroundings) -> None:
     for invariant in place.invariants:
         try:
             if not invariant.holds(node):

@@ -253,7 +253,7 @@ def _shard_of(
         found = work.located.get(("Patient", text.partition("/")[2]))
         return (
             found.rid & 255
-            if found is not None
+            if found is not None and found.visible
             else identity.shard_of_new_patient(text.partition("/")[2])
         )
     return DIRECTORY_SHARD
@@ -402,4 +402,7 @@ def _answer(work: Work, draft: Draft | None) -> Written:
     if draft.unchanged and draft.previous is not None:
         return _found(draft.previous)
     status = 204 if draft.document is None else 201 if draft.op == "create" else 200
-    return Written(status, draft.type, draft.id, draft.rid, draft.version, work.now, draft.body)
+    return Written(
+        status, draft.type, draft.id, draft.rid, draft.version, work.now, draft.body,
+        tuple(draft.warnings),
+    )  # fmt: skip

@@ -210,7 +210,7 @@ def _shard_of_patient(
     for text in compartment.patient_references(reference.rewrite(document, mapping.get)):
         kind, _, fhir_id = text.partition("/")
         found = work.located.get((kind, fhir_id))
-        if found is not None:
+        if found is not None and found.visible:  # the id must not tell a hidden one from an absent
             return found.rid & 255
         if text in made:
             return shard_of_new_patient(fhir_id)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from coordhub.errors import Issue
+
 
 @dataclass(frozen=True, slots=True)
 class Create:
@@ -64,6 +66,7 @@ class Written:
     status: 201 created, 200 updated or already there (conditional create, unchanged update),
         204 deleted (version 0: there was nothing).
     body: the exact JSON now stored; None after a delete.
+    warnings: what was stored all the same, because the client is to be warned only.
     """
 
     status: int
@@ -73,6 +76,7 @@ class Written:
     version: int
     updated: datetime
     body: str | None
+    warnings: tuple[Issue, ...] = ()
 
     @property
     def reference(self) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from coordhub.access.caller import Caller
+from coordhub.errors import Issue
 from coordhub.r4 import document as fhir_json
 from coordhub.record.hub import Hub
 from coordhub.record.operations import Operation
@@ -26,6 +27,7 @@ class Draft:
     author: rid of the organization that writes this version; source: whose resource it is.
     unchanged: it equals what is stored, so that no version is made.
     episode: the referral it belongs to, so that those concerned are told.
+    warnings: what is stored all the same.
     """
 
     operation: Operation | None
@@ -43,6 +45,7 @@ class Draft:
     unchanged: bool = False
     at: str = ""
     body: str | None = None
+    warnings: list[Issue] = field(default_factory=list)
 
     @property
     def reference(self) -> str:

@@ -11,7 +11,10 @@ from coordhub.store.engine import Connection
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """organization: rid; reference: the same as `Organization/<id>`; scopes: the most it may ask for."""
+    """organization: rid; reference: the same as `Organization/<id>`; scopes: the most it may ask for.
+
+    reference_policy: `refuse` or `warn`, for what it sends with references that lead nowhere.
+    """
 
     id: str
     organization: int
@@ -19,11 +22,13 @@ class Client:
     scopes: str
     update_as_create: bool
     active: bool
+    reference_policy: str
 
 
 async def read(conn: Connection, client: str) -> Client | None:
     row = await conn.fetchrow(
-        "select c.id, c.organization, 'Organization/' || r.fhir_id, c.scopes, c.update_as_create, c.active"
+        "select c.id, c.organization, 'Organization/' || r.fhir_id, c.scopes, c.update_as_create, c.active,"
+        " c.reference_policy"
         " from client c join resource r on r.rid = c.organization and r.shard = (c.organization & 255)::smallint"
         " and r.type = $2 where c.id = $1 and r.body is not null",
         client,
@@ -40,15 +45,19 @@ async def register(
     *,
     update_as_create: bool,
     now: datetime,
+    reference_policy: str = "refuse",
 ) -> None:
     """Make the client or change it to this."""
     await conn.execute(
-        "insert into client (id, organization, scopes, update_as_create, created_at) values ($1, $2, $3, $4, $5)"
+        "insert into client (id, organization, scopes, update_as_create, created_at, reference_policy)"
+        " values ($1, $2, $3, $4, $5, $6)"
         " on conflict (id) do update set organization = excluded.organization, scopes = excluded.scopes,"
-        " update_as_create = excluded.update_as_create, active = true",
+        " update_as_create = excluded.update_as_create, reference_policy = excluded.reference_policy,"
+        " active = true",
         client,
         organization,
         scopes,
         update_as_create,
         now,
+        reference_policy,
     )

@@ -417,8 +417,16 @@ client = Table(
         comment="SMART system scopes, space separated: the most it may ask",
     ),
     Column("update_as_create", Boolean, nullable=False, server_default=text("false")),
+    Column(
+        "reference_policy",
+        Text,
+        nullable=False,
+        server_default=text("'refuse'"),
+        comment="what becomes of a write with a reference that leads nowhere: refuse, warn",
+    ),
     Column("active", Boolean, nullable=False, server_default=text("true")),
     instant("created_at"),
+    CheckConstraint("reference_policy in ('refuse', 'warn')", name="reference_policy_known"),
     PrimaryKeyConstraint("id"),
     comment="Software that may call the hub, each bound to one organization",
 )

@@ -3,6 +3,9 @@
 A target that is hidden from the writer is answered exactly like one that is absent. Absolute
 references to other servers, logical ones and contained ones are kept as they are, and so is what
 the superseded version named already: a Task that the hub wrote names more than its owner may see.
+
+A client may have agreed to be warned only: what it sends is stored with the reference as it came,
+which leads nowhere (to a hidden target neither), and the answer carries a warning for each.
 The hub itself repeats what a sender named, also when that was deleted since.
 
 http://hl7.org/fhir/R4/references.html
@@ -10,50 +13,73 @@ http://hl7.org/fhir/R4/references.html
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from coordhub.errors import Issue, unprocessable
 from coordhub.r4 import reference
-from coordhub.record.work import Work
+from coordhub.record.work import Draft, Work
 
 
 def check(work: Work) -> None:
-    """422 with one issue for every reference that leads nowhere."""
-    issues: list[Issue] = []
+    """422 with one issue for every reference that leads nowhere, or warnings on the drafts."""
+    refused: list[Issue] = []
     written = {draft.reference for draft in work.drafts if draft.document is not None}
+    nowhere: set[tuple[str, str]] = set()
+    kept: set[str | None] = set()
     for draft in work.drafts:
         if draft.document is None or draft.unchanged:
             continue
-        kept = {element["reference"] for _, element in reference.walk(draft.before() or {})}
+        before = {
+            element["reference"]: reference.parse_element(element, base=work.hub.base)
+            for _, element in reference.walk(draft.before() or {})
+        }
+        kept |= {found.local for found in before.values() if found is not None}
         for path, element in reference.walk(draft.document):
             found = reference.parse_element(element, base=work.hub.base)
-            if found is None or found.text in kept:
+            if found is None or found.text in before or found.local in written:
                 continue
-            where = f"{draft.at}.{path.partition('.')[2]}" if draft.at else path
-            if found.kind == "local" and found.local not in written:
-                known = work.located.get((found.type or "", found.id or ""))
-                gone = known is not None and known.deleted and not work.caller.is_hub
-                if known is None or not known.visible or gone:
-                    issues.append(
-                        Issue(
-                            "not-found",
-                            f"{found.local} is not known here. Send it first, or in the same transaction.",
-                            f"{where}.reference",
-                        )
-                    )
-            elif found.kind == "urn":
-                issues.append(
-                    Issue(
-                        "not-found",
-                        "No entry of this transaction has this fullUrl. Send the target in the same transaction.",
-                        f"{where}.reference",
-                    )
-                )
-            elif found.kind == "unreadable":
-                issues.append(
-                    Issue(
-                        "value",
-                        "This is not a reference: use Type/id, an absolute URL, urn:uuid: of an entry, or #id.",
-                        f"{where}.reference",
-                    )
-                )
-    if issues:
-        raise unprocessable(*issues)
+            issue = _issue(work, found, _at(draft, path))
+            if issue is None:
+                continue
+            if work.caller.reference_policy == "warn" and found.kind != "unreadable":
+                draft.warnings.append(replace(issue, severity="warning"))
+                nowhere.add((found.type or "", found.id or ""))
+            else:
+                refused.append(issue)
+    if refused:
+        raise unprocessable(*refused)
+    for name in nowhere:
+        # What is hidden must not become a target: it would be found by what refers to it.
+        if "/".join(name) not in kept:
+            work.located.pop(name, None)
+
+
+def _issue(work: Work, found: reference.Reference, at: str) -> Issue | None:
+    if found.kind == "local":
+        known = work.located.get((found.type or "", found.id or ""))
+        if known is not None and known.visible and not known.deleted:
+            return None
+        return Issue(
+            "not-found",
+            f"{found.local} is not known here. Send it first, or in the same transaction.",
+            at,
+        )
+    if found.kind == "urn":
+        return Issue(
+            "not-found",
+            "No entry of this transaction has this fullUrl. "
+            "Send the target in the same transaction.",
+            at,
+        )
+    if found.kind == "unreadable":
+        return Issue(
+            "value",
+            "This is not a reference: use Type/id, an absolute URL, urn:uuid: of an entry, or #id.",
+            at,
+        )
+    return None
+
+
+def _at(draft: Draft, path: str) -> str:
+    where = f"{draft.at}.{path.partition('.')[2]}" if draft.at else path
+    return f"{where}.reference"
