@@ -3,6 +3,7 @@
 A target that is hidden from the writer is answered exactly like one that is absent. Absolute
 references to other servers, logical ones and contained ones are kept as they are, and so is what
 the superseded version named already: a Task that the hub wrote names more than its owner may see.
+The hub itself repeats what a sender named, also when that was deleted since.
 
 A client may have agreed to be warned only: what it sends is stored with the reference as it came,
 which leads nowhere (to a hidden target neither), and the answer carries a warning for each.
@@ -57,7 +58,8 @@ def check(work: Work) -> None:
 def _issue(work: Work, found: reference.Reference, at: str) -> Issue | None:
     if found.kind == "local":
         known = work.located.get((found.type or "", found.id or ""))
-        if known is not None and known.visible and not known.deleted:
+        gone = known is not None and known.deleted and not work.caller.is_hub
+        if known is not None and known.visible and not gone:
             return None
         return Issue(
             "not-found",
