@@ -46,6 +46,8 @@ KEY = "a test key that is long enough for it"
 RECIPIENTS = ("lakeside", "metrolab", "northgate", "mounds")
 SERVED = ("riverside", "lakeside", "metrolab", "northgate")
 LONGEST_DRAIN = 120.0
+STORM_AFTER = 10.0
+"""Seconds at most that partners still answer badly when all referrals are accepted."""
 
 
 @dataclass(slots=True)
@@ -62,6 +64,7 @@ class House:
     partners: Partners
     rnd: Random
     crashes: int = 0
+    start_seconds: float = 0.0
     accepted: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -136,7 +139,7 @@ async def house_at(url: str, out: Path, crashes: int) -> AsyncIterator[House]:
         async with httpx2.AsyncClient(timeout=30, limits=limits) as http:
             partners = Partners(http, simulated)
             await partners.up()
-            yield House(
+            house = House(
                 url,
                 hub,
                 members[0],
@@ -148,6 +151,10 @@ async def house_at(url: str, out: Path, crashes: int) -> AsyncIterator[House]:
                 rnd,
                 crashes,
             )
+            begun = time.monotonic()
+            await house.speaker.until_answered("GET", "/metadata", house.sender.token)
+            house.start_seconds = time.monotonic() - begun
+            yield house
     finally:
         for process in (*hub, simulator):
             process.stop()
@@ -210,7 +217,8 @@ async def kill_all(house: House, released: asyncio.Queue[int | None]) -> None:
     for kill in range(KILLS + 1):
         for number in range(REFERRALS * kill // (KILLS + 1), REFERRALS * (kill + 1) // (KILLS + 1)):
             released.put_nowait(number)
-        await asyncio.sleep(house.rnd.uniform(0.2, 3.0))
+        # Some are killed while they start, some at work, however slow the machine is.
+        await asyncio.sleep(house.rnd.uniform(0.1, 0.5 + 2 * house.start_seconds))
         if kill == KILLS:
             break
         victim = house.rnd.choice(house.hub)
@@ -244,7 +252,7 @@ async def _crash_postgres(house: House) -> None:
                 await asyncio.sleep(0.05)
 
 
-async def drain(house: House) -> float:
+async def drain(house: House, at_most: float = LONGEST_DRAIN) -> float:
     """Wait until nothing is owed any more; how many seconds that took."""
     begun = time.monotonic()
     while True:
@@ -254,7 +262,7 @@ async def drain(house: House) -> float:
                 "select count(*) from change where relayed_at is null and episode is not null"
             )
         elapsed = time.monotonic() - begun
-        if (owed.open == 0 and unrelayed == 0) or elapsed > LONGEST_DRAIN:
+        if (owed.open == 0 and unrelayed == 0) or elapsed > at_most:
             return elapsed
         await asyncio.sleep(0.2)
 
@@ -270,6 +278,7 @@ async def run(house: House) -> tuple[Verdict, float]:
     async with asyncio.TaskGroup() as group:
         group.create_task(send_all(house, released))
         group.create_task(kill_all(house, released))
+    await drain(house, STORM_AFTER)
     storm.cancel()
     await asyncio.wait([storm])
     await weather.clear(house.partners, house.members)
