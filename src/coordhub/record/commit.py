@@ -17,12 +17,13 @@ from coordhub.errors import (
     conflict,
     forbidden,
     method_not_allowed,
+    not_found,
     unprocessable,
     version_conflict,
 )
 from coordhub.r4 import compartment, extract, reference
 from coordhub.r4 import document as fhir_json
-from coordhub.record import grants, identity, rules
+from coordhub.record import conditional, grants, identity, patching, rules
 from coordhub.record.hub import DIRECTORY_SHARD, Hub, instant
 from coordhub.record.operations import (
     Committed,
@@ -30,6 +31,8 @@ from coordhub.record.operations import (
     Delete,
     Idempotency,
     Operation,
+    Patch,
+    Settled,
     Update,
     Written,
 )
@@ -40,9 +43,10 @@ from coordhub.store import index, resources
 from coordhub.store.engine import SERIALIZATION_RETRY, Connection
 from coordhub.store.resources import Version
 from coordhub.store.transact import AuditRow, Write, transact
+from coordhub.store.visibility import Viewer
 
 _ORDER = {Delete: 0, Create: 1, Update: 2}
-_LETTER = {Delete: "delete", Create: "create", Update: "update"}
+_LETTER = {Delete: "delete", Create: "create", Update: "update", Patch: "update"}
 
 
 async def commit(
@@ -132,30 +136,34 @@ async def apply(
     """The same inside a transaction that is open; the second value says whether workers should wake."""
     work = Work(hub, conn, caller, hub.clock())
     view = viewer.deciding() if caller.is_hub else viewer.of(caller)
-    matched = await identity.match_conditional_creates(work, operations)
-    conditional = await identity.resolve_conditional_references(work, operations)
-    met = [*conditional.values(), *(version.reference for version in matched.values())]
-    await identity.locate_names(work, operations, hub.base, view, met)
-    names, mapping = identity.assign_ids(work, operations, matched, conditional)
-    _refuse_repeats(operations, names)
+    meant = await conditional.settle(work, operations)
+    matched = meant.matched
+    settled = await patching.attempt(work, view, meant.operations)
+    found = await conditional.resolve_references(work, settled)
+    met = [*found.values(), *(version.reference for version in matched.values())]
+    await identity.locate_names(work, settled, hub.base, view, met)
+    names, mapping = identity.assign_ids(work, settled, matched, found)
+    _refuse_repeats(settled, names)
     positions = sorted(
-        (position for position in range(len(operations)) if position not in matched),
-        key=lambda position: (_ORDER[type(operations[position])], position),
+        (position for position in range(len(settled)) if position not in matched),
+        key=lambda position: (_ORDER[type(settled[position])], position),
     )
-    drafts = await _draft(work, operations, names, mapping, positions)
+    drafts = await _draft(work, view, settled, names, mapping, positions)
     references.check(work)
     for draft in work.drafts:
         draft.patient = _patient_of(work, draft)
     await rules.apply(work)
     await grants.decide(work)
     await _write(work, interaction)
-    return [
-        _found(matched[position]) if position in matched else _answer(work, drafts[position])
-        for position in range(len(operations))
-    ], work.wakes
+    answers: list[list[Written]] = [[] for _ in operations]
+    for position, origin in enumerate(meant.origins):
+        answers[origin].append(
+            _found(matched[position]) if position in matched else _answer(work, drafts[position])
+        )
+    return [one[0] if len(one) == 1 else _answer(work, None) for one in answers], work.wakes
 
 
-def _refuse_repeats(operations: Sequence[Operation], names: Sequence[str]) -> None:
+def _refuse_repeats(operations: Sequence[Settled], names: Sequence[str]) -> None:
     seen: dict[str, int] = {}
     for position, name in enumerate(names):
         if name in seen:
@@ -170,7 +178,8 @@ def _refuse_repeats(operations: Sequence[Operation], names: Sequence[str]) -> No
 
 async def _draft(
     work: Work,
-    operations: Sequence[Operation],
+    view: Viewer,
+    operations: Sequence[Settled],
     names: Sequence[str],
     mapping: dict[str, str],
     positions: Sequence[int],
@@ -192,6 +201,11 @@ async def _draft(
             else:
                 _may_choose_id(caller, operation, taken=found is not None)
                 created.append(position)
+        elif isinstance(operation, Update) and operation.criteria is not None:
+            raise conflict(
+                f"{operation.type}/{operation.id} exists and does not match the criteria. "
+                "Send the body without id, or update it by its id."
+            )
         else:
             existing[position] = found.rid
     await rules.lock_episodes(work)
@@ -203,6 +217,11 @@ async def _draft(
         if position in nothing:
             drafts[position] = None
             continue
+        if position in existing and isinstance(operation, Update) and operation.patched is not None:
+            current = locked[existing[position]]
+            if current.version != operation.patched.version:
+                operation = patching.again(operation, current)
+                await identity.locate_names(work, [operation], hub.base, view, ())
         document = None
         if not isinstance(operation, Delete):
             document = reference.rewrite(operation.document, mapping.get)
@@ -228,6 +247,8 @@ async def _draft(
 
 def _may_choose_id(caller: Caller, operation: Update, *, taken: bool) -> None:
     """Ids are the hub's to give. An id that someone else holds answers like one that may not be chosen."""
+    if operation.patched is not None:
+        raise not_found(f"{operation.type}/{operation.id}")
     if operation.if_match is not None:
         raise FhirError(
             412,
@@ -260,7 +281,7 @@ def _shard_of(
 
 
 def _next_version(
-    work: Work, operation: Operation, previous: Version, document: dict[str, object] | None
+    work: Work, operation: Settled, previous: Version, document: dict[str, object] | None
 ) -> Draft | None:
     assert not isinstance(operation, Create)
     if operation.if_match is not None and operation.if_match != previous.version:

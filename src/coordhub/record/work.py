@@ -46,6 +46,7 @@ class Draft:
     at: str = ""
     body: str | None = None
     warnings: list[Issue] = field(default_factory=list)
+    _before: dict[str, Any] | None = None
 
     @property
     def reference(self) -> str:
@@ -58,10 +59,10 @@ class Draft:
         return "create" if self.previous is None or self.previous.deleted else "update"
 
     def before(self) -> dict[str, Any] | None:
-        """The document it supersedes; None if there was none."""
-        if self.previous is None or self.previous.body is None:
-            return None
-        return fhir_json.parse(self.previous.body.encode())
+        """The document it supersedes, not to be changed; None if there was none."""
+        if self._before is None and self.previous is not None and self.previous.body is not None:
+            self._before = fhir_json.parse(self.previous.body.encode())
+        return self._before
 
 
 @dataclass(slots=True)
