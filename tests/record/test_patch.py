@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from open_hub import House, counted, observation, opened, patient
 
 from coordhub.errors import FhirError
 from coordhub.r4 import fhirpath_patch, json_patch
 from coordhub.record.operations import Create, Patch, Update
-from open_hub import House, counted, observation, opened, patient
 
 CRITERIA = "identifier=urn:test:mrn|1"
 
