@@ -40,7 +40,7 @@ from coordhub.record.validation import references, structure
 from coordhub.record.work import Draft, Work
 from coordhub.store import idempotency as keys
 from coordhub.store import index, resources
-from coordhub.store.engine import SERIALIZATION_RETRY, Connection
+from coordhub.store.engine import SERIALIZATION_RETRY, Begin, Connection
 from coordhub.store.resources import Version
 from coordhub.store.transact import AuditRow, Write, transact
 from coordhub.store.visibility import Viewer
@@ -71,8 +71,9 @@ async def commit(
         raise unprocessable(*issues)
     for attempt in range(3):
         try:
-            async with hub.engine.transaction() as conn:
+            async with hub.engine.writing() as (conn, begin):
                 if idempotency is not None:
+                    await begin()
                     first = await keys.claim(
                         conn,
                         caller.organization,
@@ -82,7 +83,9 @@ async def commit(
                     )
                     if first is not None:
                         return await _replayed(conn, caller, first, idempotency, hub.clock())
-                written, wakes = await apply(hub, conn, caller, operations, interaction=interaction)
+                written, wakes = await apply(
+                    hub, conn, caller, operations, interaction=interaction, begin=begin
+                )
                 if idempotency is not None:
                     await keys.settle(
                         conn,
@@ -131,10 +134,21 @@ async def _replayed(
 
 
 async def apply(
-    hub: Hub, conn: Connection, caller: Caller, operations: Sequence[Operation], *, interaction: str
+    hub: Hub,
+    conn: Connection,
+    caller: Caller,
+    operations: Sequence[Operation],
+    *,
+    interaction: str,
+    begin: Begin | None = None,
 ) -> tuple[list[Written], bool]:
-    """The same inside a transaction that is open; the second value says whether workers should wake."""
-    work = Work(hub, conn, caller, hub.clock())
+    """The same inside a transaction that is open; the second value says whether workers should wake.
+
+    begin: opens the transaction where something has to be locked. What creates only locks nothing,
+    and the one statement that writes is a transaction by itself; under READ COMMITTED nothing that
+    was read before it would stand any stiller inside of one.
+    """
+    work = Work(hub, conn, caller, hub.clock(), begin=begin)
     view = viewer.deciding() if caller.is_hub else viewer.of(caller)
     meant = await conditional.settle(work, operations)
     matched = meant.matched
@@ -209,6 +223,8 @@ async def _draft(
         else:
             existing[position] = found.rid
     await rules.lock_episodes(work)
+    if existing:
+        await work.hold()
     locked = await resources.lock(work.conn, list(existing.values()))
     numbers = iter(await hub.engine.rids(len(created)) if created else [])
     drafts: dict[int, Draft | None] = {}
@@ -224,7 +240,9 @@ async def _draft(
                 await identity.locate_names(work, [operation], hub.base, view, ())
         document = None
         if not isinstance(operation, Delete):
-            document = reference.rewrite(operation.document, mapping.get)
+            document = operation.document
+            if mapping:
+                document = reference.rewrite(document, mapping.get)
         kind, _, fhir_id = names[position].partition("/")
         if position in existing:
             draft = _next_version(work, operation, locked[existing[position]], document)

@@ -89,6 +89,7 @@ async def settle(work: Work, operations: Sequence[Operation]) -> Meant:
             position: _query(kind, criteria, operations[position].at)
             for position, (kind, criteria) in asked.items()
         }
+        await work.hold()
         await store.lock_identities(
             work.conn,
             {criteria_key(work.caller, kind, criteria) for kind, criteria in asked.values()},
@@ -207,7 +208,7 @@ async def resolve_references(work: Work, operations: Sequence[Settled]) -> dict[
     for operation in operations:
         if isinstance(operation, Delete):
             continue
-        for path, element in reference.walk(operation.document):
+        for path, element in work.references_in(operation.document):
             if "?" not in element["reference"]:
                 continue
             read = reference.parse_element(element)

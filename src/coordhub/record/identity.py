@@ -37,7 +37,7 @@ async def locate_names(
         if not isinstance(operation, Create):
             names.add((operation.type, operation.id))
         if not isinstance(operation, Delete):
-            for _, element in reference.walk(operation.document):
+            for _, element in work.references_in(operation.document):
                 found = reference.parse_element(element, base=base)
                 if found is not None and found.local is not None and found.type and found.id:
                     names.add((found.type, found.id))
@@ -84,7 +84,9 @@ def _shard_of_patient(
     work: Work, document: dict[str, Any], mapping: dict[str, str], made: set[str]
 ) -> int:
     """made: the patients of this commit among others, whether they have a fullUrl or not."""
-    for text in compartment.patient_references(reference.rewrite(document, mapping.get)):
+    if mapping:
+        document = reference.rewrite(document, mapping.get)
+    for text in compartment.patient_references(document):
         kind, _, fhir_id = text.partition("/")
         found = work.located.get((kind, fhir_id))
         if found is not None and found.visible:  # the id must not tell a hidden one from an absent
