@@ -186,3 +186,26 @@ async def test_given_many_conditional_operations_when_committed_then_few_stateme
     async with counted(house.engine.pool) as statements:
         await house.commit(house.clinic, *operations())
     assert len(statements) < 10, statements.queries
+
+
+async def test_given_a_large_and_small_commits_of_the_same_identities_when_at_once_then_each_is_made_once(
+    database_url: str,
+) -> None:
+    """More identities than are locked one by one meet commits that lock their own only."""
+
+    def operation(number: int) -> Create:
+        criteria = f"identifier=urn:test:mrn|n{number}"
+        return Create("Patient", patient(f"n{number}"), if_none_exist=criteria)
+
+    async with opened(database_url, size=12) as house:
+        await asyncio.gather(
+            *(
+                house.commit(house.clinic, *(operation(number) for number in numbers))
+                for numbers in (range(100), range(100), *([n, n + 50] for n in range(12)))
+            )
+        )
+        found = await house.rows(
+            "select code, count(*) from idx_token where code like 'n%' group by 1 having count(*) > 1"
+        )
+        assert found == []
+        assert await house.value("select count(*) from idx_token where code like 'n%'") == 100

@@ -31,8 +31,6 @@ from coordhub.record.work import Work
 from coordhub.store import matches as store
 from coordhub.store.resources import Version
 
-_BUCKETS = 2048
-
 
 @dataclass(slots=True)
 class Meant:
@@ -56,15 +54,12 @@ def criteria_of(operation: Operation) -> str | None:
 
 
 def criteria_key(caller: Caller, resource_type: str, criteria: str) -> int:
-    """The advisory lock of one conditional identity: signed 64 bits, as Postgres takes it.
+    """The advisory lock of one conditional identity: signed 64 bits, as Postgres takes it."""
+    return _key(f"{caller.organization}|{_identity(resource_type, criteria)}")
 
-    Identities of one organization share a fixed number of locks, so that bundles of any size fit
-    into Postgres' table of locks; two that meet by chance only wait.
-    """
-    text = _identity(resource_type, criteria)
-    bucket = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") % _BUCKETS
-    own = hashlib.sha256(f"coordhub identity {caller.organization}".encode()).digest()[:8]
-    return int.from_bytes(own, "big", signed=True) // _BUCKETS * _BUCKETS + bucket
+
+def _key(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
 
 
 def _identity(resource_type: str, criteria: str) -> str:
@@ -90,10 +85,8 @@ async def settle(work: Work, operations: Sequence[Operation]) -> Meant:
             for position, (kind, criteria) in asked.items()
         }
         await work.hold()
-        await store.lock_identities(
-            work.conn,
-            {criteria_key(work.caller, kind, criteria) for kind, criteria in asked.values()},
-        )
+        keys = {criteria_key(work.caller, kind, criteria) for kind, criteria in asked.values()}
+        await store.lock_identities(work.conn, _key(f"{work.caller.organization}"), keys)
         found = await _matches(work, operations, queries)
     for position, operation in enumerate(operations):
         if position in asked:

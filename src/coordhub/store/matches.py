@@ -8,8 +8,8 @@ http://hl7.org/fhir/R4/http.html#ccreate
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
-from typing import TypeVar
+from collections.abc import Collection, Hashable, Mapping
+from typing import Final, TypeVar
 
 from coordhub.r4 import types
 from coordhub.r4.search import Query, TokenValue
@@ -21,10 +21,25 @@ from coordhub.store.visibility import Viewer, visible
 Key = TypeVar("Key", bound=Hashable)
 
 
-async def lock_identities(conn: Connection, keys: Iterable[int]) -> None:
-    """Hold these advisory locks until the transaction ends; taken in sorted order, one statement."""
+MOST_LOCKS: Final = 64
+"""Identities that one transaction locks one by one: Postgres' table of locks is shared and small."""
+
+
+async def lock_identities(conn: Connection, organization: int, keys: Collection[int]) -> None:
+    """Hold these identities of one organization until the transaction ends.
+
+    organization: the lock of all its identities, taken shared before the keys in their order; or
+    for many keys alone, so that a bundle of any size needs one lock and waits for nobody it shares
+    nothing with but its organization.
+    """
+    if len(keys) > MOST_LOCKS:
+        await conn.execute("select pg_advisory_xact_lock($1)", organization)
+        return
     await conn.execute(
-        "select pg_advisory_xact_lock(k) from unnest($1::bigint[]) as k", sorted(set(keys))
+        "select pg_advisory_xact_lock_shared($1)"
+        " union all select pg_advisory_xact_lock(k) from unnest($2::bigint[]) as k",
+        organization,
+        sorted(keys),
     )
 
 
