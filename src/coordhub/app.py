@@ -99,7 +99,12 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
         audit,
         Tokens(key, hub.engine),
         Paging(key),
-        Limits(settings.max_body_bytes, settings.max_nesting, settings.max_entries),
+        Limits(
+            settings.max_body_bytes,
+            settings.max_nesting,
+            settings.max_entries,
+            settings.max_deleted,
+        ),
         hub.clock(),
     )
 

@@ -109,6 +109,9 @@ class Settings(BaseSettings):
     max_entries: PositiveInt = 5_000
     """Entries of one batch or transaction at most."""
 
+    max_deleted: PositiveInt = 1
+    """Resources that one conditional delete may delete; where more match, it is refused."""
+
     worker_poll: Duration = timedelta(seconds=1)
     """A worker looks for work this often when nothing wakes it."""
 

@@ -61,8 +61,12 @@ async def test_given_a_transaction_when_one_entry_is_bad_then_none_is_stored_and
         (entry("POST", "Patient", OBSERVATION), 400, "Bundle.entry[1].resource.resourceType"),
         (entry("PUT", "Patient/1", PATIENT), 400, "Bundle.entry[1].resource.id"),
         (entry("POST", "Patient"), 400, "Bundle.entry[1].resource"),
-        (entry("PATCH", "Patient/1"), 400, "Bundle.entry[1].request.url"),
-        (entry("PUT", "Patient?identifier=1", PATIENT), 400, "Bundle.entry[1].request.url"),
+        (entry("PATCH", "Patient/1"), 400, "Bundle.entry[1].resource"),
+        (entry("PATCH", "Patient/1", PATIENT), 400, "Bundle.entry[1].resource"),
+        (entry("PATCH", "Patient/1", {"resourceType": "Parameters"}), 400,
+         "Bundle.entry[1].resource"),
+        (entry("PUT", "Patient?nonsense=1", PATIENT), 400, "Bundle.entry[1].resource"),
+        (entry("PUT", "Patient", PATIENT), 400, "Bundle.entry[1].request.url"),
         (entry("PUT", "Patient/1", {**PATIENT, "id": "1"}, ifMatch="x"), 400,
          "Bundle.entry[1].request.ifMatch"),
         (entry("GET", "Patient?nonsense=1"), 400, "Bundle.entry[1]"),
@@ -93,7 +97,7 @@ async def test_given_several_bad_entries_when_refused_then_each_is_named(house):
     refused = await house.near.ask("POST", "", sent)
     assert [issue["expression"][0] for issue in refused.json()["issue"]] == [
         "Bundle.entry[0].request.url",
-        "Bundle.entry[2].request.url",
+        "Bundle.entry[2].resource",
     ]
 
 

@@ -20,6 +20,7 @@ from coordhub.fhir.dispatch import Target, dispatch, needs
         ("HEAD", "Task/1", Target("read", "Task", "1"), "read"),
         ("PUT", "Task/1", Target("update", "Task", "1"), "update"),
         ("DELETE", "Task/1", Target("delete", "Task", "1"), "delete"),
+        ("PATCH", "Task/1", Target("patch", "Task", "1"), "update"),
         ("GET", "Task/1/_history", Target("history-instance", "Task", "1"), "read"),
         ("GET", "Task/1/_history/12", Target("vread", "Task", "1", 12), "read"),
         ("GET", "/Task/1/", Target("read", "Task", "1"), "read"),
@@ -43,7 +44,7 @@ def test_given_an_address_when_dispatched_then_it_is_that_interaction(method, pa
         ("POST", "Task/1", 405),
         ("PUT", "Task", 400),
         ("DELETE", "Task", 400),
-        ("PATCH", "Task/1", 400),
+        ("PATCH", "Task", 400),
         ("GET", "Task/$validate", 400),
         ("GET", "$export", 400),
         ("DELETE", "Task/1/_history", 405),
@@ -54,6 +55,13 @@ def test_given_no_such_address_when_dispatched_then_it_is_refused(method, path, 
     with pytest.raises(FhirError) as refused:
         dispatch(method, path.split("/"))
     assert refused.value.status == status
+
+
+@pytest.mark.parametrize(
+    ("method", "interaction"), [("PUT", "update"), ("PATCH", "patch"), ("DELETE", "delete")]
+)
+def test_given_criteria_when_dispatched_then_the_write_has_no_id(method, interaction):
+    assert dispatch(method, ["Task"], conditional=True) == Target(interaction, "Task")
 
 
 def test_given_a_create_with_a_query_when_dispatched_then_400():

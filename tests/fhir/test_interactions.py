@@ -301,9 +301,10 @@ async def test_given_every_parameter_of_the_statement_when_searched_then_none_is
 
 async def test_given_what_is_not_offered_when_asked_then_it_is_refused_by_its_name(house):
     for method, path, status, word in (
-        ("PATCH", "/Patient/1", 400, "Patch"),
-        ("PUT", "/Patient?identifier=1", 400, "Conditional update"),
-        ("DELETE", "/Patient?identifier=1", 400, "Conditional delete"),
+        ("PATCH", "/Patient", 400, "Which Patient?"),
+        ("PUT", "/Patient", 400, "Which Patient?"),
+        ("DELETE", "/Patient", 400, "Which Patient?"),
+        ("DELETE", "/Patient?nonsense=1", 400, "nonsense"),
         ("GET", "/Patient/$everything", 400, "$everything"),
         ("GET", "/Patient/_history", 400, "history-type"),
         ("GET", "/_history", 400, "history-system"),

@@ -9,7 +9,7 @@ from open_hub import House, observation, opened, patient
 
 from coordhub.errors import FhirError
 from coordhub.r4 import types
-from coordhub.record.identity import criteria_key
+from coordhub.record.conditional import criteria_key
 from coordhub.record.operations import Create, Delete, Update
 from coordhub.store import idempotency
 

@@ -20,6 +20,7 @@ from coordhub.fhir.interactions import (
     create,
     delete,
     history,
+    patch,
     read,
     search,
     transaction,
@@ -85,6 +86,7 @@ _INTERACTIONS: Mapping[str, Perform] = {
     "search-type": search.answer,
     "create": create.answer,
     "update": update.answer,
+    "patch": patch.answer,
     "delete": delete.answer,
     "transaction": _bundle,
     "capabilities": capabilities.answer,
@@ -93,8 +95,11 @@ _INTERACTIONS: Mapping[str, Perform] = {
 
 
 def _know_all(asked: Asked) -> None:
-    """400 for a parameter that would be passed over; a search judges its own."""
-    if asked.target.interaction == "search-type":
+    """400 for a parameter that would be passed over; a search and criteria judge their own."""
+    target = asked.target
+    if target.interaction == "search-type":
+        return
+    if target.interaction in ("update", "patch", "delete") and target.id is None:
         return
     known = _QUERIES.get(asked.target.interaction, _PRESENTATION)
     unknown = sorted({name for name, _ in asked.query} - known)

@@ -27,12 +27,13 @@ JSON = "application/fhir+json"
 class Limits:
     """body_bytes: of a body, as sent and as opened. nesting: levels of objects and arrays.
 
-    entries: of one batch or transaction.
+    entries: of one batch or transaction. deleted: resources of one conditional delete.
     """
 
     body_bytes: int = 16 * 1024 * 1024
     nesting: int = 64
     entries: int = 5_000
+    deleted: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,6 +179,31 @@ _TRANSACTION = {
         }
     ],
 }
+_PATCH = {
+    "required": True,
+    "content": {
+        "application/json-patch+json": {
+            "schema": {"type": "array", "items": {"type": "object"}},
+            "example": [{"op": "replace", "path": "/active", "value": True}],
+        },
+        **_body(
+            "Parameters",
+            {
+                "resourceType": "Parameters",
+                "parameter": [
+                    {
+                        "name": "operation",
+                        "part": [
+                            {"name": "type", "valueCode": "replace"},
+                            {"name": "path", "valueString": "Patient.active"},
+                            {"name": "value", "valueBoolean": True},
+                        ],
+                    }
+                ],
+            },
+        )["content"],
+    },
+}
 _WRITE = (400, 403, 409, 412, 413, 415, 422)
 
 ROUTES: tuple[Route, ...] = (
@@ -223,6 +248,29 @@ ROUTES: tuple[Route, ...] = (
         "A new version. Send If-Match with the ETag of what the change is based on.",
         reasons=(*_WRITE, 404), parameters=(_TYPE, _ID, _IF_MATCH, _PREFER, _IDEMPOTENCY),
         body=_body("The resource", {**_PATIENT, "id": "the-id-of-the-address"}),
+    ),
+    Route(
+        "conditional_update", "PUT", "/{resource_type}", "Resources", "Update, by criteria",
+        "The one resource of the caller's that matches; created (201) if there is none.",
+        reasons=(*_WRITE, 404), parameters=(_TYPE, _CRITERIA, _IF_MATCH, _PREFER, _IDEMPOTENCY),
+        body=_body("The resource", _PATIENT),
+    ),
+    Route(
+        "patch", "PATCH", "/{resource_type}/{id}", "Resources", "Patch",
+        "Parts of a resource change, by the rules of an update. A JSON Patch, or a FHIRPath Patch.",
+        reasons=(*_WRITE, 404, 410), parameters=(_TYPE, _ID, _IF_MATCH, _PREFER, _IDEMPOTENCY),
+        body=_PATCH,
+    ),
+    Route(
+        "conditional_patch", "PATCH", "/{resource_type}", "Resources", "Patch, by criteria",
+        "The one resource that matches.", reasons=(*_WRITE, 404),
+        parameters=(_TYPE, _CRITERIA, _IF_MATCH, _PREFER, _IDEMPOTENCY), body=_PATCH,
+    ),
+    Route(
+        "conditional_delete", "DELETE", "/{resource_type}", "Resources", "Delete, by criteria",
+        "What matches of the caller's; more than the hub's setting allows: 412.", status=204,
+        answer="Deleted, or nothing matched", reasons=(400, 403, 404, 409, 412),
+        parameters=(_TYPE, _CRITERIA, _IF_MATCH, _IDEMPOTENCY),
     ),
     Route(
         "delete", "DELETE", "/{resource_type}/{id}", "Resources", "Delete",

@@ -28,7 +28,8 @@ class Target:
 
     interaction: code of http://hl7.org/fhir/R4/valueset-restful-interaction.html; a batch is
         dispatched as `transaction`, its Bundle tells.
-    version: of a vread. operation: name of an `operation`, without its `$`.
+    id: None where a type or criteria are meant. version: of a vread.
+    operation: name of an `operation`, without its `$`.
     """
 
     interaction: str
@@ -59,6 +60,7 @@ _SCOPE = {
     "operation": "read",
     "create": "create",
     "update": "update",
+    "patch": "update",
     "delete": "delete",
 }
 
@@ -71,8 +73,8 @@ def needs(target: Target) -> str | None:
 def dispatch(method: str, segments: Sequence[str], *, conditional: bool = False) -> Target:
     """The interaction; `segments` is the address below the FHIR base, split and decoded.
 
-    conditional: the address has a query. Of reads it says nothing, of writes that they are
-    conditional.
+    conditional: the address has a query. Of reads it says nothing, of writes without an id that
+    criteria name the resource.
     """
     if method == "HEAD":
         method = "GET"
@@ -140,12 +142,13 @@ def _type(method: str, name: str, conditional: bool) -> Target:
                 )
             return Target("create", name)
         case "PUT" | "PATCH" | "DELETE":
-            doing = {"PUT": "update", "PATCH": "patch", "DELETE": "delete"}[method]
-            raise errors.not_supported(
-                f"Conditional {doing} is not offered; search first, then {method} {name}/[id]."
-            )
+            if not conditional:
+                raise errors.bad_request(
+                    f"Which {name}? {method} takes {name}/[id], or {name}?[criteria]."
+                )
+            return Target({"PUT": "update", "PATCH": "patch", "DELETE": "delete"}[method], name)
         case _:
-            raise _not_allowed(method, name, "GET, POST")
+            raise _not_allowed(method, name, "GET, POST, PUT, PATCH, DELETE")
 
 
 def _instance(method: str, name: str, fhir_id: str) -> Target:
@@ -157,11 +160,9 @@ def _instance(method: str, name: str, fhir_id: str) -> Target:
         case "DELETE":
             return Target("delete", name, fhir_id)
         case "PATCH":
-            raise errors.not_supported(
-                "Patch is not offered; read the resource, change it, and PUT it with If-Match."
-            )
+            return Target("patch", name, fhir_id)
         case _:
-            raise _not_allowed(method, f"{name}/[id]", "GET, PUT, DELETE")
+            raise _not_allowed(method, f"{name}/[id]", "GET, PUT, PATCH, DELETE")
 
 
 def _only(method: str, allowed: str, *, at: str) -> None:

@@ -24,7 +24,7 @@ from coordhub.r4.document import encode
 from coordhub.record.operations import Idempotency
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-_WITH_RESOURCE = ("POST", "PUT")
+_WITH_RESOURCE = ("POST", "PUT", "PATCH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def idempotency_of(bundle: Idempotency | None, entry: Asked, index: int) -> Idem
     """The key of one entry of a batch that has one: with a space, which no sender can use."""
     if bundle is None:
         return None
-    asked = f"{entry.target.interaction} {entry.target.reference}\n".encode()
+    asked = f"{entry.target.interaction} {entry.target.reference} {entry.query}\n".encode()
     body = encode(entry.document) if entry.document is not None else b""
     return Idempotency(f"{bundle.key} {index}", hashlib.sha256(asked + body).digest())
 

@@ -164,6 +164,17 @@ def require_json_body(content_type: str | None) -> None:
     raise _unsupported("A body is sent as application/fhir+json (or application/json), in UTF-8.")
 
 
+def is_json_patch(content_type: str | None) -> bool:
+    """Whether a patch is sent as JSON Patch; else it is FHIR."""
+    media = (content_type or "").partition(";")[0].strip().lower()
+    if media.endswith("xml") or "xml-patch" in media:
+        raise _unsupported(
+            "A patch is sent as application/json-patch+json, or as a Parameters in "
+            "application/fhir+json."
+        )
+    return media == "application/json-patch+json"
+
+
 def require_form_body(content_type: str | None) -> None:
     """415 unless a _search is sent as a form; without a body nothing need be said."""
     media = (content_type or "").partition(";")[0].strip().lower()

@@ -26,6 +26,7 @@ from coordhub.fhir.description import ROUTES, Route
 from coordhub.fhir.dispatch import Target, dispatch
 from coordhub.fhir.paging import applied
 from coordhub.fhir.present import pretty
+from coordhub.fhir.writes import json_patch_document
 from coordhub.r4 import document, outcome
 from coordhub.record.operations import Idempotency
 
@@ -34,7 +35,7 @@ METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 LARGE: Final = 256 * 1024
 """Bytes from which a body is parsed in a thread, so that others are answered meanwhile."""
 
-_BODIES = frozenset({"create", "update", "transaction", "search-type"})
+_BODIES = frozenset({"create", "update", "patch", "transaction", "search-type"})
 _MOST_PARAMETERS = 1000
 
 
@@ -107,7 +108,11 @@ async def _asked(
     if target.interaction in _BODIES and request.method not in ("GET", "HEAD"):
         is_form = target.interaction == "search-type"
         content_type = sent.get("content-type")
-        (headers.require_form_body if is_form else headers.require_json_body)(content_type)
+        is_json_patch = target.interaction == "patch" and headers.is_json_patch(content_type)
+        if is_form:
+            headers.require_form_body(content_type)
+        elif not is_json_patch:
+            headers.require_json_body(content_type)
         data = await body.read(
             request.stream(),
             length=sent.get("content-length"),
@@ -116,6 +121,8 @@ async def _asked(
         )
         if is_form:
             query += _pairs(data)
+        elif is_json_patch:
+            parsed = json_patch_document(data)
         else:
             parsed = await _parsed(data, context.limits.nesting)
     return Asked(
@@ -139,7 +146,10 @@ def _idempotency(key: str | None, request: Request, data: bytes) -> Idempotency 
     if key is None:
         return None
     path: str = request.scope["path"]
+    query: bytes = request.scope["query_string"]
     asked = f"{request.method}\n{path}\n".encode()
+    if query:
+        asked += query + b"\n"
     return Idempotency(key, hashlib.sha256(asked + data).digest())
 
 

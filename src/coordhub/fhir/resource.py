@@ -39,6 +39,17 @@ def of_instance(asked: Asked) -> tuple[dict[str, Any], str, str]:
     return document, kind, fhir_id
 
 
+def of_criteria(asked: Asked) -> tuple[dict[str, Any], str, str]:
+    """The document, the type of the address, and the id of the document or nothing."""
+    document, kind = of_type(asked)
+    fhir_id = document.get("id", "")
+    if not isinstance(fhir_id, str):
+        raise FhirError(
+            400, Issue("structure", "The id is no string.", f"{asked.within or kind}.id")
+        )
+    return document, kind, fhir_id
+
+
 def _document(asked: Asked, kind: str) -> tuple[dict[str, Any], list[Issue]]:
     document = asked.document
     if document is None:

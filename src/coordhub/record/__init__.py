@@ -5,6 +5,9 @@ applies the rules of the types that carry referrals, decides who may see what, a
 one statement: versions, index, grants, projections, timers, audit and change rows. What is written
 *is* the event; there is no state "stored but never routed".
 
+A transaction is opened where something is to be locked: what is updated, the referral it belongs
+to, what criteria name. A create locks nothing and is that one statement.
+
 `apply` is the same inside a transaction that the caller has opened: only the routing worker has one.
 
 Words: *operation* (Create, Update, Delete: what someone asks), *Written* (what became of it),

@@ -17,12 +17,13 @@ from coordhub.errors import (
     conflict,
     forbidden,
     method_not_allowed,
+    not_found,
     unprocessable,
     version_conflict,
 )
 from coordhub.r4 import compartment, extract, reference
 from coordhub.r4 import document as fhir_json
-from coordhub.record import grants, identity, rules
+from coordhub.record import conditional, grants, identity, patching, rules
 from coordhub.record.hub import DIRECTORY_SHARD, Hub, instant
 from coordhub.record.operations import (
     Committed,
@@ -30,6 +31,8 @@ from coordhub.record.operations import (
     Delete,
     Idempotency,
     Operation,
+    Patch,
+    Settled,
     Update,
     Written,
 )
@@ -37,12 +40,13 @@ from coordhub.record.validation import references, structure
 from coordhub.record.work import Draft, Work
 from coordhub.store import idempotency as keys
 from coordhub.store import index, resources
-from coordhub.store.engine import SERIALIZATION_RETRY, Connection
+from coordhub.store.engine import SERIALIZATION_RETRY, Begin, Connection
 from coordhub.store.resources import Version
 from coordhub.store.transact import AuditRow, Write, transact
+from coordhub.store.visibility import Viewer
 
 _ORDER = {Delete: 0, Create: 1, Update: 2}
-_LETTER = {Delete: "delete", Create: "create", Update: "update"}
+_LETTER = {Delete: "delete", Create: "create", Update: "update", Patch: "update"}
 
 
 async def commit(
@@ -67,8 +71,9 @@ async def commit(
         raise unprocessable(*issues)
     for attempt in range(3):
         try:
-            async with hub.engine.transaction() as conn:
+            async with hub.engine.writing() as (conn, begin):
                 if idempotency is not None:
+                    await begin()
                     first = await keys.claim(
                         conn,
                         caller.organization,
@@ -78,7 +83,9 @@ async def commit(
                     )
                     if first is not None:
                         return await _replayed(conn, caller, first, idempotency, hub.clock())
-                written, wakes = await apply(hub, conn, caller, operations, interaction=interaction)
+                written, wakes = await apply(
+                    hub, conn, caller, operations, interaction=interaction, begin=begin
+                )
                 if idempotency is not None:
                     await keys.settle(
                         conn,
@@ -127,35 +134,50 @@ async def _replayed(
 
 
 async def apply(
-    hub: Hub, conn: Connection, caller: Caller, operations: Sequence[Operation], *, interaction: str
+    hub: Hub,
+    conn: Connection,
+    caller: Caller,
+    operations: Sequence[Operation],
+    *,
+    interaction: str,
+    begin: Begin | None = None,
 ) -> tuple[list[Written], bool]:
-    """The same inside a transaction that is open; the second value says whether workers should wake."""
-    work = Work(hub, conn, caller, hub.clock())
+    """The same inside a transaction that is open; the second value says whether workers should wake.
+
+    begin: opens the transaction where something has to be locked. What creates only locks nothing,
+    and the one statement that writes is a transaction by itself; under READ COMMITTED nothing that
+    was read before it would stand any stiller inside of one.
+    """
+    work = Work(hub, conn, caller, hub.clock(), begin=begin)
     view = viewer.deciding() if caller.is_hub else viewer.of(caller)
-    matched = await identity.match_conditional_creates(work, operations)
-    conditional = await identity.resolve_conditional_references(work, operations)
-    met = [*conditional.values(), *(version.reference for version in matched.values())]
-    await identity.locate_names(work, operations, hub.base, view, met)
-    names, mapping = identity.assign_ids(work, operations, matched, conditional)
-    _refuse_repeats(operations, names)
+    meant = await conditional.settle(work, operations)
+    matched = meant.matched
+    settled = await patching.attempt(work, view, meant.operations)
+    found = await conditional.resolve_references(work, settled)
+    met = [*found.values(), *(version.reference for version in matched.values())]
+    await identity.locate_names(work, settled, hub.base, view, met)
+    names, mapping = identity.assign_ids(work, settled, matched, found)
+    _refuse_repeats(settled, names)
     positions = sorted(
-        (position for position in range(len(operations)) if position not in matched),
-        key=lambda position: (_ORDER[type(operations[position])], position),
+        (position for position in range(len(settled)) if position not in matched),
+        key=lambda position: (_ORDER[type(settled[position])], position),
     )
-    drafts = await _draft(work, operations, names, mapping, positions)
+    drafts = await _draft(work, view, settled, names, mapping, positions)
     references.check(work)
     for draft in work.drafts:
         draft.patient = _patient_of(work, draft)
     await rules.apply(work)
     await grants.decide(work)
     await _write(work, interaction)
-    return [
-        _found(matched[position]) if position in matched else _answer(work, drafts[position])
-        for position in range(len(operations))
-    ], work.wakes
+    answers: list[list[Written]] = [[] for _ in operations]
+    for position, origin in enumerate(meant.origins):
+        answers[origin].append(
+            _found(matched[position]) if position in matched else _answer(work, drafts[position])
+        )
+    return [one[0] if len(one) == 1 else _answer(work, None) for one in answers], work.wakes
 
 
-def _refuse_repeats(operations: Sequence[Operation], names: Sequence[str]) -> None:
+def _refuse_repeats(operations: Sequence[Settled], names: Sequence[str]) -> None:
     seen: dict[str, int] = {}
     for position, name in enumerate(names):
         if name in seen:
@@ -170,7 +192,8 @@ def _refuse_repeats(operations: Sequence[Operation], names: Sequence[str]) -> No
 
 async def _draft(
     work: Work,
-    operations: Sequence[Operation],
+    view: Viewer,
+    operations: Sequence[Settled],
     names: Sequence[str],
     mapping: dict[str, str],
     positions: Sequence[int],
@@ -192,9 +215,16 @@ async def _draft(
             else:
                 _may_choose_id(caller, operation, taken=found is not None)
                 created.append(position)
+        elif isinstance(operation, Update) and operation.criteria is not None:
+            raise conflict(
+                f"{operation.type}/{operation.id} exists and does not match the criteria. "
+                "Send the body without id, or update it by its id."
+            )
         else:
             existing[position] = found.rid
     await rules.lock_episodes(work)
+    if existing:
+        await work.hold()
     locked = await resources.lock(work.conn, list(existing.values()))
     numbers = iter(await hub.engine.rids(len(created)) if created else [])
     drafts: dict[int, Draft | None] = {}
@@ -203,9 +233,16 @@ async def _draft(
         if position in nothing:
             drafts[position] = None
             continue
+        if position in existing and isinstance(operation, Update) and operation.patched is not None:
+            current = locked[existing[position]]
+            if current.version != operation.patched.version:
+                operation = patching.again(operation, current)
+                await identity.locate_names(work, [operation], hub.base, view, ())
         document = None
         if not isinstance(operation, Delete):
-            document = reference.rewrite(operation.document, mapping.get)
+            document = operation.document
+            if mapping:
+                document = reference.rewrite(document, mapping.get)
         kind, _, fhir_id = names[position].partition("/")
         if position in existing:
             draft = _next_version(work, operation, locked[existing[position]], document)
@@ -228,6 +265,8 @@ async def _draft(
 
 def _may_choose_id(caller: Caller, operation: Update, *, taken: bool) -> None:
     """Ids are the hub's to give. An id that someone else holds answers like one that may not be chosen."""
+    if operation.patched is not None:
+        raise not_found(f"{operation.type}/{operation.id}")
     if operation.if_match is not None:
         raise FhirError(
             412,
@@ -260,7 +299,7 @@ def _shard_of(
 
 
 def _next_version(
-    work: Work, operation: Operation, previous: Version, document: dict[str, object] | None
+    work: Work, operation: Settled, previous: Version, document: dict[str, object] | None
 ) -> Draft | None:
     assert not isinstance(operation, Create)
     if operation.if_match is not None and operation.if_match != previous.version:

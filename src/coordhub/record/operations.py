@@ -11,6 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from coordhub.errors import Issue
+from coordhub.r4.fhirpath_patch import FhirPathPatch
+from coordhub.r4.json_patch import JsonPatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,9 @@ class Update:
     """A new version of a resource, or a resource under an id that the client chose.
 
     if_match: version that the sender's change is based on; None: the current one, whatever it is.
+    criteria: search criteria that name the resource instead of `id`, which then is the one the
+        document has, or empty. No match: it is created; more than one: 412.
+    patched: the Patch that the document is the outcome of.
     """
 
     type: str
@@ -44,19 +49,53 @@ class Update:
     if_match: int | None = None
     full_url: str | None = None
     at: str = ""
+    criteria: str | None = None
+    patched: Patched | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """A deletion; of what is not there it is no error."""
+    """A deletion; of what is not there it is no error.
+
+    criteria: search criteria instead of `id`; most: how many matches are deleted, more: 412.
+    """
 
     type: str
     id: str
     if_match: int | None = None
     at: str = ""
+    criteria: str | None = None
+    most: int = 1
 
 
-Operation = Create | Update | Delete
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A change of parts of a resource; what comes of it is judged like an update.
+
+    criteria: search criteria instead of `id`. No match: 404; more than one: 412.
+    """
+
+    type: str
+    id: str
+    change: JsonPatch | FhirPathPatch
+    if_match: int | None = None
+    full_url: str | None = None
+    at: str = ""
+    criteria: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Patched:
+    """What a document is the outcome of: the change, and the version it was tried on."""
+
+    change: JsonPatch | FhirPathPatch
+    version: int
+
+
+Operation = Create | Update | Patch | Delete
+
+Settled = Create | Update | Delete
+"""An operation of which it is known which resource it means and, save for deletions, what it writes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,16 @@ from typing import Any
 from coordhub.access.caller import Caller
 from coordhub.errors import Issue
 from coordhub.r4 import document as fhir_json
+from coordhub.r4 import reference
 from coordhub.record.hub import Hub
 from coordhub.record.operations import Operation
-from coordhub.store.engine import Connection
+from coordhub.store.engine import Begin, Connection
 from coordhub.store.episodes import Episode
 from coordhub.store.resources import Located, Version
 from coordhub.store.transact import Batch
+
+Document = dict[str, Any]
+References = list[tuple[str, dict[str, Any]]]
 
 
 @dataclass(slots=True)
@@ -46,6 +50,7 @@ class Draft:
     at: str = ""
     body: str | None = None
     warnings: list[Issue] = field(default_factory=list)
+    _before: dict[str, Any] | None = None
 
     @property
     def reference(self) -> str:
@@ -58,10 +63,10 @@ class Draft:
         return "create" if self.previous is None or self.previous.deleted else "update"
 
     def before(self) -> dict[str, Any] | None:
-        """The document it supersedes; None if there was none."""
-        if self.previous is None or self.previous.body is None:
-            return None
-        return fhir_json.parse(self.previous.body.encode())
+        """The document it supersedes, not to be changed; None if there was none."""
+        if self._before is None and self.previous is not None and self.previous.body is not None:
+            self._before = fhir_json.parse(self.previous.body.encode())
+        return self._before
 
 
 @dataclass(slots=True)
@@ -71,6 +76,7 @@ class Work:
     drafts: in the order of the operations, then what rules add.
     located: the resources that operations and references name, with the caller's eyes.
     episodes: the referrals they belong to, locked.
+    begin: begins the transaction that is not begun yet; None: the caller has opened it.
     """
 
     hub: Hub
@@ -82,6 +88,23 @@ class Work:
     episodes: dict[int, Episode] = field(default_factory=dict)
     batch: Batch = field(default_factory=Batch)
     wakes: bool = False
+    begin: Begin | None = None
+
+    _walked: dict[int, tuple[Document, References]] = field(default_factory=dict)
+    _by_reference: dict[str, Draft] = field(default_factory=dict)
+    _known: int = 0
+
+    def references_in(self, document: Document) -> References:
+        """Every Reference element of a document with its FHIRPath; each document is walked once."""
+        known = self._walked.get(id(document))
+        if known is None:
+            known = self._walked[id(document)] = (document, list(reference.walk(document)))
+        return known[1]
+
+    async def hold(self) -> None:
+        """Before anything is locked: begin the transaction, unless the caller has opened one."""
+        if self.begin is not None:
+            await self.begin()
 
     def episode_of(self, rid: int) -> Episode | None:
         """The locked referral that this Task or ServiceRequest belongs to."""
@@ -93,8 +116,11 @@ class Work:
         return None
 
     def draft_of(self, reference: str) -> Draft | None:
-        """The draft of `Type/id`, if this commit writes it."""
-        return next((draft for draft in self.drafts if draft.reference == reference), None)
+        """The draft of `Type/id`, if this commit writes it; the first of them if a rule adds another."""
+        for draft in self.drafts[self._known :]:
+            self._by_reference.setdefault(draft.reference, draft)
+        self._known = len(self.drafts)
+        return self._by_reference.get(reference)
 
     def rid_of(self, reference: str) -> int | None:
         """rid of a local `Type/id` that this commit writes or names."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import TypeAlias
 
 import asyncpg
@@ -28,6 +28,16 @@ SERIALIZATION_RETRY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError
 
 UNAVAILABLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What a database that is away, or goes away, raises."""
+
+
+Begin: TypeAlias = Callable[[], Awaitable[None]]
+
+
+async def _as_it_is(connection: object) -> None:
+    """Give a connection back without a round trip: nothing here alters a session.
+
+    asyncpg has ended what transaction there was.
+    """
 
 
 class Engine:
@@ -61,13 +71,18 @@ class Engine:
             "statement_timeout": str(statement_timeout_ms),
         }
         pool = await asyncpg.create_pool(
-            url, min_size=1, max_size=max(1, size - searching), server_settings=common
+            url,
+            min_size=1,
+            max_size=max(1, size - searching),
+            server_settings=common,
+            reset=_as_it_is,
         )
         searches = await asyncpg.create_pool(
             url,
             min_size=1,
             max_size=searching,
             server_settings={**common, "plan_cache_mode": "force_custom_plan"},
+            reset=_as_it_is,
         )
         asides = await asyncpg.create_pool(url, min_size=0, max_size=2, server_settings=common)
         engine = cls(url, pool, searches, asides)
@@ -84,8 +99,26 @@ class Engine:
         await self._asides.close()
 
     @contextlib.asynccontextmanager
+    async def writing(self) -> AsyncIterator[tuple[Connection, Begin]]:
+        """A connection, and what begins a READ COMMITTED transaction on it; a second call does nothing.
+
+        Whatever is to be locked, or written by more than one statement, begins it first. What is
+        one statement is a transaction by itself, and saves the round trips of BEGIN and COMMIT.
+        """
+        async with self.pool.acquire() as conn, contextlib.AsyncExitStack() as stack:
+            begun = False
+
+            async def begin() -> None:
+                nonlocal begun
+                if not begun:
+                    await stack.enter_async_context(conn.transaction())
+                    begun = True
+
+            yield conn, begin
+
+    @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """A READ COMMITTED transaction. Only `record.commit` and the routing worker open one."""
+        """A READ COMMITTED transaction, for the routing worker and what is done once at the start."""
         async with self.pool.acquire() as conn, conn.transaction():
             yield conn
 

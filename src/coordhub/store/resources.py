@@ -107,6 +107,22 @@ async def read_rids(conn: Connection, viewer: Viewer, rids: Sequence[int]) -> di
     return {row[0]: version_of(row) for row in rows}
 
 
+async def read_names(
+    conn: Connection, viewer: Viewer, names: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], Version]:
+    """The current versions of the named resources (type, id), deletions included, that this viewer may see."""
+    condition, arguments = visible(viewer, "r", 4)
+    rows = await conn.fetch(
+        f"select {COLUMNS} from unnest($1::smallint[], $2::text[], $3::smallint[]) w(type, id, shard)"
+        f" join resource r on {_AT.format(type='w.type', id='w.id', shard='w.shard')} where {condition}",
+        [types.NUMBER[kind] for kind, _ in names],
+        [fhir_id for _, fhir_id in names],
+        [shard_of_id(fhir_id) for _, fhir_id in names],
+        *arguments,
+    )
+    return {(found.type, found.id): found for found in map(version_of, rows)}
+
+
 async def read_version(
     conn: Connection, viewer: Viewer, resource_type: str, fhir_id: str, version: int
 ) -> Version | None:

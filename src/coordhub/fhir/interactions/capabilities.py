@@ -17,7 +17,9 @@ from coordhub.r4.parameters import SearchParameter, parameters
 from coordhub.r4.search import SERVED
 from coordhub.record.hub import instant
 
-INTERACTIONS = ("read", "vread", "update", "delete", "history-instance", "create", "search-type")
+INTERACTIONS = (
+    "read", "vread", "update", "patch", "delete", "history-instance", "create", "search-type",
+)  # fmt: skip
 _COLUMNS = ("_id", "_lastUpdated")
 _SECURITY = (
     "Every request but this one carries `Authorization: Bearer <token>`, a token of this hub bound "
@@ -26,7 +28,8 @@ _SECURITY = (
 )
 _DOCUMENTATION = (
     "Ids are given by the hub; only clients with that permission may create by update. A "
-    "transaction or batch takes a request for each entry; ifNoneExist makes a create conditional. "
+    "transaction or batch takes a request for each entry; a patch there is a Binary (JSON Patch) or "
+    "a Parameters (FHIRPath Patch). Criteria name a resource among what its organization wrote. "
     "Idempotency-Key makes a repeated write safe. An unknown search parameter is refused unless "
     "`Prefer: handling=lenient` is sent."
 )
@@ -34,13 +37,13 @@ _DOCUMENTATION = (
 
 async def answer(context: Context, asked: Asked) -> Answer:
     """The CapabilityStatement, the same for everyone."""
-    body = statement(context.hub.base, instant(context.started))
+    body = statement(context.hub.base, instant(context.started), context.limits.deleted > 1)
     return Answer(200, body, audited=True)
 
 
 @cache
-def statement(base: str, date: str) -> bytes:
-    """date: since when it holds, an instant."""
+def statement(base: str, date: str, deletes_several: bool = False) -> bytes:
+    """date: since when it holds, an instant. deletes_several: a conditional delete may."""
     return encode(
         {
             "resourceType": "CapabilityStatement",
@@ -51,12 +54,13 @@ def statement(base: str, date: str) -> bytes:
             "implementation": {"description": "coordhub, a referral hub", "url": base},
             "fhirVersion": "4.0.1",
             "format": ["json", "application/fhir+json"],
+            "patchFormat": ["application/json-patch+json", "application/fhir+json"],
             "rest": [
                 {
                     "mode": "server",
                     "documentation": _DOCUMENTATION,
                     "security": {"description": _SECURITY},
-                    "resource": [_resource(name, base) for name in types.NAMES],
+                    "resource": [_resource(name, base, deletes_several) for name in types.NAMES],
                     "interaction": [{"code": "transaction"}, {"code": "batch"}],
                 }
             ],
@@ -75,7 +79,7 @@ def served(resource_type: str) -> list[SearchParameter]:
     ]
 
 
-def _resource(name: str, base: str) -> dict[str, Any]:
+def _resource(name: str, base: str, deletes_several: bool) -> dict[str, Any]:
     operations = [
         {"name": operation, "definition": f"{base}/OperationDefinition/{operation}"}
         for operation, types_ in INSTANCE_OPERATIONS.items()
@@ -89,8 +93,8 @@ def _resource(name: str, base: str) -> dict[str, Any]:
         "updateCreate": False,
         "conditionalCreate": True,
         "conditionalRead": "full-support",
-        "conditionalUpdate": False,
-        "conditionalDelete": "not-supported",
+        "conditionalUpdate": True,
+        "conditionalDelete": "multiple" if deletes_several else "single",
         "referencePolicy": ["literal", "logical"],
         "searchParam": [
             {"name": parameter.code, "type": parameter.kind} for parameter in served(name)

@@ -7,20 +7,16 @@ from __future__ import annotations
 
 from coordhub.fhir import written
 from coordhub.fhir.context import Answer, Asked, Context
-from coordhub.fhir.resource import of_type
+from coordhub.fhir.writes import operation_of
 from coordhub.record.commit import commit
-from coordhub.record.operations import Create
 
 
 async def answer(context: Context, asked: Asked) -> Answer:
     """201 with what is now stored; 200 with the one match of If-None-Exist."""
-    document, kind = of_type(asked)
-    if asked.conditions.if_none_exist is not None:
-        asked.caller.require(kind, "search")
     done = await commit(
         context.hub,
         asked.caller,
-        [Create(kind, document, asked.full_url, asked.conditions.if_none_exist, asked.within)],
+        [operation_of(asked, context.limits)],
         interaction="create",
         idempotency=asked.idempotency,
     )

@@ -1,24 +1,22 @@
-"""FHIR delete interaction.
+"""FHIR delete interaction, conditional or not.
 
-http://hl7.org/fhir/R4/http.html#delete
+http://hl7.org/fhir/R4/http.html#delete, #cdelete
 """
 
 from __future__ import annotations
 
 from coordhub.fhir import written
 from coordhub.fhir.context import Answer, Asked, Context
+from coordhub.fhir.writes import operation_of
 from coordhub.record.commit import commit
-from coordhub.record.operations import Delete
 
 
 async def answer(context: Context, asked: Asked) -> Answer:
-    """204, also where nothing was there to delete."""
-    target = asked.target
-    kind, fhir_id = target.instance()
+    """204, also where nothing was there to delete; 412 if criteria match more than may be deleted."""
     done = await commit(
         context.hub,
         asked.caller,
-        [Delete(kind, fhir_id, asked.conditions.if_match, asked.at)],
+        [operation_of(asked, context.limits)],
         interaction="delete",
         idempotency=asked.idempotency,
     )

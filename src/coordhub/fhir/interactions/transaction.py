@@ -9,16 +9,17 @@ durable, so that they see what it wrote; one that finds nothing says so in its e
 from __future__ import annotations
 
 from collections.abc import Container
+from dataclasses import replace
 
 from coordhub.errors import FhirError, Issue
 from coordhub.fhir import bundle, entries, written
-from coordhub.fhir.context import Answer, Asked, Context, Perform
+from coordhub.fhir.context import Answer, Asked, Context, Limits, Perform
 from coordhub.fhir.dispatch import needs
 from coordhub.fhir.refusal import within
-from coordhub.fhir.resource import of_instance, of_type
+from coordhub.fhir.writes import is_write, operation_of
 from coordhub.r4.search import parse_query
 from coordhub.record.commit import commit
-from coordhub.record.operations import Create, Delete, Operation, Update
+from coordhub.record.operations import Operation
 
 
 async def answer(context: Context, asked: Asked, perform: Perform) -> Answer:
@@ -34,7 +35,7 @@ async def answer(context: Context, asked: Asked, perform: Perform) -> Answer:
             refusals.append(entry.refusal)
             continue
         try:
-            operation = _prepared(entry, full_urls)
+            operation = _prepared(entry, full_urls, context.limits)
         except FhirError as refused:
             refusals.append(within(refused, entry.at))
         else:
@@ -73,33 +74,21 @@ async def _look(context: Context, entry: Asked, perform: Perform) -> bundle.Entr
         return bundle.refused(refused.status, within(refused, entry.at).issues)
 
 
-def _prepared(entry: Asked, full_urls: Container[str]) -> Operation | None:
+def _prepared(entry: Asked, full_urls: Container[str], limits: Limits) -> Operation | None:
     """The write that an entry asks for; None for a look, which is checked as far as can be now."""
-    target, conditions = entry.target, entry.conditions
+    target = entry.target
     assert target.type is not None
     letter = needs(target)
     if letter is not None:
         entry.caller.require(target.type, letter)
-    match target.interaction:
-        case "create":
-            document, kind = of_type(entry)
+    if is_write(entry):
+        document = entry.document
+        if document is not None:
             document = entries.with_full_references(document, entry.full_url, full_urls)
-            if conditions.if_none_exist is not None:
-                entry.caller.require(kind, "search")
-            return Create(kind, document, entry.full_url, conditions.if_none_exist, entry.within)
-        case "update":
-            document, kind, fhir_id = of_instance(entry)
-            document = entries.with_full_references(document, entry.full_url, full_urls)
-            return Update(
-                kind, fhir_id, document, conditions.if_match, entry.full_url, entry.within
-            )
-        case "delete":
-            return Delete(*target.instance(), conditions.if_match, entry.at)
-        case "search-type":
-            parse_query(target.type, entry.query, lenient=entry.preference.lenient)
-            return None
-        case _:
-            return None
+        return operation_of(replace(entry, document=document), limits)
+    if target.interaction == "search-type":
+        parse_query(target.type, entry.query, lenient=entry.preference.lenient)
+    return None
 
 
 def _together(refusals: list[FhirError]) -> FhirError:

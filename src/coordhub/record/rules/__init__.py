@@ -20,6 +20,8 @@ async def lock_episodes(work: Work) -> None:
         for found in work.located.values()
         if found.episode is not None and found.visible
     }
+    if ids:
+        await work.hold()
     work.episodes = await episodes.lock(work.conn, sorted(ids))
 
 

@@ -35,7 +35,7 @@ def check(work: Work) -> None:
             for _, element in reference.walk(draft.before() or {})
         }
         kept |= {found.local for found in before.values() if found is not None}
-        for path, element in reference.walk(draft.document):
+        for path, element in work.references_in(draft.document):
             found = reference.parse_element(element, base=work.hub.base)
             if found is None or found.text in before or found.local in written:
                 continue
