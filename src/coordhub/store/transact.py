@@ -168,6 +168,58 @@ with w as materialized (
     insert into idx_date (param, low, high, rid, source, patient, shard)
     select *, (rid & 255)::smallint from unnest($46::smallint[], $47::timestamptz[], $48::timestamptz[],
         $49::bigint[], $50::bigint[], $51::bigint[]) as n(param, low, high, rid, source, patient)
+), numbers_removed as (
+    delete from idx_number i
+    using jsonb_to_recordset($58::jsonb -> 'numbers_removed') as o(param smallint, low numeric, high numeric, rid bigint)
+    where i.rid = o.rid and i.param = o.param and i.low = o.low and i.high = o.high
+), quantities_removed as (
+    delete from idx_quantity i
+    using jsonb_to_recordset($58::jsonb -> 'quantities_removed') as o(param smallint, system int, code text, unit text,
+        low numeric, high numeric, rid bigint)
+    where i.rid = o.rid and i.param = o.param and i.system = o.system and i.low = o.low and i.high = o.high
+      and i.code is not distinct from o.code and i.unit is not distinct from o.unit
+), uris_removed as (
+    delete from idx_uri i
+    using jsonb_to_recordset($58::jsonb -> 'uris_removed') as o(param smallint, value text, rid bigint)
+    where i.rid = o.rid and i.param = o.param and i.value = o.value
+), composites_removed as (
+    delete from idx_composite i
+    using jsonb_to_recordset($58::jsonb -> 'composites_removed') as o(param smallint, system int, code text, rid bigint,
+        value_system int, value text, unit text, low numeric, high numeric, first timestamptz, last timestamptz,
+        target bigint, third numeric)
+    where i.rid = o.rid and i.param = o.param and i.system = o.system and i.code = o.code
+      and (i.value_system, i.value, i.unit, i.low, i.high, i.first, i.last, i.target, i.third) is not distinct from
+          (o.value_system, o.value, o.unit, o.low, o.high, o.first, o.last, o.target, o.third)
+), positions_removed as (
+    delete from idx_position i
+    using jsonb_to_recordset($58::jsonb -> 'positions_removed') as o(param smallint, latitude float8, longitude float8,
+        rid bigint)
+    where i.rid = o.rid and i.param = o.param and i.latitude = o.latitude and i.longitude = o.longitude
+), numbers_added as (
+    insert into idx_number (shard, param, low, high, rid, source, patient)
+    select (rid & 255)::smallint, n.* from jsonb_to_recordset($58::jsonb -> 'numbers') as n(param smallint,
+        low numeric, high numeric, rid bigint, source bigint, patient bigint)
+), quantities_added as (
+    insert into idx_quantity (shard, param, system, code, unit, low, high, dimension, canonical_low, canonical_high,
+        rid, source, patient)
+    select (rid & 255)::smallint, n.* from jsonb_to_recordset($58::jsonb -> 'quantities') as n(param smallint,
+        system int, code text, unit text, low numeric, high numeric, dimension text, canonical_low numeric,
+        canonical_high numeric, rid bigint, source bigint, patient bigint)
+), uris_added as (
+    insert into idx_uri (shard, param, value, rid, source, patient)
+    select (rid & 255)::smallint, n.* from jsonb_to_recordset($58::jsonb -> 'uris') as n(param smallint, value text,
+        rid bigint, source bigint, patient bigint)
+), composites_added as (
+    insert into idx_composite (shard, param, system, code, value_system, value, unit, low, high, dimension,
+        canonical_low, canonical_high, first, last, target, third, rid, source, patient)
+    select (rid & 255)::smallint, n.* from jsonb_to_recordset($58::jsonb -> 'composites') as n(param smallint,
+        system int, code text, value_system int, value text, unit text, low numeric, high numeric, dimension text,
+        canonical_low numeric, canonical_high numeric, first timestamptz, last timestamptz, target bigint,
+        third numeric, rid bigint, source bigint, patient bigint)
+), positions_added as (
+    insert into idx_position (shard, param, latitude, longitude, rid, source, patient)
+    select (rid & 255)::smallint, n.* from jsonb_to_recordset($58::jsonb -> 'positions') as n(param smallint,
+        latitude float8, longitude float8, rid bigint, source bigint, patient bigint)
 ), granted as (
     insert into access_grant (organization, rid, because, rule, since, shard)
     select *, $12, (rid & 255)::smallint
@@ -252,6 +304,26 @@ def _projections(batch: Batch) -> str:
     ).decode()
 
 
+_UNMEASURED = """{"numbers":[],"quantities":[],"uris":[],"composites":[],"positions":[],
+"numbers_removed":[],"quantities_removed":[],"uris_removed":[],"composites_removed":[],"positions_removed":[]}"""
+
+
+def _measured(add: IndexRows, remove: IndexRows) -> str:
+    """The kinds of which most resources have few or none: as JSON, since empty arrays cost too."""
+    rows = {
+        f"{kind}{suffix}": [_flat(row) for row in getattr(side, kind)]
+        for side, suffix in ((add, ""), (remove, "_removed"))
+        for kind in ("numbers", "quantities", "uris", "composites", "positions")
+    }
+    return msgspec.json.encode(rows).decode() if any(rows.values()) else _UNMEASURED
+
+
+def _flat(row: Any) -> dict[str, Any]:
+    columns: dict[str, Any] = row._asdict()
+    measure = columns.pop("measure", None)
+    return columns if measure is None else {**columns, **measure._asdict()}
+
+
 def audit_json(rows: Sequence[AuditRow]) -> str:
     return msgspec.json.encode(
         [{**row._asdict(), "type": types.NUMBER[row.type] if row.type else None} for row in rows]
@@ -282,6 +354,7 @@ async def transact(conn: Connection, batch: Batch, *, now: datetime) -> None:
             *_columns(batch.grants, 4),
             audit_json(batch.audit),
             _projections(batch),
+            _measured(add, remove),
         )
     except asyncpg.UniqueViolationError as error:
         raise conflict(
