@@ -382,9 +382,7 @@ async def test_given_a_search_beyond_the_time_limit_when_asked_then_it_is_refuse
 ) -> None:
     async with house.engine.searches.acquire() as conn:
         await conn.execute("set statement_timeout = '1ms'")
-        query = parse_query(
-            "Observation", [("_has:Observation:derived-from:code:not", "x")] * 12
-        )
+        query = parse_query("Observation", [("_has:Observation:derived-from:code:not", "x")] * 12)
         with pytest.raises(FhirError) as caught:
             for _ in range(50):
                 await search.search(conn, house.engine, house.clinic.viewer, query, limit=10)

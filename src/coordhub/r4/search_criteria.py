@@ -137,9 +137,13 @@ class _Reading:
         code, colon, after = head.partition(":")
         modifier = after if colon else None
         parameter = parameters(resource_type).get(code)
+        if code in _REASONS:
+            raise NotServed(f"{code} is not served. {_REASONS[code]}")
         if parameter is None:
             raise Unknown(resource_type, code)
         _require_served(parameter)
+        if dot and not rest:
+            raise Invalid("After the . stands a parameter of what is referred to.")
         if dot:
             return self._chain(parameter, modifier, rest, hops)
         if not self.value:
@@ -161,7 +165,8 @@ class _Reading:
             raise Invalid(f"Between : and . stands the type that {parameter.code} refers to.")
         if type_ is not None and parameter.targets and type_ not in parameter.targets:
             raise Invalid(
-                f"{parameter.code} does not refer to {type_}, but to {', '.join(parameter.targets)}."
+                f"{parameter.code} does not refer to {type_}, "
+                f"but to {', '.join(parameter.targets)}."
             )
         links: list[tuple[str, Condition]] = []
         fault: Unknown | Invalid | NotServed | None = None
@@ -198,8 +203,6 @@ class _Reading:
 
 
 def _require_served(parameter: SearchParameter) -> None:
-    if parameter.code in _REASONS:
-        raise NotServed(f"{parameter.code} is not served. {_REASONS[parameter.code]}")
     if parameter.phonetic:
         raise NotServed(
             f"{parameter.code} is not served: what sounds alike differs by language. Use name."
