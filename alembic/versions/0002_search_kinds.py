@@ -12,6 +12,9 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.create_index(
+        "idx_date_patient_idx", "idx_date", ["patient", "param", "low", "rid"], unique=False
+    )
     op.create_table(
         "idx_composite",
         sa.Column("shard", sa.SmallInteger(), nullable=False),
@@ -232,6 +235,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("idx_date_patient_idx", table_name="idx_date")
     op.drop_index("idx_uri_value_idx", table_name="idx_uri")
     op.drop_index("idx_uri_rid_idx", table_name="idx_uri")
     op.drop_table("idx_uri")

@@ -118,6 +118,30 @@ def _ways(parameter: SearchParameter) -> frozenset[object]:
     return frozenset(parameter.paths)
 
 
+def target_types(parameter: SearchParameter) -> tuple[str, ...]:
+    """Types that what the parameter refers to may have; empty where any may be.
+
+    R4 lists Group for `Observation.patient`, whose expression takes patients only.
+    """
+    wanted = {
+        step[2] for path in parameter.paths for step in path.steps[-1:] if step[1:2] == ("type",)
+    }
+    if len(wanted) == len(parameter.paths) == 1:
+        return tuple(wanted)
+    return parameter.targets
+
+
+def single_valued(parameter: SearchParameter) -> bool:
+    """Whether no resource can have more than one value of it."""
+    names = {path.steps[0][0] for path in parameter.paths}
+    if not names or any(len(path.steps) != 1 for path in parameter.paths):
+        return False
+    return any(
+        not element.repeats and names <= element.json_names().keys()
+        for element in definitions.elements(parameter.resource_type)
+    )
+
+
 def hierarchies(parameter: SearchParameter) -> tuple[SearchParameter, ...]:
     """Of the types that a reference may have, the parameters that say what one is part of."""
     found: list[SearchParameter] = []

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from coordhub.r4.parameters import SearchParameter, parameters
+from coordhub.r4.parameters import SearchParameter, parameters, target_types
 from coordhub.r4.search_text import Invalid, NotServed, Unknown, split_values
 from coordhub.r4.search_values import TokenValue, Value, read_values
 from coordhub.r4.types import NAMES, NUMBER
@@ -170,7 +170,7 @@ class _Reading:
             )
         links: list[tuple[str, Condition]] = []
         fault: Unknown | Invalid | NotServed | None = None
-        for target in (type_,) if type_ else parameter.targets or NAMES:
+        for target in (type_,) if type_ else target_types(parameter) or NAMES:
             try:
                 links.append((target, self.read(target, rest, hops + 1)))
             except (Unknown, Invalid, NotServed) as error:

@@ -163,7 +163,7 @@ def precision_of(value: Decimal) -> tuple[Decimal, Decimal]:
     exponent = value.as_tuple().exponent
     assert isinstance(exponent, int)
     half = Decimal(5).scaleb(exponent - (2 if exponent > 0 else 1))
-    return _sum(value, -half), _sum(value, half)
+    return _sum(value, half.copy_negate()), _sum(value, half)
 
 
 def condition_of(prefix: Prefix, value: Decimal, low: Decimal, high: Decimal) -> MeasureCondition:
@@ -187,8 +187,8 @@ def condition_of(prefix: Prefix, value: Decimal, low: Decimal, high: Decimal) ->
         case "eb":
             return _all(("high", "<", value))
         case "ap":
-            tenth = _scaled(abs(value))
-            return _approximately(max(high, _sum(value, tenth)), min(low, _sum(value, -tenth)))
+            tenth = _scaled(value.copy_abs())
+            return _approximately(max(high, _sum(value, tenth)), min(low, _sum(value, tenth.copy_negate())))
 
 
 def _approximately(high: Decimal, low: Decimal) -> MeasureCondition:
@@ -225,9 +225,9 @@ def _plain(text: str) -> Decimal | None:
 
 def _sum(one: Decimal, other: Decimal) -> Decimal:
     """Exactly, whatever the number of digits."""
-    exact = Fraction(one) + Fraction(other)
-    digits = max(0, -min(_exponent(one), _exponent(other)))
-    return Decimal(int(exact * 10**digits)).scaleb(-digits)
+    exponent = min(_exponent(one), _exponent(other), 0)
+    number = int((Fraction(one) + Fraction(other)) * Fraction(10) ** -exponent)
+    return Decimal((number < 0, tuple(map(int, str(abs(number)))), exponent))
 
 
 def _scaled(value: Decimal) -> Decimal:

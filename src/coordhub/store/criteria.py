@@ -93,12 +93,10 @@ class Criteria:
             case Criterion():
                 return self._criterion(asked, row)
             case Chain(parameter, links):
-                return any_of(
-                    self._linked(row, parameter, type_, linked, forward=True)
-                    for type_, linked in links
-                )
+                return self._linked(row, parameter, links, forward=True)
             case Reverse(parameter, linked):
-                return self._linked(row, parameter, parameter.resource_type, linked, forward=False)
+                links = ((parameter.resource_type, linked),)
+                return self._linked(row, parameter, links, forward=False)
 
     def dates(self, values: Iterable[DateValue], low: str, high: str) -> str:
         return any_of(self._date(value, low, high) for value in values)
@@ -113,20 +111,38 @@ class Criteria:
         return self._add(self._systems.get(system, -1) if system else 0, "int")
 
     def _linked(
-        self, row: str, parameter: SearchParameter, type_: str, linked: Condition, *, forward: bool
+        self,
+        row: str,
+        parameter: SearchParameter,
+        links: Sequence[tuple[str, Condition]],
+        *,
+        forward: bool,
     ) -> str:
-        """A resource of the type that this one refers to, or that refers to this one."""
+        """A resource that this one refers to, or that refers to this one, of one of the types.
+
+        Several types are one union and not several EXISTS: that can be read from either side.
+        """
         self._hops += 1
         link, other = f"l{self._hops}", f"r{self._hops}"
-        here, there = (("rid", "target"), ("target", "rid"))[not forward]
+        here, there = ("rid", "target") if forward else ("target", "rid")
+        param = self._param(parameter)
         seen, values = visible(self._viewer, other, self._arguments.following)
         self._arguments.extend(values)
+        linked = [
+            f"{other}.type = {self._add(types.NUMBER[type_], 'smallint')}"
+            f" and {other}.body is not null and {seen} and {self.condition(asked, other)}"
+            for type_, asked in links
+        ]
+        source, where = f"resource {other}", linked[0]
+        if len(linked) > 1:
+            parts = (
+                f"select {other}.rid, {other}.shard from {source} where {each}" for each in linked
+            )
+            source, where = f"({' union all '.join(parts)}) {other}", "true"
         return (
-            f"exists (select from idx_reference {link} join resource {other}"
+            f"exists (select from idx_reference {link} join {source}"
             f" on {other}.rid = {link}.{there} and {other}.shard = ({link}.{there} & 255)::smallint"
-            f" where {link}.{here} = {row}.rid and {link}.{self._param(parameter)}"
-            f" and {other}.type = {self._add(types.NUMBER[type_], 'smallint')}"
-            f" and {other}.body is not null and {seen} and {self.condition(linked, other)})"
+            f" where {link}.{here} = {row}.rid and {link}.{param} and {where})"
         )
 
     def _param(self, parameter: SearchParameter) -> str:

@@ -67,7 +67,12 @@ class Engine:
             url,
             min_size=1,
             max_size=searching,
-            server_settings={**common, "plan_cache_mode": "force_custom_plan"},
+            server_settings={
+                **common,
+                "plan_cache_mode": "force_custom_plan",
+                # store.search relies on the parts of a union being asked in turn.
+                "max_parallel_workers_per_gather": "0",
+            },
         )
         asides = await asyncpg.create_pool(url, min_size=0, max_size=2, server_settings=common)
         engine = cls(url, pool, searches, asides)

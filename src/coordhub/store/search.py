@@ -32,7 +32,7 @@ from coordhub.r4.search_criteria import values_of
 from coordhub.store.criteria import Arguments, Criteria
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.resources import COLUMNS, Version, shard_of_id, version_of
-from coordhub.store.sorting import beyond, keys_of, order_by
+from coordhub.store.sorting import beyond, keys_of, order_by, walk_of
 from coordhub.store.visibility import Viewer, ways
 
 
@@ -92,16 +92,37 @@ async def composed(
     seen, values = ways(viewer, "r", arguments.following)
     arguments.extend(values)
     keys = keys_of(query.sort)
-    columns = "".join(f", {key.expression} as k{number}" for number, key in enumerate(keys))
     following = f" where {beyond(keys, after, arguments)}" if after is not None else ""
     order = f" order by {order_by(keys)} limit {arguments.add(limit + 1, 'int')}"
-    parts = [
-        f"(select r.* from (select r.*{columns} from resource r where {matching} and {way}) r"
-        f"{following}{order})"
-        for way in seen
-    ]
+
+    def page(rows: str, first: str | None = None) -> str:
+        """One page, in order, of `rows`; first: the first sort value, if not the key's own."""
+        values = [first or keys[0].expression, *(key.expression for key in keys[1:])]
+        columns = "".join(f", {value} as k{number}" for number, value in enumerate(values))
+        parts = [
+            f"(select r.* from (select r.*{columns} from {rows} where {matching} and {way}) r"
+            f"{following}{order})"
+            for way in seen
+        ]
+        return f"(select * from ({' union all '.join(parts)}) r{order})"
+
     marks = "".join(f", r.k{number}::text" for number in range(len(keys)))
-    return f"select {COLUMNS}{marks} from ({' union all '.join(parts)}) r{order}", arguments.values
+    shown = f"select {COLUMNS}{marks} from"
+    walk = walk_of(query.sort)
+    if walk is None:
+        return f"{shown} {page('resource r')} r", arguments.values
+    of_patient = f" and d.patient = {criteria.patient}" if criteria.patient else ""
+    dated = (
+        "idx_date d join resource r on r.rid = d.rid and r.shard = d.shard"
+        f" and d.param = {walk.param}{of_patient}"
+    )
+    undated = (
+        "(select * from resource r where not exists (select from idx_date d where d.rid = r.rid"
+        f" and d.shard = r.shard and d.param = {walk.param})) r"
+    )
+    # An Append asks its parts in turn and stops when it has enough.
+    rows = f"{page(dated, 'd.low')} union all {page(undated, walk.missing)}"
+    return f"{shown} ({rows}) r limit {arguments.add(limit + 1, 'int')}", arguments.values
 
 
 def _matching(

@@ -1,5 +1,7 @@
 """The order of a search's matches: sort values of every kind, and where a page begins among them.
 
+A date sorts by its first instant. What a resource lacks is last in either direction.
+
 http://hl7.org/fhir/R4/search.html#sort
 """
 
@@ -8,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from coordhub.r4.parameters import SearchParameter, sources
+from coordhub.r4.parameters import SearchParameter, single_valued, sources
 from coordhub.r4.search import SortKey
 from coordhub.store.criteria import TABLES, Arguments
 
@@ -25,7 +27,7 @@ class Key:
 _TEXT = ("text", "''", "U&'\\+10FFFF'")
 _NUMBER = ("numeric", "'-Infinity'", "'Infinity'")
 _KINDS = {
-    "date": ("i.low", "i.high", "timestamptz", "'-infinity'", "'infinity'"),
+    "date": ("i.low", "i.low", "timestamptz", "'-infinity'", "'infinity'"),
     "string": ("i.value", "i.value", *_TEXT),
     "token": ("i.code", "i.code", *_TEXT),
     "uri": ("i.value", "i.value", *_TEXT),
@@ -45,7 +47,30 @@ _TARGET = " left join resource t on t.rid = i.target and t.shard = (i.target & 2
 def keys_of(sort: Sequence[SortKey]) -> list[Key]:
     """The sort values, made total by the rid; what a resource lacks is last in either direction."""
     keys = [_key(each.parameter, each.descending) for each in sort]
-    return [*keys, Key("r.rid", "bigint", not keys)]
+    return [*keys, Key("r.rid", "bigint", not keys or keys[0].descending)]
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """The order of the first key as an index has it, for a date that a resource has once or not.
+
+    param: its number. missing: the sort value of a resource without it; these are asked after the
+        others, and only if the page has room for them.
+    """
+
+    param: int
+    missing: str
+
+
+def walk_of(sort: Sequence[SortKey]) -> Walk | None:
+    """The walk that gives the order of this sort; None where it must be sorted."""
+    if not sort or sort[0].parameter.kind != "date" or not single_valued(sort[0].parameter):
+        return None
+    parameter = sort[0].parameter
+    (known, *_) = sources(parameter.resource_type)[parameter.code]
+    return Walk(
+        known.id, "'-infinity'::timestamptz" if sort[0].descending else "'infinity'::timestamptz"
+    )
 
 
 def order_by(keys: Sequence[Key]) -> str:
