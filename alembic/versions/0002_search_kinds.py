@@ -12,6 +12,8 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.drop_constraint("resource_pkey", "resource")
+    op.create_primary_key("resource_pkey", "resource", ["rid", "shard"])
     op.create_index(
         "idx_date_patient_idx", "idx_date", ["patient", "param", "low", "rid"], unique=False
     )
@@ -236,6 +238,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("idx_date_patient_idx", table_name="idx_date")
+    op.drop_constraint("resource_pkey", "resource")
+    op.create_primary_key("resource_pkey", "resource", ["shard", "rid"])
     op.drop_index("idx_uri_value_idx", table_name="idx_uri")
     op.drop_index("idx_uri_rid_idx", table_name="idx_uri")
     op.drop_table("idx_uri")

@@ -4,6 +4,9 @@ Every criterion is a semi-join with the index table of its kind, on rid: the pla
 the index or with the resources, whichever is less. A chain or `_has` goes on to another resource's
 row, which the viewer must be able to see like any other: what is hidden links nothing.
 
+A rid carries its shard, so rows are joined on rid alone: with both, Postgres would multiply two
+selectivities that are one, and expect a 256th of the rows that come.
+
 http://hl7.org/fhir/R4/search.html
 """
 
@@ -31,6 +34,7 @@ from coordhub.r4.search import (
     TokenValue,
     UriValue,
 )
+from coordhub.r4.search_criteria import COLUMNS
 from coordhub.r4.search_measures import EARTH_RADIUS, MeasureCondition
 from coordhub.store.resources import shard_of_id
 from coordhub.store.visibility import Viewer, visible
@@ -129,21 +133,22 @@ class Criteria:
         seen, values = visible(self._viewer, other, self._arguments.following)
         self._arguments.extend(values)
         linked = [
-            f"{other}.type = {self._add(types.NUMBER[type_], 'smallint')}"
-            f" and {other}.body is not null and {seen} and {self.condition(asked, other)}"
+            f"{'' if _tells_type(asked) else self._of_type(other, type_)}"
+            f"{other}.body is not null and {seen} and {self.condition(asked, other)}"
             for type_, asked in links
         ]
         source, where = f"resource {other}", linked[0]
         if len(linked) > 1:
-            parts = (
-                f"select {other}.rid, {other}.shard from {source} where {each}" for each in linked
-            )
+            parts = (f"select {other}.rid from {source} where {each}" for each in linked)
             source, where = f"({' union all '.join(parts)}) {other}", "true"
         return (
             f"exists (select from idx_reference {link} join {source}"
-            f" on {other}.rid = {link}.{there} and {other}.shard = ({link}.{there} & 255)::smallint"
+            f" on {other}.rid = {link}.{there}"
             f" where {link}.{here} = {row}.rid and {link}.{param} and {where})"
         )
+
+    def _of_type(self, row: str, type_: str) -> str:
+        return f"{row}.type = {self._add(types.NUMBER[type_], 'smallint')} and "
 
     def _param(self, parameter: SearchParameter) -> str:
         numbers = [each.id for each in sources(parameter.resource_type)[parameter.code]]
@@ -167,7 +172,7 @@ class Criteria:
             return f"not {stated}" if first.missing else stated
         if modifier == "of-type":
             head = (
-                f"select from {table} i where i.rid = {row}.rid and i.shard = {row}.shard"
+                f"select from {table} i where i.rid = {row}.rid"
                 f" and i.param = {self._add(-parameter.id, 'smallint')}"
             )
         else:
@@ -176,10 +181,8 @@ class Criteria:
         return f"{'not ' if modifier == 'not' else ''}exists ({head} and {fits})"
 
     def _rows(self, table: str, parameter: SearchParameter, row: str) -> str:
-        return (
-            f"select from {table} i where i.rid = {row}.rid and i.shard = {row}.shard"
-            f" and i.{self._param(parameter)}"
-            + (f" and i.patient = {self.patient}" if self.patient and row == "r" else "")
+        return f"select from {table} i where i.rid = {row}.rid and i.{self._param(parameter)}" + (
+            f" and i.patient = {self.patient}" if self.patient and row == "r" else ""
         )
 
     def _fits(self, criterion: Criterion) -> str:
@@ -357,6 +360,21 @@ class Criteria:
             case ReferenceValue():
                 return f"i.target = any(array({self._rids(value)}))"
         raise AssertionError(value)
+
+
+def _tells_type(asked: Condition) -> bool:
+    """Whether the condition can only be met by resources of its parameter's type.
+
+    Then the type is not asked for as well: Postgres would take it for one more sieve, and expect
+    next to nothing of what all of them pass.
+    """
+    match asked:
+        case Criterion(parameter, modifier, values):
+            given = not isinstance(values[0], MissingValue) or not values[0].missing
+            return given and modifier != "not" and parameter.code not in COLUMNS
+        case Chain():
+            return True
+    return False
 
 
 def any_of(conditions: Iterable[str]) -> str:

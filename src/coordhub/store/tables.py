@@ -115,7 +115,7 @@ resource = Table(
         comment="a bit per sensitivity class",
     ),
     Column("body", Text, comment="the exact JSON of this version; null once deleted"),
-    PrimaryKeyConstraint("shard", "rid"),
+    PrimaryKeyConstraint("rid", "shard"),
     UniqueConstraint("shard", "type", "fhir_id"),
     CheckConstraint("op in ('create', 'update', 'delete')", name="op_known"),
     CheckConstraint("(op = 'delete') = (body is null)", name="deleted_has_no_body"),
