@@ -124,7 +124,10 @@ def target_types(parameter: SearchParameter) -> tuple[str, ...]:
     R4 lists Group for `Observation.patient`, whose expression takes patients only.
     """
     wanted = {
-        step[2] for path in parameter.paths for step in path.steps[-1:] if step[1:2] == ("type",)
+        str(step[2])
+        for path in parameter.paths
+        for step in path.steps[-1:]
+        if len(step) == 3 and step[1] == "type"
     }
     if len(wanted) == len(parameter.paths) == 1:
         return tuple(wanted)

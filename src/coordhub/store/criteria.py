@@ -12,7 +12,7 @@ http://hl7.org/fhir/R4/search.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import cos, degrees, radians
 
 from coordhub.r4 import types
@@ -59,6 +59,11 @@ _ALSO = {"token": ("idx_string",), "reference": ("idx_token",)}
 """Where a value of the kind may stand that has nothing in the kind's own table."""
 
 
+MANY_LINKED = 100
+MANY_LINKING = 2000
+"""Of what a chain leads to and of what `_has` names: more than it pays to begin a search with."""
+
+
 class Arguments:
     """The values of a statement, each with the type that Postgres is told."""
 
@@ -88,6 +93,8 @@ class Criteria:
         self._systems = systems
         self._arguments = arguments
         self._hops = 0
+        self.probing = False
+        """Whether links are looked up for each row that is walked, not read from their other side."""
         self.patient: str | None = None
         """SQL of the rid of the one patient in whose records the matches can only be."""
 
@@ -101,6 +108,27 @@ class Criteria:
             case Reverse(parameter, linked):
                 links = ((parameter.resource_type, linked),)
                 return self._linked(row, parameter, links, forward=False)
+
+    def common(self, asked: Chain | Reverse) -> str:
+        """Whether what a link leads to is met so often that walking rows soon finds some that have it.
+
+        Counted up to a limit in the index; no estimate of Postgres' sees that a parameter which few
+        of all resources have is one that all of its type have.
+        """
+        most = MANY_LINKED if isinstance(asked, Chain) else MANY_LINKING
+        return any_of(self._common(leaf, most) for leaf in _leaves(asked))
+
+    def _common(self, leaf: Criterion, most: int) -> str:
+        if leaf.parameter.code == "_id":
+            return "false"
+        if (
+            leaf.modifier == "not"
+            or leaf.parameter.code in COLUMNS
+            or isinstance(leaf.values[0], MissingValue)
+        ):
+            return "true"
+        rows = self._criterion(leaf, None)
+        return f"(select count(*) from ({rows} limit {most + 1}) c) > {most}"
 
     def dates(self, values: Iterable[DateValue], low: str, high: str) -> str:
         return any_of(self._date(value, low, high) for value in values)
@@ -144,7 +172,9 @@ class Criteria:
         return (
             f"exists (select from idx_reference {link} join {source}"
             f" on {other}.rid = {link}.{there}"
-            f" where {link}.{here} = {row}.rid and {link}.{param} and {where})"
+            f" where {link}.{here} = {row}.rid and {link}.{param} and {where}"
+            # An OFFSET, even of nothing, keeps Postgres from turning the EXISTS into a join.
+            f"{' offset 0' if self.probing and row == 'r' else ''})"
         )
 
     def _of_type(self, row: str, type_: str) -> str:
@@ -156,7 +186,8 @@ class Criteria:
             return f"param = {self._add(numbers[0], 'smallint')}"
         return f"param = any({self._add(numbers, 'smallint[]')})"
 
-    def _criterion(self, criterion: Criterion, row: str) -> str:
+    def _criterion(self, criterion: Criterion, row: str | None) -> str:
+        """A condition on the row; for no row the select of all index rows that fit."""
         parameter, modifier = criterion.parameter, criterion.modifier
         if parameter.code == "_id":
             ids = [each.code for each in criterion.values if isinstance(each, TokenValue)]
@@ -171,18 +202,20 @@ class Criteria:
             stated = any_of(f"exists ({self._rows(each, parameter, row)})" for each in tables)
             return f"not {stated}" if first.missing else stated
         if modifier == "of-type":
-            head = (
-                f"select from {table} i where i.rid = {row}.rid"
-                f" and i.param = {self._add(-parameter.id, 'smallint')}"
-            )
+            head = f"select from {table} i where i.param = {self._add(-parameter.id, 'smallint')}"
+            head += f" and i.rid = {row}.rid" if row else ""
         else:
             head = self._rows(table, parameter, row)
         fits = self._fits(criterion)
+        if row is None:
+            return f"{head} and {fits}"
         return f"{'not ' if modifier == 'not' else ''}exists ({head} and {fits})"
 
-    def _rows(self, table: str, parameter: SearchParameter, row: str) -> str:
-        return f"select from {table} i where i.rid = {row}.rid and i.{self._param(parameter)}" + (
-            f" and i.patient = {self.patient}" if self.patient and row == "r" else ""
+    def _rows(self, table: str, parameter: SearchParameter, row: str | None) -> str:
+        return (
+            f"select from {table} i where i.{self._param(parameter)}"
+            + (f" and i.rid = {row}.rid" if row else "")
+            + (f" and i.patient = {self.patient}" if self.patient and row == "r" else "")
         )
 
     def _fits(self, criterion: Criterion) -> str:
@@ -360,6 +393,17 @@ class Criteria:
             case ReferenceValue():
                 return f"i.target = any(array({self._rids(value)}))"
         raise AssertionError(value)
+
+
+def _leaves(asked: Condition) -> Iterator[Criterion]:
+    match asked:
+        case Criterion():
+            yield asked
+        case Chain(links=links):
+            for _, linked in links:
+                yield from _leaves(linked)
+        case Reverse(condition=linked):
+            yield from _leaves(linked)
 
 
 def _tells_type(asked: Condition) -> bool:

@@ -89,7 +89,7 @@ async def composed(
     """The statement of a search and its arguments; it reads one row more than the page holds."""
     arguments = Arguments()
     criteria = Criteria(viewer, await _systems(conn, engine, query.criteria), arguments)
-    matching = " and ".join(_matching(query, source, criteria, arguments))
+    matching = _alternatives(query, source, criteria, arguments)
     seen = await _seen(conn, engine, viewer, arguments)
     keys = keys_of(query.sort)
     following = f" where {beyond(keys, after, arguments)}" if after is not None else ""
@@ -100,8 +100,9 @@ async def composed(
         values = [first or keys[0].expression, *(key.expression for key in keys[1:])]
         columns = "".join(f", {value} as k{number}" for number, value in enumerate(values))
         parts = [
-            f"(select r.* from (select r.*{columns} from {rows} where {matching} and {way}) r"
+            f"(select r.* from (select r.*{columns} from {rows} where {each} and {way}) r"
             f"{following}{order})"
+            for each in matching
             for way in seen
         ]
         return f"(select * from ({' union all '.join(parts)}) r{order})"
@@ -133,6 +134,24 @@ async def _seen(
         conditions, values = ways(viewer, "r", arguments.following)
     arguments.extend(values)
     return conditions
+
+
+def _alternatives(
+    query: Query, source: int | None, criteria: Criteria, arguments: Arguments
+) -> list[str]:
+    """What matches; where there are links, two plans for it, of which one is gated off at run time."""
+    matching = _matching(query, source, criteria, arguments)
+    links = [each for each in query.criteria if not isinstance(each, Criterion)]
+    if not links:
+        return [" and ".join(matching)]
+    criteria.probing = True
+    walking = [criteria.condition(each) for each in query.criteria]
+    common = " and ".join(criteria.common(each) for each in links)
+    plain = matching[: -len(walking)]
+    return [
+        " and ".join([*matching, f"not ({common})"]),
+        " and ".join([*plain, *walking, f"({common})"]),
+    ]
 
 
 def _matching(
