@@ -24,7 +24,7 @@ PATIENTS, EACH = 200, 100
 # What is searched, and how many pages it may touch for each of 100 %, 30 %, 0.1 % and 0 %.
 SHAPES = [
     ("Observation?patient=<patient>&code=http://loinc.org|c3&_sort=-date", 400),
-    ("Observation?patient=<patient>&_sort=-date", 400),
+    ("Observation?patient=<patient>&_sort=-date", 1000),
     ("Observation?category=laboratory&_sort=-date", 800),
     ("Task?owner:identifier=o&status=requested", 1500),
     ("ServiceRequest?patient=<patient>", 100),
