@@ -79,7 +79,7 @@ async def test_given_many_resources_when_searched_then_few_pages_are_touched(
     engine: Engine, filled: tuple[str, dict[str, str]], asked: str, most: int, who: str
 ) -> None:
     kind, _, query = asked.partition("?")
-    patient = next(id for name, id in filled[1].items() if name.startswith("Patient"))
+    patient = next(known for name, known in filled[1].items() if name.startswith("Patient"))
     query = query.replace("<patient>", patient)
     read = parse_query(kind, parse_qsl(query, keep_blank_values=True))
     async with engine.searches.acquire() as conn:

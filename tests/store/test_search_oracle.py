@@ -124,7 +124,7 @@ def covered(text: str) -> tuple[datetime, datetime]:
         start = datetime.fromisoformat(text.replace("Z", "+00:00"))
         return start, start + timedelta(seconds=1)
     parts = [int(each) for each in text.split("-")]
-    start = datetime(*(parts + [1, 1])[:3], tzinfo=UTC)
+    start = datetime(*[*parts, 1, 1][:3], tzinfo=UTC)
     if len(parts) == 3:
         return start, start + timedelta(days=1)
     if len(parts) == 2:

@@ -157,12 +157,39 @@ _WITH_OFFSET: Final = {
     "[degF]": (Fraction(5, 9), Fraction("459.67")),
 }
 
-_OWN: Final = "g m s K C cd rad mol eq osm [iU]".split()
+_OWN: Final = ("g", "m", "s", "K", "C", "cd", "rad", "mol", "eq", "osm", "[iU]")
 _OWN_WITHOUT_PREFIX: Final = (
-    "deg [pH] [arb'U] [CFU] [PFU] [HPF] [LPF] [diop] [hnsf'U] [APL'U] [GPL'U] [MPL'U] [USP'U] "
-    "[Amb'a'1'U] [CCID_50] [TCID_50] [EID_50] [knk'U] [mclg'U] [smgy'U] [bdsk'U] [ELU] [EU] [FFU] "
-    "[BAU] [AU] [Lf] [tb'U] [todd'U] [dye'U]"
-).split()
+    "deg",
+    "[pH]",
+    "[arb'U]",
+    "[CFU]",
+    "[PFU]",
+    "[HPF]",
+    "[LPF]",
+    "[diop]",
+    "[hnsf'U]",
+    "[APL'U]",
+    "[GPL'U]",
+    "[MPL'U]",
+    "[USP'U]",
+    "[Amb'a'1'U]",
+    "[CCID_50]",
+    "[TCID_50]",
+    "[EID_50]",
+    "[knk'U]",
+    "[mclg'U]",
+    "[smgy'U]",
+    "[bdsk'U]",
+    "[ELU]",
+    "[EU]",
+    "[FFU]",
+    "[BAU]",
+    "[AU]",
+    "[Lf]",
+    "[tb'U]",
+    "[todd'U]",
+    "[dye'U]",
+)
 # name: (factor, what of, whether it takes prefixes); in the order in which they build on another
 _DERIVED: Final[tuple[tuple[str, str, str, bool], ...]] = (
     ("L", "0.001", "m3", True), ("l", "0.001", "m3", True), ("[IU]", "1", "[iU]", True),

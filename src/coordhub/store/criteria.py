@@ -348,7 +348,7 @@ class Criteria:
         angle = degrees(value.distance / EARTH_RADIUS) * 1.000001
         south, north = value.latitude - angle, value.latitude + angle
         box = [f"i.latitude between {self._add(south, 'float8')} and {self._add(north, 'float8')}"]
-        if -90 < south and north < 90:
+        if south > -90 and north < 90:
             width = min(180.0, angle / min(cos(radians(south)), cos(radians(north))) * 1.000001)
             # Across the date line the box has two parts.
             boxes = [

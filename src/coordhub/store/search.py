@@ -3,8 +3,9 @@
 What a viewer wrote or finds in the directory and what a grant shows are asked each by itself, and
 one page of both is merged: Postgres may then begin with what the viewer sees, with what matches, or
 with the newest, whichever is least. To whom grants show much, visibility is one condition on each
-row, since a walk from the newest soon meets what they see. A page begins after the sort values of the last row of the page
-before: nothing is kept between pages, nothing that did not change appears twice or is left out.
+row, since a walk from the newest soon meets what they see. A page begins after the sort values of
+the last row of the page before: nothing is kept between pages, nothing that did not change appears
+twice or is left out.
 
 http://hl7.org/fhir/R4/search.html
 """

@@ -232,9 +232,7 @@ idx_date = index_table(
     comment="Dates as half-open intervals of their stated precision, UTC",
 )
 Index("idx_date_low_idx", idx_date.c.param, idx_date.c.low, idx_date.c.rid)
-Index(
-    "idx_date_patient_idx", idx_date.c.patient, idx_date.c.param, idx_date.c.low, idx_date.c.rid
-)
+Index("idx_date_patient_idx", idx_date.c.patient, idx_date.c.param, idx_date.c.low, idx_date.c.rid)
 Index("idx_date_rid_idx", idx_date.c.rid)
 
 idx_number = index_table(

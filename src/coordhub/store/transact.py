@@ -223,7 +223,8 @@ select count(*) from w
 # only where there are some: each further table costs, also if nothing is written to it.
 _MEASURED = {
     "numbers_removed": """    delete from idx_number i
-    using jsonb_to_recordset($58::jsonb -> 'numbers_removed') as o(param smallint, low numeric, high numeric, rid bigint)
+    using jsonb_to_recordset($58::jsonb -> 'numbers_removed')
+        as o(param smallint, low numeric, high numeric, rid bigint)
     where i.rid = o.rid and i.param = o.param and i.low = o.low and i.high = o.high
 """,
     "quantities_removed": """    delete from idx_quantity i
@@ -253,7 +254,8 @@ _MEASURED = {
     select (rid & 255)::smallint, n.* from jsonb_to_recordset($58::jsonb -> 'numbers') as n(param smallint,
         low numeric, high numeric, rid bigint, source bigint, patient bigint)
 """,
-    "quantities": """    insert into idx_quantity (shard, param, system, code, unit, low, high, dimension, canonical_low, canonical_high,
+    "quantities": """
+    insert into idx_quantity (shard, param, system, code, unit, low, high, dimension, canonical_low, canonical_high,
         rid, source, patient)
     select (rid & 255)::smallint, n.* from jsonb_to_recordset($58::jsonb -> 'quantities') as n(param smallint,
         system int, code text, unit text, low numeric, high numeric, dimension text, canonical_low numeric,
@@ -263,7 +265,8 @@ _MEASURED = {
     select (rid & 255)::smallint, n.* from jsonb_to_recordset($58::jsonb -> 'uris') as n(param smallint, value text,
         rid bigint, source bigint, patient bigint)
 """,
-    "composites": """    insert into idx_composite (shard, param, system, code, value_system, value, unit, low, high, dimension,
+    "composites": """
+    insert into idx_composite (shard, param, system, code, value_system, value, unit, low, high, dimension,
         canonical_low, canonical_high, first, last, target, third, rid, source, patient)
     select (rid & 255)::smallint, n.* from jsonb_to_recordset($58::jsonb -> 'composites') as n(param smallint,
         system int, code text, value_system int, value text, unit text, low numeric, high numeric, dimension text,
