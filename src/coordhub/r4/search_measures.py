@@ -188,7 +188,9 @@ def condition_of(prefix: Prefix, value: Decimal, low: Decimal, high: Decimal) ->
             return _all(("high", "<", value))
         case "ap":
             tenth = _scaled(value.copy_abs())
-            return _approximately(max(high, _sum(value, tenth)), min(low, _sum(value, tenth.copy_negate())))
+            return _approximately(
+                max(high, _sum(value, tenth)), min(low, _sum(value, tenth.copy_negate()))
+            )
 
 
 def _approximately(high: Decimal, low: Decimal) -> MeasureCondition:

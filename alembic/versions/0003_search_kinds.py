@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "search_kinds"
-down_revision = "0001"
+revision = "0003_search_kinds"
+down_revision = "0002_reference_policy"
 branch_labels = None
 depends_on = None
 
