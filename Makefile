@@ -42,9 +42,10 @@ lint: .venv/.dev
 	$(PY) -m mypy
 	$(PY) -c 'from importlinter.cli import lint_imports_command as lint; lint()'
 
-## make format    write what lint asks for, and README's table of settings
+## make format    write what lint asks for, README's table of settings, openapi/coordhub.json
 format: .venv/.dev
 	$(PY) .ci/readme
+	$(BIN)/coordhub openapi openapi/coordhub.json
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
