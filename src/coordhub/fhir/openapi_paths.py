@@ -168,7 +168,7 @@ def _success(route: Route, status: int, description: str, name: str | None) -> D
     if route.name in _VERSIONED and name is not None:
         names += ["ETag", "Last-Modified"]
     if route.name in ("create", "update"):
-        names.append("Location")
+        names += ["Location", "Warning"]
     if route.name in _WRITES:
         names.append("Idempotency-Replayed")
     said: Described = {
@@ -233,6 +233,10 @@ HEADERS: Final[dict[str, Described]] = {
         f"{examples.BASE}/Task/0f3Kq2mVd7Rw/_history/1",
     ),
     "Idempotency-Replayed": _answered("`true`: the first answer to this key, again.", "true"),
+    "Warning": _answered(
+        "What was stored all the same, for clients that agreed to be warned.",
+        '199 coordhub "Task.focus: leads nowhere."',
+    ),
     "X-Request-Id": _answered(
         "Names the request in log and audit.", "4f0c6a1e-6d9c-4a53-9f4c-0b8a4f1f8f10"
     ),
