@@ -49,6 +49,7 @@ def main() -> int:
     asked = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     asked.add_argument("--only", choices=(*PYTHON_PROGRAMS, *NODE_PROGRAMS), action="append")
     only = asked.parse_args().only or (*PYTHON_PROGRAMS, *NODE_PROGRAMS)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the hub is stopped too
     WORK.mkdir(exist_ok=True)
     for file in HERE.iterdir():
         if file.is_file():
