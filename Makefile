@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all chaos lint format lock clean reset
+.PHONY: help setup run test test-all test-clients chaos lint format lock clean reset
 
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -27,13 +27,17 @@ test: lint
 	$(PY) -m pytest
 
 ## make test-all  the same, and the long runs
-test-all: test chaos
+test-all: test chaos test-clients
 
 ## make chaos     kill server and worker at random while referrals flow
 chaos: .venv/.dev
 	COORDHUB_CHAOS_KILLS=$(CHAOS_KILLS) COORDHUB_CHAOS_REFERRALS=$(CHAOS_REFERRALS) \
 		COORDHUB_CHAOS_CRASHES=$(CHAOS_CRASHES) \
 		$(PY) -m pytest -m chaos
+
+## make test-clients  real clients and generated ones against a running hub (five need npm)
+test-clients: .venv/.dev
+	$(PY) tests/clients/play.py
 
 ## make lint      format, types and import contracts
 lint: .venv/.dev
@@ -42,9 +46,10 @@ lint: .venv/.dev
 	$(PY) -m mypy
 	$(PY) -c 'from importlinter.cli import lint_imports_command as lint; lint()'
 
-## make format    write what lint asks for, and README's table of settings
+## make format    write what lint asks for, README's table of settings, openapi/coordhub.json
 format: .venv/.dev
 	$(PY) .ci/readme
+	$(BIN)/coordhub openapi openapi/coordhub.json
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
@@ -62,7 +67,7 @@ reset:
 
 ## make clean     remove .venv and caches
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .clients build dist
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:

@@ -9,8 +9,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import AsyncIterator
-from importlib.metadata import version
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -22,7 +21,7 @@ from coordhub import errors, telemetry
 from coordhub.access.token import Tokens
 from coordhub.docs_assets import page
 from coordhub.errors import FhirError, Issue
-from coordhub.fhir import http, refusal
+from coordhub.fhir import http, openapi, refusal
 from coordhub.fhir.context import Context, Limits
 from coordhub.fhir.headers import request_id
 from coordhub.fhir.paging import Paging
@@ -38,8 +37,6 @@ READY_SECONDS: Final = 2.0
 
 CLOSED_BY_CLIENT: Final = 499
 """What the log says of a request whose sender went away; nobody is answered."""
-
-Document: TypeAlias = dict[str, Any]
 
 
 def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
@@ -58,10 +55,8 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
 
     app = FastAPI(
         title="coordhub",
-        version=version("coordhub"),
-        description="Routes referrals and results between primary care, specialists and social "
-        "services. The FHIR R4 base is `/fhir`; what it serves is at `/fhir/metadata`.",
         lifespan=lifespan,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -73,7 +68,6 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _refused)
     app.add_middleware(Exchange)
-    _describe_token(app)
     return app
 
 
@@ -110,16 +104,11 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
 
 
 def _add_own_routes(app: FastAPI) -> None:
-    @app.get("/health", tags=["Operation"], summary="Whether the process lives")
+    @app.get("/health")
     async def health() -> dict[str, str]:
         return {"status": "alive"}
 
-    @app.get(
-        "/ready",
-        tags=["Operation"],
-        summary="Whether requests can be served",
-        responses={503: {"description": "The database does not answer, or is not migrated."}},
-    )
+    @app.get("/ready")
     async def ready(request: Request) -> dict[str, str]:
         context: Context = request.app.state.context
         if not await outage.answers(context.hub.engine, within_seconds=READY_SECONDS):
@@ -128,27 +117,19 @@ def _add_own_routes(app: FastAPI) -> None:
             )
         return {"status": "ready"}
 
-    @app.get("/docs", include_in_schema=False)
-    @app.get("/docs/{name}", include_in_schema=False)
+    @app.get("/openapi.json")
+    def described(request: Request) -> Response:
+        packed = "gzip" in request.headers.get("accept-encoding", "")
+        sent = {"Vary": "Accept-Encoding", **({"Content-Encoding": "gzip"} if packed else {})}
+        return Response(openapi.rendered(packed=packed), 200, sent, media_type="application/json")
+
+    @app.get("/docs")
+    @app.get("/docs/{name}")
     async def docs(request: Request, name: str = "") -> Response:
         asset = page.asset(name, gzip="gzip" in request.headers.get("accept-encoding", ""))
         if asset is None:
             raise HTTPException(404)
         return Response(asset.content, 200, asset.headers, media_type=asset.media_type)
-
-
-def _describe_token(app: FastAPI) -> None:
-    made = app.openapi
-
-    def openapi() -> Document:
-        document = made()
-        components = document.setdefault("components", {})
-        components["securitySchemes"] = {
-            "token": {"type": "http", "scheme": "bearer", "description": "`coordhub token`"}
-        }
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -8,7 +8,6 @@ Imports stand inside the commands, so that `--help` and a wrong option answer at
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -239,9 +238,9 @@ def openapi(
     ] = None,
 ) -> None:
     """Print the OpenAPI description of the API, or write it to a file."""
-    from coordhub import app
+    from coordhub.fhir import openapi as description
 
-    described = json.dumps(app.build(_settings()).openapi(), indent=2, ensure_ascii=False) + "\n"
+    described = description.text()
     if output is None:
         print(described, end="")
     else:

@@ -31,6 +31,7 @@ EXEMPT = {
     "resources.version_of": "Shapes a row that a statement with a Viewer has found; no I/O.",
     "clients.read": "Who calls, before there is a Viewer: a reference, no content.",
     "grants.shareable": "Makes the Viewer itself, of the organization whose sharing is decided.",
+    "grants.written_by": "Asks who wrote what, for the decision to share it: rids, no content.",
     "invariants.violations": "The operators' check of the ledger: answers with ids and counts.",
     "transact.transact": "The write path: gives back nothing of a resource.",
 }

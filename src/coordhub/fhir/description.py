@@ -2,20 +2,19 @@
 
 https://spec.openapis.org/oas/v3.1.0, http://hl7.org/fhir/R4/http.html
 
-Values only; `http` makes routes of them. Bodies are described here and not by models: what is
-checked is all of R4, by its own definitions.
+Values only: `http` makes routes of them, `openapi` the document, in which an interaction of a type
+stands once for each type that has a schema of its own.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from coordhub.fhir.context import JSON
-from coordhub.fhir.dispatch import ID
+from coordhub.fhir.dispatch import ID, INSTANCE_OPERATIONS
 from coordhub.r4 import types
 
-_TYPE = {
+TYPE = {
     "name": "resource_type",
     "in": "path",
     "required": True,
@@ -46,19 +45,19 @@ def _header(name: str, description: str) -> dict[str, Any]:
     return {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
 
 
-_PRETTY = _query("_pretty", "`true`: with line breaks and indents.", {"type": "boolean"})
+PRETTY = _query("_pretty", "`true`: with line breaks and indents.", {"type": "boolean"})
 _COUNT = _query(
     "_count", "Entries of one page.", {"type": "integer", "minimum": 1, "maximum": 1000}
 )
 _CURSOR = _query("_cursor", "From a link `next`, which is followed as it is.", {"type": "string"})
-_CRITERIA = {
+CRITERIA = {
     "name": "criteria",
     "in": "query",
     "style": "form",
     "explode": True,
     "description": (
-        "Search parameters of the type, as `/fhir/metadata` lists them, with `_id`, `_lastUpdated` "
-        "and `_sort`. An unknown one is refused, naming the nearest."
+        "Search parameters of the type, as `/fhir/metadata` lists them, also with a modifier "
+        "(`name:contains`), and `_sort`. An unknown one is refused, naming the nearest."
     ),
     "schema": {"type": "object", "additionalProperties": {"type": "string"}},
 }
@@ -66,66 +65,60 @@ _IF_MATCH = _header("If-Match", 'The version that the change is based on, `W/"3"
 _IF_NONE_MATCH = _header("If-None-Match", "304 if this is the current version.")
 _IF_MODIFIED_SINCE = _header("If-Modified-Since", "304 if nothing changed since.")
 _IF_NONE_EXIST = _header("If-None-Exist", "Search criteria: create only if nothing matches.")
-_PREFER = _header("Prefer", "`return=minimal`, `representation` or `OperationOutcome`.")
+REQUEST_ID = _header(
+    "X-Request-Id", "Names this request in the answer, the log and the audit; else the hub does."
+)
+PREFER = _header("Prefer", "`return=minimal`, `representation` or `OperationOutcome`.")
 _HANDLING = _header("Prefer", "`handling=lenient`: leave out what is not served, and say so.")
 _IDEMPOTENCY = _header(
     "Idempotency-Key", "1 to 255 visible characters; the same request again gets the first answer."
 )
 
 
-def _content(description: str, kind: str) -> dict[str, Any]:
-    schema = {
-        "type": "object",
-        "description": f"{kind} of FHIR R4 (4.0.1).",
-        "required": ["resourceType"],
-        "properties": {"resourceType": {"type": "string"}},
-    }
-    return {"description": description, "content": {JSON: {"schema": schema}}}
-
-
-def _body(kind: str, example: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "required": True,
-        "content": {
-            JSON: {
-                "schema": {
-                    "type": "object",
-                    "description": f"{kind} of FHIR R4 (4.0.1).",
-                    "required": ["resourceType"],
-                    "properties": {"resourceType": {"type": "string"}},
-                },
-                "example": example,
-            }
-        },
-    }
-
+RESOURCE: Final = "The resource"
+"""As `answer` or `body`: a resource of the type in the path."""
 
 _FORM = {
     "content": {
         "application/x-www-form-urlencoded": {
-            "schema": {"type": "object", "additionalProperties": {"type": "string"}}
+            "schema": {
+                "type": "object",
+                "description": "The parameters of the search by GET.",
+                "additionalProperties": {"type": "string"},
+            }
         }
     }
 }
-_REASONS = {
+REASONS: Final = {
     304: "Not changed.",
     400: "The request cannot be understood, or asks for what is not offered.",
     401: "No token, or one that this hub does not accept.",
     403: "The token, or the state of the referral, does not let this caller do it.",
     404: "Not there, or not this caller's to see.",
+    405: "Not possible at this address; Allow says what is.",
+    406: "Answers are application/fhir+json only.",
     409: "The state of the referral does not allow it.",
     410: "Deleted.",
     412: "If-Match names another version, or criteria match more than one.",
     413: "The body is too large.",
-    415: "The body is not JSON.",
+    415: "The body is of a media type that is not read here.",
     422: "Not valid FHIR R4, or against a rule of the hub; every issue at once.",
+    429: "Too many requests; see Retry-After.",
     503: "Not just now; see Retry-After.",
 }
+"""What a status says, wherever it is answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One line of the OpenAPI document."""
+    """An interaction as it is described; those of a type stand once for all types.
+
+    answer: RESOURCE, or the type of the resource that is answered; with status 204 a sentence.
+    also: other statuses of success, each with when it is answered.
+    reasons: statuses of its refusals, besides those that every request may meet.
+    body: RESOURCE, a type, or a request body as OpenAPI has it.
+    types: resource types that have it; none means all.
+    """
 
     name: str
     method: str
@@ -134,61 +127,36 @@ class Route:
     summary: str
     description: str
     status: int = 200
-    answer: str = "The resource"
+    answer: str = RESOURCE
+    also: tuple[tuple[int, str], ...] = ()
     reasons: tuple[int, ...] = ()
     parameters: tuple[dict[str, Any], ...] = ()
-    body: dict[str, Any] | None = None
+    body: str | dict[str, Any] | None = None
+    types: tuple[str, ...] = ()
     public: bool = False
 
     @property
-    def responses(self) -> dict[int | str, dict[str, Any]]:
-        said: dict[int | str, dict[str, Any]] = {}
-        if self.status == 204:
-            said[204] = {"description": self.answer}
-        else:
-            said[self.status] = _content(self.answer + ".", self.answer)
-        for status in (*self.reasons, *(() if self.public else (401,)), 503):
-            if status == 304:
-                said[304] = {"description": _REASONS[304]}
-            else:
-                said[status] = _content(_REASONS[status], "OperationOutcome")
-        return said
+    def refusals(self) -> tuple[int, ...]:
+        """Every status of an OperationOutcome, and 304."""
+        always = (400, 406, 429, 503) if self.public else (400, 401, 403, 406, 429, 503)
+        return tuple(sorted({*self.reasons, *always}))
 
     @property
-    def extra(self) -> dict[str, Any]:
-        said: dict[str, Any] = {"parameters": [*self.parameters, _PRETTY]}
-        if self.body is not None:
-            said["requestBody"] = self.body
-        said["security"] = [] if self.public else [{"token": []}]
-        return said
+    def prefers(self) -> bool:
+        """Whether `Prefer: return=OperationOutcome` is obeyed."""
+        return PREFER in self.parameters
 
 
-_PATIENT = {
-    "resourceType": "Patient",
-    "identifier": [{"system": "urn:example:mrn", "value": "1001"}],
-    "name": [{"family": "Example", "given": ["Alex"]}],
-}
-_TRANSACTION = {
-    "resourceType": "Bundle",
-    "type": "transaction",
-    "entry": [
-        {
-            "fullUrl": "urn:uuid:6f0c6a1e-6d9c-4a53-9f4c-0b8a4f1f8f10",
-            "resource": _PATIENT,
-            "request": {"method": "POST", "url": "Patient"},
-        }
-    ],
-}
-_PATCH = {
+_PATCH: Final = {
     "required": True,
     "content": {
         "application/json-patch+json": {
             "schema": {"type": "array", "items": {"type": "object"}},
             "example": [{"op": "replace", "path": "/active", "value": True}],
         },
-        **_body(
-            "Parameters",
-            {
+        "application/fhir+json": {
+            "schema": {"type": "object", "description": "Parameters: a FHIRPath Patch."},
+            "example": {
                 "resourceType": "Parameters",
                 "parameter": [
                     {
@@ -201,10 +169,10 @@ _PATCH = {
                     }
                 ],
             },
-        )["content"],
+        },
     },
 }
-_WRITE = (400, 403, 409, 412, 413, 415, 422)
+_WRITE = (404, 409, 412, 413, 415, 422)
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -216,74 +184,84 @@ ROUTES: tuple[Route, ...] = (
         "A Bundle of type `transaction` is stored whole or not at all; references between its "
         "entries (`urn:uuid:...`, relative, conditional) are resolved. In one of type `batch` each "
         "entry stands for itself.",
-        answer="Bundle", reasons=_WRITE, parameters=(_PREFER, _IDEMPOTENCY),
-        body=_body("Bundle", _TRANSACTION),
+        answer="Bundle", reasons=_WRITE, parameters=(PREFER, _IDEMPOTENCY), body="Bundle",
     ),
     Route(
         "search", "GET", "/{resource_type}", "Resources", "Search",
         "What the caller may see and the criteria match, in pages; follow the link `next`.",
-        answer="Bundle", reasons=(400, 403, 404),
-        parameters=(_TYPE, _CRITERIA, _COUNT, _CURSOR, _HANDLING),
+        answer="Bundle", reasons=(404,),
+        parameters=(TYPE, CRITERIA, _COUNT, _CURSOR, _HANDLING),
     ),
     Route(
         "search_by_post", "POST", "/{resource_type}/_search", "Resources", "Search, by POST",
         "The same with the criteria in a form, which keeps them out of addresses.",
-        answer="Bundle", reasons=(400, 403, 404, 413, 415),
-        parameters=(_TYPE, _HANDLING), body=_FORM,
+        answer="Bundle", reasons=(404, 413, 415),
+        parameters=(TYPE, _HANDLING), body=_FORM,
     ),
     Route(
         "create", "POST", "/{resource_type}", "Resources", "Create",
         "The id is given by the hub. With If-None-Exist 200 and the one match, if there is one.",
-        status=201, reasons=(*_WRITE, 404),
-        parameters=(_TYPE, _IF_NONE_EXIST, _PREFER, _IDEMPOTENCY),
-        body=_body("The resource", _PATIENT),
+        status=201, also=((200, "With If-None-Exist: the one match, which was there."),), reasons=_WRITE,
+        parameters=(TYPE, _IF_NONE_EXIST, PREFER, _IDEMPOTENCY),
+        body=RESOURCE,
     ),
     Route(
         "read", "GET", "/{resource_type}/{id}", "Resources", "Read",
-        "The current version, as it was sent.", reasons=(304, 403, 404, 410),
-        parameters=(_TYPE, _ID, _IF_NONE_MATCH, _IF_MODIFIED_SINCE),
+        "The current version, as it was sent.", reasons=(304, 404, 410),
+        parameters=(TYPE, _ID, _IF_NONE_MATCH, _IF_MODIFIED_SINCE),
     ),
     Route(
         "update", "PUT", "/{resource_type}/{id}", "Resources", "Update",
         "A new version. Send If-Match with the ETag of what the change is based on.",
-        reasons=(*_WRITE, 404), parameters=(_TYPE, _ID, _IF_MATCH, _PREFER, _IDEMPOTENCY),
-        body=_body("The resource", {**_PATIENT, "id": "the-id-of-the-address"}),
+        also=((201, "Created under this id, by a client that may choose ids."),),
+        reasons=(*_WRITE, 405), parameters=(TYPE, _ID, _IF_MATCH, PREFER, _IDEMPOTENCY),
+        body=RESOURCE,
     ),
     Route(
         "conditional_update", "PUT", "/{resource_type}", "Resources", "Update, by criteria",
-        "The one resource of the caller's that matches; created (201) if there is none.",
-        reasons=(*_WRITE, 404), parameters=(_TYPE, _CRITERIA, _IF_MATCH, _PREFER, _IDEMPOTENCY),
-        body=_body("The resource", _PATIENT),
+        "The one resource of the caller's that matches; created if there is none.",
+        also=((201, "Created, as nothing matched."),),
+        reasons=(*_WRITE, 405), parameters=(TYPE, CRITERIA, _IF_MATCH, PREFER, _IDEMPOTENCY),
+        body=RESOURCE,
     ),
     Route(
         "patch", "PATCH", "/{resource_type}/{id}", "Resources", "Patch",
         "Parts of a resource change, by the rules of an update. A JSON Patch, or a FHIRPath Patch.",
-        reasons=(*_WRITE, 404, 410), parameters=(_TYPE, _ID, _IF_MATCH, _PREFER, _IDEMPOTENCY),
+        reasons=(*_WRITE, 410), parameters=(TYPE, _ID, _IF_MATCH, PREFER, _IDEMPOTENCY),
         body=_PATCH,
     ),
     Route(
         "conditional_patch", "PATCH", "/{resource_type}", "Resources", "Patch, by criteria",
-        "The one resource that matches.", reasons=(*_WRITE, 404),
-        parameters=(_TYPE, _CRITERIA, _IF_MATCH, _PREFER, _IDEMPOTENCY), body=_PATCH,
+        "The one resource that matches.", reasons=(*_WRITE, 410),
+        parameters=(TYPE, CRITERIA, _IF_MATCH, PREFER, _IDEMPOTENCY), body=_PATCH,
     ),
     Route(
         "conditional_delete", "DELETE", "/{resource_type}", "Resources", "Delete, by criteria",
         "What matches of the caller's; more than the hub's setting allows: 412.", status=204,
-        answer="Deleted, or nothing matched", reasons=(400, 403, 404, 409, 412),
-        parameters=(_TYPE, _CRITERIA, _IF_MATCH, _IDEMPOTENCY),
+        answer="Deleted, or nothing matched",
+        also=((200, "Deleted; told so with `Prefer: return=OperationOutcome`."),),
+        reasons=(404, 409, 412, 422), parameters=(TYPE, CRITERIA, _IF_MATCH, PREFER, _IDEMPOTENCY),
     ),
     Route(
         "delete", "DELETE", "/{resource_type}/{id}", "Resources", "Delete",
         "The history remains.", status=204, answer="Deleted, or was not there",
-        reasons=(400, 403, 404, 409, 412), parameters=(_TYPE, _ID, _IF_MATCH, _IDEMPOTENCY),
+        also=((200, "Deleted; told so with `Prefer: return=OperationOutcome`."),),
+        reasons=(404, 409, 412, 422), parameters=(TYPE, _ID, _IF_MATCH, PREFER, _IDEMPOTENCY),
     ),
     Route(
         "history", "GET", "/{resource_type}/{id}/_history", "Resources", "History",
-        "All versions, newest first, in pages.", answer="Bundle", reasons=(400, 403, 404),
-        parameters=(_TYPE, _ID, _COUNT, _CURSOR),
+        "All versions, newest first, in pages.", answer="Bundle", reasons=(404,),
+        parameters=(TYPE, _ID, _COUNT, _CURSOR),
     ),
     Route(
         "vread", "GET", "/{resource_type}/{id}/_history/{vid}", "Resources", "Read a version",
-        "One version, current or not.", reasons=(403, 404, 410), parameters=(_TYPE, _ID, _VID),
+        "One version, current or not.", reasons=(404, 410), parameters=(TYPE, _ID, _VID),
+    ),
+    Route(
+        "status_of_referral", "GET", "/{resource_type}/{id}/$status-of-referral", "Resources",
+        "Where a referral is",
+        "Sent, delivered, seen, accepted, each with its time, of each recipient that was asked.",
+        answer="Parameters", reasons=(404,), parameters=(TYPE, _ID),
+        types=INSTANCE_OPERATIONS["status-of-referral"],
     ),
 )  # fmt: skip

@@ -22,7 +22,7 @@ from coordhub.errors import FhirError
 from coordhub.fhir import body, headers
 from coordhub.fhir.answering import answer
 from coordhub.fhir.context import JSON, Answer, Asked, Context
-from coordhub.fhir.description import ROUTES, Route
+from coordhub.fhir.description import ROUTES
 from coordhub.fhir.dispatch import Target, dispatch
 from coordhub.fhir.paging import applied
 from coordhub.fhir.present import pretty
@@ -42,28 +42,9 @@ _MOST_PARAMETERS = 1000
 def router() -> APIRouter:
     """Every route below /fhir; `app.state.context` must hold the Context when a request comes."""
     routes = APIRouter(prefix=PREFIX)
-    for route in ROUTES:
-        _add(routes, route)
-    for path in ("", "/{rest:path}"):
+    for path in dict.fromkeys((*(route.path for route in ROUTES), "/{rest:path}")):
         routes.add_api_route(path, respond, methods=list(METHODS), include_in_schema=False)
     return routes
-
-
-def _add(routes: APIRouter, route: Route) -> None:
-    routes.add_api_route(
-        route.path,
-        respond,
-        methods=[route.method],
-        name=route.name,
-        operation_id=route.name,
-        summary=route.summary,
-        description=route.description,
-        tags=[route.tag],
-        response_class=Response,
-        status_code=route.status,
-        responses=route.responses,
-        openapi_extra=route.extra,
-    )
 
 
 async def respond(request: Request) -> Response:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Hashable, Mapping
 from typing import Final, TypeVar
 
 from coordhub.r4 import types
-from coordhub.r4.search import Query, TokenValue
+from coordhub.r4.search import Criterion, Query, TokenValue
 from coordhub.store import search
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.resources import COLUMNS, Version, version_of
@@ -70,7 +70,7 @@ def _token(query: Query) -> tuple[int, TokenValue] | None:
     if len(query.criteria) != 1 or query != Query(query.resource_type, query.criteria):
         return None
     [criterion] = query.criteria
-    if criterion.modifier is not None or len(criterion.values) != 1:
+    if not isinstance(criterion, Criterion) or criterion.modifier or len(criterion.values) != 1:
         return None
     value = criterion.values[0]
     if not isinstance(value, TokenValue) or not value.system or value.code is None:

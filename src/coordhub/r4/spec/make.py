@@ -227,10 +227,7 @@ def make(package: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
             types |= elements_of(definition, set(codes))
     used = {
         name: {
-            element[name]
-            for elements in types.values()
-            for element in elements
-            if name in element
+            element[name] for elements in types.values() for element in elements if name in element
         }
         for name in ("codes", "concepts")
     }
