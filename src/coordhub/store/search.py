@@ -44,7 +44,7 @@ class Page:
     next: list[str] | None
 
 
-class _Arguments:
+class Arguments:
     """The values of a statement, each with the type that Postgres is told."""
 
     def __init__(self) -> None:
@@ -86,41 +86,63 @@ async def search(
     after: `Page.next` of the page before. source: only what this organization wrote.
     Without _sort the newest creations come first.
     """
-    arguments = _Arguments()
-    systems = await _systems(conn, engine, query)
-    conditions = [
-        f"r.type = {arguments.add(types.NUMBER[query.resource_type], 'smallint')}",
-        "r.body is not null",
-    ]
+    arguments = Arguments()
     condition, values = visible(viewer, "r", arguments.following)
     arguments.extend(values)
-    conditions.append(condition)
+    where = ["r.body is not null", condition]
     if source is not None:
-        conditions.append(f"r.source = {arguments.add(source, 'bigint')}")
-    if query.ids is not None:
-        conditions.append(f"r.fhir_id = any({arguments.add(list(query.ids), 'text[]')})")
-    conditions.extend(
-        _any(
-            _date(value, "r.updated", "(r.updated + interval '1 ms')", arguments)
-            for value in alternatives
-        )
-        for alternatives in query.last_updated
-    )
-    conditions.extend(_criterion(criterion, systems, arguments) for criterion in query.criteria)
-    keys = _keys(query)
+        where.append(f"r.source = {arguments.add(source, 'bigint')}")
+    where += await conditions(conn, engine, viewer, [query], arguments)
+    keys = keys_of(query)
     columns = "".join(f", {key.expression} as k{number}" for number, key in enumerate(keys))
     statement = (
         f"select {COLUMNS}{''.join(f', r.k{number}::text' for number in range(len(keys)))}"
-        f" from (select r.*{columns} from resource r where {' and '.join(conditions)}) r"
+        f" from (select r.*{columns} from resource r where {' and '.join(where)}) r"
     )
     if after is not None:
-        statement += f" where {_beyond(keys, after, arguments)}"
+        statement += f" where {beyond(keys, after, arguments)}"
     order = [f"r.k{number}{' desc' if key.descending else ''}" for number, key in enumerate(keys)]
     statement += f" order by {', '.join(order)} limit {arguments.add(limit + 1, 'int')}"
     rows = await conn.fetch(statement, *arguments.values)
     page = rows[:limit]
     more = len(rows) > limit
     return Page([version_of(row) for row in page], list(page[-1][10:]) if more else None)
+
+
+async def conditions(
+    conn: Connection,
+    engine: Engine,
+    viewer: Viewer,
+    queries: Sequence[Query],
+    arguments: Arguments,
+    *,
+    typed: bool = True,
+) -> list[str]:
+    """What must hold of `resource r`: one of the queries; typed: that it is of the query's type."""
+    found = [
+        _matching(query, await _systems(conn, engine, query), arguments, typed=typed)
+        for query in queries
+    ]
+    return found[0] if len(found) == 1 else [_any(" and ".join(each) for each in found)]
+
+
+def _matching(
+    query: Query, systems: dict[str, int], arguments: Arguments, *, typed: bool
+) -> list[str]:
+    found = []
+    if typed:
+        found.append(f"r.type = {arguments.add(types.NUMBER[query.resource_type], 'smallint')}")
+    if query.ids is not None:
+        found.append(f"r.fhir_id = any({arguments.add(list(query.ids), 'text[]')})")
+    found.extend(
+        _any(
+            _date(value, "r.updated", "(r.updated + interval '1 ms')", arguments)
+            for value in alternatives
+        )
+        for alternatives in query.last_updated
+    )
+    found.extend(_criterion(criterion, systems, arguments) for criterion in query.criteria)
+    return found
 
 
 async def _systems(conn: Connection, engine: Engine, query: Query) -> dict[str, int]:
@@ -137,7 +159,7 @@ def _any(conditions: Iterable[str]) -> str:
     return "(" + " or ".join(f"({condition})" for condition in conditions) + ")"
 
 
-def _criterion(criterion: Criterion, systems: dict[str, int], arguments: _Arguments) -> str:
+def _criterion(criterion: Criterion, systems: dict[str, int], arguments: Arguments) -> str:
     parameter = criterion.parameter
     table = _TABLES[parameter.kind]
     head = (
@@ -152,7 +174,7 @@ def _criterion(criterion: Criterion, systems: dict[str, int], arguments: _Argume
 
 
 def _value(
-    value: object, modifier: str | None, systems: dict[str, int], arguments: _Arguments
+    value: object, modifier: str | None, systems: dict[str, int], arguments: Arguments
 ) -> str:
     match value:
         case TokenValue(system, code, any_system):
@@ -187,7 +209,7 @@ def _value(
     raise AssertionError(value)
 
 
-def _date(value: DateValue, low: str, high: str, arguments: _Arguments) -> str:
+def _date(value: DateValue, low: str, high: str, arguments: Arguments) -> str:
     comparisons = (
         f"{low if each.bound == 'low' else high} {each.operator} {arguments.add(each.at, 'timestamptz')}"
         for each in value.condition.comparisons
@@ -195,7 +217,7 @@ def _date(value: DateValue, low: str, high: str, arguments: _Arguments) -> str:
     return "(" + f" {value.condition.joined} ".join(comparisons) + ")"
 
 
-def _keys(query: Query) -> list[_Key]:
+def keys_of(query: Query) -> list[_Key]:
     """The sort values, made total by the rid; what a resource lacks comes last in either direction."""
     keys = [_key(sort.parameter, sort.descending) for sort in query.sort]
     return [*keys, _Key("r.rid", "bigint", not keys)]
@@ -220,7 +242,7 @@ def _key(parameter: SearchParameter, descending: bool) -> _Key:
     )
 
 
-def _beyond(keys: Sequence[_Key], after: Sequence[str], arguments: _Arguments) -> str:
+def beyond(keys: Sequence[_Key], after: Sequence[str], arguments: Arguments) -> str:
     """Rows that come after the given sort values: greater in the first key that differs."""
     marks = [
         arguments.add(value, f"text::{key.sql_type}")
