@@ -14,6 +14,7 @@ from typing import Any
 from coordhub.fhir.context import JSON
 from coordhub.fhir.dispatch import ID
 from coordhub.r4 import types
+from coordhub.r4.compartments import OWNERS
 
 _TYPE = {
     "name": "resource_type",
@@ -22,6 +23,13 @@ _TYPE = {
     "description": "A resource type of FHIR R4.",
     "schema": {"type": "string", "enum": list(types.NAMES)},
 }
+_OWNER = {
+    **_TYPE,
+    "name": "owner",
+    "description": "Whose compartment.",
+    "schema": {"type": "string", "enum": list(OWNERS)},
+}
+_MEMBER = {**_TYPE, "schema": {"type": "string", "enum": [*types.NAMES, "*"]}}
 _ID = {
     "name": "id",
     "in": "path",
@@ -62,6 +70,31 @@ _CRITERIA = {
     ),
     "schema": {"type": "object", "additionalProperties": {"type": "string"}},
 }
+_VIEW = (
+    _query(
+        "_summary", "Only a part, tagged SUBSETTED.",
+        {"type": "string", "enum": ["true", "text", "data", "false"]},
+    ),
+    _query("_elements", "Top-level elements, with commas between.", {"type": "string"}),
+)  # fmt: skip
+_SHAPE = (
+    _query("_include", "[type]:[parameter], or *: what matches refer to.", {"type": "string"}),
+    _query("_revinclude", "[type]:[parameter], or *: what refers to matches.", {"type": "string"}),
+    _query(
+        "_total", "How many match on all pages; an estimate counts to 10,000.",
+        {"type": "string", "enum": ["none", "estimate", "accurate"]},
+    ),
+    _query(
+        "_summary", "Only a part of each, or only the count.",
+        {"type": "string", "enum": ["true", "text", "data", "count", "false"]},
+    ),
+    _query("_elements", "Top-level elements, with commas between.", {"type": "string"}),
+)  # fmt: skip
+_TYPES = _query("_type", "Resource types, with commas between.", {"type": "string"})
+_SPAN = (
+    _query("_since", "Only what was written from this instant on.", {"type": "string"}),
+    _query("_at", "Only what was current at this time.", {"type": "string"}),
+)
 _IF_MATCH = _header("If-Match", 'The version that the change is based on, `W/"3"`; 412 otherwise.')
 _IF_NONE_MATCH = _header("If-None-Match", "304 if this is the current version.")
 _IF_MODIFIED_SINCE = _header("If-Modified-Since", "304 if nothing changed since.")
@@ -198,7 +231,20 @@ ROUTES: tuple[Route, ...] = (
         "search", "GET", "/{resource_type}", "Resources", "Search",
         "What the caller may see and the criteria match, in pages; follow the link `next`.",
         answer="Bundle", reasons=(400, 403, 404),
-        parameters=(_TYPE, _CRITERIA, _COUNT, _CURSOR, _HANDLING),
+        parameters=(_TYPE, _CRITERIA, *_SHAPE, _COUNT, _CURSOR, _HANDLING),
+    ),
+    Route(
+        "search_all", "GET", "", "System", "Search several types",
+        "The types of `_type`, or all that the token may search, by the parameters that all have.",
+        answer="Bundle", reasons=(400, 403),
+        parameters=(_TYPES, _CRITERIA, *_SHAPE, _COUNT, _CURSOR, _HANDLING),
+    ),
+    Route(
+        "search_compartment", "GET", "/{owner}/{id}/{resource_type}", "Resources",
+        "Search a compartment",
+        "What belongs to a patient, an encounter ...; `*` for all types.",
+        answer="Bundle", reasons=(400, 403, 404),
+        parameters=(_OWNER, _ID, _MEMBER, _CRITERIA, *_SHAPE, _COUNT, _CURSOR, _HANDLING),
     ),
     Route(
         "search_by_post", "POST", "/{resource_type}/_search", "Resources", "Search, by POST",
@@ -216,7 +262,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "read", "GET", "/{resource_type}/{id}", "Resources", "Read",
         "The current version, as it was sent.", reasons=(304, 403, 404, 410),
-        parameters=(_TYPE, _ID, _IF_NONE_MATCH, _IF_MODIFIED_SINCE),
+        parameters=(_TYPE, _ID, *_VIEW, _IF_NONE_MATCH, _IF_MODIFIED_SINCE),
     ),
     Route(
         "update", "PUT", "/{resource_type}/{id}", "Resources", "Update",
@@ -232,7 +278,34 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "history", "GET", "/{resource_type}/{id}/_history", "Resources", "History",
         "All versions, newest first, in pages.", answer="Bundle", reasons=(400, 403, 404),
-        parameters=(_TYPE, _ID, _COUNT, _CURSOR),
+        parameters=(_TYPE, _ID, *_SPAN, _COUNT, _CURSOR),
+    ),
+    Route(
+        "history_of_type", "GET", "/{resource_type}/_history", "Resources", "History of a type",
+        "All versions of all its resources, newest first, deletions too.",
+        answer="Bundle", reasons=(400, 403, 404),
+        parameters=(_TYPE, *_SPAN, _COUNT, _CURSOR),
+    ),
+    Route(
+        "history_of_system", "GET", "/_history", "System", "History of everything",
+        "All versions of what the caller may see, newest first, deletions too.",
+        answer="Bundle", reasons=(400,), parameters=(*_SPAN, _COUNT, _CURSOR),
+    ),
+    Route(
+        "validate", "POST", "/{resource_type}/$validate", "Operations", "Would it be accepted?",
+        "All that a create is checked for; nothing is written.",
+        answer="OperationOutcome", reasons=(400, 403, 404, 413, 415),
+        parameters=(_TYPE,), body=_body("The resource", _PATIENT),
+    ),
+    Route(
+        "everything", "GET", "/Patient/{id}/$everything", "Operations", "The record of a patient",
+        "The patient's compartment in pages, and what it refers to.",
+        answer="Bundle", reasons=(400, 403, 404, 410), parameters=(_ID, _TYPES, _COUNT, _CURSOR),
+    ),
+    Route(
+        "lastn", "GET", "/Observation/$lastn", "Operations", "The newest results of each code",
+        "`patient` or `subject` and any other search parameter of Observation; `max` of each code.",
+        answer="Bundle", reasons=(400, 403), parameters=(_CRITERIA,),
     ),
     Route(
         "vread", "GET", "/{resource_type}/{id}/_history/{vid}", "Resources", "Read a version",

@@ -9,14 +9,16 @@ durable, so that they see what it wrote; one that finds nothing says so in its e
 from __future__ import annotations
 
 from collections.abc import Container
+from datetime import datetime
 
+from coordhub import errors
 from coordhub.errors import FhirError, Issue
 from coordhub.fhir import bundle, entries, written
 from coordhub.fhir.context import Answer, Asked, Context, Perform
 from coordhub.fhir.dispatch import needs
 from coordhub.fhir.refusal import within
 from coordhub.fhir.resource import of_instance, of_type
-from coordhub.r4.search import parse_query
+from coordhub.fhir.searching import plan
 from coordhub.record.commit import commit
 from coordhub.record.operations import Create, Delete, Operation, Update
 
@@ -34,7 +36,7 @@ async def answer(context: Context, asked: Asked, perform: Perform) -> Answer:
             refusals.append(entry.refusal)
             continue
         try:
-            operation = _prepared(entry, full_urls)
+            operation = _prepared(entry, full_urls, base, context.hub.clock())
         except FhirError as refused:
             refusals.append(within(refused, entry.at))
         else:
@@ -73,13 +75,18 @@ async def _look(context: Context, entry: Asked, perform: Perform) -> bundle.Entr
         return bundle.refused(refused.status, within(refused, entry.at).issues)
 
 
-def _prepared(entry: Asked, full_urls: Container[str]) -> Operation | None:
+def _prepared(
+    entry: Asked, full_urls: Container[str], base: str, now: datetime
+) -> Operation | None:
     """The write that an entry asks for; None for a look, which is checked as far as can be now."""
     target, conditions = entry.target, entry.conditions
-    assert target.type is not None
     letter = needs(target)
-    if letter is not None:
+    if target.type is not None and letter is not None:
         entry.caller.require(target.type, letter)
+    if target.operation is not None and letter != "read" and letter != "search":
+        raise errors.not_supported(
+            f"${target.operation} writes; invoke it on its own.", f"{entry.at}.request.url"
+        )
     match target.interaction:
         case "create":
             document, kind = of_type(entry)
@@ -95,8 +102,8 @@ def _prepared(entry: Asked, full_urls: Container[str]) -> Operation | None:
             )
         case "delete":
             return Delete(*target.instance(), conditions.if_match, entry.at)
-        case "search-type":
-            parse_query(target.type, entry.query, lenient=entry.preference.lenient)
+        case "search-type" | "search-system":
+            plan(entry, base=base, now=now)
             return None
         case _:
             return None
