@@ -83,6 +83,11 @@ def not_supported(diagnostics: str, expression: str = "") -> FhirError:
     return FhirError(400, Issue("not-supported", diagnostics, expression))
 
 
+def too_costly(diagnostics: str) -> FhirError:
+    """400: readable and allowed, but more than the hub will spend on one answer; says what to ask."""
+    return FhirError(400, Issue("too-costly", diagnostics))
+
+
 def business_rule(diagnostics: str, expression: str = "") -> FhirError:
     """409: well-formed, but the state of the referral does not allow it; says what would be allowed."""
     return FhirError(409, Issue("business-rule", diagnostics, expression))

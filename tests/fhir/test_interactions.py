@@ -288,9 +288,14 @@ async def test_given_no_token_when_asked_then_only_the_capabilities_answer(house
 
 async def test_given_every_parameter_of_the_statement_when_searched_then_none_is_refused(house):
     statement = (await house.http.get("/fhir/metadata")).json()
-    example = {"date": "2020", "reference": "1", "token": "a", "string": "a"}
+    example = {
+        "date": "2020", "reference": "1", "token": "a", "string": "a", "uri": "http://a.example",
+        "number": "1", "quantity": "1", "composite": "a$2020", "special": "1|2",
+    }  # fmt: skip
     for resource in statement["rest"][0]["resource"]:
-        if resource["type"] in ("Task", "ServiceRequest", "Observation", "Patient", "Location"):
+        if resource["type"] in (
+            "Task", "ServiceRequest", "Observation", "Patient", "Location", "RiskAssessment",
+        ):  # fmt: skip
             for parameter in resource["searchParam"]:
                 value = "1" if parameter["name"] == "_id" else example[parameter["type"]]
                 found = await house.near.ask(

@@ -13,6 +13,7 @@ import pytest
 
 from coordhub.r4.compartment import patient_references
 from coordhub.r4.extract import Extracted, extract, normalise, parameters
+from coordhub.r4.parameters import sources
 from coordhub.r4.types import NAMES
 
 SPEC = Path(__file__).parents[2] / "src/coordhub/r4/spec/search-parameters.json.gz"
@@ -83,13 +84,17 @@ def test_given_an_observation_then_tokens_dates_references_and_quantities_are_fo
     assert found["_tag"] == [(None, "t")]
     assert found["status"] == [(None, "final")]
     assert found["code"] == [("http://loinc.org", "4548-4"), (None, "local")]
-    assert found["combo-code"] == [*found["code"], ("s", "c")]
+    assert "combo-code" not in found
+    assert [each.code for each in sources("Observation")["combo-code"]] == [
+        "code",
+        "component-code",
+    ]
     assert found["component-code"] == [("s", "c")]
     day = (datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC))
     assert found["date"] == [day]
     assert [each[0].local for each in found["patient"]] == ["Patient/p"]
     assert [each[0].local for each in found["subject"]] == ["Patient/p"]
-    assert found["value-quantity"] == [(None, "%", "%", Decimal("7.495"), Decimal("7.505"))]
+    assert found["value-quantity"] == [(None, "%", "%", Decimal("7.50"), Decimal("7.50"))]
 
 
 def test_given_a_subject_that_is_no_patient_then_only_subject_finds_it() -> None:

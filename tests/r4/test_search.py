@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 import pytest
 
 from coordhub.errors import FhirError
 from coordhub.r4.search import (
+    Chain,
+    CompositeValue,
+    Criterion,
     DateValue,
     MissingValue,
     Query,
     ReferenceValue,
+    Reverse,
     StringValue,
     TokenValue,
     Value,
@@ -21,6 +26,7 @@ from coordhub.r4.search import (
 
 def values(resource_type: str, name: str, value: str) -> tuple[Value, ...]:
     (criterion,) = parse_query(resource_type, [(name, value)]).criteria
+    assert isinstance(criterion, Criterion)
     return criterion.values
 
 
@@ -154,23 +160,27 @@ def test_given_an_unknown_parameter_then_the_nearest_one_is_named() -> None:
     ("resource_type", "name", "value", "named"),
     [
         ("Task", "_include", "Task:focus", "_include"),
-        ("Task", "_has:Observation:patient:code", "x", "_has"),
+        ("Task", "_content", "x", "_content"),
+        ("Task", "_filter", "status eq x", "_filter"),
+        ("Task", "_list", "x", "_list"),
+        ("Task", "_query", "x", "_query"),
+        ("Task", "patient._filter", "x", "_filter"),
         ("Task", "_summary", "true", "_summary"),
         ("Task", "_total", "accurate", "_total"),
         ("Task", "_text", "x", "_text"),
         ("Task", "_count", "0", "_count=0"),
-        ("Task", "patient.name", "x", "patient.name"),
-        ("Task", "patient:Patient.name", "x", "patient:Patient.name"),
-        ("Task", "owner:identifier", "s|v", ":identifier"),
         ("Task", "code:in", "http://x.example", ":in"),
         ("Task", "owner", "Organization/o/_history/1", "owner"),
-        ("Observation", "value-quantity", "5", "quantity"),
-        ("Observation", "code-value-concept", "a$b", "composite"),
-        ("Location", "near", "1|2", "special"),
-        ("ValueSet", "url", "http://x.example", "uri"),
-        ("RiskAssessment", "probability", "1", "number"),
+        ("Observation", "code:above", "http://loinc.org|1", "terminology"),
+        ("Observation", "code:below", "http://loinc.org|1", "terminology"),
+        ("Observation", "code:not-in", "http://x.example", "terminology"),
+        ("Observation", "patient:below", "Patient/x", "hierarchy"),
+        ("QuestionnaireResponse", "questionnaire.title", "x", "canonical"),
+        ("Task", "focus._id", "x", "name one"),
+        ("Task", ".".join(["part-of"] * 10) + ".status", "x", "At most"),
         ("Patient", "phonetic", "x", "phonetic"),
-        ("Patient", "_sort", "organization", "organization"),
+        ("Location", "_sort", "near", "near"),
+        ("Observation", "_sort", "code-value-quantity", "code-value-quantity"),
     ],
 )
 def test_given_what_is_not_served_then_it_is_refused_by_name_and_never_passed_over(
@@ -199,6 +209,17 @@ def test_given_what_is_not_served_then_it_is_refused_by_name_and_never_passed_ov
         ("owner", "#o"),
         ("owner", "a b"),
         ("owner:Patient", "Organization/o"),
+        ("owner.", "x"),
+        ("status.x", "x"),
+        ("owner:nonsense.name", "x"),
+        ("owner:Observation.status", "x"),
+        ("owner:Organization.name", ""),
+        ("patient.birthdate", "yesterday"),
+        ("_has:Observation", "x"),
+        ("_has:Nonsense:patient:code", "x"),
+        ("_has:Observation:code:code", "x"),
+        ("_has:Observation:patient:code", "x"),
+        ("code:of-type", "a|b|c"),
         ("authored-on", "yesterday"),
         ("authored-on", "xx2026"),
         ("authored-on", "2026-02-30"),
@@ -257,3 +278,74 @@ def test_given_a_lenient_query_then_the_rest_of_it_still_counts() -> None:
 def test_given_an_escaped_backslash_then_the_comma_behind_it_still_parts_values() -> None:
     found = values("Observation", "code", r"a\\,b")
     assert [each.code for each in found if isinstance(each, TokenValue)] == ["a\\", "b"]
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "name", "value"),
+    [
+        ("Observation", "value-quantity", "abc"),
+        ("Observation", "value-quantity", "5|mg"),
+        ("Observation", "value-quantity", "5|a|b|c"),
+        ("Observation", "value-quantity", "1e999999"),
+        ("Observation", "value-quantity", "NaN"),
+        ("Observation", "value-quantity", "9" * 200),
+        ("Observation", "value-quantity:exact", "5"),
+        ("RiskAssessment", "probability", "xx1"),
+        ("RiskAssessment", "probability", "1|2|3"),
+        ("Observation", "code-value-quantity", "a"),
+        ("Observation", "code-value-quantity", "a$"),
+        ("Observation", "code-value-quantity", "a$5$6"),
+        ("Observation", "code-value-quantity", "a$five"),
+        ("Location", "near", "1"),
+        ("Location", "near", "91|1"),
+        ("Location", "near", "1|181"),
+        ("Location", "near", "1|1|5|kg"),
+        ("Location", "near", "1|1|-5|km"),
+        ("Location", "near:exact", "1|1"),
+        ("Patient", "identifier:of-type", "a|b"),
+        ("Patient", "_has:Observation:patient:nonsense.x", "a"),
+    ],
+)
+def test_given_a_measure_chain_or_composite_badly_written_then_it_is_refused(
+    resource_type: str, name: str, value: str
+) -> None:
+    assert [code for code, _, _ in refused(resource_type, (name, value))] == ["invalid"]
+
+
+def test_given_an_unknown_parameter_at_the_end_of_a_chain_then_that_type_s_nearest_is_named() -> (
+    None
+):
+    ((_, _, diagnostics),) = refused("Observation", ("subject:Patient.famly", "x"))
+    assert "Patient has no search parameter famly. Did you mean family?" in diagnostics
+
+
+def test_given_a_chain_of_several_types_then_those_that_know_the_parameter_are_meant() -> None:
+    (chain,) = parse_query("Observation", [("subject.name", "x")]).criteria
+    assert isinstance(chain, Chain)
+    assert [type_ for type_, _ in chain.links] == ["Location", "Patient"]
+
+
+def test_given_a_chain_into_everything_then_it_is_read_in_no_time_and_refused() -> None:
+    started = time.process_time()
+    refused("Task", ("focus.subject.focus.subject.focus.subject.status", "x"))
+    assert time.process_time() - started < 2
+
+
+def test_given_chains_and_has_then_they_go_into_each_other() -> None:
+    (chain,) = parse_query(
+        "Encounter", [("patient._has:Group:member:managing-entity.name", "x")]
+    ).criteria
+    assert isinstance(chain, Chain)
+    ((_, reverse),) = [each for each in chain.links if each[0] == "Patient"]
+    assert isinstance(reverse, Reverse)
+    assert reverse.parameter.resource_type == "Group"
+    assert isinstance(reverse.condition, Chain)
+
+
+def test_given_escapes_in_a_composite_then_dollars_and_bars_are_taken_as_they_are() -> None:
+    ((value,),) = [
+        each.values
+        for each in parse_query("Observation", [("code-value-string", r"s|a\$b$c\,d")]).criteria
+        if isinstance(each, Criterion)
+    ]
+    assert value == CompositeValue((TokenValue("s", "a$b", any_system=False), StringValue("c,d")))

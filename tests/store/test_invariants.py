@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from coordhub.record.operations import Delete
 from coordhub.routing import deliver
 from coordhub.routing.retry import RetryPolicy
 from coordhub.store import deliveries, invariants
+from coordhub.store.tables import metadata
 
 if TYPE_CHECKING:
     from open_hub import House
@@ -107,7 +109,8 @@ BREAKS: list[tuple[str, str]] = [
             f"{name} is of current resources only, and of their owner and patient",
             f"update {name} set {column} = 1",
         )
-        for name in ("idx_token", "idx_string", "idx_reference", "idx_date")
+        for name in metadata.tables
+        if name.startswith("idx_")
         for column in ("rid", "source", "patient")
     ),
 ]
@@ -121,6 +124,8 @@ async def lived_in(house: House) -> House:
     await sent.answer(house.kitchen, "accepted")
     await house.relay()
     await deliver_all(house)
+    for document in measured():
+        await house.create(house.clinic, document)
     written = await house.commit(
         house.clinic,
         Delete("Observation", (await house.create(house.clinic, unrelated())).id),
@@ -128,6 +133,26 @@ async def lived_in(house: House) -> House:
     )
     assert written[0].status == 204
     return house
+
+
+def measured() -> list[dict[str, Any]]:
+    """Something for each table of numbers, quantities, addresses, composites and places."""
+    place = {"latitude": Decimal("59.91"), "longitude": Decimal("10.75")}
+    return [
+        {"resourceType": "Location", "name": "harbour", "position": place},
+        {
+            **unrelated(),
+            "meta": {"profile": ["http://profile.example/weight"]},
+            "code": {"coding": [{"code": "weight"}]},
+            "valueQuantity": {"value": Decimal("71.5"), "unit": "kg"},
+        },
+        {
+            "resourceType": "RiskAssessment",
+            "status": "final",
+            "subject": {"display": "somebody"},
+            "prediction": [{"probabilityDecimal": Decimal("0.5")}],
+        },
+    ]
 
 
 def unrelated() -> dict[str, object]:

@@ -5,18 +5,16 @@ http://hl7.org/fhir/R4/search.html#ptypes, http://hl7.org/fhir/R4/search.html#qu
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal
+from collections.abc import Callable
 from typing import Any
 
+from coordhub.r4 import conversion_measures as measures
 from coordhub.r4.element_tree import Context, Leaf
-from coordhub.r4.index_values import Date, Number, Quantity, Ref, Str, Token, Uri
+from coordhub.r4.index_values import Date, Ref, Str, Token, Uri, index_key, typed_identifier
 from coordhub.r4.interval import Interval, parse_instant, parse_period, parse_timing
 from coordhub.r4.reference import parse, parse_element
 
 LONGEST_STRING = 200
-LONGEST_KEY = 500
 LONGEST_REFERENCE = 500
 """Beyond it an address is not indexed: a btree takes keys below 2,700 bytes."""
 
@@ -30,23 +28,22 @@ def conversion(kind: str, leaf: str, parameter: int) -> Leaf | None:
     return None if make is None else make(parameter)
 
 
-def index_key(text: str) -> str:
-    """The text itself, or where it is too long for a key of an index, its start and its digest."""
-    if len(text) <= LONGEST_KEY:
-        return text
-    return f"{text[: LONGEST_KEY - 80]} sha256:{hashlib.sha256(text.encode()).hexdigest()}"
-
-
 def _add_token(parameter: int, system: Any, code: Any, context: Context) -> None:
     if code and isinstance(code, str):
         known = index_key(system) if system and isinstance(system, str) else None
         context[0].tokens.append(Token(parameter, known, index_key(code)))
 
 
+def _add_text(parameter: int, text: Any, context: Context) -> None:
+    if text and isinstance(text, str):
+        context[0].texts.append(Str(parameter, text[:LONGEST_STRING]))
+
+
 def _coding(parameter: int) -> Leaf:
     def take(element: Any, context: Context) -> None:
         if isinstance(element, dict):
             _add_token(parameter, element.get("system"), element.get("code"), context)
+            _add_text(parameter, element.get("display"), context)
 
     return take
 
@@ -58,14 +55,28 @@ def _concept(parameter: int) -> Leaf:
         if isinstance(element, dict):
             for coding in element.get("coding") or ():
                 take_coding(coding, context)
+            _add_text(parameter, element.get("text"), context)
 
     return take
 
 
 def _identifier(parameter: int) -> Leaf:
     def take(element: Any, context: Context) -> None:
-        if isinstance(element, dict):
-            _add_token(parameter, element.get("system"), element.get("value"), context)
+        if not isinstance(element, dict):
+            return
+        value = element.get("value")
+        _add_token(parameter, element.get("system"), value, context)
+        kind = element.get("type")
+        if not isinstance(kind, dict):
+            return
+        _add_text(parameter, kind.get("text"), context)
+        for coding in kind.get("coding") or ():
+            code = coding.get("code") if isinstance(coding, dict) else None
+            if isinstance(code, str) and value and isinstance(value, str):
+                system = coding.get("system")
+                known = index_key(system) if system and isinstance(system, str) else None
+                typed = Token(-parameter, known, index_key(typed_identifier(code, value)))
+                context[0].identifiers.append(typed)
 
     return take
 
@@ -147,8 +158,19 @@ def _reference(parameter: int) -> Leaf:
     def take(element: Any, context: Context) -> None:
         if isinstance(element, dict):
             reference = parse_element(element, base=context[1])
-            if reference is not None and len(reference.text) <= LONGEST_REFERENCE:
+            if reference is None:
+                return
+            if len(reference.text) <= LONGEST_REFERENCE:
                 context[0].references.append(Ref(parameter, reference))
+            if reference.identifier_value:
+                system = reference.identifier_system
+                context[0].identifiers.append(
+                    Token(
+                        parameter,
+                        index_key(system) if system else None,
+                        index_key(reference.identifier_value),
+                    )
+                )
 
     return take
 
@@ -172,87 +194,16 @@ def _uri(parameter: int) -> Leaf:
     return take
 
 
-def _number(parameter: int) -> Leaf:
+def _canonical(parameter: int) -> Leaf:
+    """A canonical with a version is found with it and without it."""
+    take_uri = _uri(parameter)
+
     def take(element: Any, context: Context) -> None:
-        if isinstance(element, int | Decimal) and not isinstance(element, bool):
-            context[0].numbers.append(Number(parameter, *precision_of(element)))
+        take_uri(element, context)
+        if isinstance(element, str) and "|" in element:
+            take_uri(element.partition("|")[0], context)
 
     return take
-
-
-def _number_range(parameter: int) -> Leaf:
-    def take(element: Any, context: Context) -> None:
-        if isinstance(element, dict):
-            low, high = _range_ends(element)
-            if low is not None or high is not None:
-                context[0].numbers.append(Number(parameter, low, high))
-
-    return take
-
-
-def _quantity(parameter: int) -> Leaf:
-    def take(element: Any, context: Context) -> None:
-        if not isinstance(element, dict):
-            return
-        value = element.get("value")
-        if not isinstance(value, int | Decimal) or isinstance(value, bool):
-            return
-        low: Decimal | None
-        high: Decimal | None
-        low, high = precision_of(value)
-        comparator = element.get("comparator")
-        if comparator in ("<", "<="):
-            low, high = None, Decimal(value)
-        elif comparator in (">", ">="):
-            low, high = Decimal(value), None
-        context[0].quantities.append(Quantity(parameter, *_unit(element), low, high))
-
-    return take
-
-
-def _money(parameter: int) -> Leaf:
-    def take(element: Any, context: Context) -> None:
-        if isinstance(element, dict):
-            value = element.get("value")
-            if isinstance(value, int | Decimal) and not isinstance(value, bool):
-                currency = element.get("currency")
-                unit = ("urn:iso:std:iso:4217" if currency else None, currency, currency)
-                context[0].quantities.append(Quantity(parameter, *unit, *precision_of(value)))
-
-    return take
-
-
-def _quantity_range(parameter: int) -> Leaf:
-    def take(element: Any, context: Context) -> None:
-        if isinstance(element, dict):
-            low, high = _range_ends(element)
-            if low is not None or high is not None:
-                end = element.get("low") or element.get("high")
-                context[0].quantities.append(Quantity(parameter, *_unit(end), low, high))
-
-    return take
-
-
-def precision_of(value: int | Decimal) -> tuple[Decimal, Decimal]:
-    """[low, high) around a number: half of its last stated digit to either side."""
-    number = Decimal(value)
-    exponent = number.as_tuple().exponent
-    half = Decimal(5).scaleb((exponent if isinstance(exponent, int) else 0) - 1)
-    return number - half, number + half
-
-
-def _range_ends(element: Mapping[str, Any]) -> Iterator[Decimal | None]:
-    for name, side in (("low", 0), ("high", 1)):
-        end = element.get(name)
-        value = end.get("value") if isinstance(end, dict) else None
-        if isinstance(value, int | Decimal) and not isinstance(value, bool):
-            yield precision_of(value)[side]
-        else:
-            yield None
-
-
-def _unit(element: Any) -> tuple[str | None, str | None, str | None]:
-    return element.get("system"), element.get("code"), element.get("unit")
 
 
 _instant = _dates(parse_instant, str)
@@ -281,13 +232,14 @@ _CONVERSIONS: dict[tuple[str, str], Callable[[int], Leaf]] = {
     ("reference", "uri"): _canonical_reference,
     ("uri", "uri"): _uri,
     ("uri", "url"): _uri,
-    ("uri", "canonical"): _uri,
-    ("number", "integer"): _number,
-    ("number", "decimal"): _number,
-    ("number", "Range"): _number_range,
-    ("quantity", "Quantity"): _quantity,
-    ("quantity", "Age"): _quantity,
-    ("quantity", "Duration"): _quantity,
-    ("quantity", "Money"): _money,
-    ("quantity", "Range"): _quantity_range,
+    ("uri", "canonical"): _canonical,
+    ("number", "integer"): measures.number,
+    ("number", "decimal"): measures.number,
+    ("number", "Range"): measures.number_range,
+    ("quantity", "Quantity"): measures.quantity,
+    ("quantity", "Age"): measures.quantity,
+    ("quantity", "Duration"): measures.quantity,
+    ("quantity", "Money"): measures.money,
+    ("quantity", "Range"): measures.quantity_range,
+    ("special", "position"): measures.position,
 }

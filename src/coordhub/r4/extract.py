@@ -4,9 +4,10 @@ The paths of a type's parameters are compiled once into a tree by element name, 
 along with the resource: the cost follows what the resource has, not what R4 could ask of it.
 Content that is valid but odd makes no value and no fault; judging it is for the validation.
 
-Values of `_id` and `_lastUpdated` are not made (columns of the store), nor composites. A string is
-given as it stands, up to 200 characters; `normalise` is the form to compare. Elements that are bare
-codes give a token without system: R4 leaves it to the binding, `SearchParameter.system` names it.
+Values of `_id` and `_lastUpdated` are not made (columns of the store), nor of parameters that
+others make up (`parameters.sources`). A string is given as it stands, up to 200 characters; `normalise` is
+the form to compare. Elements that are bare codes give a token without system: R4 leaves it to the
+binding, `SearchParameter.system` names it.
 
 http://hl7.org/fhir/R4/search.html
 """
@@ -16,8 +17,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
+from coordhub.r4.composites import composite_paths
 from coordhub.r4.conversion import conversion
 from coordhub.r4.element_tree import Node, grow, visit
 from coordhub.r4.index_values import (
@@ -30,7 +32,7 @@ from coordhub.r4.index_values import (
     Token,
     Uri,
 )
-from coordhub.r4.parameters import SearchParameter, parameters
+from coordhub.r4.parameters import SearchParameter, parameters, sources
 
 __all__ = [
     "Date",
@@ -56,20 +58,16 @@ def extract(document: Mapping[str, Any], *, base: str | None = None) -> Extracte
     """
     found = Extracted()
     visit(_tree(str(document.get("resourceType", ""))), document, (found, base, document))
-    if len(found.tokens) > 1:
-        found.tokens = list(dict.fromkeys(found.tokens))
-    if len(found.strings) > 1:
-        found.strings = list(dict.fromkeys(found.strings))
-    if len(found.dates) > 1:
-        found.dates = list(dict.fromkeys(found.dates))
-    if len(found.references) > 1:
-        found.references = _distinct(found.references)
-    if len(found.uris) > 1:
-        found.uris = list(dict.fromkeys(found.uris))
-    if len(found.numbers) > 1:
-        found.numbers = list(dict.fromkeys(found.numbers))
-    if len(found.quantities) > 1:
-        found.quantities = list(dict.fromkeys(found.quantities))
+    found.references = _distinct(found.references)
+    found.tokens = _once(found.tokens)
+    found.strings = _once(found.strings)
+    found.dates = _once(found.dates)
+    found.uris = _once(found.uris)
+    found.numbers = _once(found.numbers)
+    found.quantities = _once(found.quantities)
+    found.composites = _once(found.composites)
+    found.texts = _once(found.texts)
+    found.identifiers = _once(found.identifiers)
     return found
 
 
@@ -84,8 +82,17 @@ def normalise(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
+_Value = TypeVar("_Value")
+
+
+def _once(values: list[_Value]) -> list[_Value]:
+    return list(dict.fromkeys(values)) if len(values) > 1 else values
+
+
 def _distinct(references: list[Ref]) -> list[Ref]:
     """By what was stated, which costs less to compare than what it was read as."""
+    if len(references) < 2:
+        return references
     return list(
         {
             (each[0], each[1].text, each[1].identifier_system, each[1].identifier_value): each
@@ -96,9 +103,18 @@ def _distinct(references: list[Ref]) -> list[Ref]:
 
 @cache
 def _tree(resource_type: str) -> Node:
-    return grow(
+    stored = [
+        parameter
+        for code, parameter in parameters(resource_type).items()
+        if parameter.indexed and sources(resource_type)[code] == (parameter,)
+    ]
+    simple = (
         (path.steps, leaf)
-        for parameter in parameters(resource_type).values()
+        for parameter in stored
         for path in parameter.paths
         if (leaf := conversion(parameter.kind, path.leaf, parameter.id)) is not None
     )
+    composite = (
+        path for parameter in stored if parameter.components for path in composite_paths(parameter)
+    )
+    return grow((*simple, *composite))

@@ -7,12 +7,15 @@ http://hl7.org/fhir/R4/search.html#ptypes
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
 from coordhub.r4.reference import Reference
+
+LONGEST_KEY = 500
 
 
 class Token(NamedTuple):
@@ -49,7 +52,7 @@ class Uri(NamedTuple):
 
 
 class Number(NamedTuple):
-    """[low, high): half of the last stated digit to either side; None is an open end."""
+    """[low, high], both the same for what is no range; None is an open end."""
 
     parameter: int
     low: Decimal | None
@@ -67,9 +70,33 @@ class Quantity(NamedTuple):
     high: Decimal | None
 
 
+class Position(NamedTuple):
+    """A place on earth, in degrees (WGS84)."""
+
+    parameter: int
+    latitude: float
+    longitude: float
+
+
+Part = Token | Str | Date | Ref | Number | Quantity
+
+
+class Composite(NamedTuple):
+    """What one element holds for each component of the parameter; the parts have parameter 0."""
+
+    parameter: int
+    parts: tuple[Part, ...]
+
+
 @dataclass(slots=True)
 class Extracted:
-    """The values of one resource by kind, without repetitions."""
+    """The values of one resource by kind, without repetitions.
+
+    texts: what people read beside a token's code, for `:text`.
+    identifiers: of a reference, the identifier it states, for `:identifier`; of a token with the
+        number of its parameter negative, type and value of an Identifier, for `:of-type`
+        (`typed_identifier` makes the code).
+    """
 
     tokens: list[Token] = field(default_factory=list)
     strings: list[Str] = field(default_factory=list)
@@ -78,3 +105,19 @@ class Extracted:
     uris: list[Uri] = field(default_factory=list)
     numbers: list[Number] = field(default_factory=list)
     quantities: list[Quantity] = field(default_factory=list)
+    composites: list[Composite] = field(default_factory=list)
+    positions: list[Position] = field(default_factory=list)
+    texts: list[Str] = field(default_factory=list)
+    identifiers: list[Token] = field(default_factory=list)
+
+
+def typed_identifier(code: str, value: str) -> str:
+    """The code under which an Identifier of type `code` is found by its value; no code has a `|`."""
+    return f"{code}|{value}"
+
+
+def index_key(text: str) -> str:
+    """The text itself; where it is too long for a key of an index, its start and its digest."""
+    if len(text) <= LONGEST_KEY:
+        return text
+    return f"{text[: LONGEST_KEY - 80]} sha256:{hashlib.sha256(text.encode()).hexdigest()}"

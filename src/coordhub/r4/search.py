@@ -20,28 +20,46 @@ from datetime import datetime
 
 from coordhub.errors import FhirError, Issue
 from coordhub.r4.parameters import SearchParameter, parameters
+from coordhub.r4.search_criteria import (
+    COLUMNS,
+    SERVED,
+    Chain,
+    Condition,
+    Criterion,
+    Reverse,
+    read_condition,
+)
+from coordhub.r4.search_measures import NearValue, NumberValue, QuantityValue
+from coordhub.r4.search_text import Invalid, NotServed, Unknown
 from coordhub.r4.search_values import (
+    CompositeValue,
     DateValue,
-    Invalid,
     MissingValue,
-    NotServed,
     ReferenceValue,
     StringValue,
     TokenValue,
+    UriValue,
     Value,
-    read_values,
-    split_values,
 )
 
 __all__ = [
+    "SERVED",
+    "Chain",
+    "CompositeValue",
+    "Condition",
     "Criterion",
     "DateValue",
     "MissingValue",
+    "NearValue",
+    "NumberValue",
+    "QuantityValue",
     "Query",
     "ReferenceValue",
+    "Reverse",
     "SortKey",
     "StringValue",
     "TokenValue",
+    "UriValue",
     "Value",
     "parse_query",
 ]
@@ -50,30 +68,15 @@ LARGEST_COUNT = 1000
 MOST_VALUES = 1000
 PARAMETER_LIST = "http://hl7.org/fhir/R4/searchparameter-registry.html"
 
-SERVED = frozenset({"string", "token", "reference", "date"})
-SORTED = frozenset({"string", "token", "date"})
+SORTED = frozenset({"string", "token", "date", "number", "quantity", "uri", "reference"})
 
 _FORMAT = frozenset({"_format", "_pretty"})
 _NOT_SERVED = frozenset(
     {
-        "_contained", "_containedType", "_content", "_elements", "_filter", "_has", "_include",
-        "_list", "_query", "_revinclude", "_score", "_summary", "_text", "_total", "_type",
+        "_contained", "_containedType", "_elements", "_include", "_revinclude", "_score",
+        "_summary", "_total", "_type",
     }
 )  # fmt: skip
-_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Criterion:
-    """One parameter of the query: any of `values` must fit.
-
-    modifier: `exact`, `contains`, `not`, `missing` (one MissingValue) or None; a type after a
-        reference parameter is already in its values.
-    """
-
-    parameter: SearchParameter
-    modifier: str | None
-    values: tuple[Value, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ class Query:
     """
 
     resource_type: str
-    criteria: tuple[Criterion, ...] = ()
+    criteria: tuple[Condition, ...] = ()
     ids: tuple[str, ...] | None = None
     last_updated: tuple[tuple[DateValue, ...], ...] = ()
     sort: tuple[SortKey, ...] = ()
@@ -134,7 +137,7 @@ class _Reading:
         self.now = now
         self.issues: list[Issue] = []
         self.ignored: list[str] = []
-        self.criteria: list[Criterion] = []
+        self.criteria: list[Condition] = []
         self.ids: tuple[str, ...] | None = None
         self.last_updated: list[tuple[DateValue, ...]] = []
         self.sort: list[SortKey] = []
@@ -174,8 +177,6 @@ class _Reading:
             return
         elif code in _NOT_SERVED:
             self._not_served(name, f"{code} is not served yet; leave it out.")
-        elif "." in code or "." in modifier:
-            self._not_served(name, f"Chained parameters ({_shown(name)}) are not served yet.")
         elif code in ("_count", "_cursor", "_sort") and modifier:
             self._invalid(name, f"{code} takes no modifier.")
         elif code in ("_count", "_cursor"):
@@ -184,55 +185,34 @@ class _Reading:
             self.once.setdefault(code, value)
         elif code == "_sort":
             self._sort(value)
-        elif code not in self.parameters:
-            self._unknown(name, code)
-        elif not value:
-            self._invalid(name, f"{code} has no value; leave it out, or say what to look for.")
         else:
-            self._criterion(name, self.parameters[code], modifier or None, value)
+            self._condition(name, value)
 
-    def _criterion(
-        self, name: str, parameter: SearchParameter, modifier: str | None, value: str
-    ) -> None:
-        if parameter.kind not in SERVED or parameter.phonetic:
-            kind = "phonetic" if parameter.phonetic else parameter.kind
-            self._not_served(
-                name, f"{parameter.code} is a {kind} parameter; these are not served yet."
-            )
-            return
-        if parameter.code == "_id":
-            self._id(name, modifier, value)
-            return
-        if not parameter.indexed and parameter.code != "_lastUpdated":
-            self._not_served(name, f"{parameter.code} is not served.")
-            return
-        if modifier == "missing" and parameter.code == "_lastUpdated":
-            self._invalid(name, "_lastUpdated is never missing.")
-            return
+    def _condition(self, name: str, value: str) -> None:
         try:
-            values = read_values(parameter, modifier, value, self.base, self.now)
+            condition = read_condition(
+                self.resource_type, name, value, base=self.base, now=self.now
+            )
+        except Unknown as fault:
+            self._unknown(name, fault.resource_type, fault.code)
         except NotServed as reason:
             self._not_served(name, str(reason))
         except Invalid as reason:
             self._invalid(name, str(reason))
         else:
-            if parameter.code == "_lastUpdated":
+            if isinstance(condition, Criterion) and condition.parameter.code == "_id":
+                self._id(condition)
+            elif isinstance(condition, Criterion) and condition.parameter.code == "_lastUpdated":
                 self.last_updated.append(
-                    tuple(each for each in values if isinstance(each, DateValue))
+                    tuple(each for each in condition.values if isinstance(each, DateValue))
                 )
-                return
-            if parameter.kind == "reference" and modifier != "missing":
-                modifier = None
-            self.criteria.append(Criterion(parameter, modifier, values))
+            else:
+                self.criteria.append(condition)
 
-    def _id(self, name: str, modifier: str | None, value: str) -> None:
-        if modifier is not None:
-            self._not_served(name, f"The modifier :{_shown(modifier)} is not served for _id.")
-            return
-        asked = tuple(dict.fromkeys(split_values(value)))
-        if not all(_ID.fullmatch(each) for each in asked):
-            self._invalid(name, "_id takes logical ids: letters, digits, '-' and '.', at most 64.")
-            return
+    def _id(self, criterion: Criterion) -> None:
+        asked = tuple(
+            each.code for each in criterion.values if isinstance(each, TokenValue) and each.code
+        )
         if self.ids is None:
             self.ids = asked
         else:
@@ -244,10 +224,8 @@ class _Reading:
             code = key.removeprefix("-").strip()
             parameter = self.parameters.get(code)
             if parameter is None:
-                self._unknown("_sort", code)
-            elif (parameter.kind not in SORTED or parameter.phonetic) or not (
-                parameter.indexed or code in ("_id", "_lastUpdated")
-            ):
+                self._unknown("_sort", self.resource_type, code)
+            elif parameter.kind not in SORTED or not (parameter.indexed or code in COLUMNS):
                 self._not_served("_sort", f"Sorting by {code} is not served.")
             elif any(code == each.parameter.code for each in self.sort):
                 self._invalid("_sort", f"_sort names {code} twice.")
@@ -266,13 +244,13 @@ class _Reading:
             return None
         return min(int(value), LARGEST_COUNT)
 
-    def _unknown(self, name: str, code: str) -> None:
-        near = difflib.get_close_matches(code, self.parameters, n=1, cutoff=0.5)
+    def _unknown(self, name: str, resource_type: str, code: str) -> None:
+        near = difflib.get_close_matches(code, parameters(resource_type), n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]}?" if near else ""
         self._not_served(
             name,
-            f"{self.resource_type} has no search parameter {_shown(code)}.{hint} "
-            f"All of them: {PARAMETER_LIST}#{self.resource_type}",
+            f"{resource_type} has no search parameter {_shown(code)}.{hint} "
+            f"All of them: {PARAMETER_LIST}#{resource_type}",
             code="invalid",
         )
 

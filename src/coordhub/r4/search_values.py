@@ -1,9 +1,8 @@
 """The values of a search parameter as a query writes them, read by kind of parameter.
 
-`,` parts alternatives, `|` the system from the code; `\\` takes the meaning from `,` `|` `$` and
-itself.
+`,` parts alternatives, `|` the system from the code, `$` the components of a composite.
 
-http://hl7.org/fhir/R4/search.html#ptypes, http://hl7.org/fhir/R4/search.html#escaping
+http://hl7.org/fhir/R4/search.html#ptypes, http://hl7.org/fhir/R4/search.html#modifiers
 """
 
 from __future__ import annotations
@@ -11,10 +10,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import TypeAlias, cast
 
-from coordhub.r4.conversion import index_key
+from coordhub.r4.composites import component_parameters
 from coordhub.r4.extract import normalise
+from coordhub.r4.index_values import index_key, typed_identifier
 from coordhub.r4.interval import (
     PREFIXES,
     DateCondition,
@@ -22,8 +22,17 @@ from coordhub.r4.interval import (
     date_condition,
     parse_instant,
 )
-from coordhub.r4.parameters import SearchParameter
+from coordhub.r4.parameters import SearchParameter, hierarchies
 from coordhub.r4.reference import Reference, parse
+from coordhub.r4.search_measures import (
+    NearValue,
+    NumberValue,
+    QuantityValue,
+    read_near,
+    read_number,
+    read_quantity,
+)
+from coordhub.r4.search_text import Invalid, NotServed, split_escaped, unescape
 from coordhub.r4.types import NUMBER
 
 
@@ -70,25 +79,40 @@ class MissingValue:
     missing: bool
 
 
-Value = StringValue | TokenValue | ReferenceValue | DateValue | MissingValue
+@dataclass(frozen=True, slots=True)
+class UriValue:
+    text: str
+
+    def ancestors(self) -> list[str]:
+        """Itself and what stands above it, with and without the slash at the end, for `:above`."""
+        scheme, mark, path = self.text.rstrip("/").rpartition("://")
+        steps = path.split("/")
+        found = ["/".join(steps[:length]) for length in range(1, len(steps) + 1)]
+        return [f"{scheme}{mark}{each}{slash}" for each in found for slash in ("", "/")]
 
 
-class Invalid(Exception):
-    """The value or modifier is not what R4 allows here; the text says what would be."""
+@dataclass(frozen=True, slots=True)
+class CompositeValue:
+    """A value for each component, which one element must have together."""
+
+    parts: tuple[Value, ...]
 
 
-class NotServed(Exception):
-    """R4 has it, this hub does not offer it."""
+Value: TypeAlias = (
+    "StringValue | TokenValue | ReferenceValue | DateValue | MissingValue | NumberValue"
+    " | QuantityValue | UriValue | NearValue | CompositeValue"
+)
 
 
-_SERVED = {"string": {"exact", "contains"}, "token": {"not"}, "reference": set(), "date": set()}
-_DEFINED = {
-    "string": {"exact", "contains", "text"},
-    "token": {"text", "not", "above", "below", "in", "not-in", "of-type"},
+# Modifiers of each kind, beside `missing`, which all have.
+_SERVED = {
+    "string": {"exact", "contains"},
+    "token": {"not", "text", "of-type"},
     "reference": {"identifier", "above", "below"},
-    "date": set(),
+    "uri": {"above", "below"},
 }
-_PIECE = re.compile(r"\\([,|$\\])")
+_TERMINOLOGY = {"above", "below", "in", "not-in"}
+_HIERARCHY = {"above", "below"}
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
 
 
@@ -108,45 +132,46 @@ def read_values(
     pieces = split_escaped(text)
     if not all(pieces):
         raise Invalid(f"{parameter.code} has an empty value between commas.")
-    match parameter.kind:
-        case "string":
-            return tuple(_string(parameter, modifier, piece) for piece in pieces)
-        case "token":
-            return tuple(_token(parameter, piece) for piece in pieces)
-        case "reference":
-            return tuple(_reference(parameter, type_, piece, base) for piece in pieces)
-        case "date":
-            return tuple(_date(parameter, piece, now) for piece in pieces)
-        case other:
-            raise NotServed(f"{parameter.code} is a {other} parameter; these are not served yet.")
+    return tuple(_read(parameter, modifier, type_, piece, base, now) for piece in pieces)
 
 
-def split_values(text: str) -> list[str]:
-    """The alternatives of a value, unescaped."""
-    return [unescape(piece) for piece in split_escaped(text)]
-
-
-def split_escaped(text: str, separator: str = ",") -> list[str]:
-    """The parts between separators that are not escaped; escapes stay in them."""
-    pieces = [""]
-    escaped = False
-    for character in text:
-        if character == separator and not escaped:
-            pieces.append("")
-            continue
-        pieces[-1] += character
-        escaped = character == "\\" and not escaped
-    return pieces
-
-
-def unescape(text: str) -> str:
-    return _PIECE.sub(r"\1", text)
+def _read(
+    parameter: SearchParameter,
+    modifier: str | None,
+    type_: str | None,
+    piece: str,
+    base: str | None,
+    now: datetime | None,
+) -> Value:
+    match parameter.kind, modifier:
+        case "token", "text":
+            return _string(parameter, None, piece)
+        case "token", "of-type":
+            return _typed_identifier(parameter, piece)
+        case ("reference", "identifier") | ("token", _):
+            return _token(parameter, piece)
+        case "string", _:
+            return _string(parameter, modifier, piece)
+        case "reference", _:
+            return _reference(parameter, type_, piece, base)
+        case "date", _:
+            return _date(parameter, piece, now)
+        case "number", _:
+            return read_number(parameter, piece)
+        case "quantity", _:
+            return read_quantity(parameter, piece)
+        case "uri", _:
+            return UriValue(index_key(unescape(piece)))
+        case "composite", _:
+            return _composite(parameter, piece, base, now)
+    return read_near(parameter, piece)
 
 
 def _check_modifier(parameter: SearchParameter, modifier: str | None) -> str | None:
     """The type that a reference's modifier names; None without one."""
-    if modifier is None or modifier in _SERVED[parameter.kind]:
+    if modifier is None:
         return None
+    served = _SERVED.get(parameter.kind, set())
     if parameter.kind == "reference" and modifier in NUMBER:
         if parameter.targets and modifier not in parameter.targets:
             raise Invalid(
@@ -154,9 +179,18 @@ def _check_modifier(parameter: SearchParameter, modifier: str | None) -> str | N
                 f"{', '.join(parameter.targets)}."
             )
         return modifier
-    if modifier in _DEFINED[parameter.kind]:
-        raise NotServed(f"The modifier :{modifier} of {parameter.code} is not served yet.")
-    allowed = sorted({"missing", *_SERVED[parameter.kind]})
+    if modifier == "of-type" and not any(path.leaf == "Identifier" for path in parameter.paths):
+        raise Invalid(f"{parameter.code} is no identifier; :of-type is for these only.")
+    if parameter.kind == "reference" and modifier in _HIERARCHY and not hierarchies(parameter):
+        raise NotServed(f"What {parameter.code} refers to is in no hierarchy that R4 defines.")
+    if modifier in served:
+        return None
+    if parameter.kind == "token" and modifier in _TERMINOLOGY:
+        raise NotServed(
+            f"{parameter.code}:{modifier} needs a terminology, and none is loaded here; "
+            "name the codes."
+        )
+    allowed = sorted({"missing", *served})
     also = ", or the type of the target" if parameter.kind == "reference" else ""
     raise Invalid(
         f"{parameter.code} is a {parameter.kind} parameter and knows no such modifier; it takes "
@@ -171,6 +205,35 @@ def _string(parameter: SearchParameter, modifier: str | None, piece: str) -> Str
     if not text:
         raise Invalid(f"{parameter.code} is only white space or accents.")
     return StringValue(text)
+
+
+def _typed_identifier(parameter: SearchParameter, piece: str) -> TokenValue:
+    parts = [unescape(part) for part in split_escaped(piece, "|")]
+    if len(parts) != 3 or not (parts[1] and parts[2]):
+        raise Invalid(
+            f"{parameter.code}:of-type is written system|code|value, of the type and the value."
+        )
+    system, code, value = parts
+    typed = index_key(typed_identifier(code, value))
+    return TokenValue(index_key(system) if system else None, typed, any_system=False)
+
+
+def _composite(
+    parameter: SearchParameter, piece: str, base: str | None, now: datetime | None
+) -> CompositeValue:
+    components = component_parameters(parameter)
+    parts = split_escaped(piece, "$")
+    if len(parts) != len(components) or not all(parts):
+        raise Invalid(
+            f"{parameter.code} takes {' $ '.join(each.code for each in components)}, with no space "
+            "around the $."
+        )
+    return CompositeValue(
+        tuple(
+            _read(component, None, None, part, base, now)
+            for component, part in zip(components, parts, strict=True)
+        )
+    )
 
 
 def _token(parameter: SearchParameter, piece: str) -> TokenValue:

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 
 from coordhub.r4 import types
 from coordhub.r4.search_result import ANY, Include
+from coordhub.store.criteria import Arguments
 from coordhub.store.engine import Connection
 from coordhub.store.resources import COLUMNS, Version, version_of
-from coordhub.store.search import Arguments
 from coordhub.store.visibility import Viewer, visible
 
 

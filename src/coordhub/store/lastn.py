@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from coordhub.r4.parameters import parameters
 from coordhub.r4.search import Query
+from coordhub.store.criteria import Arguments
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.resources import COLUMNS, Version, version_of
-from coordhub.store.search import Arguments
 from coordhub.store.search_types import matching
 from coordhub.store.visibility import Viewer
 

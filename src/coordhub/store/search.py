@@ -1,8 +1,11 @@
 """A search as one SQL statement: what matches, what the viewer may see, one page of it.
 
-Every criterion is a semi-join with the index table of its kind, visibility is a condition on the
-resource row, and a page begins after the sort values of the last row of the page before: nothing
-is kept between pages, nothing that did not change appears twice or is left out.
+What a viewer wrote or finds in the directory and what a grant shows are asked each by itself, and
+one page of both is merged: Postgres may then begin with what the viewer sees, with what matches, or
+with the newest, whichever is least. To whom grants show much, visibility is one condition on each
+row, since a walk from the newest soon meets what they see. A page begins after the sort values of
+the last row of the page before: nothing is kept between pages, nothing that did not change appears
+twice or is left out.
 
 http://hl7.org/fhir/R4/search.html
 """
@@ -12,63 +15,35 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import asyncpg
+
+from coordhub.errors import too_costly
 from coordhub.r4 import types
-from coordhub.r4.extract import normalise
-from coordhub.r4.parameters import SearchParameter
+from coordhub.r4.parameters import main_patient_parameters
 from coordhub.r4.search import (
+    CompositeValue,
+    Condition,
     Criterion,
-    DateValue,
-    MissingValue,
+    QuantityValue,
     Query,
     ReferenceValue,
-    StringValue,
     TokenValue,
+    Value,
 )
+from coordhub.r4.search_criteria import values_of
+from coordhub.store.criteria import Arguments, Criteria, any_of
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.resources import COLUMNS, Version, shard_of_id, version_of
-from coordhub.store.visibility import Viewer, visible
-
-_TABLES = {
-    "token": "idx_token",
-    "string": "idx_string",
-    "reference": "idx_reference",
-    "date": "idx_date",
-}
+from coordhub.store.sorting import beyond, keys_of, order_by, walk_of
+from coordhub.store.visibility import Viewer, visible, ways
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """versions: the matches of this page, in order. next: where the next page begins; None: no more."""
+    """versions: the matches, in order. next: where the next page begins; None: no more."""
 
     versions: list[Version]
     next: list[str] | None
-
-
-class Arguments:
-    """The values of a statement, each with the type that Postgres is told."""
-
-    def __init__(self) -> None:
-        self.values: list[object] = []
-
-    def add(self, value: object, sql_type: str) -> str:
-        self.values.append(value)
-        return f"${len(self.values)}::{sql_type}"
-
-    def extend(self, values: Sequence[object]) -> None:
-        self.values.extend(values)
-
-    @property
-    def following(self) -> int:
-        return len(self.values) + 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Key:
-    """A sort value: its SQL, its type, and its direction."""
-
-    expression: str
-    sql_type: str
-    descending: bool
 
 
 async def search(
@@ -84,29 +59,100 @@ async def search(
     """One page of at most `limit` matches that this viewer may see.
 
     after: `Page.next` of the page before. source: only what this organization wrote.
-    Without _sort the newest creations come first.
+    Without _sort the newest creations come first. 400 too-costly if it takes longer than the
+    connection's time limit.
     """
-    arguments = Arguments()
-    condition, values = visible(viewer, "r", arguments.following)
-    arguments.extend(values)
-    where = ["r.body is not null", condition]
-    if source is not None:
-        where.append(f"r.source = {arguments.add(source, 'bigint')}")
-    where += await conditions(conn, engine, viewer, [query], arguments)
-    keys = keys_of(query)
-    columns = "".join(f", {key.expression} as k{number}" for number, key in enumerate(keys))
-    statement = (
-        f"select {COLUMNS}{''.join(f', r.k{number}::text' for number in range(len(keys)))}"
-        f" from (select r.*{columns} from resource r where {' and '.join(where)}) r"
+    statement, arguments = await composed(
+        conn, engine, viewer, query, limit=limit, after=after, source=source
     )
-    if after is not None:
-        statement += f" where {beyond(keys, after, arguments)}"
-    order = [f"r.k{number}{' desc' if key.descending else ''}" for number, key in enumerate(keys)]
-    statement += f" order by {', '.join(order)} limit {arguments.add(limit + 1, 'int')}"
-    rows = await conn.fetch(statement, *arguments.values)
+    try:
+        rows = await conn.fetch(statement, *arguments)
+    except asyncpg.QueryCanceledError as error:
+        raise too_costly(
+            "The search took too long. Ask for less: add a patient, a code, a date or an "
+            "identifier, or sort by _lastUpdated."
+        ) from error
     page = rows[:limit]
     more = len(rows) > limit
     return Page([version_of(row) for row in page], list(page[-1][10:]) if more else None)
+
+
+async def composed(
+    conn: Connection,
+    engine: Engine,
+    viewer: Viewer,
+    query: Query,
+    *,
+    limit: int,
+    after: Sequence[str] | None = None,
+    source: int | None = None,
+) -> tuple[str, list[object]]:
+    """The statement of a search and its arguments; it reads one row more than the page holds."""
+    arguments = Arguments()
+    criteria = Criteria(viewer, await _systems(conn, engine, query.criteria), arguments)
+    matching = _alternatives(query, source, criteria, arguments)
+    seen = await _seen(conn, engine, viewer, arguments)
+    keys = keys_of(query.sort)
+    following = f" where {beyond(keys, after, arguments)}" if after is not None else ""
+    order = f" order by {order_by(keys)} limit {arguments.add(limit + 1, 'int')}"
+
+    def page(rows: str, first: str | None = None) -> str:
+        """One page, in order, of `rows`; first: the first sort value, if not the key's own."""
+        values = [first or keys[0].expression, *(key.expression for key in keys[1:])]
+        columns = "".join(f", {value} as k{number}" for number, value in enumerate(values))
+        parts = [
+            f"(select r.* from (select r.*{columns} from {rows} where {each} and {way}) r"
+            f"{following}{order})"
+            for each in matching
+            for way in seen
+        ]
+        return f"(select * from ({' union all '.join(parts)}) r{order})"
+
+    marks = "".join(f", r.k{number}::text" for number in range(len(keys)))
+    shown = f"select {COLUMNS}{marks} from"
+    walk = walk_of(query.sort)
+    if walk is None:
+        return f"{shown} {page('resource r')} r", arguments.values
+    of_patient = f" and d.patient = {criteria.patient}" if criteria.patient else ""
+    dated = f"idx_date d join resource r on r.rid = d.rid and d.param = {walk.param}{of_patient}"
+    undated = (
+        "(select * from resource r where not exists (select from idx_date d where d.rid = r.rid"
+        f" and d.param = {walk.param})) r"
+    )
+    # An Append asks its parts in turn and stops when it has enough.
+    rows = f"{page(dated, 'd.low')} union all {page(undated, walk.missing)}"
+    return f"{shown} ({rows}) r limit {arguments.add(limit + 1, 'int')}", arguments.values
+
+
+async def _seen(
+    conn: Connection, engine: Engine, viewer: Viewer, arguments: Arguments
+) -> list[str]:
+    """Conditions of what the viewer sees: two ways in where grants show little, else one."""
+    if viewer.everything or await engine.shown_much(conn, viewer.organization):
+        condition, values = visible(viewer, "r", arguments.following)
+        conditions = [condition]
+    else:
+        conditions, values = ways(viewer, "r", arguments.following)
+    arguments.extend(values)
+    return conditions
+
+
+def _alternatives(
+    query: Query, source: int | None, criteria: Criteria, arguments: Arguments
+) -> list[str]:
+    """What matches; where there are links, two plans for it, of which one is gated off at run time."""
+    matching = _matching(query, source, criteria, arguments)
+    links = [each for each in query.criteria if not isinstance(each, Criterion)]
+    if not links:
+        return [" and ".join(matching)]
+    criteria.probing = True
+    walking = [criteria.condition(each) for each in query.criteria]
+    common = " and ".join(criteria.common(each) for each in links)
+    plain = matching[: -len(walking)]
+    return [
+        " and ".join([*matching, f"not ({common})"]),
+        " and ".join([*plain, *walking, f"({common})"]),
+    ]
 
 
 async def conditions(
@@ -119,139 +165,84 @@ async def conditions(
     typed: bool = True,
 ) -> list[str]:
     """What must hold of `resource r`: one of the queries; typed: that it is of the query's type."""
-    found = [
-        _matching(query, await _systems(conn, engine, query), arguments, typed=typed)
-        for query in queries
-    ]
-    return found[0] if len(found) == 1 else [_any(" and ".join(each) for each in found)]
+    found = []
+    for query in queries:
+        criteria = Criteria(viewer, await _systems(conn, engine, query.criteria), arguments)
+        found.append(_matching(query, None, criteria, arguments, typed=typed))
+    return found[0] if len(found) == 1 else [any_of(" and ".join(each) for each in found)]
 
 
 def _matching(
-    query: Query, systems: dict[str, int], arguments: Arguments, *, typed: bool
+    query: Query,
+    source: int | None,
+    criteria: Criteria,
+    arguments: Arguments,
+    *,
+    typed: bool = True,
 ) -> list[str]:
-    found = []
+    conditions = ["r.body is not null"]
     if typed:
-        found.append(f"r.type = {arguments.add(types.NUMBER[query.resource_type], 'smallint')}")
+        number = types.NUMBER[query.resource_type]
+        conditions.insert(0, f"r.type = {arguments.add(number, 'smallint')}")
+    if source is not None:
+        conditions.append(f"r.source = {arguments.add(source, 'bigint')}")
     if query.ids is not None:
-        found.append(f"r.fhir_id = any({arguments.add(list(query.ids), 'text[]')})")
-    found.extend(
-        _any(
-            _date(value, "r.updated", "(r.updated + interval '1 ms')", arguments)
-            for value in alternatives
-        )
+        conditions.append(f"r.fhir_id = any({arguments.add(list(query.ids), 'text[]')})")
+    conditions.extend(
+        criteria.dates(alternatives, "r.updated", "(r.updated + interval '1 ms')")
         for alternatives in query.last_updated
     )
-    found.extend(_criterion(criterion, systems, arguments) for criterion in query.criteria)
-    return found
+    patient = _patient(query)
+    if patient is not None:
+        known = arguments.add(patient, "text")
+        shard = arguments.add(shard_of_id(patient), "smallint")
+        criteria.patient = (
+            f"(select t.rid from resource t where t.fhir_id = {known} and t.shard in ({shard},"
+            " (select a.shard from assigned_id a where a.type = t.type and a.fhir_id = t.fhir_id))"
+            f" and t.type = {arguments.add(types.NUMBER['Patient'], 'smallint')} limit 1)"
+        )
+        conditions.append(f"r.patient = {criteria.patient}")
+    conditions.extend(criteria.condition(each) for each in query.criteria)
+    return conditions
 
 
-async def _systems(conn: Connection, engine: Engine, query: Query) -> dict[str, int]:
+def _patient(query: Query) -> str | None:
+    """The id of the one patient in whose records the matches can only be."""
+    codes = main_patient_parameters(query.resource_type)
+    for each in query.criteria:
+        if (
+            isinstance(each, Criterion)
+            and each.parameter.code in codes
+            and each.modifier is None
+            and len(each.values) == 1
+        ):
+            (value,) = each.values
+            (path,) = each.parameter.paths
+            if (
+                isinstance(value, ReferenceValue)
+                and value.id is not None
+                and (value.types == ("Patient",) or path.steps[0][1:] == ("type", "Patient"))
+            ):
+                return value.id
+    return None
+
+
+async def _systems(
+    conn: Connection, engine: Engine, criteria: Iterable[Condition]
+) -> dict[str, int]:
     uris = {
-        value.system
-        for criterion in query.criteria
-        for value in criterion.values
-        if isinstance(value, TokenValue) and value.system
+        system
+        for condition in criteria
+        for value in values_of(condition)
+        for system in _stated(value)
     }
     return await engine.known_systems(conn, uris) if uris else {}
 
 
-def _any(conditions: Iterable[str]) -> str:
-    return "(" + " or ".join(f"({condition})" for condition in conditions) + ")"
-
-
-def _criterion(criterion: Criterion, systems: dict[str, int], arguments: Arguments) -> str:
-    parameter = criterion.parameter
-    table = _TABLES[parameter.kind]
-    head = (
-        f"exists (select from {table} i where i.shard = r.shard and i.rid = r.rid"
-        f" and i.param = {arguments.add(parameter.id, 'smallint')}"
-    )
-    first = criterion.values[0]
-    if isinstance(first, MissingValue):
-        return f"{'not ' if first.missing else ''}{head})"
-    fits = _any(_value(value, criterion.modifier, systems, arguments) for value in criterion.values)
-    return f"{'not ' if criterion.modifier == 'not' else ''}{head} and {fits})"
-
-
-def _value(
-    value: object, modifier: str | None, systems: dict[str, int], arguments: Arguments
-) -> str:
+def _stated(value: Value) -> Iterable[str]:
     match value:
-        case TokenValue(system, code, any_system):
-            parts = []
-            if not any_system:
-                number = systems.get(system, -1) if system else 0
-                parts.append(f"i.system = {arguments.add(number, 'int')}")
-            if code is not None:
-                parts.append(f"i.code = {arguments.add(code, 'text')}")
-            return " and ".join(parts)
-        case StringValue(text):
-            if modifier == "exact":
-                folded = arguments.add(normalise(text), "text")
-                return f"i.value = {folded} and i.exact = {arguments.add(text, 'text')}"
-            pattern = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-            return f"i.value like {arguments.add(f'%{pattern}%' if modifier == 'contains' else f'{pattern}%', 'text')}"
-        case ReferenceValue(fhir_id, allowed, reference):
-            if fhir_id is None:
-                return f"i.uri = {arguments.add(reference.text if reference else '', 'text')}"
-            known = arguments.add(fhir_id, "text")
-            numbers = [types.NUMBER[name] for name in allowed if name in types.NUMBER] or list(
-                types.NUMBER.values()
-            )
-            of_type = f"t.type = any({arguments.add(numbers, 'smallint[]')})"
-            shard = arguments.add(shard_of_id(fhir_id), "smallint")
-            return (
-                f"i.target = any(array(select t.rid from resource t where t.fhir_id = {known} and {of_type} and t.shard"
-                f" = any(array(select {shard} union all select a.shard from assigned_id a where a.fhir_id = {known}))))"
-            )
-        case DateValue():
-            return _date(value, "i.low", "i.high", arguments)
-    raise AssertionError(value)
-
-
-def _date(value: DateValue, low: str, high: str, arguments: Arguments) -> str:
-    comparisons = (
-        f"{low if each.bound == 'low' else high} {each.operator} {arguments.add(each.at, 'timestamptz')}"
-        for each in value.condition.comparisons
-    )
-    return "(" + f" {value.condition.joined} ".join(comparisons) + ")"
-
-
-def keys_of(query: Query) -> list[_Key]:
-    """The sort values, made total by the rid; what a resource lacks comes last in either direction."""
-    keys = [_key(sort.parameter, sort.descending) for sort in query.sort]
-    return [*keys, _Key("r.rid", "bigint", not keys)]
-
-
-def _key(parameter: SearchParameter, descending: bool) -> _Key:
-    if parameter.code == "_lastUpdated":
-        return _Key("r.updated", "timestamptz", descending)
-    if parameter.code == "_id":
-        return _Key("r.fhir_id", "text", descending)
-    column, sql_type, first, last = {
-        "date": ("high" if descending else "low", "timestamptz", "'-infinity'", "'infinity'"),
-        "string": ("value", "text", "''", "U&'\\+10FFFF'"),
-        "token": ("code", "text", "''", "U&'\\+10FFFF'"),
-    }[parameter.kind]
-    return _Key(
-        f"coalesce((select {'max' if descending else 'min'}(i.{column}) from {_TABLES[parameter.kind]} i"
-        f" where i.rid = r.rid and i.shard = r.shard and i.param = {parameter.id}),"
-        f" {first if descending else last})",
-        sql_type,
-        descending,
-    )
-
-
-def beyond(keys: Sequence[_Key], after: Sequence[str], arguments: Arguments) -> str:
-    """Rows that come after the given sort values: greater in the first key that differs."""
-    marks = [
-        arguments.add(value, f"text::{key.sql_type}")
-        for key, value in zip(keys, after, strict=True)
-    ]
-    steps = []
-    for number, key in enumerate(keys):
-        same = [f"r.k{before} = {marks[before]}" for before in range(number)]
-        steps.append(
-            " and ".join([*same, f"r.k{number} {'<' if key.descending else '>'} {marks[number]}"])
-        )
-    return "(" + " or ".join(f"({step})" for step in steps) + ")"
+        case TokenValue(system=str(system)) | QuantityValue(system=str(system)):
+            yield system
+        case CompositeValue(parts):
+            for part in parts:
+                yield from _stated(part)

@@ -13,9 +13,11 @@ from coordhub.r4 import types
 from coordhub.r4.compartments import Compartment
 from coordhub.r4.search import Query
 from coordhub.store import search
+from coordhub.store.criteria import Arguments
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.resources import COLUMNS, shard_of_id, version_of
-from coordhub.store.search import Arguments, Page
+from coordhub.store.search import Page
+from coordhub.store.sorting import beyond, keys_of, order_by
 from coordhub.store.visibility import Viewer, visible
 
 
@@ -48,16 +50,15 @@ async def search_types(
         return await search.search(conn, engine, viewer, queries[0], limit=limit, after=after)
     arguments = Arguments()
     where = await matching(conn, engine, viewer, queries, arguments, within, during)
-    keys = search.keys_of(queries[0])
+    keys = keys_of(queries[0].sort)
     columns = "".join(f", {key.expression} as k{number}" for number, key in enumerate(keys))
     statement = (
         f"select {COLUMNS}{''.join(f', r.k{number}::text' for number in range(len(keys)))}"
         f" from (select r.*{columns} from resource r where {where}) r"
     )
     if after is not None:
-        statement += f" where {search.beyond(keys, after, arguments)}"
-    order = [f"r.k{number}{' desc' if key.descending else ''}" for number, key in enumerate(keys)]
-    statement += f" order by {', '.join(order)} limit {arguments.add(limit + 1, 'int')}"
+        statement += f" where {beyond(keys, after, arguments)}"
+    statement += f" order by {order_by(keys)} limit {arguments.add(limit + 1, 'int')}"
     rows = await conn.fetch(statement, *arguments.values)
     page = rows[:limit]
     more = len(rows) > limit

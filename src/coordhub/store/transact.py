@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -218,6 +219,66 @@ with w as materialized (
 select count(*) from w
 """
 
+# The kinds of which most resources have few or none travel as JSON, and take part in the statement
+# only where there are some: each further table costs, also if nothing is written to it.
+_MEASURED = {
+    "numbers_removed": """    delete from idx_number i
+    using jsonb_to_recordset($58::jsonb -> 'numbers_removed')
+        as o(param smallint, low numeric, high numeric, rid bigint)
+    where i.rid = o.rid and i.param = o.param and i.low = o.low and i.high = o.high
+""",
+    "quantities_removed": """    delete from idx_quantity i
+    using jsonb_to_recordset($58::jsonb -> 'quantities_removed') as o(param smallint, system int, code text, unit text,
+        low numeric, high numeric, rid bigint)
+    where i.rid = o.rid and i.param = o.param and i.system = o.system and i.low = o.low and i.high = o.high
+      and i.code is not distinct from o.code and i.unit is not distinct from o.unit
+""",
+    "uris_removed": """    delete from idx_uri i
+    using jsonb_to_recordset($58::jsonb -> 'uris_removed') as o(param smallint, value text, rid bigint)
+    where i.rid = o.rid and i.param = o.param and i.value = o.value
+""",
+    "composites_removed": """    delete from idx_composite i
+    using jsonb_to_recordset($58::jsonb -> 'composites_removed') as o(param smallint, system int, code text, rid bigint,
+        value_system int, value text, unit text, low numeric, high numeric, first timestamptz, last timestamptz,
+        target bigint, third numeric)
+    where i.rid = o.rid and i.param = o.param and i.system = o.system and i.code = o.code
+      and (i.value_system, i.value, i.unit, i.low, i.high, i.first, i.last, i.target, i.third) is not distinct from
+          (o.value_system, o.value, o.unit, o.low, o.high, o.first, o.last, o.target, o.third)
+""",
+    "positions_removed": """    delete from idx_position i
+    using jsonb_to_recordset($58::jsonb -> 'positions_removed') as o(param smallint, latitude float8, longitude float8,
+        rid bigint)
+    where i.rid = o.rid and i.param = o.param and i.latitude = o.latitude and i.longitude = o.longitude
+""",
+    "numbers": """    insert into idx_number (shard, param, low, high, rid, source, patient)
+    select (rid & 255)::smallint, n.* from jsonb_to_recordset($58::jsonb -> 'numbers') as n(param smallint,
+        low numeric, high numeric, rid bigint, source bigint, patient bigint)
+""",
+    "quantities": """
+    insert into idx_quantity (shard, param, system, code, unit, low, high, dimension, canonical_low, canonical_high,
+        rid, source, patient)
+    select (rid & 255)::smallint, n.* from jsonb_to_recordset($58::jsonb -> 'quantities') as n(param smallint,
+        system int, code text, unit text, low numeric, high numeric, dimension text, canonical_low numeric,
+        canonical_high numeric, rid bigint, source bigint, patient bigint)
+""",
+    "uris": """    insert into idx_uri (shard, param, value, rid, source, patient)
+    select (rid & 255)::smallint, n.* from jsonb_to_recordset($58::jsonb -> 'uris') as n(param smallint, value text,
+        rid bigint, source bigint, patient bigint)
+""",
+    "composites": """
+    insert into idx_composite (shard, param, system, code, value_system, value, unit, low, high, dimension,
+        canonical_low, canonical_high, first, last, target, third, rid, source, patient)
+    select (rid & 255)::smallint, n.* from jsonb_to_recordset($58::jsonb -> 'composites') as n(param smallint,
+        system int, code text, value_system int, value text, unit text, low numeric, high numeric, dimension text,
+        canonical_low numeric, canonical_high numeric, first timestamptz, last timestamptz, target bigint,
+        third numeric, rid bigint, source bigint, patient bigint)
+""",
+    "positions": """    insert into idx_position (shard, param, latitude, longitude, rid, source, patient)
+    select (rid & 255)::smallint, n.* from jsonb_to_recordset($58::jsonb -> 'positions') as n(param smallint,
+        latitude float8, longitude float8, rid bigint, source bigint, patient bigint)
+""",
+}
+
 _NOTHING = b'{"opened":[],"progressed":[],"asked":[],"answered":[],"timed":[]}'
 
 
@@ -252,6 +313,32 @@ def _projections(batch: Batch) -> str:
     ).decode()
 
 
+def _measured(add: IndexRows, remove: IndexRows) -> dict[str, list[dict[str, Any]]]:
+    """Rows of numbers, quantities, addresses, composites and places, where there are some."""
+    return {
+        f"{kind}{suffix}": [_flat(row) for row in rows]
+        for side, suffix in ((add, ""), (remove, "_removed"))
+        for kind in ("numbers", "quantities", "uris", "composites", "positions")
+        if (rows := getattr(side, kind))
+    }
+
+
+@lru_cache(maxsize=64)
+def _statement(kinds: tuple[str, ...]) -> str:
+    """The statement that also writes these kinds; prepared once for each combination."""
+    if not kinds:
+        return _STATEMENT
+    head, granted, rest = _STATEMENT.partition("), granted as (")
+    further = "".join(f"), m_{kind} as (\n{_MEASURED[kind]}" for kind in kinds)
+    return f"{head}{further}{granted}{rest}"
+
+
+def _flat(row: Any) -> dict[str, Any]:
+    columns: dict[str, Any] = row._asdict()
+    measure = columns.pop("measure", None)
+    return columns if measure is None else {**columns, **measure._asdict()}
+
+
 def audit_json(rows: Sequence[AuditRow]) -> str:
     return msgspec.json.encode(
         [{**row._asdict(), "type": types.NUMBER[row.type] if row.type else None} for row in rows]
@@ -266,9 +353,10 @@ async def transact(conn: Connection, batch: Batch, *, now: datetime) -> None:
     """
     w = _columns([(*row[:1], types.NUMBER[row.type], *row[2:]) for row in batch.writes], 11)
     remove, add = batch.remove, batch.add
+    measured = _measured(add, remove)
     try:
         await conn.fetchval(
-            _STATEMENT,
+            _statement(tuple(measured)),
             *w,
             now,
             *_columns([(r.param, r.system, r.code, r.rid) for r in remove.tokens], 4),
@@ -282,6 +370,7 @@ async def transact(conn: Connection, batch: Batch, *, now: datetime) -> None:
             *_columns(batch.grants, 4),
             audit_json(batch.audit),
             _projections(batch),
+            *([msgspec.json.encode(measured).decode()] if measured else []),
         )
     except asyncpg.UniqueViolationError as error:
         raise conflict(

@@ -1,0 +1,426 @@
+"""What a search asks of a resource, as SQL conditions on its row.
+
+Every criterion is a semi-join with the index table of its kind, on rid: the planner may begin with
+the index or with the resources, whichever is less. A chain or `_has` goes on to another resource's
+row, which the viewer must be able to see like any other: what is hidden links nothing.
+
+A rid carries its shard, so rows are joined on rid alone: with both, Postgres would multiply two
+selectivities that are one, and expect a 256th of the rows that come.
+
+http://hl7.org/fhir/R4/search.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import cos, degrees, radians
+
+from coordhub.r4 import types
+from coordhub.r4.extract import normalise
+from coordhub.r4.parameters import SearchParameter, hierarchies, sources
+from coordhub.r4.search import (
+    Chain,
+    CompositeValue,
+    Condition,
+    Criterion,
+    DateValue,
+    MissingValue,
+    NearValue,
+    NumberValue,
+    QuantityValue,
+    ReferenceValue,
+    Reverse,
+    StringValue,
+    TokenValue,
+    UriValue,
+)
+from coordhub.r4.search_criteria import COLUMNS
+from coordhub.r4.search_measures import EARTH_RADIUS, MeasureCondition
+from coordhub.store.resources import shard_of_id
+from coordhub.store.visibility import Viewer, visible
+
+TABLES = {
+    "token": "idx_token",
+    "string": "idx_string",
+    "reference": "idx_reference",
+    "date": "idx_date",
+    "number": "idx_number",
+    "quantity": "idx_quantity",
+    "uri": "idx_uri",
+    "composite": "idx_composite",
+    "special": "idx_position",
+}
+_BESIDE = {
+    ("token", "text"): "idx_string",
+    ("token", "of-type"): "idx_token",
+    ("reference", "identifier"): "idx_token",
+}
+_ALSO = {"token": ("idx_string",), "reference": ("idx_token",)}
+"""Where a value of the kind may stand that has nothing in the kind's own table."""
+
+
+MANY_LINKED = 100
+MANY_LINKING = 2000
+"""Of what a chain leads to and of what `_has` names: more than it pays to begin a search with."""
+
+
+class Arguments:
+    """The values of a statement, each with the type that Postgres is told."""
+
+    def __init__(self) -> None:
+        self.values: list[object] = []
+
+    def add(self, value: object, sql_type: str) -> str:
+        self.values.append(value)
+        return f"${len(self.values)}::{sql_type}"
+
+    def extend(self, values: Sequence[object]) -> None:
+        self.values.extend(values)
+
+    @property
+    def following(self) -> int:
+        return len(self.values) + 1
+
+
+class Criteria:
+    """Makes conditions for one statement.
+
+    systems: numbers of the code systems that are interned; what is not interned matches nothing.
+    """
+
+    def __init__(self, viewer: Viewer, systems: Mapping[str, int], arguments: Arguments) -> None:
+        self._viewer = viewer
+        self._systems = systems
+        self._arguments = arguments
+        self._hops = 0
+        self.probing = False
+        """Whether links are looked up for each row that is walked, not read from their other side."""
+        self.patient: str | None = None
+        """SQL of the rid of the one patient in whose records the matches can only be."""
+
+    def condition(self, asked: Condition, row: str = "r") -> str:
+        """A condition on alias `row` of table resource."""
+        match asked:
+            case Criterion():
+                return self._criterion(asked, row)
+            case Chain(parameter, links):
+                return self._linked(row, parameter, links, forward=True)
+            case Reverse(parameter, linked):
+                links = ((parameter.resource_type, linked),)
+                return self._linked(row, parameter, links, forward=False)
+
+    def common(self, asked: Chain | Reverse) -> str:
+        """Whether what a link leads to is met so often that walking rows soon finds some that have it.
+
+        Counted up to a limit in the index; no estimate of Postgres' sees that a parameter which few
+        of all resources have is one that all of its type have.
+        """
+        most = MANY_LINKED if isinstance(asked, Chain) else MANY_LINKING
+        return any_of(self._common(leaf, most) for leaf in _leaves(asked))
+
+    def _common(self, leaf: Criterion, most: int) -> str:
+        if leaf.parameter.code == "_id":
+            return "false"
+        if (
+            leaf.modifier == "not"
+            or leaf.parameter.code in COLUMNS
+            or isinstance(leaf.values[0], MissingValue)
+        ):
+            return "true"
+        rows = self._criterion(leaf, None)
+        return f"(select count(*) from ({rows} limit {most + 1}) c) > {most}"
+
+    def dates(self, values: Iterable[DateValue], low: str, high: str) -> str:
+        return any_of(self._date(value, low, high) for value in values)
+
+    def _add(self, value: object, sql_type: str) -> str:
+        return self._arguments.add(value, sql_type)
+
+    def _number(self, value: object) -> str:
+        return self._add(str(value), "text") + "::numeric"
+
+    def _system(self, system: str | None) -> str:
+        return self._add(self._systems.get(system, -1) if system else 0, "int")
+
+    def _linked(
+        self,
+        row: str,
+        parameter: SearchParameter,
+        links: Sequence[tuple[str, Condition]],
+        *,
+        forward: bool,
+    ) -> str:
+        """A resource that this one refers to, or that refers to this one, of one of the types.
+
+        Several types are one union and not several EXISTS: that can be read from either side.
+        """
+        self._hops += 1
+        link, other = f"l{self._hops}", f"r{self._hops}"
+        here, there = ("rid", "target") if forward else ("target", "rid")
+        param = self._param(parameter)
+        seen, values = visible(self._viewer, other, self._arguments.following)
+        self._arguments.extend(values)
+        linked = [
+            f"{'' if _tells_type(asked) else self._of_type(other, type_)}"
+            f"{other}.body is not null and {seen} and {self.condition(asked, other)}"
+            for type_, asked in links
+        ]
+        source, where = f"resource {other}", linked[0]
+        if len(linked) > 1:
+            parts = (f"select {other}.rid from {source} where {each}" for each in linked)
+            source, where = f"({' union all '.join(parts)}) {other}", "true"
+        return (
+            f"exists (select from idx_reference {link} join {source}"
+            f" on {other}.rid = {link}.{there}"
+            f" where {link}.{here} = {row}.rid and {link}.{param} and {where}"
+            # An OFFSET, even of nothing, keeps Postgres from turning the EXISTS into a join.
+            f"{' offset 0' if self.probing and row == 'r' else ''})"
+        )
+
+    def _of_type(self, row: str, type_: str) -> str:
+        return f"{row}.type = {self._add(types.NUMBER[type_], 'smallint')} and "
+
+    def _param(self, parameter: SearchParameter) -> str:
+        numbers = [each.id for each in sources(parameter.resource_type)[parameter.code]]
+        if len(numbers) == 1:
+            return f"param = {self._add(numbers[0], 'smallint')}"
+        return f"param = any({self._add(numbers, 'smallint[]')})"
+
+    def _criterion(self, criterion: Criterion, row: str | None) -> str:
+        """A condition on the row; for no row the select of all index rows that fit."""
+        parameter, modifier = criterion.parameter, criterion.modifier
+        if parameter.code == "_id":
+            ids = [each.code for each in criterion.values if isinstance(each, TokenValue)]
+            return f"{row}.fhir_id = any({self._add(ids, 'text[]')})"
+        if parameter.code == "_lastUpdated":
+            values = (each for each in criterion.values if isinstance(each, DateValue))
+            return self.dates(values, f"{row}.updated", f"({row}.updated + interval '1 ms')")
+        table = _BESIDE.get((parameter.kind, modifier or ""), TABLES[parameter.kind])
+        first = criterion.values[0]
+        if isinstance(first, MissingValue):
+            tables = (table, *_ALSO.get(parameter.kind, ()))
+            stated = any_of(f"exists ({self._rows(each, parameter, row)})" for each in tables)
+            return f"not {stated}" if first.missing else stated
+        if modifier == "of-type":
+            head = f"select from {table} i where i.param = {self._add(-parameter.id, 'smallint')}"
+            head += f" and i.rid = {row}.rid" if row else ""
+        else:
+            head = self._rows(table, parameter, row)
+        fits = self._fits(criterion)
+        if row is None:
+            return f"{head} and {fits}"
+        return f"{'not ' if modifier == 'not' else ''}exists ({head} and {fits})"
+
+    def _rows(self, table: str, parameter: SearchParameter, row: str | None) -> str:
+        return (
+            f"select from {table} i where i.{self._param(parameter)}"
+            + (f" and i.rid = {row}.rid" if row else "")
+            + (f" and i.patient = {self.patient}" if self.patient and row == "r" else "")
+        )
+
+    def _fits(self, criterion: Criterion) -> str:
+        values = criterion.values
+        codes = [each.code for each in values if isinstance(each, TokenValue) and each.any_system]
+        if len(codes) == len(values) > 1:
+            return f"i.code = any({self._add(codes, 'text[]')})"
+        return any_of(
+            self._value(value, criterion.parameter, criterion.modifier) for value in values
+        )
+
+    def _value(self, value: object, parameter: SearchParameter, modifier: str | None) -> str:
+        match value:
+            case TokenValue():
+                return self._token(value, "i.system", "i.code")
+            case StringValue(text):
+                if modifier == "exact":
+                    folded = self._add(normalise(text), "text")
+                    return f"i.value = {folded} and i.exact = {self._add(text, 'text')}"
+                return self._like("i.value", text, within=modifier == "contains")
+            case ReferenceValue():
+                return self._reference(value, parameter, modifier)
+            case DateValue():
+                return self._date(value, "i.low", "i.high")
+            case NumberValue():
+                return self._measure(value.condition, "i.low", "i.high")
+            case QuantityValue():
+                return self._quantity(value, "i.system", "i.code")
+            case UriValue(text):
+                if modifier == "above":
+                    return f"i.value = any({self._add(value.ancestors(), 'text[]')})"
+                exact = f"i.value = {self._add(text, 'text')}"
+                if modifier == "below":
+                    return f"{exact} or {self._like('i.value', text.rstrip('/') + '/')}"
+                return exact
+            case NearValue():
+                return self._near(value)
+            case CompositeValue(parts):
+                return self._composite(parts)
+        raise AssertionError(value)
+
+    def _token(self, value: TokenValue, system: str, code: str) -> str:
+        parts = []
+        if not value.any_system:
+            parts.append(f"{system} = {self._system(value.system)}")
+        if value.code is not None:
+            parts.append(f"{code} = {self._add(value.code, 'text')}")
+        return " and ".join(parts)
+
+    def _like(self, column: str, text: str, *, within: bool = False) -> str:
+        pattern = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        return f"{column} like {self._add(f'%{pattern}%' if within else f'{pattern}%', 'text')}"
+
+    def _reference(
+        self, value: ReferenceValue, parameter: SearchParameter, modifier: str | None
+    ) -> str:
+        if value.id is None:
+            return f"i.uri = {self._add(value.reference.text if value.reference else '', 'text')}"
+        start = self._rids(value)
+        if modifier not in ("above", "below"):
+            return f"i.target = any(array({start}))"
+        # What a resource is part of is followed as far as the viewer sees it.
+        here, there = ("rid", "target") if modifier == "above" else ("target", "rid")
+        numbers = self._add([each.id for each in hierarchies(parameter)], "smallint[]")
+        seen, values = visible(self._viewer, "t", self._arguments.following)
+        self._arguments.extend(values)
+        return (
+            f"i.target = any(array(with recursive tree(rid) as ({start} union"
+            f" select t.rid from tree join idx_reference p on p.{here} = tree.rid"
+            f" and p.param = any({numbers}) join resource t on t.rid = p.{there}"
+            f" and t.shard = (p.{there} & 255)::smallint where t.body is not null and {seen})"
+            " select rid from tree))"
+        )
+
+    def _rids(self, value: ReferenceValue) -> str:
+        """The rids of `Type/id`, of whatever types it may be."""
+        known = self._add(value.id, "text")
+        numbers = [types.NUMBER[name] for name in value.types if name in types.NUMBER] or list(
+            types.NUMBER.values()
+        )
+        shard = self._add(shard_of_id(value.id or ""), "smallint")
+        return (
+            f"select t.rid from resource t where t.fhir_id = {known}"
+            f" and t.type = any({self._add(numbers, 'smallint[]')}) and t.shard = any(array("
+            f"select {shard} union all select a.shard from assigned_id a where a.fhir_id = {known}))"
+        )
+
+    def _date(self, value: DateValue, low: str, high: str) -> str:
+        comparisons = (
+            f"{low if each.bound == 'low' else high} {each.operator}"
+            f" {self._add(each.at, 'timestamptz')}"
+            for each in value.condition.comparisons
+        )
+        return "(" + f" {value.condition.joined} ".join(comparisons) + ")"
+
+    def _measure(self, condition: MeasureCondition, low: str, high: str) -> str:
+        """The bounds, written so that the indexes of low, and of high where it differs, are of use."""
+        bounds = []
+        for bound in condition.bounds:
+            at = self._number(bound.at)
+            if bound.end == "low":
+                bounds.append(f"{low} {bound.operator} {at}")
+            elif bound.operator in ("<", "<="):
+                # high is never below low, so that the index of low ends the scan.
+                bounds.append(f"({low} {bound.operator} {at} and {high} {bound.operator} {at})")
+            else:
+                bounds.append(
+                    f"({low} {bound.operator} {at}"
+                    f" or ({low} <> {high} and {high} {bound.operator} {at}))"
+                )
+        return "(" + f" {condition.joined} ".join(bounds) + ")"
+
+    def _quantity(self, value: QuantityValue, system: str, code: str) -> str:
+        if value.unit is not None and value.canonical is not None:
+            dimension = self._add(value.unit.dimension, "text")
+            within = self._measure(value.canonical, "i.canonical_low", "i.canonical_high")
+            return f"i.dimension = {dimension} and {within}"
+        parts = [self._measure(value.condition, "i.low", "i.high")]
+        if value.system is not None:
+            parts.append(f"{system} = {self._system(value.system)}")
+            if value.code is not None:
+                parts.append(f"{code} = {self._add(value.code, 'text')}")
+        elif value.code is not None:
+            unit = self._add(value.code, "text")
+            parts.append(f"({code} = {unit} or i.unit = {unit})")
+        return " and ".join(parts)
+
+    def _near(self, value: NearValue) -> str:
+        """A box that an index can find, and the distance itself by the haversine formula."""
+        angle = degrees(value.distance / EARTH_RADIUS) * 1.000001
+        south, north = value.latitude - angle, value.latitude + angle
+        box = [f"i.latitude between {self._add(south, 'float8')} and {self._add(north, 'float8')}"]
+        if south > -90 and north < 90:
+            width = min(180.0, angle / min(cos(radians(south)), cos(radians(north))) * 1.000001)
+            # Across the date line the box has two parts.
+            boxes = [
+                f"i.longitude between {self._add(value.longitude - width + turn, 'float8')}"
+                f" and {self._add(value.longitude + width + turn, 'float8')}"
+                for turn in (0, 360, -360)
+                if value.longitude - width + turn <= 180 and value.longitude + width + turn >= -180
+            ]
+            box.append(any_of(boxes))
+        latitude = self._add(value.latitude, "float8")
+        longitude = self._add(value.longitude, "float8")
+        distance = (
+            f"2 * {EARTH_RADIUS} * asin(least(1, sqrt("
+            f"sin(radians(i.latitude - {latitude}) / 2) ^ 2 + cos(radians({latitude}))"
+            f" * cos(radians(i.latitude)) * sin(radians(i.longitude - {longitude}) / 2) ^ 2)))"
+        )
+        return f"{' and '.join(box)} and {distance} <= {self._add(value.distance, 'float8')}"
+
+    def _composite(self, parts: Sequence[object]) -> str:
+        first, second, *more = parts
+        assert isinstance(first, TokenValue)
+        conditions = [self._token(first, "i.system", "i.code"), self._component(second)]
+        for third in more:
+            assert isinstance(third, NumberValue)
+            conditions.append(self._measure(third.condition, "i.third", "i.third"))
+        return " and ".join(conditions)
+
+    def _component(self, value: object) -> str:
+        match value:
+            case TokenValue():
+                return self._token(value, "i.value_system", "i.value")
+            case StringValue(text):
+                return self._like("i.value", text)
+            case NumberValue():
+                return self._measure(value.condition, "i.low", "i.high")
+            case QuantityValue():
+                return self._quantity(value, "i.value_system", "i.value")
+            case DateValue():
+                return self._date(value, "i.first", "i.last")
+            case ReferenceValue(id=None, reference=reference):
+                return f"i.value = {self._add(reference.text if reference else '', 'text')}"
+            case ReferenceValue():
+                return f"i.target = any(array({self._rids(value)}))"
+        raise AssertionError(value)
+
+
+def _leaves(asked: Condition) -> Iterator[Criterion]:
+    match asked:
+        case Criterion():
+            yield asked
+        case Chain(links=links):
+            for _, linked in links:
+                yield from _leaves(linked)
+        case Reverse(condition=linked):
+            yield from _leaves(linked)
+
+
+def _tells_type(asked: Condition) -> bool:
+    """Whether the condition can only be met by resources of its parameter's type.
+
+    Then the type is not asked for as well: Postgres would take it for one more sieve, and expect
+    next to nothing of what all of them pass.
+    """
+    match asked:
+        case Criterion(parameter, modifier, values):
+            given = not isinstance(values[0], MissingValue) or not values[0].missing
+            return given and modifier != "not" and parameter.code not in COLUMNS
+        case Chain():
+            return True
+    return False
+
+
+def any_of(conditions: Iterable[str]) -> str:
+    listed = list(conditions)
+    return f"({listed[0]})" if len(listed) == 1 else f"(({') or ('.join(listed)}))"
