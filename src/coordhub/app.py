@@ -14,6 +14,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -34,6 +35,19 @@ from coordhub.store.engine import Engine
 
 READY_SECONDS: Final = 2.0
 """How long /ready waits for the database."""
+
+SENT: Final = (
+    "Accept", "Authorization", "Content-Type", "Content-Encoding", "Idempotency-Key", "If-Match",
+    "If-Modified-Since", "If-None-Exist", "If-None-Match", "Prefer", "X-Request-Id",
+    "X-Security-Context",
+)  # fmt: skip
+"""Headers that a page of another origin may send."""
+
+ANSWERED: Final = (
+    "Content-Location", "ETag", "Idempotency-Replayed", "Last-Modified", "Location", "Retry-After",
+    "X-Request-Id",
+)  # fmt: skip
+"""Headers of an answer that it may look at."""
 
 CLOSED_BY_CLIENT: Final = 499
 """What the log says of a request whose sender went away; nobody is answered."""
@@ -68,6 +82,15 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _refused)
     app.add_middleware(Exchange)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=http.METHODS,
+            allow_headers=SENT,
+            expose_headers=ANSWERED,
+            max_age=600,
+        )
     return app
 
 

@@ -55,6 +55,9 @@ Duration = Annotated[
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_parts)]
 
 
+Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parts)]
+
+
 class Settings(BaseSettings):
     """One process's settings, checked when they are read; an unusable value stops the start."""
 
@@ -111,6 +114,9 @@ class Settings(BaseSettings):
 
     max_deleted: PositiveInt = 1
     """Resources that one conditional delete may delete; where more match, it is refused."""
+    cors_origins: Origins = ()
+    """Origins whose pages may call the FHIR API from a browser (`https://app.example.org`), with
+    commas between; `*` is any. None may without it."""
 
     worker_poll: Duration = timedelta(seconds=1)
     """A worker looks for work this often when nothing wakes it."""

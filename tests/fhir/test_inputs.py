@@ -57,5 +57,5 @@ async def test_given_good_inputs_when_posted_then_each_is_kept_and_comes_back_as
         answered = await house.near.ask("POST", f"/{kind}", content=sent)
         assert answered.status_code == 201, (case, answered.text)
         made = f"/{kind}/{answered.json()['id']}"
-        read = await house.near.ask("GET", made)
+        read = await house.near.ask("GET", made, headers={"Accept": "application/fhir+json"})
         assert content(read.content) == content(sent), case

@@ -115,9 +115,14 @@ def test_given_the_readers_when_counted_then_the_test_above_sees_them() -> None:
         "resources.read_rids",
         "resources.read_version",
         "resources.read_written",
-        "resources.history",
+        "history.history",
+        "include.included",
+        "lastn.newest",
+        "labels.in_use",
         "resources.locate",
         "search.search",
+        "search_types.search_types",
+        "search_types.count",
     }
 
 

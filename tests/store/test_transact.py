@@ -13,7 +13,7 @@ from open_hub import House, counted, observation, opened, patient
 from coordhub.errors import FhirError
 from coordhub.r4.search import parse_query
 from coordhub.record.operations import Create, Delete, Update, Written
-from coordhub.store import index, resources, search
+from coordhub.store import history, index, search
 from coordhub.store.transact import Batch, Write, transact
 
 RESET = "select pg_advisory_unlock_all(); close all; unlisten *; reset all;"
@@ -223,10 +223,8 @@ async def test_given_a_deletion_when_written_then_no_index_row_is_left_and_an_up
     after = await _index_rows(house, made.rid)
     assert {t: set(rows) for t, rows in after.items()} == {t: set(r) for t, r in before.items()}
     async with house.engine.pool.acquire() as conn:
-        versions = await resources.history(
-            conn, house.clinic.viewer, "Patient", made.id, count=9, before=None
-        )
-    assert [(one.version, one.op, one.deleted) for one in versions] == [
+        past = await history.history(conn, house.clinic.viewer, ["Patient"], made.id, count=9)
+    assert [(one.version, one.op, one.deleted) for one in past.versions] == [
         (3, "create", False),
         (2, "delete", True),
         (1, "create", False),

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from open_hub import House, observation, patient
 
 from coordhub.access import viewer
 from coordhub.r4 import types
 from coordhub.r4.search import parse_query
 from coordhub.record.operations import Delete, Written
-from coordhub.store import resources, search
+from coordhub.store import history, resources, search
 from coordhub.store.visibility import EVERYONE, HUB, Viewer
-from open_hub import House, observation, patient
 
 
 async def grant(house: House, organization: int, rid: int, *, until: timedelta | None) -> None:
@@ -55,7 +55,8 @@ async def ways(house: House, view: Viewer, made: Written) -> set[str]:
             "read_rids": await resources.read_rids(conn, view, [rid]),
             "read_version": await resources.read_version(conn, view, kind, fhir_id, 1),
             "read_written": await resources.read_written(conn, view, [(rid, 1)]),
-            "history": await resources.history(conn, view, kind, fhir_id, count=9, before=None),
+            "history": (await history.history(conn, view, [kind], fhir_id, count=9)).versions,
+            "history of type": (await history.history(conn, view, [kind], None, count=9)).versions,
         }
         located = await resources.locate(conn, view, [(kind, fhir_id)])
         got["locate"] = located[kind, fhir_id].visible
@@ -69,7 +70,7 @@ async def ways(house: House, view: Viewer, made: Written) -> set[str]:
 
 
 EVERY_WAY = {
-    "read", "read_rids", "read_version", "read_written", "history", "locate", "search",
+    "read", "read_rids", "read_version", "read_written", "history", "history of type", "locate", "search",
     "search by _id", "search by token", "search by string", "search by date", "search sorted",
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from coordhub import errors
 from coordhub.errors import FhirError
 from coordhub.fhir.context import Answer, Asked, Context, Perform
-from coordhub.fhir.dispatch import needs
+from coordhub.fhir.dispatch import OPERATIONS, needs
 from coordhub.fhir.interactions import (
     batch,
     capabilities,
@@ -27,13 +27,27 @@ from coordhub.fhir.interactions import (
     update,
     vread,
 )
-from coordhub.fhir.operations import status_of_referral
+from coordhub.fhir.operations import (
+    everything,
+    lastn,
+    meta,
+    meta_change,
+    status_of_referral,
+    validate,
+)
 from coordhub.store.transact import AuditRow
 
 _PRESENTATION = frozenset({"_pretty", "_format"})
+_VIEW = frozenset({"_summary", "_elements"})
+_HISTORY = frozenset({"_count", "_cursor", "_since", "_at"})
 _QUERIES: Mapping[str, frozenset[str]] = {
-    "history-instance": _PRESENTATION | {"_count", "_cursor"},
+    "read": _PRESENTATION | _VIEW,
+    "vread": _PRESENTATION | _VIEW,
+    "history-instance": _PRESENTATION | _HISTORY,
+    "history-type": _PRESENTATION | _HISTORY,
+    "history-system": _PRESENTATION | _HISTORY,
 }
+_JUDGE_THEIR_OWN = frozenset({"search-type", "search-system"})
 
 
 async def answer(context: Context, asked: Asked) -> Answer:
@@ -77,13 +91,24 @@ async def _invoke(context: Context, asked: Asked) -> Answer:
     return await _OPERATIONS[asked.target.operation or ""](context, asked)
 
 
-_OPERATIONS: Mapping[str, Perform] = {status_of_referral.NAME: status_of_referral.answer}
+_OPERATIONS: Mapping[str, Perform] = {
+    "everything": everything.answer,
+    "lastn": lastn.answer,
+    "meta": meta.answer,
+    "meta-add": meta_change.add,
+    "meta-delete": meta_change.delete,
+    "status-of-referral": status_of_referral.answer,
+    "validate": validate.answer,
+}
 
 _INTERACTIONS: Mapping[str, Perform] = {
     "read": read.answer,
     "vread": vread.answer,
     "history-instance": history.answer,
+    "history-type": history.answer,
+    "history-system": history.answer,
     "search-type": search.answer,
+    "search-system": search.answer,
     "create": create.answer,
     "update": update.answer,
     "patch": patch.answer,
@@ -95,20 +120,27 @@ _INTERACTIONS: Mapping[str, Perform] = {
 
 
 def _know_all(asked: Asked) -> None:
-    """400 for a parameter that would be passed over; a search and criteria judge their own."""
+    """400 for a parameter that would be passed over; searches, criteria and operations judge their own."""
     target = asked.target
-    if target.interaction == "search-type":
+    if target.interaction in _JUDGE_THEIR_OWN:
         return
     if target.interaction in ("update", "patch", "delete") and target.id is None:
         return
     known = _QUERIES.get(asked.target.interaction, _PRESENTATION)
+    doing = asked.target.interaction
+    if asked.target.operation is not None:
+        doing = f"${asked.target.operation}"
+        taken = OPERATIONS[asked.target.operation].parameters
+        if taken is None:
+            return
+        known = _PRESENTATION | taken
     unknown = sorted({name for name, _ in asked.query} - known)
     if unknown:
         raise FhirError(
             400,
             *(
                 errors.not_supported(
-                    f"{asked.target.interaction} takes no such parameter here.",
+                    f"{doing} takes no such parameter here.",
                     f"http.{''.join(c for c in name[:64] if c.isalnum() or c in '_:-.')}",
                 ).issues[0]
                 for name in unknown

@@ -19,6 +19,7 @@ from coordhub.fhir.context import Answer
 from coordhub.fhir.headers import etag
 from coordhub.r4 import outcome
 from coordhub.r4.document import encode
+from coordhub.r4.views import WHOLE, View, shown
 from coordhub.record.hub import instant
 from coordhub.store.resources import Version
 
@@ -28,9 +29,16 @@ _METHODS = {"create": "POST", "update": "PUT", "delete": "DELETE"}
 _STATUSES = {"create": 201, "update": 200, "delete": 204}
 
 
-def bundle(kind: str, entries: Sequence[Entry], links: Iterable[tuple[str, str]] = ()) -> bytes:
-    """kind: Bundle.type. links: relation and url, in their order."""
+def bundle(
+    kind: str,
+    entries: Sequence[Entry],
+    links: Iterable[tuple[str, str]] = (),
+    total: int | None = None,
+) -> bytes:
+    """kind: Bundle.type. links: relation and url, in their order. total: matches on all pages."""
     document: dict[str, Any] = {"resourceType": "Bundle", "type": kind}
+    if total is not None:
+        document["total"] = total
     listed = [{"relation": relation, "url": url} for relation, url in links]
     if listed:
         document["link"] = listed
@@ -56,12 +64,12 @@ def address(base: str, path: str, query: Sequence[tuple[str, str]]) -> str:
     return f"{base}/{path}?{urlencode(query)}" if query else f"{base}/{path}"
 
 
-def match(base: str, version: Version) -> Entry:
-    """An entry of a searchset."""
+def found(base: str, version: Version, mode: str = "match", view: View = WHOLE) -> Entry:
+    """An entry of a searchset; mode: match or include."""
     return {
         "fullUrl": f"{base}/{version.reference}",
-        "resource": _stored(version.body or ""),
-        "search": {"mode": "match"},
+        "resource": msgspec.Raw(shown(version.body or "", view)),
+        "search": {"mode": mode},
     }
 
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from coordhub.fhir.dispatch import ID, INSTANCE_OPERATIONS
+from coordhub.fhir.dispatch import ID, OPERATIONS
 from coordhub.r4 import types
+from coordhub.r4.compartments import OWNERS
 
 TYPE = {
     "name": "resource_type",
@@ -20,6 +21,18 @@ TYPE = {
     "required": True,
     "description": "A resource type of FHIR R4.",
     "schema": {"type": "string", "enum": list(types.NAMES)},
+}
+_OWNER = {
+    **TYPE,
+    "name": "owner",
+    "description": "Whose compartment.",
+    "schema": {"type": "string", "enum": list(OWNERS)},
+}
+_MEMBER = {
+    **TYPE,
+    "name": "member",
+    "description": "The type that is looked for; `*`: all.",
+    "schema": {"type": "string", "enum": [*types.NAMES, "*"]},
 }
 _ID = {
     "name": "id",
@@ -61,6 +74,31 @@ CRITERIA = {
     ),
     "schema": {"type": "object", "additionalProperties": {"type": "string"}},
 }
+_VIEW = (
+    _query(
+        "_summary", "Only a part, tagged SUBSETTED.",
+        {"type": "string", "enum": ["true", "text", "data", "false"]},
+    ),
+    _query("_elements", "Top-level elements, with commas between.", {"type": "string"}),
+)  # fmt: skip
+_SHAPE = (
+    _query("_include", "[type]:[parameter], or *: what matches refer to.", {"type": "string"}),
+    _query("_revinclude", "[type]:[parameter], or *: what refers to matches.", {"type": "string"}),
+    _query(
+        "_total", "How many match on all pages; an estimate counts to 10,000.",
+        {"type": "string", "enum": ["none", "estimate", "accurate"]},
+    ),
+    _query(
+        "_summary", "Only a part of each, or only the count.",
+        {"type": "string", "enum": ["true", "text", "data", "count", "false"]},
+    ),
+    _query("_elements", "Top-level elements, with commas between.", {"type": "string"}),
+)  # fmt: skip
+_TYPES = _query("_type", "Resource types, with commas between.", {"type": "string"})
+_SPAN = (
+    _query("_since", "Only what was written from this instant on.", {"type": "string"}),
+    _query("_at", "Only what was current at this time.", {"type": "string"}),
+)
 _IF_MATCH = _header("If-Match", 'The version that the change is based on, `W/"3"`; 412 otherwise.')
 _IF_NONE_MATCH = _header("If-None-Match", "304 if this is the current version.")
 _IF_MODIFIED_SINCE = _header("If-Modified-Since", "304 if nothing changed since.")
@@ -190,7 +228,20 @@ ROUTES: tuple[Route, ...] = (
         "search", "GET", "/{resource_type}", "Resources", "Search",
         "What the caller may see and the criteria match, in pages; follow the link `next`.",
         answer="Bundle", reasons=(404,),
-        parameters=(TYPE, CRITERIA, _COUNT, _CURSOR, _HANDLING),
+        parameters=(TYPE, CRITERIA, *_SHAPE, _COUNT, _CURSOR, _HANDLING),
+    ),
+    Route(
+        "search_all", "GET", "", "System", "Search several types",
+        "The types of `_type`, or all that the token may search, by the parameters that all have.",
+        answer="Bundle",
+        parameters=(_TYPES, CRITERIA, *_SHAPE, _COUNT, _CURSOR, _HANDLING),
+    ),
+    Route(
+        "search_compartment", "GET", "/{owner}/{id}/{member}", "Resources",
+        "Search a compartment",
+        "What belongs to a patient, an encounter ...; `*` for all types.",
+        answer="Bundle", reasons=(404,),
+        parameters=(_OWNER, _ID, _MEMBER, CRITERIA, *_SHAPE, _COUNT, _CURSOR, _HANDLING),
     ),
     Route(
         "search_by_post", "POST", "/{resource_type}/_search", "Resources", "Search, by POST",
@@ -208,7 +259,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "read", "GET", "/{resource_type}/{id}", "Resources", "Read",
         "The current version, as it was sent.", reasons=(304, 404, 410),
-        parameters=(TYPE, _ID, _IF_NONE_MATCH, _IF_MODIFIED_SINCE),
+        parameters=(TYPE, _ID, *_VIEW, _IF_NONE_MATCH, _IF_MODIFIED_SINCE),
     ),
     Route(
         "update", "PUT", "/{resource_type}/{id}", "Resources", "Update",
@@ -251,7 +302,34 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "history", "GET", "/{resource_type}/{id}/_history", "Resources", "History",
         "All versions, newest first, in pages.", answer="Bundle", reasons=(404,),
-        parameters=(TYPE, _ID, _COUNT, _CURSOR),
+        parameters=(TYPE, _ID, *_SPAN, _COUNT, _CURSOR),
+    ),
+    Route(
+        "history_of_type", "GET", "/{resource_type}/_history", "Resources", "History of a type",
+        "All versions of all its resources, newest first, deletions too.",
+        answer="Bundle", reasons=(404,),
+        parameters=(TYPE, *_SPAN, _COUNT, _CURSOR),
+    ),
+    Route(
+        "history_of_system", "GET", "/_history", "System", "History of everything",
+        "All versions of what the caller may see, newest first, deletions too.",
+        answer="Bundle", parameters=(*_SPAN, _COUNT, _CURSOR),
+    ),
+    Route(
+        "validate", "POST", "/{resource_type}/$validate", "Operations", "Would it be accepted?",
+        "All that a create is checked for; nothing is written.",
+        answer="OperationOutcome", reasons=(404, 413, 415),
+        parameters=(TYPE,), body=RESOURCE,
+    ),
+    Route(
+        "everything", "GET", "/Patient/{id}/$everything", "Operations", "The record of a patient",
+        "The patient's compartment in pages, and what it refers to.",
+        answer="Bundle", reasons=(404, 410), parameters=(_ID, _TYPES, _COUNT, _CURSOR),
+    ),
+    Route(
+        "lastn", "GET", "/Observation/$lastn", "Operations", "The newest results of each code",
+        "`patient` or `subject` and any other search parameter of Observation; `max` of each code.",
+        answer="Bundle", parameters=(CRITERIA,),
     ),
     Route(
         "vread", "GET", "/{resource_type}/{id}/_history/{vid}", "Resources", "Read a version",
@@ -262,6 +340,6 @@ ROUTES: tuple[Route, ...] = (
         "Where a referral is",
         "Sent, delivered, seen, accepted, each with its time, of each recipient that was asked.",
         answer="Parameters", reasons=(404,), parameters=(TYPE, _ID),
-        types=INSTANCE_OPERATIONS["status-of-referral"],
+        types=OPERATIONS["status-of-referral"].types,
     ),
 )  # fmt: skip

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from coordhub import errors
 from coordhub.errors import FhirError, Issue
 from coordhub.r4 import types
+from coordhub.r4.compartments import OWNERS
 
 ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
 _WORD = re.compile(r"[A-Za-z]{1,40}", re.ASCII)
@@ -30,6 +32,7 @@ class Target:
         dispatched as `transaction`, its Bundle tells.
     id: None where a type or criteria are meant. version: of a vread.
     operation: name of an `operation`, without its `$`.
+    compartment: type and id of whose compartment is searched.
     """
 
     interaction: str
@@ -37,6 +40,7 @@ class Target:
     id: str | None = None
     version: int | None = None
     operation: str | None = None
+    compartment: tuple[str, str] | None = None
 
     def instance(self) -> tuple[str, str]:
         """Type and id, of an interaction that has both."""
@@ -49,15 +53,56 @@ class Target:
         return f"{self.type}/{self.id}" if self.id else self.type or ""
 
 
-INSTANCE_OPERATIONS = {"status-of-referral": ("ServiceRequest", "Task")}
-"""Operations on one resource, and the types that have them."""
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Where an operation may be invoked.
+
+    levels: system, type, instance. types: that have it; empty: all.
+    methods: GET where it changes nothing. needs: what the token must allow on the type.
+    parameters: names that it takes; None: it judges its own, as a search does.
+    """
+
+    levels: tuple[str, ...]
+    types: tuple[str, ...]
+    methods: tuple[str, ...]
+    needs: str = "read"
+    parameters: frozenset[str] | None = frozenset()
+
+    def at(self, level: str, resource_type: str | None = None) -> bool:
+        return level in self.levels and (
+            resource_type is None or not self.types or resource_type in self.types
+        )
+
+
+_ASK: Final = ("GET", "POST")
+
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    "everything": Operation(
+        ("instance",),
+        ("Patient", "Encounter"),
+        _ASK,
+        parameters=frozenset({"start", "end", "_since", "_type", "_count", "_cursor"}),
+    ),
+    "lastn": Operation(("type",), ("Observation",), _ASK, "search", None),
+    "meta": Operation(("system", "type", "instance"), (), _ASK),
+    "meta-add": Operation(("instance",), (), ("POST",), "update", frozenset({"meta"})),
+    "meta-delete": Operation(("instance",), (), ("POST",), "update", frozenset({"meta"})),
+    "status-of-referral": Operation(("instance",), ("ServiceRequest", "Task"), ("GET",)),
+    "validate": Operation(
+        ("type", "instance"),
+        (),
+        ("POST",),
+        parameters=frozenset({"resource", "mode", "profile"}),
+    ),
+}
+"""The operations by name, without the `$`."""
 
 _SCOPE = {
     "read": "read",
     "vread": "read",
     "history-instance": "read",
+    "history-type": "read",
     "search-type": "search",
-    "operation": "read",
     "create": "create",
     "update": "update",
     "patch": "update",
@@ -67,6 +112,8 @@ _SCOPE = {
 
 def needs(target: Target) -> str | None:
     """What the token must allow on the type: create, read, update, delete, search; or nothing."""
+    if target.operation is not None:
+        return OPERATIONS[target.operation].needs
     return _SCOPE.get(target.interaction)
 
 
@@ -88,24 +135,19 @@ def dispatch(method: str, segments: Sequence[str], *, conditional: bool = False)
             _only(method, "GET", at="metadata")
             return Target("capabilities")
         case ["_history"]:
-            raise errors.not_supported(
-                "The history of the whole system (history-system) is not offered; "
-                "ask for [type]/[id]/_history."
-            )
+            _only(method, "GET", at="_history")
+            return Target("history-system")
         case ["_search"]:
-            raise errors.not_supported(
-                "Search over all types (search-system) is not offered; ask for [type]?[criteria]."
-            )
+            _only(method, "POST", at="_search")
+            return Target("search-system")
         case [name]:
             return _type(method, _known(name), conditional)
         case [name, "_search"]:
             _only(method, "POST", at=f"{_known(name)}/_search")
             return Target("search-type", name)
         case [name, "_history"]:
-            raise errors.not_supported(
-                f"The history of a type (history-type) is not offered; "
-                f"ask for {_known(name)}/[id]/_history."
-            )
+            _only(method, "GET", at=f"{_known(name)}/_history")
+            return Target("history-type", name)
         case [name, fhir_id]:
             return _instance(method, _known(name), _identifier(name, fhir_id))
         case [name, fhir_id, "_history"]:
@@ -117,6 +159,14 @@ def dispatch(method: str, segments: Sequence[str], *, conditional: bool = False)
             _identifier(name, fhir_id)
             _only(method, "GET", at="[type]/[id]/_history/[vid]")
             return Target("vread", name, fhir_id, _version(name, fhir_id, version))
+        case [owner, fhir_id, name] if owner in OWNERS and (name == "*" or name in types.NUMBER):
+            _only(method, "GET", at=f"{owner}/[id]/{name}")
+            return _compartment(owner, fhir_id, name)
+        case [owner, fhir_id, name, "_search"] if owner in OWNERS and (
+            name == "*" or name in types.NUMBER
+        ):
+            _only(method, "POST", at=f"{owner}/[id]/{name}/_search")
+            return _compartment(owner, fhir_id, name)
         case _:
             _known(parts[0])
             raise FhirError(404, Issue("not-found", "FHIR R4 has no such address."))
@@ -124,9 +174,7 @@ def dispatch(method: str, segments: Sequence[str], *, conditional: bool = False)
 
 def _system(method: str) -> Target:
     if method == "GET":
-        raise errors.not_supported(
-            "Search over all types (search-system) is not offered; ask for [type]?[criteria]."
-        )
+        return Target("search-system")
     _only(method, "POST", at="the base")
     return Target("transaction")
 
@@ -163,6 +211,13 @@ def _instance(method: str, name: str, fhir_id: str) -> Target:
             return Target("patch", name, fhir_id)
         case _:
             raise _not_allowed(method, f"{name}/[id]", "GET, PUT, PATCH, DELETE")
+
+
+def _compartment(owner: str, fhir_id: str, name: str) -> Target:
+    within = (owner, _identifier(owner, fhir_id))
+    if name == "*":
+        return Target("search-system", compartment=within)
+    return Target("search-type", name, compartment=within)
 
 
 def _only(method: str, allowed: str, *, at: str) -> None:
@@ -211,12 +266,21 @@ def _version(name: str, fhir_id: str, version: str) -> int:
 
 
 def _operation(method: str, parts: Sequence[str]) -> Target:
-    match parts:
-        case [name, fhir_id, invoked] if name in INSTANCE_OPERATIONS.get(invoked[1:], ()):
-            _only(method, "GET", at=f"[type]/[id]/{invoked}")
-            return Target(
-                "operation", name, _identifier(name, fhir_id), operation=invoked.removeprefix("$")
-            )
     name = next(part for part in parts if part.startswith("$"))
-    shown = name if re.fullmatch(r"\$[A-Za-z-]{1,40}", name, re.ASCII) else "This"
-    raise errors.not_supported(f"The operation {shown} is not offered here.")
+    operation = OPERATIONS.get(name[1:])
+    target = None
+    match parts:
+        case [_] if operation is not None and operation.at("system"):
+            target = Target("operation", operation=name[1:])
+        case [kind, last] if last == name and operation is not None:
+            if operation.at("type", _known(kind)):
+                target = Target("operation", kind, operation=name[1:])
+        case [kind, fhir_id, last] if last == name and operation is not None:
+            if operation.at("instance", _known(kind)):
+                target = Target("operation", kind, _identifier(kind, fhir_id), operation=name[1:])
+    if target is None or operation is None:
+        shown = name if re.fullmatch(r"\$[A-Za-z-]{1,40}", name, re.ASCII) else "This"
+        raise errors.not_supported(f"The operation {shown} is not offered here.")
+    if method not in operation.methods:
+        raise _not_allowed(method, name, ", ".join(operation.methods))
+    return target

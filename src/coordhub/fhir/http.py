@@ -19,7 +19,7 @@ from fastapi import APIRouter, Request, Response
 from coordhub import errors
 from coordhub.access.caller import NOBODY, Caller
 from coordhub.errors import FhirError
-from coordhub.fhir import body, headers
+from coordhub.fhir import binary, body, compression, headers
 from coordhub.fhir.answering import answer
 from coordhub.fhir.context import JSON, Answer, Asked, Context
 from coordhub.fhir.description import ROUTES
@@ -35,7 +35,8 @@ METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 LARGE: Final = 256 * 1024
 """Bytes from which a body is parsed in a thread, so that others are answered meanwhile."""
 
-_BODIES = frozenset({"create", "update", "patch", "transaction", "search-type"})
+_BODIES = frozenset({"create", "update", "patch", "transaction", "operation"})
+_FORMS = frozenset({"search-type", "search-system"})
 _MOST_PARAMETERS = 1000
 
 
@@ -59,13 +60,21 @@ async def respond(request: Request) -> Response:
             request.headers.get("authorization"), request.state.request_id
         )
     query = _pairs(request.scope["query_string"])
-    headers.require_json_answer(
-        request.headers.get("accept"), [value for name, value in query if name == "_format"]
-    )
+    accept = request.headers.get("accept")
+    formats = [value for name, value in query if name == "_format"]
+    may_be_bytes = segments[:1] == ["Binary"]
+    if not may_be_bytes:
+        headers.require_json_answer(accept, formats)
     target = dispatch(request.method, segments, conditional=bool(applied(query)))
+    as_bytes = binary.is_asked_as_bytes(target, accept, query)
+    if may_be_bytes and not as_bytes:
+        headers.require_json_answer(accept, formats)
     request.state.interaction = target.interaction
     asked = await _asked(context, request, caller, target, query)
-    return _response(context, request, asked, await answer(context, asked))
+    answered = await answer(context, asked)
+    if as_bytes and answered.body:
+        return _native(context, request, answered)
+    return await _response(context, request, asked, answered)
 
 
 async def _asked(
@@ -86,13 +95,14 @@ async def _asked(
         raise errors.not_supported("If-None-Match is not offered for updates.")
     key = headers.idempotency_key(sent.get("idempotency-key"))
     data, parsed = b"", None
-    if target.interaction in _BODIES and request.method not in ("GET", "HEAD"):
-        is_form = target.interaction == "search-type"
+    if target.interaction in _BODIES | _FORMS and request.method not in ("GET", "HEAD"):
+        is_form = target.interaction in _FORMS
         content_type = sent.get("content-type")
         is_json_patch = target.interaction == "patch" and headers.is_json_patch(content_type)
+        as_bytes = binary.is_sent_as_bytes(target, content_type)
         if is_form:
             headers.require_form_body(content_type)
-        elif not is_json_patch:
+        elif not (as_bytes or is_json_patch):
             headers.require_json_body(content_type)
         data = await body.read(
             request.stream(),
@@ -102,9 +112,11 @@ async def _asked(
         )
         if is_form:
             query += _pairs(data)
+        elif as_bytes:
+            parsed = binary.document(target, content_type, data, sent.get("x-security-context"))
         elif is_json_patch:
             parsed = json_patch_document(data)
-        else:
+        elif data or target.interaction != "operation":
             parsed = await _parsed(data, context.limits.nesting)
     return Asked(
         caller,
@@ -151,7 +163,29 @@ def _pairs(text: bytes) -> tuple[tuple[str, str], ...]:
         ) from None
 
 
-def _response(context: Context, request: Request, asked: Asked, answered: Answer) -> Response:
+def _native(context: Context, request: Request, answered: Answer) -> Response:
+    """A Binary as its own content."""
+    made = binary.native(answered.body, request.headers.get("accept"))
+    sent = {**_about(context, answered), **binary.HEADERS}
+    return written(
+        answered.status, made.content, sent, head=request.method == "HEAD", media=made.media
+    )
+
+
+async def _response(context: Context, request: Request, asked: Asked, answered: Answer) -> Response:
+    sent = _about(context, answered)
+    content = answered.body
+    if content and dict(asked.query).get("_pretty") == "true":
+        content = pretty(content)
+    takes_gzip = compression.is_taken(request.headers.get("accept-encoding"))
+    if len(content) >= compression.SMALL and takes_gzip:
+        content = await compression.compressed(content)
+        sent["Content-Encoding"] = "gzip"
+    return written(answered.status, content, sent, head=request.method == "HEAD")
+
+
+def _about(context: Context, answered: Answer) -> dict[str, str]:
+    """The headers that say what the answer is about."""
     sent: dict[str, str] = {}
     if answered.version is not None:
         sent["ETag"] = headers.etag(answered.version)
@@ -164,10 +198,7 @@ def _response(context: Context, request: Request, asked: Asked, answered: Answer
         sent["Idempotency-Replayed"] = "true"
     if answered.warnings:
         sent["Warning"] = headers.warning(answered.warnings)
-    content = answered.body
-    if content and dict(asked.query).get("_pretty") == "true":
-        content = pretty(content)
-    return written(answered.status, content, sent, head=request.method == "HEAD")
+    return sent
 
 
 def refusal(error: FhirError, *, head: bool = False) -> Response:
@@ -175,14 +206,25 @@ def refusal(error: FhirError, *, head: bool = False) -> Response:
     return written(error.status, outcome.render(error.issues), error.headers, head=head)
 
 
-def written(status: int, content: bytes, sent: dict[str, str], *, head: bool = False) -> Response:
+def written(
+    status: int,
+    content: bytes,
+    sent: dict[str, str],
+    *,
+    head: bool = False,
+    media: str = f"{JSON}; charset=utf-8",
+) -> Response:
     """What came from one caller's eyes is kept by no cache on the way."""
-    sent = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept", **sent}
+    sent = {
+        "Cache-Control": "private, no-cache",
+        "Vary": "Authorization, Accept, Accept-Encoding",
+        **sent,
+    }
     if head:
         sent["Content-Length"] = str(len(content))
     return Response(
         b"" if head else content,
         status,
         sent,
-        media_type=f"{JSON}; charset=utf-8" if content else None,
+        media_type=media if content else None,
     )

@@ -1,6 +1,6 @@
-"""Resources by id: the current version, an old one, all of them, and what a write must know first.
+"""Resources by id: the current version, an old one, and what a write must know first.
 
-http://hl7.org/fhir/R4/http.html#read, #vread, #history
+http://hl7.org/fhir/R4/http.html#read, #vread
 """
 
 from __future__ import annotations
@@ -160,36 +160,6 @@ async def read_written(
         *arguments,
     )
     return {(row[0], row[3]): version_of(row) for row in rows}
-
-
-async def history(
-    conn: Connection,
-    viewer: Viewer,
-    resource_type: str,
-    fhir_id: str,
-    *,
-    count: int,
-    before: int | None,
-) -> list[Version]:
-    """Versions of one resource, newest first, at most `count`, those below version `before` if given."""
-    condition, arguments = visible(viewer, "r", 6)
-    rows = await conn.fetch(
-        f"with it as (select r.* from resource r"
-        f" where {_AT.format(type='$1::smallint', id='$2::text', shard='$3::smallint')} and {condition})"
-        f" select {COLUMNS} from it r where ($5::int is null or r.version < $5)"
-        " union all"
-        " select r.rid, r.type, r.fhir_id, v.version, v.op, v.updated, v.author, r.source, r.patient, v.body"
-        " from it r join resource_version v on v.shard = r.shard and v.rid = r.rid"
-        " where ($5::int is null or v.version < $5)"
-        " order by version desc limit $4",
-        types.NUMBER[resource_type],
-        fhir_id,
-        shard_of_id(fhir_id),
-        count,
-        before,
-        *arguments,
-    )
-    return [version_of(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from coordhub.r4.search import (
     Value,
 )
 from coordhub.r4.search_criteria import values_of
-from coordhub.store.criteria import Arguments, Criteria
+from coordhub.store.criteria import Arguments, Criteria, any_of
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.resources import COLUMNS, Version, shard_of_id, version_of
 from coordhub.store.sorting import beyond, keys_of, order_by, walk_of
@@ -155,13 +155,35 @@ def _alternatives(
     ]
 
 
-def _matching(
-    query: Query, source: int | None, criteria: Criteria, arguments: Arguments
+async def conditions(
+    conn: Connection,
+    engine: Engine,
+    viewer: Viewer,
+    queries: Sequence[Query],
+    arguments: Arguments,
+    *,
+    typed: bool = True,
 ) -> list[str]:
-    conditions = [
-        f"r.type = {arguments.add(types.NUMBER[query.resource_type], 'smallint')}",
-        "r.body is not null",
-    ]
+    """What must hold of `resource r`: one of the queries; typed: that it is of the query's type."""
+    found = []
+    for query in queries:
+        criteria = Criteria(viewer, await _systems(conn, engine, query.criteria), arguments)
+        found.append(_matching(query, None, criteria, arguments, typed=typed))
+    return found[0] if len(found) == 1 else [any_of(" and ".join(each) for each in found)]
+
+
+def _matching(
+    query: Query,
+    source: int | None,
+    criteria: Criteria,
+    arguments: Arguments,
+    *,
+    typed: bool = True,
+) -> list[str]:
+    conditions = ["r.body is not null"]
+    if typed:
+        number = types.NUMBER[query.resource_type]
+        conditions.insert(0, f"r.type = {arguments.add(number, 'smallint')}")
     if source is not None:
         conditions.append(f"r.source = {arguments.add(source, 'bigint')}")
     if query.ids is not None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from open_hub import House, Party, Referral, observation
 
 from coordhub.record.operations import Written
-from open_hub import House, Party, Referral, observation
 
 
 async def episode_of(house: House, written: Written) -> int | None:

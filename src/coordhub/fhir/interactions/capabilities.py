@@ -10,16 +10,21 @@ from importlib.metadata import version
 from typing import Any
 
 from coordhub.fhir.context import Answer, Asked, Context
-from coordhub.fhir.dispatch import INSTANCE_OPERATIONS
+from coordhub.fhir.dispatch import OPERATIONS
+from coordhub.fhir.searching import ALL_HAVE
 from coordhub.r4 import types
+from coordhub.r4.compartments import OWNERS
 from coordhub.r4.document import encode
 from coordhub.r4.parameters import SearchParameter, parameters
 from coordhub.r4.search import SERVED
+from coordhub.r4.search_result import references
 from coordhub.record.hub import instant
 
 INTERACTIONS = (
-    "read", "vread", "update", "patch", "delete", "history-instance", "create", "search-type",
+    "read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create",
+    "search-type",
 )  # fmt: skip
+SYSTEM = ("transaction", "batch", "search-system", "history-system")
 _COLUMNS = ("_id", "_lastUpdated")
 _SECURITY = (
     "Every request but this one carries `Authorization: Bearer <token>`, a token of this hub bound "
@@ -61,7 +66,17 @@ def statement(base: str, date: str, deletes_several: bool = False) -> bytes:
                     "documentation": _DOCUMENTATION,
                     "security": {"description": _SECURITY},
                     "resource": [_resource(name, base, deletes_several) for name in types.NAMES],
-                    "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                    "interaction": [{"code": code} for code in SYSTEM],
+                    "searchParam": [
+                        {"name": parameter.code, "type": parameter.kind}
+                        for parameter in served("Basic")
+                        if parameter.code in ALL_HAVE
+                    ],
+                    "operation": _operations("system", base),
+                    "compartment": [
+                        f"http://hl7.org/fhir/CompartmentDefinition/{owner.lower()}"
+                        for owner in OWNERS
+                    ],
                 }
             ],
         }
@@ -79,12 +94,36 @@ def served(resource_type: str) -> list[SearchParameter]:
     ]
 
 
-def _resource(name: str, base: str, deletes_several: bool) -> dict[str, Any]:
-    operations = [
-        {"name": operation, "definition": f"{base}/OperationDefinition/{operation}"}
-        for operation, types_ in INSTANCE_OPERATIONS.items()
-        if name in types_
+def _operations(level: str, base: str, resource_type: str | None = None) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "definition": _definition(name, base, resource_type)}
+        for name, operation in OPERATIONS.items()
+        if operation.at(level, resource_type)
     ]
+
+
+def _definition(name: str, base: str, resource_type: str | None) -> str:
+    if name == "status-of-referral":
+        return f"{base}/OperationDefinition/{name}"
+    owner = resource_type if OPERATIONS[name].types else "Resource"
+    return f"http://hl7.org/fhir/OperationDefinition/{owner}-{name}"
+
+
+@cache
+def _referring() -> dict[str, list[str]]:
+    """`Type:parameter` of all that may refer to a type, by that type."""
+    found: dict[str, list[str]] = {name: [] for name in types.NAMES}
+    for name in types.NAMES:
+        for parameter in references(name):
+            for target in parameter.targets or types.NAMES:
+                found[target].append(f"{name}:{parameter.code}")
+    return found
+
+
+def _resource(name: str, base: str, deletes_several: bool) -> dict[str, Any]:
+    operations = {
+        one["name"]: one for level in ("type", "instance") for one in _operations(level, base, name)
+    }
     return {
         "type": name,
         "interaction": [{"code": code} for code in INTERACTIONS],
@@ -96,8 +135,10 @@ def _resource(name: str, base: str, deletes_several: bool) -> dict[str, Any]:
         "conditionalUpdate": True,
         "conditionalDelete": "multiple" if deletes_several else "single",
         "referencePolicy": ["literal", "logical"],
+        "searchInclude": ["*", *(f"{name}:{each.code}" for each in references(name))],
+        "searchRevInclude": ["*", *_referring()[name]],
         "searchParam": [
             {"name": parameter.code, "type": parameter.kind} for parameter in served(name)
         ],
-        **({"operation": operations} if operations else {}),
+        "operation": list(operations.values()),
     }

@@ -1,4 +1,4 @@
-"""FHIR search interaction over one type, by GET or by POST _search.
+"""FHIR search interaction over a type, a compartment or the whole system, by GET or by POST _search.
 
 http://hl7.org/fhir/R4/http.html#search, http://hl7.org/fhir/R4/search.html
 """
@@ -8,69 +8,86 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from coordhub.access import viewer
-from coordhub.errors import Issue
-from coordhub.fhir.bundle import Entry, address, bundle, match, remark
+from coordhub.errors import FhirError, Issue
+from coordhub.fhir.bundle import Entry, address, bundle, found, remark
 from coordhub.fhir.context import Answer, Asked, Context
-from coordhub.fhir.paging import CURSOR, applied
-from coordhub.r4.search import Query, parse_query
-from coordhub.store import search
+from coordhub.fhir.paging import CURSOR
+from coordhub.fhir.searching import Plan, not_applied, plan
+from coordhub.r4.views import View
+from coordhub.store import include, search_types
+from coordhub.store.resources import Version
+from coordhub.store.search import Page
 
 USUAL_COUNT = 50
+MOST_INCLUDED = 2000
+ESTIMATED = 10_000
+"""How far `_total=estimate` counts; from there on it says this number."""
 
 
 async def answer(context: Context, asked: Asked) -> Answer:
-    """A searchset of what the caller may see; `self` says what was applied, `next` goes on."""
-    hub, caller, kind = context.hub, asked.caller, asked.target.type
-    assert kind is not None
-    query = parse_query(
-        kind,
-        asked.query,
-        lenient=asked.preference.lenient,
-        base=hub.base,
-        now=hub.clock(),
-    )
-    pairs = _applied(asked.query, query)
-    after = None
-    if query.cursor is not None:
-        after = context.paging.open(query.cursor, caller, kind, pairs)
-    async with hub.engine.searches.acquire() as conn:
-        page = await search.search(
-            conn,
-            hub.engine,
-            viewer.of(caller),
-            query,
-            after=after,
-            limit=query.count or USUAL_COUNT,
-        )
-    here = [*pairs, (CURSOR, query.cursor)] if query.cursor is not None else pairs
-    links = [("self", address(hub.base, kind, here))]
+    """A searchset of what the caller may see; `self` says what was applied, `next` goes on.
+
+    One statement for the matches, one for all that is included, one for a total that is asked for.
+    """
+    hub, caller = context.hub, asked.caller
+    planned = plan(asked, base=hub.base, now=hub.clock())
+    page, brought, total = await _look(context, asked, planned)
+    path, pairs, cursor = planned.path, planned.pairs, planned.cursor
+    here = [*pairs, (CURSOR, cursor)] if cursor is not None else pairs
+    links = [("self", address(hub.base, path, here))]
     if page.next is not None:
-        following = context.paging.seal(page.next, caller, kind, pairs)
-        links.append(("next", address(hub.base, kind, [*pairs, (CURSOR, following)])))
-    entries: list[Entry] = [match(hub.base, version) for version in page.versions]
-    if query.ignored:
-        entries.append(remark(_ignored(name) for name in query.ignored))
+        following = context.paging.seal(page.next, caller, path, pairs)
+        links.append(("next", address(hub.base, path, [*pairs, (CURSOR, following)])))
+    view = planned.shape.view
+    entries: list[Entry] = [found(hub.base, version, "match", view) for version in page.versions]
+    entries += [found(hub.base, one, "include", View(view.summary)) for one in brought]
+    if planned.ignored:
+        entries.append(remark(not_applied(name) for name in planned.ignored))
     return Answer(
         200,
-        bundle("searchset", entries, links),
-        shown=tuple(version.rid for version in page.versions),
-        searched=urlencode(pairs),
+        bundle("searchset", entries, links, total),
+        shown=tuple(version.rid for version in (*page.versions, *brought)),
+        searched=urlencode(pairs) if planned.within is None else address("", path, pairs),
     )
 
 
-def _applied(pairs: tuple[tuple[str, str], ...], query: Query) -> list[tuple[str, str]]:
-    """The pairs without what a lenient search left out; of a `_sort`, the keys that are used."""
-    kept = [pair for pair in applied(pairs) if pair[0] not in query.ignored]
-    if "_sort" in query.ignored and query.sort:
-        keys = ("-" * key.descending + key.parameter.code for key in query.sort)
-        kept.append(("_sort", ",".join(keys)))
-    return kept
-
-
-def _ignored(name: str) -> Issue:
-    return Issue(
-        "not-supported",
-        "Was left out of this search, as `Prefer: handling=lenient` allows.",
-        f"http.{name[:64]}",
-        severity="warning",
-    )
+async def _look(
+    context: Context, asked: Asked, planned: Plan
+) -> tuple[Page, list[Version], int | None]:
+    """The page, what it brings along, and the total where it is asked for."""
+    engine, view, shape = context.hub.engine, viewer.of(asked.caller), planned.shape
+    queries, within = planned.queries, planned.within
+    after = None
+    if planned.cursor is not None:
+        after = context.paging.open(planned.cursor, asked.caller, planned.path, planned.pairs)
+    page: Page = Page([], None)
+    brought: list[Version] | None = []
+    total = None
+    async with engine.searches.acquire() as conn:
+        if not shape.count_only:
+            page = await search_types.search_types(
+                conn,
+                engine,
+                view,
+                queries,
+                after=after,
+                limit=planned.count or USUAL_COUNT,
+                within=within,
+            )
+        if shape.includes and page.versions:
+            brought = await include.included(
+                conn, view, page.versions, shape.includes, most=MOST_INCLUDED
+            )
+        if shape.total != "none":
+            most = ESTIMATED if shape.total == "estimate" else None
+            total = await search_types.count(conn, engine, view, queries, within=within, most=most)
+    if brought is None:
+        raise FhirError(
+            400,
+            Issue(
+                "too-costly",
+                f"This page would include over {MOST_INCLUDED} resources. Ask for fewer matches "
+                "with _count, or search the other type by its reference.",
+            ),
+        )
+    return page, brought, total

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import replace
 
+from coordhub import errors
 from coordhub.errors import FhirError, Issue
 from coordhub.fhir import bundle, entries, written
-from coordhub.fhir.context import Answer, Asked, Context, Limits, Perform
+from coordhub.fhir.context import Answer, Asked, Context, Perform
 from coordhub.fhir.dispatch import needs
 from coordhub.fhir.refusal import within
+from coordhub.fhir.searching import plan
 from coordhub.fhir.writes import is_write, operation_of
-from coordhub.r4.search import parse_query
 from coordhub.record.commit import commit
 from coordhub.record.operations import Operation
 
@@ -35,7 +36,7 @@ async def answer(context: Context, asked: Asked, perform: Perform) -> Answer:
             refusals.append(entry.refusal)
             continue
         try:
-            operation = _prepared(entry, full_urls, context.limits)
+            operation = _prepared(entry, full_urls, context, base)
         except FhirError as refused:
             refusals.append(within(refused, entry.at))
         else:
@@ -74,20 +75,25 @@ async def _look(context: Context, entry: Asked, perform: Perform) -> bundle.Entr
         return bundle.refused(refused.status, within(refused, entry.at).issues)
 
 
-def _prepared(entry: Asked, full_urls: Container[str], limits: Limits) -> Operation | None:
+def _prepared(
+    entry: Asked, full_urls: Container[str], context: Context, base: str
+) -> Operation | None:
     """The write that an entry asks for; None for a look, which is checked as far as can be now."""
     target = entry.target
-    assert target.type is not None
     letter = needs(target)
-    if letter is not None:
+    if target.type is not None and letter is not None:
         entry.caller.require(target.type, letter)
+    if target.operation is not None and letter != "read" and letter != "search":
+        raise errors.not_supported(
+            f"${target.operation} writes; invoke it on its own.", f"{entry.at}.request.url"
+        )
     if is_write(entry):
         document = entry.document
         if document is not None:
             document = entries.with_full_references(document, entry.full_url, full_urls)
-        return operation_of(replace(entry, document=document), limits)
-    if target.interaction == "search-type":
-        parse_query(target.type, entry.query, lenient=entry.preference.lenient)
+        return operation_of(replace(entry, document=document), context.limits)
+    if target.interaction in ("search-type", "search-system"):
+        plan(entry, base=base, now=context.hub.clock())
     return None
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from coordhub import errors
 from coordhub.access import viewer
 from coordhub.fhir.context import Answer, Asked, Context
+from coordhub.fhir.viewing import view_of
+from coordhub.r4.views import shown
 from coordhub.store import resources
 
 
@@ -16,6 +18,7 @@ async def answer(context: Context, asked: Asked) -> Answer:
     target = asked.target
     kind, fhir_id = target.instance()
     assert target.version is not None
+    view = view_of(asked)
     async with context.hub.engine.pool.acquire() as conn:
         found = await resources.read_version(
             conn, viewer.of(asked.caller), kind, fhir_id, target.version
@@ -26,7 +29,7 @@ async def answer(context: Context, asked: Asked) -> Answer:
         raise errors.gone(target.reference, found.version)
     return Answer(
         200,
-        found.body.encode(),
+        shown(found.body, view),
         reference=found.reference,
         version=found.version,
         updated=found.updated,

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from coordhub.errors import Issue
 from coordhub.r4 import structure
-from coordhub.record.operations import Delete, Operation, Patch
+from coordhub.r4.views import is_subsetted
+from coordhub.record.operations import Delete, Operation, Patch, Update
 
 
 def check(
@@ -27,7 +28,14 @@ def check(
         if not isinstance(operation, Delete) and operation.full_url
     }
     for operation in operations:
-        if not isinstance(operation, Delete | Patch):
+        if isinstance(operation, Update) and is_subsetted(operation.document):
+            yield Issue(
+                "business-rule",
+                "This is a part of the resource (tagged SUBSETTED); stored, it would delete the "
+                "rest. Read it whole, change that, and send it with If-Match.",
+                f"{operation.at or operation.type}.meta.tag",
+            )
+        elif not isinstance(operation, Delete | Patch):
             yield from structure.check(
                 operation.document,
                 expected_type=operation.type,

@@ -1,0 +1,22 @@
+"""Which view of a resource a read asks for: `_summary` and `_elements`.
+
+http://hl7.org/fhir/R4/search.html#summary, http://hl7.org/fhir/R4/http.html#read
+"""
+
+from __future__ import annotations
+
+from coordhub.errors import FhirError, Issue
+from coordhub.fhir.context import Asked
+from coordhub.r4 import search_result
+from coordhub.r4.views import View
+
+
+def view_of(asked: Asked) -> View:
+    """The view of one resource; 400 for what is none (`_summary=count`)."""
+    kind, _ = asked.target.instance()
+    shape, _, issues = search_result.read([kind], asked.query, lenient=asked.preference.lenient)
+    if shape.count_only:
+        issues.append(Issue("invalid", "A resource that is read is not counted.", "http._summary"))
+    if issues:
+        raise FhirError(400, *issues)
+    return shape.view

@@ -1,0 +1,82 @@
+"""What a page of matches brings along: `_include` and `_revinclude` as one statement.
+
+References are followed in the index. Each step, also one that `:iterate` makes from what was
+included, goes only through resources that the viewer may see: nothing is reached across a hidden
+one.
+
+http://hl7.org/fhir/R4/search.html#include
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from coordhub.r4 import types
+from coordhub.r4.search_result import ANY, Include
+from coordhub.store.criteria import Arguments
+from coordhub.store.engine import Connection
+from coordhub.store.resources import COLUMNS, Version, version_of
+from coordhub.store.visibility import Viewer, visible
+
+
+async def included(
+    conn: Connection,
+    viewer: Viewer,
+    matches: Sequence[Version],
+    includes: Sequence[Include],
+    *,
+    most: int,
+) -> list[Version] | None:
+    """What the matches bring along, each once and no match again; None if it is more than `most`."""
+    arguments = Arguments()
+    wants = (
+        f"select * from unnest({arguments.add([one.parameter for one in includes], 'smallint[]')},"
+        f" {arguments.add([one.target for one in includes], 'smallint[]')},"
+        f" {arguments.add([one.reverse for one in includes], 'boolean[]')},"
+        f" {arguments.add([one.iterate for one in includes], 'boolean[]')})"
+    )
+    rids = arguments.add([match.rid for match in matches], "bigint[]")
+    numbers = arguments.add([types.NUMBER[match.type] for match in matches], "smallint[]")
+    steps = " union all ".join(_steps(includes, arguments))
+    enough = len(matches) * 2 + most + 1
+    limit = arguments.add(enough, "int")
+    condition, values = visible(viewer, "r", arguments.following)
+    arguments.extend(values)
+    rows = await conn.fetch(
+        f"with recursive wants(param, target, reverse, iterate) as materialized ({wants}),"
+        " found(rid, type, matched) as ("
+        f" select m.rid, m.type, true from unnest({rids}, {numbers}) m(rid, type)"
+        " union"
+        f" select r.rid, r.type, false from found f cross join lateral ({steps}) n(rid, wanted)"
+        " join resource r on r.rid = n.rid and r.shard = (n.rid & 255)::smallint"
+        f" where r.body is not null and (n.wanted = 0 or n.wanted = r.type) and {condition}"
+        f"), bounded as materialized (select * from found limit {limit})"
+        f" select {COLUMNS}, (select count(*) from bounded) from resource r"
+        " where (r.shard, r.rid) in (select (b.rid & 255)::smallint, b.rid from bounded b"
+        f" where not b.matched) and r.rid <> all({rids}) order by r.type, r.rid",
+        *arguments.values,
+    )
+    if rows and (len(rows) > most or rows[0][10] >= enough):
+        return None
+    return [version_of(row) for row in rows]
+
+
+def _steps(includes: Sequence[Include], arguments: Arguments) -> Iterator[str]:
+    """From a row `f`: rid of what it leads to, and the type that this must have (0: any)."""
+    wanted = "(w.param = 0 or w.param = i.param) and (f.matched or w.iterate)"
+    backwards = [one.parameter for one in includes if one.reverse]
+    if len(backwards) < len(includes):
+        yield (
+            f"select i.target, w.target from idx_reference i join wants w on not w.reverse and {wanted}"
+            " where i.rid = f.rid and i.target is not null"
+        )
+    if backwards:
+        named = (
+            ""
+            if ANY in backwards
+            else f" and i.param = any({arguments.add(backwards, 'smallint[]')})"
+        )
+        yield (
+            f"select i.rid, 0::smallint from idx_reference i join wants w on w.reverse and {wanted}"
+            f" where i.target = f.rid and (w.target = 0 or w.target = f.type){named}"
+        )
