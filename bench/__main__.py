@@ -1,0 +1,65 @@
+"""The command line of the bench.
+
+python -m bench                          work items and floors, two minutes
+python -m bench --rounds 7 --seconds 5   the same, steadier
+python -m bench --peer http://host/fhir  and another FHIR server on the same work
+python -m bench ladder --rungs 1000,4000,16000
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+import uvloop
+
+from bench import report
+
+
+def main(arguments: list[str]) -> int:
+    # A bench that is told to end stops what it started, as at Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    asked = _parser().parse_args(arguments)
+    if asked.what == "ladder":
+        from bench import ladder
+
+        rungs = [int(rung) for rung in asked.rungs.split(",")]
+        told = uvloop.run(ladder.run(ladder.Plan(rungs, asked.times, asked.budget)))
+    else:
+        from bench import measure
+        from bench.wire import Server
+
+        peers = [Server(base.rstrip("/"), asked.peer_token) for base in asked.peer]
+        plan = measure.Plan(
+            asked.items, asked.clients, asked.rounds, asked.seconds, asked.observations, peers
+        )
+        told = uvloop.run(measure.run(plan))
+    if asked.json is not None:
+        report.write(asked.json, told)
+        print(f"All of it is in {asked.json}.")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.split("\n")[0])
+    parser.add_argument("what", nargs="?", choices=("items", "ladder"), default="items")
+    parser.add_argument("--json", type=Path, help="write all figures to this file")
+    group = parser.add_argument_group("items")
+    group.add_argument("--items", default="abcdefg", help="letters of the work items")
+    group.add_argument("--clients", type=int, default=8, help="clients at once")
+    group.add_argument("--rounds", type=int, default=3, help="laps of each item")
+    group.add_argument("--seconds", type=float, default=2.0, help="seconds of one lap")
+    group.add_argument("--observations", type=int, default=20_000, help="what is stored before")
+    group.add_argument("--peer", action="append", default=[], help="base of another FHIR server")
+    group.add_argument("--peer-token", help="bearer token for it")
+    group = parser.add_argument_group("ladder")
+    group.add_argument("--rungs", default="1000,4000", help="patients at each rung")
+    group.add_argument("--times", type=int, default=15, help="requests of each shape and caller")
+    group.add_argument("--budget", type=float, default=2.0, help="seconds for them at most")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

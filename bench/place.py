@@ -1,0 +1,210 @@
+"""Where it is measured: a Postgres, the hub's processes, a sample community, partners that answer.
+
+All of it is begun here and ended here; nothing of it is shared with a hub that runs already, except
+the Postgres server if `DATABASE_URL` names one, where two databases are made and dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from bench.wire import Server
+from coordhub.access.token import Tokens
+from coordhub.record.bootstrap import open_hub
+from coordhub.sandbox import community
+from coordhub.store import embedded, migrate
+from coordhub.store.engine import Engine
+
+KEY = secrets.token_hex(32)
+SENDER = "riverside"
+RECIPIENT = "lakeside"
+
+_CLI = "from coordhub.cli import main; main()"
+_SIMULATOR = (
+    "import asyncio, sys; from coordhub.sandbox import simulator;"
+    " asyncio.run(simulator.serve('127.0.0.1', int(sys.argv[1]), seed=1))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """url: of the hub's database; floor: of the floor's. postmaster: its process, if it is of this
+    machine and ours. folder: where its data lies, or the temporary folder."""
+
+    url: str
+    floor: str
+    postmaster: int | None
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An organization of the community as a caller."""
+
+    key: str
+    reference: str
+    rid: int
+    server: Server
+
+
+@dataclass(slots=True)
+class Place:
+    """Everything that runs. pids: of server and worker."""
+
+    postgres: Postgres
+    base: str
+    simulator: str
+    members: dict[str, Member]
+    pids: list[int] = field(default_factory=list)
+
+    def server(self, key: str = SENDER) -> Server:
+        return self.members[key].server
+
+
+@contextlib.asynccontextmanager
+async def postgres() -> AsyncIterator[Postgres]:
+    """A durable server of our own, or two fresh databases on the one that DATABASE_URL names."""
+    given = os.environ.get("DATABASE_URL")
+    home = Path(tempfile.mkdtemp(prefix="coordhub-bench-"))
+    home.chmod(0o711)  # the account that Postgres gets from root must pass through
+    try:
+        if given:
+            yield await _databases(given, None, home)
+            return
+        started = await embedded.start(home)
+        try:
+            yield await _databases(started.url, started.data, home)
+        finally:
+            await started.stop()
+            if started.data.parent != home:
+                shutil.rmtree(started.data.parent, ignore_errors=True)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+async def _databases(url: str, data: Path | None, home: Path) -> Postgres:
+    names = [f"bench_{secrets.token_hex(4)}" for _ in range(2)]
+    conn = await asyncpg.connect(url)
+    try:
+        for name in names:
+            await conn.execute(f"create database {name} template template0")
+    finally:
+        await conn.close()
+    urls = [urlunsplit(urlsplit(url)._replace(path=f"/{name}")) for name in names]
+    await migrate.upgrade(urls[0])
+    pid = None if data is None else int((data / "postmaster.pid").read_text().split("\n", 1)[0])
+    return Postgres(urls[0], urls[1], pid, data or home)
+
+
+@contextlib.asynccontextmanager
+async def place(at: Postgres) -> AsyncIterator[Place]:
+    """The community founded; server, worker and partners running."""
+    port, partners = _free_port(), _free_port()
+    base, simulated = f"http://127.0.0.1:{port}/fhir", f"http://127.0.0.1:{partners}"
+    here = Place(at, base, simulated, await _members(at.url, base, simulated))
+    environment = {
+        "DATABASE_URL": at.url,
+        "COORDHUB_TOKEN_KEY": KEY,
+        "COORDHUB_BASE_URL": base,
+        "COORDHUB_PORT": str(port),
+        "COORDHUB_OUTBOUND_NETWORKS": "127.0.0.0/8",
+    }
+    out = at.folder.parent if os.access(at.folder.parent, os.W_OK) else Path(tempfile.gettempdir())
+    python = [sys.executable, "-c"]
+    with (
+        _running([*python, _SIMULATOR, str(partners)], {}, out / "simulator.out"),
+        _running([*python, _CLI, "serve"], environment, out / "server.out") as server,
+        _running([*python, _CLI, "work"], environment, out / "worker.out") as worker,
+    ):
+        here.pids = [server.pid, worker.pid]
+        await _up(here, (server, worker), out)
+        yield here
+
+
+async def _members(url: str, base: str, simulated: str) -> dict[str, Member]:
+    engine = await Engine.open(url)
+    try:
+        hub = await open_hub(engine, base)
+        seats = await community.found(hub, simulated, base.replace("/fhir", "/portal"))
+        tokens = Tokens(KEY.encode(), engine)
+        return {
+            seat.key: Member(
+                seat.key,
+                f"Organization/{seat.id}",
+                seat.rid,
+                Server(
+                    base,
+                    tokens.issue(
+                        seat.key,
+                        community.MEMBER_SCOPES,
+                        now=datetime.now(UTC),
+                        lifetime=community.TOKEN_LIFETIME,
+                    ),
+                ),
+            )
+            for seat in seats.values()
+        }
+    finally:
+        await engine.close()
+
+
+@contextlib.contextmanager
+def _running(
+    command: Sequence[str], environment: Mapping[str, str], out: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process, its lines in a file as in production, ended with SIGTERM."""
+    inherited = {name: value for name, value in os.environ.items() if "DATABASE_URL" not in name}
+    with out.open("ab") as lines:
+        process = subprocess.Popen(
+            command,
+            env={**inherited, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=lines,
+            stderr=lines,
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+async def _up(here: Place, processes: Sequence[subprocess.Popen[bytes]], out: Path) -> None:
+    request = here.server().request("GET", "/Patient?_count=1")
+    async with asyncio.timeout(60):
+        while True:
+            for process in processes:
+                if process.poll() is not None:
+                    raise RuntimeError(f"A process of the hub has ended; its lines are in {out}.")
+            with contextlib.suppress(OSError):
+                wire = await here.server().connect()
+                status = (await wire.ask(request)).status
+                wire.close()
+                if status == 200:
+                    return
+            await asyncio.sleep(0.1)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
