@@ -196,7 +196,7 @@ class Referrals:
                 after = max(after, entry["sequence"])
                 for resource in entry["resources"]:
                     for identifier in resource.get("identifiers", ()):
-                        waiting = self._arrived.get(identifier.rpartition("|")[2])
+                        waiting = self._arrived.get(identifier.rpartition("|demo-")[2])
                         if waiting is not None and not waiting.done():
                             waiting.set_result(None)
             await asyncio.sleep(0.005)

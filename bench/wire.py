@@ -55,7 +55,7 @@ class Server:
         secure = parts.scheme == "https"
         _, wire = await asyncio.get_running_loop().create_connection(
             Wire,
-            parts.hostname,
+            parts.hostname or "localhost",
             parts.port or (443 if secure else 80),
             ssl=ssl.create_default_context() if secure else None,
         )
