@@ -126,7 +126,10 @@ class Loader:
         self._stride = ((max(rids) >> 8) - (min(rids) >> 8) + 4096) << 8
 
     async def _commit(self, made: Iterable[tuple[documents.Document, str | None]]) -> Any:
-        creates = [Create(one["resourceType"], one, full_url=name) for one, name in made]
+        creates = [
+            Create(one["resourceType"], fhir_json.parse(fhir_json.encode(one)), full_url=name)
+            for one, name in made
+        ]
         return (await commit(self._hub, self._caller, creates, interaction="transaction")).written
 
     async def _copy(self, conn: Any, generation: int) -> list[Patient]:
