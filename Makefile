@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all test-clients chaos lint format lock clean reset
+.PHONY: help setup run test test-all test-clients chaos bench lint format lock clean reset
 
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -11,6 +11,7 @@ PYTHON ?=
 CHAOS_KILLS ?= 50
 CHAOS_CRASHES ?= 2
 CHAOS_REFERRALS ?= 1000
+BENCH ?=
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -38,6 +39,10 @@ chaos: .venv/.dev
 ## make test-clients  real clients and generated ones against a running hub (five need npm)
 test-clients: .venv/.dev
 	$(PY) tests/clients/play.py
+
+## make bench     what the hub costs beside Postgres alone; BENCH="ladder --rungs 1000,4000" and others
+bench: .venv/.dev
+	@$(PY) -m bench $(BENCH)
 
 ## make lint      format, types and import contracts
 lint: .venv/.dev

@@ -182,10 +182,16 @@ class Floor:
         }
 
 
+async def _nothing_to_reset(_: object) -> None:
+    """As the hub does: else each statement would cost a second round trip."""
+
+
 @asynccontextmanager
 async def floor(url: str, clients: int, observations: int) -> AsyncIterator[Floor]:
     """The floor in its own, empty database; a connection for each client and one for the audit."""
-    pool = await asyncpg.create_pool(url, min_size=clients + 1, max_size=clients + 1)
+    pool = await asyncpg.create_pool(
+        url, min_size=clients + 1, max_size=clients + 1, reset=_nothing_to_reset
+    )
     try:
         made = Floor(pool)
         await made.fill(observations)
