@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
+from open_hub import House
 
 from coordhub.access.token import Tokens
 from coordhub.errors import FhirError
 from coordhub.record.operations import Delete
 from coordhub.store import clients
-from open_hub import House
 
 KEY = b"a key of these tests, of 32 bytes"
 HOUR = timedelta(hours=1)

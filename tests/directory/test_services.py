@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from open_hub import BASE, House, Party
+
 from coordhub.directory.services import HIGHEST_PART_OF, Recipient, recipient
 from coordhub.record.operations import Delete, Update
-from open_hub import BASE, House, Party
 
 
 async def _behind(house: House, text: str) -> Recipient | None:

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from open_hub import LOINC, House, observation, patient, referral
 
 from coordhub.errors import FhirError, Issue
 from coordhub.r4 import document as fhir_json
 from coordhub.record.operations import Create, Delete, Operation, Update
-from open_hub import LOINC, House, observation, patient, referral
 
 
 async def refused(house: House, who: object, *operations: Operation) -> FhirError:

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from open_hub import BASE, House
 
 from coordhub.record.operations import Update
 from coordhub.routing.resolve import endpoint_of, usable
 from coordhub.store.deliveries import INBOX
-from open_hub import BASE, House
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 GOOD: dict[str, Any] = {
