@@ -12,7 +12,7 @@ http://hl7.org/fhir/R4/search.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import cos, degrees, radians
 
 from coordhub.r4 import types
@@ -82,16 +82,48 @@ class Arguments:
         return len(self.values) + 1
 
 
+class Shared:
+    """Look-ups that a statement makes once, before it begins, and reads wherever it needs them.
+
+    Each place that looks a resource up by itself is planned by itself, and a search has many.
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+
+    def named(self, key: str, lookup: Callable[[], str]) -> str:
+        """A query for the rids that `lookup` finds; `key` says what is looked up."""
+        if key not in self._names:
+            self._names[key] = lookup()
+        return f"select rid from s{list(self._names).index(key)}"
+
+    @property
+    def beginning(self) -> str:
+        """What the statement begins with."""
+        parts = (
+            f"s{at}(rid) as materialized ({sql})" for at, sql in enumerate(self._names.values())
+        )
+        return f"with {', '.join(parts)} " if self._names else ""
+
+
 class Criteria:
     """Makes conditions for one statement.
 
     systems: numbers of the code systems that are interned; what is not interned matches nothing.
+    shared: where look-ups of named resources are put, if the statement begins with them.
     """
 
-    def __init__(self, viewer: Viewer, systems: Mapping[str, int], arguments: Arguments) -> None:
+    def __init__(
+        self,
+        viewer: Viewer,
+        systems: Mapping[str, int],
+        arguments: Arguments,
+        shared: Shared | None = None,
+    ) -> None:
         self._viewer = viewer
         self._systems = systems
         self._arguments = arguments
+        self._shared = shared
         self._hops = 0
         self.probing = False
         """Whether links are looked up for each row that is walked, not read from their other side."""
@@ -274,7 +306,7 @@ class Criteria:
     ) -> str:
         if value.id is None:
             return f"i.uri = {self._add(value.reference.text if value.reference else '', 'text')}"
-        start = self._rids(value)
+        start = self.rids(value)
         if modifier not in ("above", "below"):
             return f"i.target = any(array({start}))"
         # What a resource is part of is followed as far as the viewer sees it.
@@ -290,8 +322,14 @@ class Criteria:
             " select rid from tree))"
         )
 
-    def _rids(self, value: ReferenceValue) -> str:
+    def rids(self, value: ReferenceValue) -> str:
         """The rids of `Type/id`, of whatever types it may be."""
+        if self._shared is None:
+            return self._lookup(value)
+        key = f"{value.id} {' '.join(value.types)}"
+        return self._shared.named(key, lambda: self._lookup(value))
+
+    def _lookup(self, value: ReferenceValue) -> str:
         known = self._add(value.id, "text")
         numbers = [types.NUMBER[name] for name in value.types if name in types.NUMBER] or list(
             types.NUMBER.values()
@@ -391,7 +429,7 @@ class Criteria:
             case ReferenceValue(id=None, reference=reference):
                 return f"i.value = {self._add(reference.text if reference else '', 'text')}"
             case ReferenceValue():
-                return f"i.target = any(array({self._rids(value)}))"
+                return f"i.target = any(array({self.rids(value)}))"
         raise AssertionError(value)
 
 

@@ -31,9 +31,9 @@ from coordhub.r4.search import (
     Value,
 )
 from coordhub.r4.search_criteria import values_of
-from coordhub.store.criteria import Arguments, Criteria, any_of
+from coordhub.store.criteria import Arguments, Criteria, Shared, any_of
 from coordhub.store.engine import Connection, Engine
-from coordhub.store.resources import COLUMNS, Version, shard_of_id, version_of
+from coordhub.store.resources import COLUMNS, Version, version_of
 from coordhub.store.sorting import beyond, keys_of, order_by, walk_of
 from coordhub.store.visibility import Viewer, visible, ways
 
@@ -88,10 +88,11 @@ async def composed(
     source: int | None = None,
 ) -> tuple[str, list[object]]:
     """The statement of a search and its arguments; it reads one row more than the page holds."""
-    arguments = Arguments()
-    criteria = Criteria(viewer, await _systems(conn, engine, query.criteria), arguments)
+    arguments, shared = Arguments(), Shared()
+    systems = await _systems(conn, engine, query.criteria)
+    criteria = Criteria(viewer, systems, arguments, shared)
     matching = _alternatives(query, source, criteria, arguments)
-    seen = await _seen(conn, engine, viewer, arguments)
+    seen = await _seen(conn, engine, viewer, arguments, few=criteria.patient is not None)
     keys = keys_of(query.sort)
     following = f" where {beyond(keys, after, arguments)}" if after is not None else ""
     order = f" order by {order_by(keys)} limit {arguments.add(limit + 1, 'int')}"
@@ -112,7 +113,7 @@ async def composed(
     shown = f"select {COLUMNS}{marks} from"
     walk = walk_of(query.sort)
     if walk is None:
-        return f"{shown} {page('resource r')} r", arguments.values
+        return f"{shared.beginning}{shown} {page('resource r')} r", arguments.values
     of_patient = f" and d.patient = {criteria.patient}" if criteria.patient else ""
     dated = f"idx_date d join resource r on r.rid = d.rid and d.param = {walk.param}{of_patient}"
     undated = (
@@ -121,14 +122,18 @@ async def composed(
     )
     # An Append asks its parts in turn and stops when it has enough.
     rows = f"{page(dated, 'd.low')} union all {page(undated, walk.missing)}"
-    return f"{shown} ({rows}) r limit {arguments.add(limit + 1, 'int')}", arguments.values
+    most = arguments.add(limit + 1, "int")
+    return f"{shared.beginning}{shown} ({rows}) r limit {most}", arguments.values
 
 
 async def _seen(
-    conn: Connection, engine: Engine, viewer: Viewer, arguments: Arguments
+    conn: Connection, engine: Engine, viewer: Viewer, arguments: Arguments, *, few: bool
 ) -> list[str]:
-    """Conditions of what the viewer sees: two ways in where grants show little, else one."""
-    if viewer.everything or await engine.shown_much(conn, viewer.organization):
+    """Conditions of what the viewer sees: two ways in where grants show little, else one.
+
+    few: the criteria leave few rows (one patient's), so that each may be asked about.
+    """
+    if viewer.everything or few or await engine.shown_much(conn, viewer.organization):
         condition, values = visible(viewer, "r", arguments.following)
         conditions = [condition]
     else:
@@ -194,13 +199,7 @@ def _matching(
     )
     patient = _patient(query)
     if patient is not None:
-        known = arguments.add(patient, "text")
-        shard = arguments.add(shard_of_id(patient), "smallint")
-        criteria.patient = (
-            f"(select t.rid from resource t where t.fhir_id = {known} and t.shard in ({shard},"
-            " (select a.shard from assigned_id a where a.type = t.type and a.fhir_id = t.fhir_id))"
-            f" and t.type = {arguments.add(types.NUMBER['Patient'], 'smallint')} limit 1)"
-        )
+        criteria.patient = f"({criteria.rids(ReferenceValue(patient, ('Patient',), None))} limit 1)"
         conditions.append(f"r.patient = {criteria.patient}")
     conditions.extend(criteria.condition(each) for each in query.criteria)
     return conditions
