@@ -92,7 +92,7 @@ async def composed(
     systems = await _systems(conn, engine, query.criteria)
     criteria = Criteria(viewer, systems, arguments, shared)
     matching = _alternatives(query, source, criteria, arguments)
-    seen = await _seen(conn, engine, viewer, arguments, few=criteria.patient is not None)
+    seen = await _seen(conn, engine, viewer, arguments)
     keys = keys_of(query.sort)
     following = f" where {beyond(keys, after, arguments)}" if after is not None else ""
     order = f" order by {order_by(keys)} limit {arguments.add(limit + 1, 'int')}"
@@ -127,13 +127,10 @@ async def composed(
 
 
 async def _seen(
-    conn: Connection, engine: Engine, viewer: Viewer, arguments: Arguments, *, few: bool
+    conn: Connection, engine: Engine, viewer: Viewer, arguments: Arguments
 ) -> list[str]:
-    """Conditions of what the viewer sees: two ways in where grants show little, else one.
-
-    few: the criteria leave few rows (one patient's), so that each may be asked about.
-    """
-    if viewer.everything or few or await engine.shown_much(conn, viewer.organization):
+    """Conditions of what the viewer sees: two ways in where grants show little, else one."""
+    if viewer.everything or await engine.shown_much(conn, viewer.organization):
         condition, values = visible(viewer, "r", arguments.following)
         conditions = [condition]
     else:
