@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from open_hub import House, counted, observation, opened, patient
+from open_hub import House, connect_all, counted, observation, opened, patient
 
 from coordhub.errors import FhirError
 from coordhub.r4 import fhirpath_patch, json_patch
@@ -150,6 +150,7 @@ async def test_given_64_equal_conditional_updates_when_at_once_then_one_resource
     database_url: str,
 ) -> None:
     async with opened(database_url, size=24) as house:
+        await connect_all(house)
         answers = await asyncio.gather(
             *(
                 house.commit(

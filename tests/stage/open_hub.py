@@ -5,6 +5,7 @@ The conftest of each folder that needs it finds this module on `sys.path`.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -181,6 +182,13 @@ class Referral:
 
     async def status(self, reference: str | None = None) -> str:
         return str((await self.house.document(reference or self.task))["status"])
+
+
+async def connect_all(house: House) -> None:
+    """Open every connection of the pool, so that what is then begun at once meets at once."""
+    pool = house.engine.pool
+    held = await asyncio.gather(*(pool.acquire() for _ in range(pool.get_max_size())))
+    await asyncio.gather(*(pool.release(conn) for conn in held))
 
 
 def patient(value: str = "1", **elements: Any) -> Document:

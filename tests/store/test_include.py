@@ -62,7 +62,7 @@ async def test_given_includes_when_a_page_has_many_matches_then_they_are_one_sta
                 await asyncio.sleep(0)
     assert total == 5
     assert [statement.split()[0] for statement, _ in asked.statements] == [
-        "select",
+        "with",
         "with",
         "select",
     ]
