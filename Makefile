@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all test-clients chaos bench lint format lock clean reset
+.PHONY: help setup run test test-all synthea test-clients chaos bench lint format lock clean reset
 
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -28,7 +28,11 @@ test: lint
 	$(PY) -m pytest
 
 ## make test-all  the same, and the long runs
-test-all: test chaos test-clients
+test-all: test synthea chaos test-clients
+
+## make synthea   every Synthea patient at hand sent and read back (where ../shared holds them)
+synthea: .venv/.dev
+	COORDHUB_SYNTHEA_PATIENTS=39 $(PY) -m pytest tests/sandbox/test_load_synthea.py
 
 ## make chaos     kill server and worker at random while referrals flow
 chaos: .venv/.dev
