@@ -117,6 +117,50 @@ async def test_given_a_system_not_seen_before_when_searched_then_it_is_looked_up
             assert asked(queries) == expected
 
 
+# ---- how Postgres plans it
+
+
+async def _asked_by_writes(house: House) -> list[str]:
+    """The statements of a create, an update and a deletion of what refers to something."""
+    who = await house.create(house.clinic, patient())
+    await house.create(house.clinic, observation(who.reference))
+    async with counted(house.engine.pool) as statements:
+        made = await house.create(house.clinic, observation(who.reference))
+        changed = observation(who.reference) | {"id": made.id, "status": "amended"}
+        await house.update(house.clinic, made.id, changed)
+        await house.commit(house.clinic, Delete("Observation", made.id))
+    return [one for one in statements.queries if asked([one])[0] in ("select", "with")]
+
+
+async def test_given_writes_when_repeated_then_no_statement_of_theirs_is_planned_again(
+    house: House,
+) -> None:
+    statements = set(await _asked_by_writes(house))
+    for _ in range(10):
+        await _asked_by_writes(house)
+    async with house.engine.pool.acquire() as conn:
+        rows = await conn.fetch(
+            "select statement, generic_plans, custom_plans from pg_prepared_statements"
+        )
+    plans = {" ".join(row[0].split()): (row[1] >= 10, row[2]) for row in rows}
+    for one in statements:
+        assert plans[" ".join(one.split())] == (True, 0)
+
+
+async def test_given_a_store_known_to_be_small_when_writes_are_planned_then_for_a_large_one(
+    house: House,
+) -> None:
+    statements = await _asked_by_writes(house)
+    async with house.engine.pool.acquire() as conn:
+        await conn.execute("vacuum analyze")
+        for number, one in enumerate(statements):
+            nulls = ["null"] * len((await conn.prepare(one)).get_parameters())
+            await conn.execute(f"prepare kept{number} as {one}")
+            explain = f"explain execute kept{number}({','.join(nulls)})"
+            lines = [row[0] for row in await conn.fetch(explain)]
+            assert not [line for line in lines if "Seq Scan" in line or "Hash Join" in line]
+
+
 # ---- what a write changes
 
 INDEXES = ("idx_token", "idx_string", "idx_reference", "idx_date")
