@@ -105,7 +105,8 @@ PARTS: Final = {
         "",
         "update resource r set version = w.version, op = w.op, updated = $1, author = w.author,"
         " patient = w.patient, body = w.body"
-        " from w where r.rid = w.rid and r.shard = (w.rid & 255)::smallint and w.version > 1",
+        " from w where r.rid = w.rid and r.shard = (w.rid & 255)::smallint and w.version > 1"
+        " and r.version = w.version - 1 returning w.rid",
     ),
     "assigned": Part(
         "",
@@ -208,7 +209,10 @@ PARTS: Final = {
 
 @lru_cache(maxsize=512)
 def statement(kinds: tuple[str, ...]) -> str:
-    """The statement that writes these kinds, its arguments after $1 being theirs, in their order."""
+    """The statement that writes these kinds, its arguments after $1 being theirs, in their order.
+
+    It divides by zero, and so writes nothing, where a resource is no longer at the version before.
+    """
     ctes: list[str] = []
     first = 2
     for kind in kinds:
@@ -216,4 +220,8 @@ def statement(kinds: tuple[str, ...]) -> str:
         how = "materialized " if kind == "w" else ""
         ctes.append(f"{kind} as {how}({part.rendered(first)})")
         first += part.width if part.columns else 0
-    return f"with {', '.join(ctes)} select $1::timestamptz"
+    ends = ["$1::timestamptz"]
+    if "updated" in kinds:
+        before = "(select count(*) from w where version > 1)"
+        ends.append(f"1 / ((select count(*) from updated) = {before})::int")
+    return f"with {', '.join(ctes)} select {', '.join(ends)}"

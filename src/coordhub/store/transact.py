@@ -1,7 +1,7 @@
 """The one write path: everything a commit changes, for one resource or a thousand, in one statement.
 
-One round trip however many resources it carries; `store.statement` is its text. Whoever calls holds
-the locks (`resources.lock`); nothing is decided here.
+One round trip however many resources it carries; `store.statement` is its text. Nothing is decided
+here. Whoever calls holds the locks (`resources.lock`), or is ready to be `Overtaken`.
 
 Another kind of rows is: a list in `Batch`, a line in `_rows`, a part in `statement.PARTS`.
 """
@@ -21,6 +21,10 @@ from coordhub.r4 import types
 from coordhub.store.engine import Connection
 from coordhub.store.index import IndexRows
 from coordhub.store.statement import PARTS, statement
+
+
+class Overtaken(Exception):
+    """Another commit has written a version that this one was to write; nothing of this one is."""
 
 
 class Write(NamedTuple):
@@ -143,6 +147,9 @@ def _rows(batch: Batch) -> dict[str, Sequence[tuple[Any, ...]]]:
     }
 
 
+_OF_A_VERSION = ("resource_version_pkey", "change_rid_version_key")
+"""What holds a version of a resource once: who wrote it at the same moment is met here first."""
+
 _WITHDRAWN = ("rejected", "cancelled", "entered-in-error")
 """Statuses of a Task after which what it shared is no longer to be seen."""
 
@@ -157,7 +164,7 @@ async def transact(conn: Connection, batch: Batch, *, now: datetime) -> None:
     """Write it all, inside the caller's transaction if there is one.
 
     now: the instant of this commit, meta.lastUpdated of all it writes. Two creations of one
-    client-chosen id: 409 for the second.
+    client-chosen id: 409 for the second. Overtaken where a resource is not at the version before.
     """
     rows = {kind: some for kind, some in _rows(batch).items() if some}
     arguments: list[Any] = []
@@ -168,7 +175,11 @@ async def transact(conn: Connection, batch: Batch, *, now: datetime) -> None:
             arguments += (list(column) for column in zip(*some, strict=True))
     try:
         await conn.fetchval(statement(tuple(rows)), now, *arguments)
+    except asyncpg.DivisionByZeroError:
+        raise Overtaken from None
     except asyncpg.UniqueViolationError as error:
+        if error.constraint_name in _OF_A_VERSION:
+            raise Overtaken from None
         raise conflict(
             "Another request wrote the same thing at the same moment. Send yours again."
         ) from error
