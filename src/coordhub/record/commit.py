@@ -42,7 +42,7 @@ from coordhub.store import idempotency as keys
 from coordhub.store import index, resources
 from coordhub.store.engine import SERIALIZATION_RETRY, Begin, Connection
 from coordhub.store.resources import Version
-from coordhub.store.transact import AuditRow, Write, transact
+from coordhub.store.transact import AuditRow, Overtaken, Write, transact
 from coordhub.store.visibility import Viewer
 
 _ORDER = {Delete: 0, Create: 1, Update: 2}
@@ -84,7 +84,13 @@ async def commit(
                     if first is not None:
                         return await _replayed(conn, caller, first, idempotency, hub.clock())
                 written, wakes = await apply(
-                    hub, conn, caller, operations, interaction=interaction, begin=begin
+                    hub,
+                    conn,
+                    caller,
+                    operations,
+                    interaction=interaction,
+                    begin=begin,
+                    unlocked=idempotency is None and attempt == 0,
                 )
                 if idempotency is not None:
                     await keys.settle(
@@ -93,7 +99,7 @@ async def commit(
                         idempotency.key,
                         [(one.status, one.rid, one.version) for one in written],
                     )
-        except SERIALIZATION_RETRY:
+        except (Overtaken, *SERIALIZATION_RETRY):
             if attempt == 2:
                 raise conflict(
                     "Others keep writing the same resources. Send the request again."
@@ -141,14 +147,17 @@ async def apply(
     *,
     interaction: str,
     begin: Begin | None = None,
+    unlocked: bool = False,
 ) -> tuple[list[Written], bool]:
     """The same inside a transaction that is open; the second value says whether workers should wake.
 
     begin: opens the transaction where something has to be locked. What creates only locks nothing,
     and the one statement that writes is a transaction by itself; under READ COMMITTED nothing that
     was read before it would stand any stiller inside of one.
+
+    unlocked: try the change of one resource without lock; Overtaken if another commit was faster.
     """
-    work = Work(hub, conn, caller, hub.clock(), begin=begin)
+    work = Work(hub, conn, caller, hub.clock(), begin=begin, unlocked=unlocked)
     view = viewer.deciding() if caller.is_hub else viewer.of(caller)
     meant = await conditional.settle(work, operations)
     matched = meant.matched
@@ -223,9 +232,7 @@ async def _draft(
         else:
             existing[position] = found.rid
     await rules.lock_episodes(work)
-    if existing:
-        await work.hold()
-    locked = await resources.lock(work.conn, list(existing.values()))
+    locked = await _current(work, list(existing.values()))
     numbers = iter(await hub.engine.rids(len(created)) if created else [])
     drafts: dict[int, Draft | None] = {}
     for position in positions:
@@ -261,6 +268,19 @@ async def _draft(
         if draft is not None:
             work.drafts.append(draft)
     return drafts
+
+
+async def _current(work: Work, rids: list[int]) -> dict[int, Version]:
+    """What the operations supersede: as it was located where no lock is needed, else locked."""
+    if not rids:
+        return {}
+    known = {
+        found.rid: found.current for found in work.located.values() if found.current is not None
+    }
+    if work.unlocked and all(rid in known for rid in rids):
+        return {rid: known[rid] for rid in rids}
+    await work.hold()
+    return await resources.lock(work.conn, rids)
 
 
 def _may_choose_id(caller: Caller, operation: Update, *, taken: bool) -> None:

@@ -30,19 +30,26 @@ async def locate_names(
 ) -> None:
     """Find in one statement all that the operations name: their targets and their references.
 
+    Of the only target, if it needs no lock, also what is stored.
+
     met: `Type/id` of what their conditions were found to mean.
     """
     names = {(name.partition("/")[0], name.partition("/")[2]) for name in met}
+    changed: set[tuple[str, str]] = set()
     for operation in operations:
         if not isinstance(operation, Create):
-            names.add((operation.type, operation.id))
+            changed.add((operation.type, operation.id))
         if not isinstance(operation, Delete):
             for _, element in work.references_in(operation.document):
                 found = reference.parse_element(element, base=base)
                 if found is not None and found.local is not None and found.type and found.id:
                     names.add((found.type, found.id))
+    names |= changed
     work.located |= await locate(
-        work.conn, view, sorted(name for name in names if name[0] in NUMBER)
+        work.conn,
+        view,
+        sorted(name for name in names if name[0] in NUMBER),
+        whole=changed if work.unlocked and len(changed) == 1 else (),
     )
 
 

@@ -79,6 +79,8 @@ class Work:
     located: the resources that operations and references name, with the caller's eyes.
     episodes: the referrals they belong to, locked.
     begin: begins the transaction that is not begun yet; None: the caller has opened it.
+    unlocked: the one resource that is changed need not be locked; what was read of it is compared by
+        the statement that writes.
     """
 
     hub: Hub
@@ -91,6 +93,7 @@ class Work:
     batch: Batch = field(default_factory=Batch)
     wakes: bool = False
     begin: Begin | None = None
+    unlocked: bool = False
 
     _walked: dict[int, tuple[Document, References]] = field(default_factory=dict)
     _by_reference: dict[str, Draft] = field(default_factory=dict)
@@ -105,6 +108,7 @@ class Work:
 
     async def hold(self) -> None:
         """Before anything is locked: begin the transaction, unless the caller has opened one."""
+        self.unlocked = False
         if self.begin is not None:
             await self.begin()
 

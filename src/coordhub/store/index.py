@@ -6,11 +6,11 @@ costs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from coordhub.r4.extract import Extracted, normalise
 from coordhub.r4.index_values import Composite, Date, Number, Quantity, Ref, Str, Token
@@ -141,11 +141,27 @@ class IndexRows:
     def without(self, other: IndexRows) -> IndexRows:
         return IndexRows(*(getattr(self, kind) - getattr(other, kind) for kind in _KINDS))
 
+    def flat(self) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
+        """The rows of each kind as plain values, a measure as its five."""
+        for kind in _KINDS:
+            rows = getattr(self, kind)
+            if kind in ("quantities", "composites"):
+                yield kind, [_plain(row) for row in rows]
+            else:
+                yield kind, list(rows)
+
     def __len__(self) -> int:
         return sum(len(getattr(self, kind)) for kind in _KINDS)
 
 
 _KINDS = tuple(each.name for each in fields(IndexRows))
+
+_NO_MEASURE = (None,) * len(Measure._fields)
+
+
+def _plain(row: QuantityRow | CompositeRow) -> tuple[Any, ...]:
+    at = row._fields.index("measure")
+    return (*row[:at], *(row.measure or _NO_MEASURE), *row[at + 1 :])
 
 
 def systems_in(extracted: Iterable[Extracted]) -> set[str]:
