@@ -21,8 +21,8 @@ from coordhub.errors import (
     unprocessable,
     version_conflict,
 )
-from coordhub.r4 import compartment, extract, reference
 from coordhub.r4 import document as fhir_json
+from coordhub.r4 import extract
 from coordhub.record import conditional, grants, identity, patching, rules
 from coordhub.record.hub import DIRECTORY_SHARD, Hub, instant
 from coordhub.record.operations import (
@@ -247,9 +247,7 @@ async def _draft(
                 await identity.locate_names(work, [operation], hub.base, view, ())
         document = None
         if not isinstance(operation, Delete):
-            document = operation.document
-            if mapping:
-                document = reference.rewrite(document, mapping.get)
+            document = work.rewritten(operation.document, mapping)
         kind, _, fhir_id = names[position].partition("/")
         if position in existing:
             draft = _next_version(work, operation, locked[existing[position]], document)
@@ -308,7 +306,7 @@ def _shard_of(
 ) -> int:
     if kind == "Patient":
         return identity.shard_of_new_patient(fhir_id)
-    for text in compartment.patient_references(document):
+    for text in work.patients_in(document):
         found = work.located.get(("Patient", text.partition("/")[2]))
         return (
             found.rid & 255
@@ -363,7 +361,7 @@ def _patient_of(work: Work, draft: Draft) -> int | None:
         return draft.rid
     if draft.document is None:
         return draft.previous.patient if draft.previous else None
-    for text in compartment.patient_references(draft.document, base=work.hub.base):
+    for text in work.patients_in(draft.document):
         return work.rid_of(text)
     return None
 

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from coordhub.r4 import compartment, reference
+from coordhub.r4 import reference
 from coordhub.r4.types import NUMBER
 from coordhub.record.hub import DIRECTORY_SHARD
 from coordhub.record.operations import Create, Delete, Settled
@@ -91,9 +91,7 @@ def _shard_of_patient(
     work: Work, document: dict[str, Any], mapping: dict[str, str], made: set[str]
 ) -> int:
     """made: the patients of this commit among others, whether they have a fullUrl or not."""
-    if mapping:
-        document = reference.rewrite(document, mapping.get)
-    for text in compartment.patient_references(document):
+    for text in work.patients_in(work.rewritten(document, mapping)):
         kind, _, fhir_id = text.partition("/")
         found = work.located.get((kind, fhir_id))
         if found is not None and found.visible:  # the id must not tell a hidden one from an absent

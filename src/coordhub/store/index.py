@@ -246,13 +246,14 @@ def _measure(quantity: Quantity) -> Measure:
     low, high = _ends(quantity)
     if unit is None:
         return Measure(low, high, None, None, None)
-    return Measure(
-        low,
-        high,
-        unit.dimension,
-        OPEN_LOW if quantity.low is None else unit.canonical(quantity.low),
-        OPEN_HIGH if quantity.high is None else unit.canonical(quantity.high),
-    )
+    canonical_low = OPEN_LOW if quantity.low is None else unit.canonical(quantity.low)
+    if quantity.high is None:
+        canonical_high = OPEN_HIGH
+    elif quantity.high == quantity.low:
+        canonical_high = canonical_low
+    else:
+        canonical_high = unit.canonical(quantity.high)
+    return Measure(low, high, unit.dimension, canonical_low, canonical_high)
 
 
 def _composite(
