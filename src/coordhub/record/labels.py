@@ -108,7 +108,7 @@ def label(document: Mapping[str, Any], lists: CodeLists) -> int:
     bits = 0
     for resource in _resources(document):
         bits |= said(resource)
-        if _is_about_a_person(resource):
+        if is_about_a_person(resource):
             for system, code in _codings(resource):
                 bits |= lists.bits(system, code)
     return bits
@@ -157,7 +157,7 @@ _ORIGINS: Final[Mapping[str, tuple[str, ...]]] = {
 """Elements of each type that name what it is derived from, or is about. Not supportingInfo, whose
 sharing is decided for each resource by itself."""
 
-NAMES_ORIGINS: Final = frozenset(_ORIGINS)
+DERIVED: Final = frozenset(_ORIGINS)
 """The types that can be derived from something."""
 
 
@@ -181,7 +181,8 @@ def settled(*, before: int, computed: int, newly_said: int, lowered: int) -> int
     return before | (computed & ~lowered) | newly_said
 
 
-def _is_about_a_person(resource: Mapping[str, Any]) -> bool:
+def is_about_a_person(resource: Mapping[str, Any]) -> bool:
+    """Whether its type is one of a patient's chart."""
     kind = str(resource.get("resourceType"))
     return kind in _NOT_IN_A_CHART or bool(patient_parameters(kind))
 
