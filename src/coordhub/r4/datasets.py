@@ -371,6 +371,21 @@ def _without_loose_ends(node: Any, names: set[str]) -> Any:
     return {name: _without_loose_ends(value, names) for name, value in node.items()}
 
 
+_in_use: list[Datasets] = []
+
+
+def in_use() -> Datasets:
+    """The data sets of this process: the shipped ones, unless `use` gave it others."""
+    if not _in_use:
+        _in_use.append(read())
+    return _in_use[0]
+
+
+def use(chosen: Datasets) -> None:
+    """Have the whole process show by these; called once, before anything is read."""
+    _in_use[:] = [chosen]
+
+
 def read(text: bytes | None = None) -> Datasets:
     """The data sets as shipped, with those of an operator's file over them.
 
