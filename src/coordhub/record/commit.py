@@ -6,6 +6,7 @@ http://hl7.org/fhir/R4/http.html#create, #update, #delete, #trules
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from coordhub.access import viewer
@@ -22,8 +23,8 @@ from coordhub.errors import (
     version_conflict,
 )
 from coordhub.r4 import document as fhir_json
-from coordhub.r4 import extract
-from coordhub.record import conditional, grants, identity, patching, rules
+from coordhub.r4 import extract, sensitivity
+from coordhub.record import conditional, grants, identity, labelling, patching, rules
 from coordhub.record.hub import DIRECTORY_SHARD, Hub, instant
 from coordhub.record.operations import (
     Committed,
@@ -176,6 +177,7 @@ async def apply(
     for draft in work.drafts:
         draft.patient = _patient_of(work, draft)
     await rules.apply(work)
+    await labelling.decide(work)
     await grants.decide(work)
     await _write(work, interaction)
     answers: list[list[Written]] = [[] for _ in operations]
@@ -329,6 +331,8 @@ def _next_version(
         work.caller.organization, previous.source, document, previous, at=operation.at,
     )  # fmt: skip
     if document is not None and previous.body is not None:
+        document = sensitivity.unspliced(document, previous.labels, draft.before())
+        draft.document = document
         draft.unchanged = _content(document) == _content(draft.before() or {})
     if (
         previous.source != work.caller.organization
@@ -453,13 +457,20 @@ def _found(version: Version) -> Written:
     )
 
 
+def _told(body: str | None, labels: int) -> str | None:
+    """A stored text as its writer is shown it: with the labels of the hub."""
+    return None if body is None else sensitivity.splice(body, labels)
+
+
 def _answer(work: Work, draft: Draft | None) -> Written:
     if draft is None:
         return Written(204, "", "", 0, 0, work.now, None)
     if draft.unchanged and draft.previous is not None:
-        return _found(draft.previous)
+        return replace(
+            _found(draft.previous), body=_told(draft.previous.body, draft.previous.labels)
+        )
     status = 204 if draft.document is None else 201 if draft.op == "create" else 200
     return Written(
-        status, draft.type, draft.id, draft.rid, draft.version, work.now, draft.body,
-        tuple(draft.warnings),
+        status, draft.type, draft.id, draft.rid, draft.version, work.now,
+        _told(draft.body, draft.labels), tuple(draft.warnings),
     )  # fmt: skip

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from coordhub.r4 import types
 from coordhub.r4.search_result import ANY, Include
+from coordhub.store import narrowing
 from coordhub.store.criteria import Arguments
 from coordhub.store.engine import Connection
 from coordhub.store.resources import COLUMNS, WIDTH, Version, version_of
@@ -37,7 +38,10 @@ async def included(
     )
     rids = arguments.add([match.rid for match in matches], "bigint[]")
     numbers = arguments.add([types.NUMBER[match.type] for match in matches], "smallint[]")
-    steps = " union all ".join(_steps(includes, arguments))
+    followed = narrowing.of_numbers(viewer, {one.parameter for one in includes})
+    named, values = visible(followed, "s", arguments.following)
+    arguments.extend(values)
+    steps = " union all ".join(_steps(includes, arguments, named))
     enough = len(matches) * 2 + most + 1
     limit = arguments.add(enough, "int")
     first = arguments.following
@@ -62,13 +66,17 @@ async def included(
     return [version_of(row) for row in rows]
 
 
-def _steps(includes: Sequence[Include], arguments: Arguments) -> Iterator[str]:
-    """From a row `f`: rid of what it leads to, and the type that this must have (0: any)."""
+def _steps(includes: Sequence[Include], arguments: Arguments, named: str) -> Iterator[str]:
+    """From a row `f`: rid of what it leads to, and the type that this must have (0: any).
+
+    named: the condition on `resource s`, whose reference it is, under which the viewer is shown it.
+    """
+    told = f" join resource s on s.rid = i.rid and s.shard = (i.rid & 255)::smallint and {named}"
     wanted = "(w.param = 0 or w.param = i.param) and (f.matched or w.iterate)"
     backwards = [one.parameter for one in includes if one.reverse]
     if len(backwards) < len(includes):
         yield (
-            f"select i.target, w.target from idx_reference i join wants w on not w.reverse and {wanted}"
+            f"select i.target, w.target from idx_reference i join wants w on not w.reverse and {wanted}{told}"
             " where i.rid = f.rid and i.target is not null"
         )
     if backwards:
@@ -78,6 +86,6 @@ def _steps(includes: Sequence[Include], arguments: Arguments) -> Iterator[str]:
             else f" and i.param = any({arguments.add(backwards, 'smallint[]')})"
         )
         yield (
-            f"select i.rid, 0::smallint from idx_reference i join wants w on w.reverse and {wanted}"
+            f"select i.rid, 0::smallint from idx_reference i join wants w on w.reverse and {wanted}{told}"
             f" where i.target = f.rid and (w.target = 0 or w.target = f.type){named}"
         )

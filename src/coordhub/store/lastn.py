@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from coordhub.r4.parameters import parameters
 from coordhub.r4.search import Query
+from coordhub.store import narrowing
 from coordhub.store.criteria import Arguments
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.resources import COLUMNS, Version, version_of
@@ -23,6 +24,7 @@ async def newest(
     """
     arguments = Arguments()
     first = arguments.following
+    viewer = narrowing.of_query(viewer, query, further=("code", "date"))
     where = await matching(conn, engine, viewer, [query], arguments)
     known = parameters("Observation")
     code = (

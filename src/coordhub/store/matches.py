@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from coordhub.r4 import types
 from coordhub.r4.search import Criterion, Query, TokenValue
-from coordhub.store import search
+from coordhub.store import narrowing, search
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.resources import COLUMNS, Version, version_of
 from coordhub.store.visibility import Viewer, shown, visible
@@ -100,6 +100,8 @@ async def _find_tokens(
     keys = [key for key, (_, value) in plain.items() if value.system in systems]
     if not keys:
         return found
+    for key in keys:
+        viewer = narrowing.of_query(viewer, queries[key])
     condition, arguments = visible(viewer, "r", 8)
     rows = await conn.fetch(
         f"select m.*, w.position"

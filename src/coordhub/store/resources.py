@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from coordhub.r4 import sensitivity, types
+from coordhub.r4 import datasets, sensitivity, types
 from coordhub.store.engine import Connection
-from coordhub.store.visibility import RAW, Viewer, shown, visible
+from coordhub.store.visibility import RAW, WHOLE, Viewer, shown, visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,8 @@ def version_of(row: Any) -> Version:
     kind = types.name_of(number)
     if body is not None and labels and dataset != RAW:
         body = sensitivity.splice(body, labels)
+    if body is not None and dataset > WHOLE:
+        body = datasets.in_use().trim(body, dataset, kind)
     return Version(rid, kind, fhir_id, version, op, updated, author, source, patient, body, labels)
 
 

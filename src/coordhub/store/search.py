@@ -31,6 +31,7 @@ from coordhub.r4.search import (
     Value,
 )
 from coordhub.r4.search_criteria import values_of
+from coordhub.store import narrowing
 from coordhub.store.criteria import Arguments, Criteria, Shared, any_of
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.resources import COLUMNS, WIDTH, Version, version_of
@@ -93,6 +94,7 @@ async def composed(
     criteria = Criteria(viewer, systems, arguments, shared)
     matching = _alternatives(query, source, criteria, arguments)
     first = arguments.following
+    viewer = narrowing.of_query(viewer, query)
     seen = await _seen(conn, engine, viewer, arguments, one_patient=criteria.patient is not None)
     keys = keys_of(query.sort)
     following = f" where {beyond(keys, after, arguments)}" if after is not None else ""

@@ -12,7 +12,7 @@ from datetime import datetime
 from coordhub.r4 import types
 from coordhub.r4.compartments import Compartment
 from coordhub.r4.search import Query
-from coordhub.store import search
+from coordhub.store import narrowing, search
 from coordhub.store.criteria import Arguments
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.resources import COLUMNS, WIDTH, shard_of_id, version_of
@@ -100,7 +100,8 @@ async def matching(
     The arguments of `visible` come first of what is added.
     """
     conditions = ["r.body is not null"]
-    condition, values = visible(viewer, "r", arguments.following)
+    found_for = narrowed(viewer, queries, within)
+    condition, values = visible(found_for, "r", arguments.following)
     arguments.extend(values)
     conditions.append(condition)
     if within is not None:
@@ -116,6 +117,15 @@ async def matching(
     else:
         conditions += await search.conditions(conn, engine, viewer, queries, arguments)
     return " and ".join(conditions)
+
+
+def narrowed(viewer: Viewer, queries: Sequence[Query], within: Compartment | None) -> Viewer:
+    """For whom rows of any of these queries are found."""
+    for query in queries:
+        viewer = narrowing.of_query(viewer, query)
+    if within is not None:
+        viewer = narrowing.of_compartment(viewer, (query.resource_type for query in queries))
+    return viewer
 
 
 def _within(within: Compartment, arguments: Arguments) -> str:

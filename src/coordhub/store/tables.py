@@ -659,3 +659,51 @@ audit = Table(
     comment="Who did or saw what, append only, durable before the answer",
 )
 Index("audit_organization_idx", audit.c.organization, audit.c.at)
+
+label_code = Table(
+    "label_code",
+    metadata,
+    identifier_text("name", comment="sensitivity class"),
+    identifier_text("system"),
+    identifier_text("code", comment="ends in * where it stands for all that begins so"),
+    Column(
+        "listed",
+        Boolean,
+        nullable=False,
+        comment="false: taken out of the list that coordhub brings",
+    ),
+    PrimaryKeyConstraint("name", "system", "code"),
+    comment="What an operator added to the code lists that coordhub brings, or took out",
+)
+
+label_source = Table(
+    "label_source",
+    metadata,
+    Column(
+        "organization",
+        BigInteger,
+        primary_key=True,
+        autoincrement=False,
+        comment="rid of the organization",
+    ),
+    Column(
+        "labels",
+        BigInteger,
+        nullable=False,
+        comment="sensitivity classes of all it writes about people, a bit for each",
+    ),
+    comment="Organizations whose records are sensitive by who wrote them, such as Part 2 programs",
+)
+
+label_lowered = Table(
+    "label_lowered",
+    metadata,
+    Column("rid", BigInteger, primary_key=True, autoincrement=False),
+    Column(
+        "labels",
+        BigInteger,
+        nullable=False,
+        comment="sensitivity classes that no code or origin gives it any more",
+    ),
+    comment="Labels that a privacy officer took away; who, when and why is in the audit",
+)
