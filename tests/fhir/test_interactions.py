@@ -261,6 +261,9 @@ async def test_given_pretty_and_head_when_read_then_numbers_stay_and_bodies_stay
     pretty = await house.near.ask("GET", path + "?_pretty=true")
     assert b'\n  "id"' in pretty.content
     assert b"1.00" in pretty.content
+    before = await house.stored()
+    refused = await house.near.ask("POST", "/Observation?_pretty=1", content=observation("1.00"))
+    assert (refused.status_code, await house.stored()) == (400, before)
     head = await house.near.ask("HEAD", path)
     assert (head.status_code, head.content, head.headers["etag"]) == (200, b"", 'W/"1"')
 
@@ -324,6 +327,7 @@ async def test_given_what_is_not_offered_when_asked_then_it_is_refused_by_its_na
         ("POST", "/metadata", 405, "POST does not exist"),
         ("GET", "/Patient/1?_sumary=true", 400, "no such parameter"),
         ("BREW", "/Patient", 405, "BREW does not exist"),
+        ("GET", "/Patient?_pretty=null", 400, "_pretty is true or false"),
     ):
         refused = await house.near.ask(method, path)
         assert refused.status_code == status, (method, path, refused.text)
@@ -331,6 +335,25 @@ async def test_given_what_is_not_offered_when_asked_then_it_is_refused_by_its_na
         assert word in refused.json()["issue"][0]["diagnostics"], refused.text
     outside = await house.http.get("/nothing")
     assert (outside.status_code, outside.json()["resourceType"]) == (404, "OperationOutcome")
+
+
+async def test_given_a_method_that_an_address_has_not_when_sent_then_allow_says_what_it_has(house):
+    for method, path, allowed in (
+        ("TRACE", "/fhir/Task", "GET, POST, PUT, PATCH, DELETE"),
+        ("QUERY", "/fhir/Task/1", "GET, PUT, PATCH, DELETE"),
+        ("CONNECT", "/fhir/_history", "GET"),
+        ("PUT", "/fhir", "GET, POST"),
+        ("BREW", "/fhir/Task", "POST"),
+        ("POST", "/health", "GET"),
+    ):
+        sent = {"Authorization": f"Bearer {house.near.token}"}
+        refused = await house.http.request(method, path, headers=sent)
+        assert refused.status_code == 405, (method, path)
+        assert allowed in refused.headers["allow"], (method, path)
+        assert refused.json()["issue"][0]["code"] == "not-supported"
+    unknown = {"resourceType": "Patient", "id": "unknown"}
+    refused = await house.near.ask("PUT", "/Patient/unknown", unknown)
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, PATCH, DELETE")
 
 
 async def test_given_formats_when_json_is_not_wanted_then_406_and_else_json(house):
