@@ -171,6 +171,15 @@ async def test_given_more_matches_than_a_page_when_followed_then_each_comes_once
     assert set(seen) == made
 
 
+async def test_given_a_count_beyond_a_page_when_asked_for_then_self_says_how_many_were(house):
+    for path in ("/Patient", "/Patient/_history", "/_history"):
+        page = (await house.near.ask("GET", f"{path}?_count=1001")).json()
+        assert page["link"][0]["relation"] == "self"
+        assert page["link"][0]["url"].endswith(f"{path}?_count=1000")
+    refused = await house.near.ask("GET", "/Patient?_count=many")
+    assert refused.status_code == 400
+
+
 async def test_given_a_search_by_post_when_sent_as_a_form_then_it_is_the_same_search(house):
     await house.near.ask("POST", "/Patient", PATIENT)
     found = await house.near.ask(

@@ -59,9 +59,7 @@ def _header(name: str, description: str) -> dict[str, Any]:
 
 
 PRETTY = _query("_pretty", "`true`: with line breaks and indents.", {"type": "boolean"})
-_COUNT = _query(
-    "_count", "Entries of one page.", {"type": "integer", "minimum": 1, "maximum": 1000}
-)
+_COUNT = _query("_count", "Entries of one page, 1000 at most.", {"type": "integer", "minimum": 1})
 _CURSOR = _query("_cursor", "From a link `next`, which is followed as it is.", {"type": "string"})
 CRITERIA = {
     "name": "criteria",
