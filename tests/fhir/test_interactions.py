@@ -337,6 +337,7 @@ async def test_given_what_is_not_offered_when_asked_then_it_is_refused_by_its_na
         ("GET", "/Patient/1?_sumary=true", 400, "no such parameter"),
         ("BREW", "/Patient", 405, "BREW does not exist"),
         ("GET", "/Patient?_pretty=null", 400, "_pretty is true or false"),
+        ("GET", "/metadata?mode=normative", 400, "no such parameter"),
     ):
         refused = await house.near.ask(method, path)
         assert refused.status_code == status, (method, path, refused.text)
@@ -344,6 +345,33 @@ async def test_given_what_is_not_offered_when_asked_then_it_is_refused_by_its_na
         assert word in refused.json()["issue"][0]["diagnostics"], refused.text
     outside = await house.http.get("/nothing")
     assert (outside.status_code, outside.json()["resourceType"]) == (404, "OperationOutcome")
+
+
+async def test_given_a_none_match_when_updated_then_it_is_refused_and_nothing_written(house):
+    made = (await house.near.ask("POST", "/Patient", PATIENT)).json()
+    before = await house.stored()
+    changed = {**made, "active": False}
+    refused = await house.near.ask(
+        "PUT", f"/Patient/{made['id']}", changed, headers={"If-None-Match": "*"}
+    )
+    assert refused.status_code == 400
+    assert "If-None-Match" in refused.json()["issue"][0]["diagnostics"]
+    assert await house.stored() == before
+
+
+async def test_given_a_subscription_when_created_then_it_is_kept_and_stays_only_requested(house):
+    asked = {
+        "resourceType": "Subscription",
+        "status": "requested",
+        "reason": "test",
+        "criteria": "Task?status=requested",
+        "channel": {"type": "rest-hook", "endpoint": "https://a.example/hook"},
+    }
+    made = (await house.near.ask("POST", "/Subscription", asked)).json()
+    await house.near.ask("POST", "/Patient", PATIENT)
+    read = (await house.near.ask("GET", f"/Subscription/{made['id']}")).json()
+    assert (read["status"], read["meta"]["versionId"]) == ("requested", "1")
+    assert (await house.stored())["delivery"] == 0
 
 
 async def test_given_a_method_that_an_address_has_not_when_sent_then_allow_says_what_it_has(house):
@@ -371,6 +399,7 @@ async def test_given_formats_when_json_is_not_wanted_then_406_and_else_json(hous
         ("application/fhir+json; fhirVersion=4.0", 200),
         ("application/fhir+json; fhirVersion=5.0", 406),
         ("application/xml", 406),
+        ("text/turtle", 406),
         ("text/html, */*;q=0.8", 200),
         ("application/json;q=0, application/xml", 406),
     ):
