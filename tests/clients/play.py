@@ -36,9 +36,8 @@ WORK = ROOT / ".clients"
 DOCUMENT = ROOT / "openapi" / "coordhub.json"
 PYTHON = WORK / "venv" / "bin" / "python"
 START_SECONDS = 120
-CLIENT_SECONDS = 900
-
-FUZZ = "10"
+CLIENT_SECONDS = 1800
+FUZZ = "10"  # random cases for each operation
 
 INTERACTIONS = (
     "create", "search", "page", "include", "patch", "update with version", "delete", "transact",
@@ -57,7 +56,7 @@ NODE_PROGRAMS: dict[str, Sequence[str]] = {
     "generated_typescript": REFERRAL,
 }
 """The programs, and the steps that each must say."""
-PROGRAMS = {**PYTHON_PROGRAMS, **NODE_PROGRAMS}
+PROGRAMS = {**NODE_PROGRAMS, **PYTHON_PROGRAMS}
 
 
 class Missing(Exception):
