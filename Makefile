@@ -69,12 +69,14 @@ format: .venv/.dev
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-## make lock      renew requirements*.lock from pyproject.toml (needs uv)
-LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml --group build
+## make lock      renew requirements*.lock, and tests/clients/requirements.txt (needs uv)
+PINS = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
+LOCK = $(PINS) pyproject.toml --group build
 lock:
 	$(LOCK) --output-file requirements.lock
 	$(LOCK) --group dev --constraints requirements.lock --output-file requirements-dev.lock
+	$(PINS) tests/clients/requirements.in --output-file tests/clients/requirements.txt
 
 ## make reset     forget the data of `make run` (stop it first)
 reset:

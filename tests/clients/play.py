@@ -176,8 +176,11 @@ def install_python() -> None:
 
 
 def install_node() -> None:
-    if shutil.which("npm") is None:
+    if shutil.which("npm") is None or shutil.which("node") is None:
         raise Missing("npm is missing: install Node.js 20 or later")
+    said = subprocess.run(["node", "--version"], check=True, capture_output=True, text=True).stdout
+    if int(said.removeprefix("v").partition(".")[0]) < 20:
+        raise Missing(f"Node.js is {said.strip()}: install 20 or later")
     run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"])
 
 
