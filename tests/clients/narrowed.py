@@ -11,8 +11,11 @@ from __future__ import annotations
 from typing import Any
 
 Schema = dict[str, Any]
-CREATED = 2  # levels of a body that creates; the other bodies of a type go through the same check
-OTHER = 1
+DEEP = frozenset(
+    {"transaction", "createServiceRequest", "createTask", "createObservation", "createPatient"}
+)
+"""Operations whose bodies have two levels. All bodies go through one check, and these have among them
+the datatypes of all; of the other bodies the first level is enough."""
 WITHIN = {"Bundle": 1}  # the resources in it begin two levels down
 KEPT = {"Extension": ("url", "valueString", "valueCode", "valueBoolean")}  # of 50 kinds of value
 AMONG = ("Patient", "Task", "OtherResource")  # those in a Bundle or contained, of 16 kinds
@@ -50,7 +53,7 @@ def _operation(document: Schema, operation: Schema) -> Schema:
     body = operation.get("requestBody")
     if body is None:
         return operation
-    levels = CREATED if operation["operationId"].startswith(("create", "transaction")) else OTHER
+    levels = 2 if operation["operationId"] in DEEP else 1
     content = {media: _content(document, one, levels) for media, one in body["content"].items()}
     return {**operation, "requestBody": {**body, "content": content}}
 
