@@ -298,7 +298,8 @@ def _may_choose_id(caller: Caller, operation: Update, *, taken: bool) -> None:
     if taken or not caller.update_as_create:
         raise method_not_allowed(
             f"{operation.type}/{operation.id} is not known here, and ids are given by the hub: "
-            f"POST to {operation.type} and use the id of the answer."
+            f"POST to {operation.type} and use the id of the answer.",
+            "GET, PATCH, DELETE",
         )
     caller.require(operation.type, "create")
 
