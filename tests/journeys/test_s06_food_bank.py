@@ -31,7 +31,10 @@ async def test_s06_given_a_food_bank_without_a_server_when_it_polls_and_acts_the
     t2, order = f"Task/{task['id']}", house.target(task["focus"])
     await mounds.read(t2)
     assert (await mounds.read(order))["status"] == "active"
-    assert (await mounds.read(sent.patient))["birthDate"] == "1961-04-02"
+    person = await mounds.read(sent.patient)
+    assert person["name"]
+    assert "birthDate" not in person
+    assert person["meta"]["tag"][0]["code"] == "SUBSETTED"
     assert await house.value("select seen_at from candidate") == seen
 
     # When it accepts, starts, provides food and completes
