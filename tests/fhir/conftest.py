@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import msgspec
 import pytest
-from open_hub import PROVIDER
 from pydantic import SecretStr
 
 from coordhub.access import scopes
@@ -24,6 +25,10 @@ from coordhub.record.operations import Create
 from coordhub.settings import Settings
 from coordhub.store import clients
 from coordhub.store.visibility import DIRECTORY
+
+sys.path.append(str(Path(__file__).parents[1] / "stage"))
+
+from open_hub import PROVIDER
 
 KEY = "a test key that is long enough for it"
 LIMIT = 1024 * 1024
