@@ -163,7 +163,10 @@ async def _refused(request: Request, error: Exception) -> Response:
     """THE exception handler: whatever is refused is an OperationOutcome."""
     match error:
         case HTTPException(status_code=405):
-            refused = errors.method_not_allowed(f"{request.method} does not exist here.")
+            allowed = (error.headers or {}).get("Allow", "")
+            refused = errors.method_not_allowed(
+                f"{request.method} does not exist here; there is {allowed}.", allowed
+            )
         case HTTPException():
             code = "not-found" if error.status_code == 404 else "processing"
             refused = FhirError(error.status_code, Issue(code, "There is nothing at this address."))

@@ -1,7 +1,8 @@
 """What criteria match, for many criteria at once: the reading side of conditional interactions.
 
 Criteria that are one identifier or code with its system, as nearly all are, go in one statement for
-any number of them; each of the others is a search.
+any number of them; each of the others is a search. All of it sees what is committed, nothing of the
+transaction that asks.
 
 http://hl7.org/fhir/R4/http.html#ccreate
 """
@@ -58,10 +59,14 @@ async def find(
     """
     plain = {key: token for key, query in queries.items() if (token := _token(query)) is not None}
     found = await _find_tokens(conn, engine, viewer, queries, plain, limit=limit, source=source)
-    for key, query in queries.items():
-        if key not in plain:
-            page = await search.search(conn, engine, viewer, query, limit=limit, source=source)
-            found[key] = page.versions
+    others = {key: query for key, query in queries.items() if key not in plain}
+    if others:  # on a connection that plans for the values
+        async with engine.searches.acquire() as searching:
+            for key, query in others.items():
+                page = await search.search(
+                    searching, engine, viewer, query, limit=limit, source=source
+                )
+                found[key] = page.versions
     return found
 
 

@@ -5,7 +5,7 @@ http://hl7.org/fhir/R4/http.html#read, #vread
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -179,6 +179,7 @@ class Located:
 
     visible: whether the writer may see it; if not, to the writer it does not exist.
     episode: the referral that a Task or ServiceRequest belongs to.
+    current: its version, where that was asked for and the writer may see it.
     """
 
     rid: int
@@ -189,20 +190,28 @@ class Located:
     deleted: bool
     visible: bool
     episode: int | None
+    current: Version | None = None
 
 
 async def locate(
-    conn: Connection, viewer: Viewer, names: Sequence[tuple[str, str]]
+    conn: Connection,
+    viewer: Viewer,
+    names: Sequence[tuple[str, str]],
+    whole: Container[tuple[str, str]] = (),
 ) -> dict[tuple[str, str], Located]:
-    """Where the named resources (type, id) are; one statement for any number. Absent ones are missing."""
+    """Where the named resources (type, id) are; one statement for any number. Absent ones are missing.
+
+    whole: those whose current version is wanted too.
+    """
     if not names:
         return {}
-    condition, arguments = visible(viewer, "r", 4)
+    condition, arguments = visible(viewer, "r", 5)
     rows = await conn.fetch(
-        "select r.rid, w.type, r.fhir_id, r.source, r.patient, r.body is null, "
+        "select r.rid, r.type, r.fhir_id, r.version, r.op, r.updated, r.author, r.source, r.patient,"
+        " case when w.whole then r.body end, r.body is null, "
         f"{condition},"
-        " coalesce(e.id, e2.id, c.episode, c2.episode)"
-        " from unnest($1::smallint[], $2::text[], $3::smallint[]) w(type, id, shard)"
+        " coalesce(e.id, e2.id, c.episode, c2.episode), w.whole"
+        " from unnest($1::smallint[], $2::text[], $3::smallint[], $4::boolean[]) w(type, id, shard, whole)"
         f" join resource r on {_AT.format(type='w.type', id='w.id', shard='w.shard')}"
         " left join episode e on e.id = r.rid"
         " left join lateral (select id from episode where request = r.rid order by id desc limit 1) e2 on true"
@@ -211,12 +220,26 @@ async def locate(
         [types.NUMBER[kind] for kind, _ in names],
         [fhir_id for _, fhir_id in names],
         [shard_of_id(fhir_id) for _, fhir_id in names],
+        [name in whole for name in names],
         *arguments,
     )
-    return {
-        (types.name_of(row[1]), row[2]): Located(row[0], types.name_of(row[1]), *row[2:])
-        for row in rows
-    }
+    return {(found.type, found.id): found for found in map(_located, rows)}
+
+
+def _located(row: Any) -> Located:
+    version = version_of(row)
+    deleted, is_visible, episode, whole = row[10:]
+    return Located(
+        version.rid,
+        version.type,
+        version.id,
+        version.source,
+        version.patient,
+        deleted,
+        is_visible,
+        episode,
+        version if whole and is_visible else None,
+    )
 
 
 async def lock(conn: Connection, rids: Sequence[int]) -> dict[int, Version]:
