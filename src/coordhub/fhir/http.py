@@ -64,7 +64,10 @@ class Door:
         request.state.route = PREFIX + _route(path)
         try:
             if request.method not in METHODS:
-                raise errors.method_not_allowed(f"{request.method} does not exist here.")
+                allowed = ", ".join(METHODS)
+                raise errors.method_not_allowed(
+                    f"{request.method} does not exist here; there is {allowed}.", allowed
+                )
             response = await respond(request)
         except FhirError as error:
             response = refusal(error, head=request.method == "HEAD")
