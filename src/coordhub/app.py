@@ -77,11 +77,11 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
         redirect_slashes=False,
         telemetry={"logs": False, "operation_spans": False},
     )
-    app.include_router(http.router())
     _add_own_routes(app)
     app.add_exception_handler(FhirError, _refused)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _refused)
+    app.add_middleware(http.Door)
     app.add_middleware(Exchange)
     if settings.cors_origins:
         app.add_middleware(
@@ -231,7 +231,7 @@ class Exchange:
                 telemetry.log(
                     "request.answered",
                     method=scope["method"],
-                    route=getattr(scope.get("route"), "path", "-"),
+                    route=state.get("route") or getattr(scope.get("route"), "path", "-"),
                     interaction=interaction,
                     status=status,
                     ms=round((time.perf_counter() - begun) * 1000, 1),
