@@ -48,7 +48,7 @@ class Door:
     """Whatever is asked below /fhir; all else goes on to `app`.
 
     Stands before the framework's router, which would try each address in turn and prepare for
-    dependencies and models that these requests do not have: a third of what a read costs.
+    dependencies and models that these requests do not have.
     `app.state.context` must hold the Context when a request comes.
     """
 
