@@ -28,7 +28,6 @@ from coordhub.store import consents, deliveries, resources
 from coordhub.store.engine import Connection
 from coordhub.store.episodes import Candidate, Episode
 from coordhub.store.resources import Version
-from coordhub.telemetry import log
 
 REASON = machine.REASONS["consent-withdrawn"]
 
@@ -78,11 +77,9 @@ async def follow(work: Work, apply: Apply) -> bool:
         for candidate in episode.candidates:
             if candidate.task in lost:
                 await _stop(work, episode, candidate, apply)
-    hidden = await deliveries.suppress_hidden(
+    await deliveries.suppress_hidden(
         work.conn, sorted(work.consenting), sorted(lost), work.now, REASON.text
     )
-    if lost or hidden:
-        log("consent.withdrawn", tasks=len(lost), deliveries=hidden)
     return bool(lost)
 
 

@@ -150,12 +150,12 @@ async def settle(
 
 async def suppress_hidden(
     conn: Connection, patients: Sequence[int], tasks: Sequence[int], now: datetime, reason: str
-) -> int:
-    """What waits to be sent about these patients and may not be seen any more is not sent; how many.
+) -> None:
+    """What waits to be sent about these patients and may not be seen any more is not sent.
 
     tasks: what is queued about these is not sent either, by whoever it may be seen.
     """
-    status: str = await conn.execute(
+    await conn.execute(
         "update delivery d set state = 'suppressed', reason = $4, settled_at = $3"
         " from episode e, resource r where e.patient = any($1::bigint[]) and d.episode = e.id"
         " and d.state in ('queued', 'parked') and r.rid = d.rid and r.shard = d.shard"
@@ -166,7 +166,6 @@ async def suppress_hidden(
         now,
         reason,
     )
-    return int(status.rpartition(" ")[2])
 
 
 @dataclass(frozen=True, slots=True)

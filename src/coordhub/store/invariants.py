@@ -82,8 +82,9 @@ INVARIANTS: Final[dict[str, str]] = {
         from delivery earlier
         join delivery later on later.episode = earlier.episode and later.endpoint = earlier.endpoint
           and later.organization = earlier.organization and later.seq > earlier.seq
-        where later.settled_at < earlier.settled_at
-           or (later.settled_at is not null and earlier.state in {_OPEN})
+        where later.state <> 'suppressed'  -- which is not sent, whatever goes before it
+          and (later.settled_at < earlier.settled_at
+               or (later.settled_at is not null and earlier.state in {_OPEN}))
            or later.change < earlier.change
     """,
     "nothing is attempted before what comes first is settled": """
