@@ -96,10 +96,13 @@ async def test_given_a_food_bank_when_asked_then_what_the_hub_makes_for_it_holds
         asked = await house.document(tasks[name])
         order = await house.document(asked["focus"]["reference"])
         assert ("reasonCode" in order) is whole, name
-        assert ("description" in asked) is whole, name
+        assert "description" not in asked, "two are asked: neither is told before it has won"
         assert "tag" not in asked["meta"], "it can be read, changed and sent back"
         assert order["performer"] == [{"reference": getattr(house, name).service}]
     assert (await sent.answer(house.kitchen, "accepted")).status == 200
+    won = await house.document(tasks["kitchen"])
+    assert "secret" not in str(won)
+    assert "tag" not in won["meta"]
 
 
 async def test_given_who_treats_when_asked_then_it_is_shown_the_whole(house: House) -> None:
@@ -109,6 +112,8 @@ async def test_given_who_treats_when_asked_then_it_is_shown_the_whole(house: Hou
     assert version.body is not None
     assert "birthDate" in version.body
     assert await house.read(house.pantry, why) is not None
+    [asked] = (await sent.tasks()).values()
+    assert (await house.document(asked))["description"] == "secret words"
 
 
 @pytest.mark.parametrize(
