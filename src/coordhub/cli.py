@@ -440,12 +440,15 @@ async def _work_until_told(settings: Settings, url: str) -> None:
     """The routing worker on a database of its own pool, until SIGINT or SIGTERM."""
     import signal
 
+    from coordhub.r4 import datasets
     from coordhub.record.bootstrap import open_hub
     from coordhub.store.engine import Engine
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if settings.datasets is not None:
+        datasets.use(datasets.read(settings.datasets.read_bytes()))
     engine = await Engine.open(url, size=settings.pool_size, consent_policy=settings.consent_policy)
     try:
         await _route(settings, await open_hub(engine, settings.base), stop)

@@ -278,6 +278,7 @@ async def _current(work: Work, rids: list[int]) -> dict[int, Version]:
         found.rid: found.current for found in work.located.values() if found.current is not None
     }
     if work.unlocked and all(rid in known for rid in rids):
+        work.compared = True
         return {rid: known[rid] for rid in rids}
     await work.hold()
     return await resources.lock(work.conn, rids)
@@ -429,6 +430,7 @@ async def _write(work: Work, interaction: str) -> None:
         Write(
             draft.rid, draft.type, draft.id, draft.version, draft.op, draft.author, draft.source,
             draft.patient, draft.body, draft.assigned, draft.episode, draft.labels,
+            draft.previous.labels if draft.previous is not None else 0,
         )
         for draft in changing
     ]  # fmt: skip

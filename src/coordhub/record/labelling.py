@@ -2,7 +2,7 @@
 
 An origin that is raised raises all that is derived from it, however far, in the same transaction; an
 origin is held still (a share lock) while something new is derived from it, so that neither of two
-writers overlooks the other.
+writers overlooks the other. A commit that raises what it did not lock is begun again with the lock.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from coordhub.record.label_lists import InUse
 from coordhub.record.work import Draft, Work
 from coordhub.store import sensitive
 from coordhub.store.engine import Connection
+from coordhub.store.transact import Overtaken
 
 
 async def decide(work: Work) -> None:
@@ -67,6 +68,8 @@ async def decide(work: Work) -> None:
         for draft in work.drafts
         if draft.previous is not None and draft.labels & ~draft.previous.labels
     }
+    if raised and work.compared:
+        raise Overtaken  # perhaps by who derives from it now: once more, with its lock
     await spread(work.conn, work.hub.base, raised, but=written)
 
 

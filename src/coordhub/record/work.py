@@ -81,7 +81,7 @@ class Work:
     episodes: the referrals they belong to, locked.
     begin: begins the transaction that is not begun yet; None: the caller has opened it.
     unlocked: the one resource that is changed need not be locked; what was read of it is compared by
-        the statement that writes.
+        the statement that writes. compared: so it is done here.
     """
 
     hub: Hub
@@ -95,6 +95,7 @@ class Work:
     wakes: bool = False
     begin: Begin | None = None
     unlocked: bool = False
+    compared: bool = False
 
     _walked: dict[int, tuple[Document, reference.Found]] = field(default_factory=dict)
     _patients: dict[int, tuple[Document, list[str]]] = field(default_factory=dict)

@@ -9,6 +9,8 @@ http://hl7.org/fhir/R4/bundle.html
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +20,7 @@ from uuid import UUID
 import msgspec
 
 from coordhub.access import viewer
-from coordhub.r4 import reference
+from coordhub.r4 import reference, sensitivity
 from coordhub.record import parties
 from coordhub.record.hub import Hub, instant
 from coordhub.store import resources
@@ -123,9 +125,14 @@ def _names(
 
 
 def render(delivery: UUID, base: str, entries: Sequence[Version], now: datetime) -> bytes:
-    """The Bundle as JSON: the stored texts as they are, concatenated."""
+    """The Bundle as JSON: the texts as they are shown, concatenated, and the labels of them all.
+
+    Of content under 42 CFR Part 2 that is the notice which has to go with it.
+    """
+    classes = functools.reduce(operator.or_, (each.labels for each in entries), 0)
     head = {
         "resourceType": "Bundle",
+        **({"meta": {"security": sensitivity.codings(classes)}} if classes else {}),
         "identifier": {"system": DELIVERY_SYSTEM, "value": str(delivery)},
         "type": "transaction",
         "timestamp": instant(now),
