@@ -333,9 +333,19 @@ ROUTES: tuple[Route, ...] = (
         answer="Bundle", reasons=(404, 410), parameters=(_ID, _TYPES, _COUNT, _CURSOR),
     ),
     Route(
+        "everything_by_post", "POST", "/Patient/{id}/$everything", "Operations",
+        "The record of a patient, by POST", "The same; the parameters come as Parameters.",
+        answer="Bundle", reasons=(404, 410, 413, 415, 422), parameters=(_ID,), body="Parameters",
+    ),
+    Route(
         "lastn", "GET", "/Observation/$lastn", "Operations", "The newest results of each code",
         "`patient` or `subject` and any other search parameter of Observation; `max` of each code.",
         answer="Bundle", parameters=(CRITERIA,),
+    ),
+    Route(
+        "lastn_by_post", "POST", "/Observation/$lastn", "Operations",
+        "The newest results of each code, by POST", "The same; the parameters come as Parameters.",
+        answer="Bundle", reasons=(413, 415, 422), body="Parameters",
     ),
     Route(
         "vread", "GET", "/{resource_type}/{id}/_history/{vid}", "Resources", "Read a version",
