@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from coordhub.record.hub import Hub
     from coordhub.sandbox.dev import Ground, Parts
     from coordhub.settings import Settings
+    from coordhub.store.seals import Checked
 
 cli = typer.Typer(
     name="coordhub",
@@ -27,6 +28,9 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+audit = typer.Typer(help="The audit and its seals.", no_args_is_help=True)
+cli.add_typer(audit, name="audit")
 
 Home = Annotated[
     Path | None,
@@ -97,12 +101,15 @@ def serve() -> None:
 
 @cli.command()
 def work() -> None:
-    """Route what was committed: plan, deliver, retry. Any number may run; needs DATABASE_URL."""
+    """Route what was committed: plan, deliver, retry; seal the audit. Any number may run.
+
+    Needs DATABASE_URL and COORDHUB_TOKEN_KEY.
+    """
     from coordhub import telemetry
 
     settings = _settings()
     telemetry.configure(settings.log_level)
-    url = _need(settings, key=False)
+    url = _need(settings, key=True)
     _run(_work_until_told(settings, url))
 
 
@@ -231,6 +238,39 @@ def token(
         _stop(f"coordhub token: {error}")
 
 
+@audit.command("verify")
+def audit_verify(
+    expect: Annotated[
+        list[str] | None,
+        typer.Option(help="A seal that was written down, NUMBER:MAC as the log has it."),
+    ] = None,
+) -> None:
+    """Walk the seals of the audit; say which rows or seals were altered, removed or inserted.
+
+    Exit code 1 if any was. Needs DATABASE_URL and COORDHUB_TOKEN_KEY, reads only.
+    """
+    settings = _settings()
+    url = _need(settings, key=True)
+    try:
+        expected = {
+            int(one.partition(":")[0]): bytes.fromhex(one.partition(":")[2]) for one in expect or []
+        }
+    except ValueError:
+        _stop(
+            "coordhub audit verify: write --expect as NUMBER:MAC, as in the log line audit.sealed."
+        )
+    checked = _run(_verify_audit(settings, url, expected))
+    for fault in checked.faults:
+        print(fault)
+    since = f", since {checked.open_since:%Y-%m-%d %H:%M:%S%z}" if checked.open_since else ""
+    print(
+        f"{checked.rows} rows under {checked.last.number} seals checked, {len(checked.faults)} faults; "
+        f"{checked.open} rows not sealed yet{since}. "
+        f"Newest seal: {checked.last.number}:{checked.last.mac.hex() if checked.last.number else ''}"
+    )
+    raise typer.Exit(1 if checked.faults else 0)
+
+
 @cli.command()
 def openapi(
     output: Annotated[
@@ -308,12 +348,32 @@ async def _route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
     from coordhub.routing.resolve import SERVED
     from coordhub.routing.retry import RetryPolicy
     from coordhub.routing.worker import Pace, Worker
+    from coordhub.store import seals
 
     policy = RetryPolicy(settings.retry_base, settings.retry_cap, settings.retry_budget)
     pace = Pace(settings.worker_poll, settings.delivery_lease)
     async with Outbound(allowed_networks=settings.outbound_networks) as outbound:
         channels = {SERVED: HL7FhirRest(outbound, hub.clock)}
-        await Worker(Sending(hub, channels, policy, random), pace).run(stop)
+        key = seals.sealing_key(_key(settings) or b"")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(
+                seals.keep_sealing(hub.engine, key, settings.audit_seal_every, hub.clock, stop)
+            )
+            await Worker(Sending(hub, channels, policy, random), pace).run(stop)
+
+
+async def _verify_audit(settings: Settings, url: str, expected: dict[int, bytes]) -> Checked:
+    from coordhub.store import seals
+    from coordhub.store.engine import Engine
+
+    former = (one.get_secret_value().encode() for one in settings.former_token_keys)
+    keys = [seals.sealing_key(one) for one in (_key(settings) or b"", *former)]
+    engine = await Engine.open(url, size=2, statement_timeout_ms=0)
+    try:
+        async with engine.pool.acquire() as conn:
+            return await seals.verify(conn, {seals.name_of(key): key for key in keys}, expected)
+    finally:
+        await engine.close()
 
 
 async def _work_until_told(settings: Settings, url: str) -> None:
