@@ -15,7 +15,19 @@ from typer.testing import CliRunner
 from coordhub.cli import cli
 from coordhub.store import seals
 
-COMMANDS = ["dev", "serve", "work", "migrate", "demo", "load", "token", "openapi", "audit"]
+COMMANDS = [
+    "dev",
+    "serve",
+    "work",
+    "migrate",
+    "demo",
+    "load",
+    "token",
+    "openapi",
+    "audit",
+    "client",
+    "replay",
+]
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from coordhub.record.hub import Hub
 from coordhub.settings import Settings
 from coordhub.store import outage
 from coordhub.store.audit import AuditLog
-from coordhub.store.engine import Engine
+from coordhub.store.engine import UNAVAILABLE, Engine
 
 READY_SECONDS: Final = 2.0
 """How long /ready waits for the database."""
@@ -156,7 +156,7 @@ def _add_own_routes(app: FastAPI) -> None:
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    """THE exception handler: whatever is refused is an OperationOutcome."""
+    """THE exception handler: whatever is refused is an OperationOutcome, and in the audit."""
     match error:
         case HTTPException(status_code=405):
             refused = errors.method_not_allowed(f"{request.method} does not exist here.")
@@ -167,6 +167,8 @@ async def _refused(request: Request, error: Exception) -> Response:
             refused = errors.bad_request("The parameters of this address are not as described.")
         case _:
             refused = refusal.of(error)
+    if refused.status < 500:
+        await http.audit_refusal(request.app.state.context, request.scope["state"], refused)
     return http.refusal(refused, head=request.method == "HEAD")
 
 
@@ -216,6 +218,9 @@ class Exchange:
                     error=type(error).__name__,
                     status=refused.status,
                 )
+                if not outage.is_outage(error):
+                    with contextlib.suppress(*UNAVAILABLE):
+                        await http.audit_refusal(scope["app"].state.context, state, refused)
                 head = scope["method"] == "HEAD"
                 await http.refusal(refused, head=head)(scope, receive, answered)
             finally:

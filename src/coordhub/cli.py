@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 if TYPE_CHECKING:
+    from coordhub.admin.acts import Operator
     from coordhub.record.hub import Hub
     from coordhub.sandbox.dev import Ground, Parts
     from coordhub.settings import Settings
+    from coordhub.store.engine import Engine
     from coordhub.store.seals import Checked
 
 cli = typer.Typer(
@@ -227,7 +229,7 @@ def token(
     if client is None and organization is None:
         _stop("coordhub token: say for whom, with --client or --organization.")
     settings = _settings(home)
-    asked = issuing.Asked(client, organization, scope, timedelta(days=days))
+    asked = issuing.Asked(client, organization, scope, timedelta(days=days), _operator())
     try:
         print(
             _run(
@@ -236,6 +238,54 @@ def token(
         )
     except issuing.CannotIssue as error:
         _stop(f"coordhub token: {error}")
+
+
+@cli.command()
+def client(
+    name: Annotated[str, typer.Argument(help="The client.")],
+    active: Annotated[
+        bool | None,
+        typer.Option("--activate/--deactivate", help="Let it call the hub, or no longer."),
+    ] = None,
+    reference_policy: Annotated[
+        str | None, typer.Option(help="References that lead nowhere: refuse or warn.")
+    ] = None,
+) -> None:
+    """Change a client. Needs DATABASE_URL."""
+    if active is None and reference_policy is None:
+        _stop("coordhub client: say what to change, with --deactivate or --reference-policy.")
+    if reference_policy not in (None, "refuse", "warn"):
+        _stop("coordhub client: --reference-policy is refuse or warn.")
+
+    async def act(hub: Engine) -> None:
+        from coordhub.admin import acts
+        from coordhub.record.hub import system_clock
+
+        await acts.change_client(
+            hub, _operator(), name, system_clock(),
+            active=active, reference_policy=reference_policy,
+        )  # fmt: skip
+
+    _act("client", act)
+
+
+@cli.command()
+def replay(delivery: Annotated[str, typer.Argument(help="Id in the table delivery.")]) -> None:
+    """Send a dead or parked delivery once more. Needs DATABASE_URL."""
+    from uuid import UUID
+
+    try:
+        meant = UUID(delivery)
+    except ValueError:
+        _stop("coordhub replay: the id of a delivery is a UUID.")
+
+    async def act(hub: Engine) -> None:
+        from coordhub.admin import acts
+        from coordhub.record.hub import system_clock
+
+        await acts.replay(hub, _operator(), meant, system_clock())
+
+    _act("replay", act)
 
 
 @audit.command("verify")
@@ -286,6 +336,37 @@ def openapi(
     else:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(described, encoding="utf-8")
+
+
+def _act(command: str, act: Callable[[Engine], Coroutine[Any, Any, None]]) -> None:
+    """Do it on the database of DATABASE_URL; that there was nothing to do it to is said."""
+    from coordhub.admin.acts import NothingDone
+    from coordhub.store.engine import Engine
+
+    url = _need(_settings(), key=False)
+
+    async def done() -> None:
+        engine = await Engine.open(url, size=2)
+        try:
+            await act(engine)
+        finally:
+            await engine.close()
+
+    try:
+        _run(done())
+    except NothingDone as nothing:
+        _stop(f"coordhub {command}: {nothing}")
+
+
+def _operator() -> Operator:
+    import getpass
+
+    from coordhub.admin.acts import UNNAMED, Operator
+
+    try:
+        return Operator(getpass.getuser())
+    except (KeyError, OSError):
+        return UNNAMED
 
 
 def _settings(home: Path | None = None) -> Settings:

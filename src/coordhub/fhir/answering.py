@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from coordhub import errors
 from coordhub.errors import FhirError
+from coordhub.fhir import auditing
 from coordhub.fhir.context import Answer, Asked, Context, Perform
 from coordhub.fhir.dispatch import OPERATIONS, needs
 from coordhub.fhir.interactions import (
@@ -35,7 +36,6 @@ from coordhub.fhir.operations import (
     status_of_referral,
     validate,
 )
-from coordhub.store.transact import AuditRow
 
 _PRESENTATION = frozenset({"_pretty", "_format"})
 _VIEW = frozenset({"_summary", "_elements"})
@@ -60,10 +60,14 @@ async def answer(context: Context, asked: Asked) -> Answer:
         answered = await _INTERACTIONS[asked.target.interaction](context, asked)
     except FhirError as refused:
         if refused.status < 500:
-            await context.audit.record(_row(asked, refused.status))
+            await context.audit.record(auditing.row(asked.caller, asked.target, refused.status))
         raise
     if not answered.audited:
-        await context.audit.record(_row(asked, answered.status, answered.shown, answered.searched))
+        await context.audit.record(
+            auditing.row(
+                asked.caller, asked.target, answered.status, answered.shown, answered.searched
+            )
+        )
     return answered
 
 
@@ -146,20 +150,3 @@ def _know_all(asked: Asked) -> None:
                 for name in unknown
             ),
         )
-
-
-def _row(
-    asked: Asked, status: int, shown: tuple[int, ...] = (), searched: str | None = None
-) -> AuditRow:
-    caller, target = asked.caller, asked.target
-    return AuditRow(
-        caller.client,
-        caller.organization,
-        f"${target.operation}" if target.operation else target.interaction,
-        status,
-        target.type,
-        target.id,
-        shown,
-        searched,
-        request_id=caller.request_id,
-    )

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -19,7 +21,7 @@ from fastapi import APIRouter, Request, Response
 from coordhub import errors
 from coordhub.access.caller import NOBODY, Caller
 from coordhub.errors import FhirError
-from coordhub.fhir import binary, body, compression, headers
+from coordhub.fhir import auditing, binary, body, compression, headers
 from coordhub.fhir.answering import answer
 from coordhub.fhir.context import JSON, Answer, Asked, Context
 from coordhub.fhir.description import ROUTES
@@ -59,6 +61,7 @@ async def respond(request: Request) -> Response:
         caller = await context.tokens.caller(
             request.headers.get("authorization"), request.state.request_id
         )
+        request.state.caller = caller
     query = _pairs(request.scope["query_string"])
     accept = request.headers.get("accept")
     formats = [value for name, value in query if name == "_format"]
@@ -69,8 +72,9 @@ async def respond(request: Request) -> Response:
     as_bytes = binary.is_asked_as_bytes(target, accept, query)
     if may_be_bytes and not as_bytes:
         headers.require_json_answer(accept, formats)
-    request.state.interaction = target.interaction
+    request.state.interaction, request.state.target = target.interaction, target
     asked = await _asked(context, request, caller, target, query)
+    request.state.is_audited = True
     answered = await answer(context, asked)
     if as_bytes and answered.body:
         return _native(context, request, answered)
@@ -199,6 +203,19 @@ def _about(context: Context, answered: Answer) -> dict[str, str]:
     if answered.warnings:
         sent["Warning"] = headers.warning(answered.warnings)
     return sent
+
+
+async def audit_refusal(context: Context, state: Mapping[str, Any], error: FhirError) -> None:
+    """Into the audit with what was refused, or failed, without an interaction that answered for it.
+
+    state: of the request, as `respond` left it.
+    """
+    if state.get("is_audited", False) and error.status < 500:
+        return
+    caller = replace(state.get("caller", NOBODY), request_id=state["request_id"])
+    unknown = auditing.UNAUTHENTICATED if error.status == 401 else auditing.UNKNOWN
+    target = state.get("target", unknown)
+    await context.audit.record(auditing.row(caller, target, error.status))
 
 
 def refusal(error: FhirError, *, head: bool = False) -> Response:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from coordhub.access import scopes, viewer
 from coordhub.access.token import Tokens
+from coordhub.admin.acts import UNNAMED, Operator, note
 from coordhub.record.hub import system_clock
 from coordhub.sandbox import place
 from coordhub.store import clients, embedded, migrate, resources
@@ -26,12 +27,14 @@ class Asked:
 
     organization: id of an Organization (with or without `Organization/`), or key of the sample
     community, for a client that is not known yet.
+    by: who asks.
     """
 
     client: str | None
     organization: str | None
     scope: str
     lifetime: timedelta
+    by: Operator = UNNAMED
 
 
 class CannotIssue(Exception):
@@ -52,31 +55,35 @@ async def issue(home: Path, database_url: str | None, key: bytes | None, asked: 
             "mode either. To start one: make run"
         )
     async with _engine(home, database_url) as engine:
-        name = await _client(engine, asked)
+        now = system_clock()
+        async with engine.transaction() as conn:
+            name = await _client(conn, asked, now)
+            expires = (now + asked.lifetime).isoformat(timespec="seconds")
+            await note(
+                conn, asked.by, "token-issued", now, client=name, scope=asked.scope, expires=expires
+            )
         tokens = Tokens(key or place.token_key(home), engine)
-        return tokens.issue(name, asked.scope, now=system_clock(), lifetime=asked.lifetime)
+        return tokens.issue(name, asked.scope, now=now, lifetime=asked.lifetime)
 
 
-async def _client(engine: Engine, asked: Asked) -> str:
+async def _client(conn: Connection, asked: Asked, now: datetime) -> str:
     """Name of the client, registered if need be."""
     organization = (asked.organization or "").removeprefix("Organization/")
     name = asked.client or organization
-    async with engine.pool.acquire() as conn:
-        known = await clients.read(conn, name)
-        bound = await _organization(conn, organization) if organization else None
-        if known is None:
-            if bound is None:
-                raise CannotIssue(
-                    f"the client {name} is not known. Name the Organization it is to act for "
-                    "with --organization <id>."
-                )
-            await clients.register(
-                conn, name, bound, asked.scope, update_as_create=False, now=system_clock()
+    known = await clients.read(conn, name)
+    bound = await _organization(conn, organization) if organization else None
+    if known is None:
+        if bound is None:
+            raise CannotIssue(
+                f"the client {name} is not known. Name the Organization it is to act for "
+                "with --organization <id>."
             )
-        elif not known.active:
-            raise CannotIssue(f"the client {name} was deactivated.")
-        elif bound is not None and bound != known.organization:
-            raise CannotIssue(f"the client {name} acts for {known.reference}. Choose another name.")
+        await clients.register(conn, name, bound, asked.scope, update_as_create=False, now=now)
+        await note(conn, asked.by, "client-registered", now, client=name, scope=asked.scope)
+    elif not known.active:
+        raise CannotIssue(f"the client {name} was deactivated.")
+    elif bound is not None and bound != known.organization:
+        raise CannotIssue(f"the client {name} acts for {known.reference}. Choose another name.")
     return name
 
 

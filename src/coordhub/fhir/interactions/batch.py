@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from coordhub import telemetry
 from coordhub.errors import FhirError
-from coordhub.fhir import bundle, entries, refusal
+from coordhub.fhir import auditing, bundle, entries, refusal
 from coordhub.fhir.context import Answer, Asked, Context, Perform
 
 
@@ -20,7 +20,9 @@ async def answer(context: Context, asked: Asked, perform: Perform) -> Answer:
     replayed = False
     for index, entry in enumerate(entries.read(asked, base=base, most=context.limits.entries)):
         if isinstance(entry, entries.Faulty):
-            answers.append(bundle.refused(entry.refusal.status, entry.refusal.issues))
+            refused = entry.refusal
+            await context.audit.record(auditing.row(asked.caller, auditing.UNKNOWN, refused.status))
+            answers.append(bundle.refused(refused.status, refused.issues))
             continue
         key = entries.idempotency_of(asked.idempotency, entry, index)
         try:
