@@ -5,6 +5,7 @@ https://profiles.ihe.net/ITI/BALP/
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
@@ -35,9 +36,8 @@ async def note(
     by: Operator,
     act: str,
     now: datetime,
-    *,
+    about: Mapping[str, str],
     delivery: UUID | None = None,
-    **about: str,
 ) -> None:
     """Write the act down, in the transaction of what it does. about: ids and settings, no secrets."""
     said = urlencode({"by": by.account, **about})
@@ -62,7 +62,7 @@ async def change_client(
             **({} if active is None else {"active": str(active).lower()}),
             **({} if reference_policy is None else {"reference_policy": reference_policy}),
         }
-        await note(conn, by, "client-changed", now, client=client, **changed)
+        await note(conn, by, "client-changed", now, {"client": client, **changed})
 
 
 async def replay(engine: Engine, by: Operator, delivery: UUID, now: datetime) -> None:
@@ -70,5 +70,5 @@ async def replay(engine: Engine, by: Operator, delivery: UUID, now: datetime) ->
     async with engine.transaction() as conn:
         if not await deliveries.replay(conn, delivery, now):
             raise NothingDone(f"there is no delivery {delivery} that is dead or parked.")
-        await note(conn, by, "delivery-replayed", now, delivery=delivery)
+        await note(conn, by, "delivery-replayed", now, {}, delivery)
     engine.wake()

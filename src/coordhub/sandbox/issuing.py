@@ -59,9 +59,8 @@ async def issue(home: Path, database_url: str | None, key: bytes | None, asked: 
         async with engine.transaction() as conn:
             name = await _client(conn, asked, now)
             expires = (now + asked.lifetime).isoformat(timespec="seconds")
-            await note(
-                conn, asked.by, "token-issued", now, client=name, scope=asked.scope, expires=expires
-            )
+            said = {"client": name, "scope": asked.scope, "expires": expires}
+            await note(conn, asked.by, "token-issued", now, said)
         tokens = Tokens(key or place.token_key(home), engine)
         return tokens.issue(name, asked.scope, now=now, lifetime=asked.lifetime)
 
@@ -79,7 +78,8 @@ async def _client(conn: Connection, asked: Asked, now: datetime) -> str:
                 "with --organization <id>."
             )
         await clients.register(conn, name, bound, asked.scope, update_as_create=False, now=now)
-        await note(conn, asked.by, "client-registered", now, client=name, scope=asked.scope)
+        said = {"client": name, "scope": asked.scope}
+        await note(conn, asked.by, "client-registered", now, said)
     elif not known.active:
         raise CannotIssue(f"the client {name} was deactivated.")
     elif bound is not None and bound != known.organization:
