@@ -341,12 +341,13 @@ def openapi(
 def _act(command: str, act: Callable[[Engine], Coroutine[Any, Any, None]]) -> None:
     """Do it on the database of DATABASE_URL; that there was nothing to do it to is said."""
     from coordhub.admin.acts import NothingDone
+    from coordhub.store import roles
     from coordhub.store.engine import Engine
 
     url = _need(_settings(), key=False)
 
     async def done() -> None:
-        engine = await Engine.open(url, size=2)
+        engine = await Engine.open(await roles.application(url), size=2)
         try:
             await act(engine)
         finally:
@@ -462,12 +463,13 @@ async def _work_until_told(settings: Settings, url: str) -> None:
     import signal
 
     from coordhub.record.bootstrap import open_hub
+    from coordhub.store import roles
     from coordhub.store.engine import Engine
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    engine = await Engine.open(url, size=settings.pool_size)
+    engine = await Engine.open(await roles.application(url), size=settings.pool_size)
     try:
         await _route(settings, await open_hub(engine, settings.base), stop)
     finally:

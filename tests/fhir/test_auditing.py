@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncpg
 import httpx2
 import pytest
 
@@ -57,9 +58,12 @@ async def test_given_a_batch_with_an_unreadable_entry_when_answered_then_the_aud
     assert (row["client"], row["interaction"], row["outcome"]) == ("near", "unknown", 404)
 
 
-async def test_given_a_fault_of_the_hub_when_answered_then_the_audit_has_the_attempt(house):
-    async with house.context.hub.engine.pool.acquire() as conn:
-        await conn.execute("alter table resource_version rename to away")
+async def test_given_a_fault_of_the_hub_when_answered_then_the_audit_has_the_attempt(
+    house, database_url
+):
+    owner = await asyncpg.connect(database_url)
+    await owner.execute("alter table resource_version rename to away")
+    await owner.close()
     transport = httpx2.ASGITransport(app=house.app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://hub.example") as http:
         asked = await http.get(

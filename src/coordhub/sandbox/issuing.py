@@ -16,7 +16,7 @@ from coordhub.access.token import Tokens
 from coordhub.admin.acts import UNNAMED, Operator, note
 from coordhub.record.hub import system_clock
 from coordhub.sandbox import place
-from coordhub.store import clients, embedded, migrate, resources
+from coordhub.store import clients, embedded, migrate, resources, roles
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.postgres_binaries import PostgresUnavailableError
 
@@ -106,6 +106,6 @@ async def _engine(home: Path, database_url: str | None) -> AsyncIterator[Engine]
                 raise CannotIssue(str(error)) from None
             database_url = server.url
             await migrate.upgrade(database_url)
-        engine = await Engine.open(database_url, size=2)
+        engine = await Engine.open(await roles.application(database_url), size=2)
         stack.push_async_callback(engine.close)
         yield engine

@@ -13,6 +13,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from coordhub.store import roles
+
 LOCK = 0x636F6F7264687562
 """Advisory lock (`coordhub` in ASCII): of several processes that start at once, one migrates."""
 
@@ -39,6 +41,9 @@ async def upgrade(url: str) -> None:
             await conn.commit()
             await conn.run_sync(_upgrade)
             await conn.commit()
+            raw = await conn.get_raw_connection()
+            assert raw.driver_connection is not None
+            await roles.grant(raw.driver_connection)
             await conn.execute(text("select pg_advisory_unlock(:lock)"), {"lock": LOCK})
             await conn.commit()
     finally:
