@@ -23,13 +23,14 @@ from coordhub.access.token import Tokens
 from coordhub.docs_assets import page
 from coordhub.errors import FhirError, Issue
 from coordhub.fhir import http, openapi, refusal
+from coordhub.fhir.audit_ids import AuditIds
 from coordhub.fhir.context import Context, Limits
 from coordhub.fhir.headers import request_id
 from coordhub.fhir.paging import Paging
 from coordhub.record.bootstrap import open_hub
 from coordhub.record.hub import Hub
 from coordhub.settings import Settings
-from coordhub.store import outage
+from coordhub.store import outage, roles
 from coordhub.store.audit import AuditLog
 from coordhub.store.engine import UNAVAILABLE, Engine
 
@@ -102,7 +103,7 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
         if settings.database_url is None:
             raise RuntimeError("DATABASE_URL is not set: a postgresql:// address.")
         engine = await Engine.open(
-            settings.database_url.get_secret_value(),
+            await roles.application(settings.database_url.get_secret_value()),
             size=settings.pool_size,
             statement_timeout_ms=int(settings.statement_timeout.total_seconds() * 1000),
         )
@@ -123,6 +124,7 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
             settings.max_deleted,
         ),
         hub.clock(),
+        AuditIds(key),
     )
 
 

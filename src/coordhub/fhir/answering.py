@@ -16,6 +16,7 @@ from coordhub.fhir import auditing
 from coordhub.fhir.context import Answer, Asked, Context, Perform
 from coordhub.fhir.dispatch import OPERATIONS, needs
 from coordhub.fhir.interactions import (
+    audit_events,
     batch,
     capabilities,
     create,
@@ -29,6 +30,7 @@ from coordhub.fhir.interactions import (
     vread,
 )
 from coordhub.fhir.operations import (
+    accounting_of_disclosures,
     everything,
     lastn,
     meta,
@@ -57,7 +59,10 @@ async def answer(context: Context, asked: Asked) -> Answer:
         if kind is not None and letter is not None:
             asked.caller.require(kind, letter)
         _know_all(asked)
-        answered = await _INTERACTIONS[asked.target.interaction](context, asked)
+        perform = _INTERACTIONS[asked.target.interaction]
+        if audit_events.is_meant(context, asked):
+            perform = audit_events.answer
+        answered = await perform(context, asked)
     except FhirError as refused:
         if refused.status < 500:
             await context.audit.record(auditing.row(asked.caller, asked.target, refused.status))
@@ -96,6 +101,7 @@ async def _invoke(context: Context, asked: Asked) -> Answer:
 
 
 _OPERATIONS: Mapping[str, Perform] = {
+    "accounting-of-disclosures": accounting_of_disclosures.answer,
     "everything": everything.answer,
     "lastn": lastn.answer,
     "meta": meta.answer,

@@ -13,6 +13,7 @@ from typing import Any
 from coordhub.access.caller import Caller
 from coordhub.access.token import Tokens
 from coordhub.errors import Issue
+from coordhub.fhir.audit_ids import AuditIds
 from coordhub.fhir.dispatch import Target
 from coordhub.fhir.headers import Conditions, Preference
 from coordhub.fhir.paging import Paging
@@ -46,6 +47,7 @@ class Context:
     paging: Paging
     limits: Limits
     started: datetime
+    audit_ids: AuditIds
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,10 @@ _SPAN = (
     _query("_since", "Only what was written from this instant on.", {"type": "string"}),
     _query("_at", "Only what was current at this time.", {"type": "string"}),
 )
+_PERIOD = (
+    _query("start", "Only from this date or instant on.", {"type": "string"}),
+    _query("end", "Only up to the end of this date or instant.", {"type": "string"}),
+)
 _IF_MATCH = _header("If-Match", 'The version that the change is based on, `W/"3"`; 412 otherwise.')
 _IF_NONE_MATCH = _header("If-None-Match", "304 if this is the current version.")
 _IF_MODIFIED_SINCE = _header("If-Modified-Since", "304 if nothing changed since.")
@@ -325,6 +329,13 @@ ROUTES: tuple[Route, ...] = (
         "everything", "GET", "/Patient/{id}/$everything", "Operations", "The record of a patient",
         "The patient's compartment in pages, and what it refers to.",
         answer="Bundle", reasons=(404, 410), parameters=(_ID, _TYPES, _COUNT, _CURSOR),
+    ),
+    Route(
+        "accounting_of_disclosures", "GET", "/Patient/{id}/$accounting-of-disclosures", "Operations",
+        "Who saw what of a patient's chart",
+        "What was sent to others or looked at by them, when, for what purpose, by which rule. Told to the "
+        "organization whose Patient it is; six years back without `start`.",
+        answer="Parameters", reasons=(404,), parameters=(_ID, *_PERIOD),
     ),
     Route(
         "lastn", "GET", "/Observation/$lastn", "Operations", "The newest results of each code",
