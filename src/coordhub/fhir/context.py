@@ -57,7 +57,7 @@ class Asked:
     query: the pairs of the address (and of the form of a _search), decoded, in order.
     document: the body as parsed; None where the interaction has none.
     at: prefix of issue expressions, `Bundle.entry[3]`; empty for a request of its own.
-    full_url: of the entry.
+    full_url: of the entry. provenance: header X-Provenance, without its target.
     """
 
     caller: Caller
@@ -69,6 +69,7 @@ class Asked:
     idempotency: Idempotency | None = None
     at: str = ""
     full_url: str | None = None
+    provenance: dict[str, Any] | None = None
 
     @property
     def within(self) -> str:

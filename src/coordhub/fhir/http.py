@@ -21,7 +21,7 @@ from fastapi import APIRouter, Request, Response
 from coordhub import errors
 from coordhub.access.caller import NOBODY, Caller
 from coordhub.errors import FhirError
-from coordhub.fhir import auditing, binary, body, compression, headers
+from coordhub.fhir import auditing, binary, body, compression, headers, provenance_header
 from coordhub.fhir.answering import answer
 from coordhub.fhir.context import JSON, Answer, Asked, Context
 from coordhub.fhir.description import ROUTES
@@ -98,6 +98,9 @@ async def _asked(
     if target.interaction == "update" and conditions.if_none_match is not None:
         raise errors.not_supported("If-None-Match is not offered for updates.")
     key = headers.idempotency_key(sent.get("idempotency-key"))
+    provenance = provenance_header.read(
+        sent.get("x-provenance"), target.interaction, context.limits.nesting
+    )
     data, parsed = b"", None
     if target.interaction in _BODIES | _FORMS and request.method not in ("GET", "HEAD"):
         is_form = target.interaction in _FORMS
@@ -130,6 +133,7 @@ async def _asked(
         conditions,
         headers.preference(sent.get("prefer")),
         _idempotency(key, request, data),
+        provenance=provenance,
     )
 
 
@@ -147,6 +151,9 @@ def _idempotency(key: str | None, request: Request, data: bytes) -> Idempotency 
     asked = f"{request.method}\n{path}\n".encode()
     if query:
         asked += query + b"\n"
+    provenance = request.headers.get("x-provenance")
+    if provenance is not None:
+        asked += provenance.encode() + b"\n"
     return Idempotency(key, hashlib.sha256(asked + data).digest())
 
 

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from coordhub import telemetry
+from coordhub import errors, telemetry
 from coordhub.errors import FhirError
 from coordhub.fhir import auditing, bundle, entries, refusal
 from coordhub.fhir.context import Answer, Asked, Context, Perform
+from coordhub.fhir.provenance_header import AT
 
 
 async def answer(context: Context, asked: Asked, perform: Perform) -> Answer:
     """200 with a batch-response, its entries in the order of the batch's."""
+    if asked.provenance is not None:
+        raise errors.bad_request("X-Provenance goes with a transaction, not with a batch.", AT)
     base = context.hub.base
     answers: list[bundle.Entry] = []
     replayed = False
