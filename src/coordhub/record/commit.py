@@ -23,7 +23,7 @@ from coordhub.errors import (
 )
 from coordhub.r4 import compartment, extract, reference
 from coordhub.r4 import document as fhir_json
-from coordhub.record import conditional, grants, identity, patching, rules
+from coordhub.record import conditional, grants, identity, patching, provenance, rules
 from coordhub.record.hub import DIRECTORY_SHARD, Hub, instant
 from coordhub.record.operations import (
     Committed,
@@ -167,6 +167,7 @@ async def apply(
     for draft in work.drafts:
         draft.patient = _patient_of(work, draft)
     await rules.apply(work)
+    await provenance.write(work)
     await grants.decide(work)
     await _write(work, interaction)
     answers: list[list[Written]] = [[] for _ in operations]
