@@ -8,7 +8,7 @@ from alembic import op
 from coordhub.store.tables import Xid8
 
 revision = "0006_audit"
-down_revision = "0003_search_kinds"
+down_revision = "0007_label_codes"
 branch_labels = None
 depends_on = None
 

@@ -106,6 +106,7 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
             await roles.application(settings.database_url.get_secret_value()),
             size=settings.pool_size,
             statement_timeout_ms=int(settings.statement_timeout.total_seconds() * 1000),
+            consent_policy=settings.consent_policy,
         )
         stack.push_async_callback(engine.close)
         hub = await open_hub(engine, settings.base)
@@ -161,7 +162,10 @@ async def _refused(request: Request, error: Exception) -> Response:
     """THE exception handler: whatever is refused is an OperationOutcome, and in the audit."""
     match error:
         case HTTPException(status_code=405):
-            refused = errors.method_not_allowed(f"{request.method} does not exist here.")
+            allowed = (error.headers or {}).get("Allow", "")
+            refused = errors.method_not_allowed(
+                f"{request.method} does not exist here; there is {allowed}.", allowed
+            )
         case HTTPException():
             code = "not-found" if error.status_code == 404 else "processing"
             refused = FhirError(error.status_code, Issue(code, "There is nothing at this address."))

@@ -73,9 +73,9 @@ def gone(reference: str, version: int) -> FhirError:
     )
 
 
-def method_not_allowed(diagnostics: str) -> FhirError:
-    """405: the interaction does not exist at this address."""
-    return FhirError(405, Issue("not-supported", diagnostics))
+def method_not_allowed(diagnostics: str, allowed: str) -> FhirError:
+    """405: the interaction does not exist at this address; `allowed` are the methods that do."""
+    return FhirError(405, Issue("not-supported", diagnostics), headers={"Allow": allowed})
 
 
 def not_supported(diagnostics: str, expression: str = "") -> FhirError:

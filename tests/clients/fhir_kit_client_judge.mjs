@@ -3,84 +3,82 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { Client } from "fhir-kit-client";
+import { step } from "./steps.mjs";
 
 const client = new Client({ baseUrl: process.env.COORDHUB_BASE, bearerToken: process.env.COORDHUB_TOKEN });
 const system = `urn:test:${randomUUID()}`;
-const step = (name) => console.log(`  ${name}`);
 const resourceType = "Patient";
-
-const capabilities = await client.capabilityStatement();
-const patients = capabilities.rest[0].resource.find((one) => one.type === resourceType);
-step("capabilities");
-
 const made = [];
-for (let number = 0; number < 5; number++) {
-  const body = { resourceType, identifier: [{ system, value: `${number}` }] };
-  made.push(await client.create({ resourceType, body }));
-}
-assert.ok(made.every((one) => one.id && one.meta.versionId === "1"));
-step("create");
 
-const found = await client.search({ resourceType, searchParams: { identifier: `${system}|3` } });
-assert.deepEqual(found.entry.map((one) => one.resource.id), [made[3].id]);
-step("search");
+await step("capabilities", async () => {
+  assert.equal((await client.capabilityStatement()).fhirVersion, "4.0.1");
+});
 
-const met = [];
-let page = await client.search({ resourceType, searchParams: { identifier: `${system}|`, _count: 2 } });
-while (page) {
-  met.push(...page.entry.map((one) => one.resource.id));
-  page = page.link.some((link) => link.relation === "next") ? await client.nextPage({ bundle: page }) : undefined;
-}
-assert.deepEqual(met.toSorted(), made.map((one) => one.id).toSorted());
-step("page");
+await step("create", async () => {
+  for (let number = 0; number < 5; number++) {
+    const body = { resourceType, identifier: [{ system, value: `${number}` }] };
+    made.push(await client.create({ resourceType, body }));
+  }
+  assert.ok(made.every((one) => one.id && one.meta.versionId === "1"));
+});
 
-const id = made[0].id;
-const body = { ...(await client.read({ resourceType, id })), active: true };
-const updated = await client.update({ resourceType, id, body, options: { headers: { "If-Match": 'W/"1"' } } });
-assert.equal(updated.meta.versionId, "2");
-await assert.rejects(
-  client.update({ resourceType, id, body: { ...body, active: false }, options: { headers: { "If-Match": 'W/"1"' } } }),
-  (error) => error.response.status === 412 && error.response.data.resourceType === "OperationOutcome",
-);
-step("update with version");
+await step("search", async () => {
+  const found = await client.search({ resourceType, searchParams: { identifier: `${system}|3` } });
+  assert.deepEqual(found.entry.map((one) => one.resource.id), [made[3].id]);
+});
 
-assert.equal((await client.vread({ resourceType, id, version: "1" })).meta.versionId, "1");
-assert.equal((await client.history({ resourceType, id })).entry.length, 2);
-step("vread, history");
+await step("page", async () => {
+  const met = [];
+  let page = await client.search({ resourceType, searchParams: { identifier: `${system}|`, _count: 2 } });
+  assert.equal(page.entry.length, 2);
+  while (page) {
+    met.push(...page.entry.map((one) => one.resource.id));
+    page = page.link.some((link) => link.relation === "next") ? await client.nextPage({ bundle: page }) : undefined;
+  }
+  assert.deepEqual(met.toSorted(), made.map((one) => one.id).toSorted());
+});
 
-if (patients.interaction.some((one) => one.code === "patch")) {
-  const JSONPatch = [{ op: "replace", path: "/active", value: false }];
-  assert.equal((await client.patch({ resourceType, id, JSONPatch })).active, false);
-  step("patch");
-} else {
-  step("patch: the CapabilityStatement offers none");
-}
+await step("update with version", async () => {
+  const id = made[0].id;
+  const body = { ...(await client.read({ resourceType, id })), active: true };
+  const options = { headers: { "If-Match": 'W/"1"' } };
+  assert.equal((await client.update({ resourceType, id, body, options })).meta.versionId, "2");
+  await assert.rejects(
+    client.update({ resourceType, id, body: { ...body, active: false }, options }),
+    (error) => error.response.status === 412 && error.response.data.resourceType === "OperationOutcome",
+  );
+});
 
-const observations = capabilities.rest[0].resource.find((one) => one.type === "Observation");
-if (observations.searchInclude?.includes("Observation:subject")) {
-  const subject = { reference: `Patient/${id}` };
+await step("vread, history", async () => {
+  const id = made[0].id;
+  assert.equal((await client.vread({ resourceType, id, version: "1" })).meta.versionId, "1");
+  assert.equal((await client.history({ resourceType, id })).entry.length, 2);
+});
+
+await step("patch", async () => {
+  const jsonPatch = [{ op: "replace", path: "/active", value: false }];
+  assert.equal((await client.patch({ resourceType, id: made[0].id, jsonPatch })).active, false);
+});
+
+await step("include", async () => {
+  const subject = { reference: `Patient/${made[0].id}` };
   const observation = { resourceType: "Observation", status: "final", code: { text: "test" }, subject };
   await client.create({ resourceType: "Observation", body: observation });
   const searchParams = { subject: subject.reference, _include: "Observation:subject" };
   const both = await client.search({ resourceType: "Observation", searchParams });
   assert.deepEqual(both.entry.map((one) => one.search.mode), ["match", "include"]);
-  step("include");
-} else {
-  step("include: the CapabilityStatement offers none");
-}
+  assert.equal(both.entry[1].resource.id, made[0].id);
+});
 
-const transaction = {
-  resourceType: "Bundle",
-  type: "transaction",
-  entry: [{
-    fullUrl: `urn:uuid:${randomUUID()}`,
-    resource: { resourceType, identifier: [{ system, value: "t" }] },
-    request: { method: "POST", url: resourceType },
-  }],
-};
-assert.equal((await client.transaction({ body: transaction })).entry[0].response.status.slice(0, 3), "201");
-step("transact");
+await step("transact", async () => {
+  const resource = { resourceType, identifier: [{ system, value: "t" }] };
+  const request = { method: "POST", url: resourceType };
+  const entry = [{ fullUrl: `urn:uuid:${randomUUID()}`, resource, request }];
+  const answered = await client.transaction({ body: { resourceType: "Bundle", type: "transaction", entry } });
+  assert.equal(answered.entry[0].response.status.slice(0, 3), "201");
+});
 
-await client.delete({ resourceType, id: made[1].id });
-await assert.rejects(client.read({ resourceType, id: made[1].id }), (error) => error.response.status === 410);
-step("delete");
+await step("delete", async () => {
+  await client.delete({ resourceType, id: made[1].id });
+  await assert.rejects(client.read({ resourceType, id: made[1].id }), (error) => error.response.status === 410);
+});

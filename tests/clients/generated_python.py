@@ -64,7 +64,7 @@ requester = Reference(reference=f"Organization/{members['riverside']['id']}")
 
 
 def step(name: str) -> None:
-    print(f"  {name}")
+    print(f"ok - {name}", flush=True)
 
 
 def until(look: Callable[[], T | None], what: str) -> T:

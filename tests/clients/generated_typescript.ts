@@ -13,7 +13,7 @@ const client = (token: string) => createClient<paths>({ baseUrl, headers: { Auth
 const riverside = client(process.env.COORDHUB_RIVERSIDE);
 const lakeside = client(process.env.COORDHUB_LAKESIDE);
 const requester = { reference: `Organization/${process.env.COORDHUB_REQUESTER}` };
-const step = (name: string) => console.log(`  ${name}`);
+const step = (name: string) => console.log(`ok - ${name}`);
 
 function must<T>(value: T | undefined | false, what: string): T {
   if (value === undefined || value === false) throw new Error(`not so: ${what}`);

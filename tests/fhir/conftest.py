@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 import msgspec
 import pytest
+from open_hub import PROVIDER
 from pydantic import SecretStr
 
 from coordhub.access import scopes
@@ -132,7 +133,7 @@ async def house(database_url: str) -> AsyncIterator[House]:
 async def _sender(http: httpx2.AsyncClient, context: Context, name: str) -> Sender:
     hub, now = context.hub, context.hub.clock()
     steward = Caller(None, DIRECTORY, "Organization/directory", scopes.EVERYTHING)
-    organization = {"resourceType": "Organization", "active": True, "name": f"{name} clinic"}
+    organization = {**PROVIDER, "name": f"{name} clinic"}
     done = await commit(hub, steward, [Create("Organization", organization)], interaction="create")
     made = done.written[0]
     async with hub.engine.pool.acquire() as conn:

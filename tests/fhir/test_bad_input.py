@@ -195,6 +195,7 @@ async def test_given_gzip_when_sent_then_it_is_opened_within_the_limit(house):
 async def test_given_another_content_type_when_sent_then_415(house):
     for media in (
         "application/xml",
+        "text/turtle",
         "text/plain",
         "application/fhir+json; charset=latin-1",
         "application/fhir+json; fhirVersion=5.0",

@@ -100,6 +100,26 @@ def test_given_no_such_address_when_dispatched_then_it_is_refused(method, path, 
 
 
 @pytest.mark.parametrize(
+    "path",
+    [
+        "$graphql", "$export", "$process-message", "$versions", "$convert", "Patient/$match",
+        "Patient/$export", "Group/1/$export", "Composition/1/$document", "CodeSystem/$lookup",
+        "CodeSystem/$subsumes", "ConceptMap/$translate", "ConceptMap/$closure", "ValueSet/$expand",
+        "ValueSet/$validate-code", "List/$find", "Observation/$stats", "PlanDefinition/1/$apply",
+        "Measure/1/$evaluate-measure", "StructureMap/1/$transform", "Claim/$submit",
+        "MessageHeader/$process-message", "Questionnaire/1/$populate",
+        "StructureDefinition/1/$snapshot", "SearchParameter/$nothing",
+    ],
+)  # fmt: skip
+def test_given_an_operation_that_is_not_served_when_dispatched_then_400_names_it(path):
+    with pytest.raises(FhirError) as refused:
+        dispatch("POST", path.split("/"))
+    assert refused.value.status == 400
+    assert refused.value.issues[0].code == "not-supported"
+    assert path.rpartition("/")[2] in refused.value.issues[0].diagnostics
+
+
+@pytest.mark.parametrize(
     ("method", "interaction"), [("PUT", "update"), ("PATCH", "patch"), ("DELETE", "delete")]
 )
 def test_given_criteria_when_dispatched_then_the_write_has_no_id(method, interaction):

@@ -132,7 +132,8 @@ async def test_given_a_time_when_asked_for_then_what_was_current_at_it(house, pa
 
 
 @pytest.mark.parametrize(
-    "query", ["_since=yesterday", "_at=x", "_count=0", "_since=2020&_since=2021", "_sort=_id"]
+    "query",
+    ["_since=yesterday", "_at=x", "_count=0", "_since=2020&_since=2021", "_sort=_id", "_list=1"],
 )
 async def test_given_a_history_when_its_parameters_make_no_sense_then_400(house, query):
     for path in ("/Patient/_history", "/_history"):

@@ -171,6 +171,15 @@ async def test_given_more_matches_than_a_page_when_followed_then_each_comes_once
     assert set(seen) == made
 
 
+async def test_given_a_count_beyond_a_page_when_asked_for_then_self_says_how_many_were(house):
+    for path in ("/Patient", "/Patient/_history", "/_history"):
+        page = (await house.near.ask("GET", f"{path}?_count=1001")).json()
+        assert page["link"][0]["relation"] == "self"
+        assert page["link"][0]["url"].endswith(f"{path}?_count=1000")
+    refused = await house.near.ask("GET", "/Patient?_count=many")
+    assert refused.status_code == 400
+
+
 async def test_given_a_search_by_post_when_sent_as_a_form_then_it_is_the_same_search(house):
     await house.near.ask("POST", "/Patient", PATIENT)
     found = await house.near.ask(
@@ -261,6 +270,9 @@ async def test_given_pretty_and_head_when_read_then_numbers_stay_and_bodies_stay
     pretty = await house.near.ask("GET", path + "?_pretty=true")
     assert b'\n  "id"' in pretty.content
     assert b"1.00" in pretty.content
+    before = await house.stored()
+    refused = await house.near.ask("POST", "/Observation?_pretty=1", content=observation("1.00"))
+    assert (refused.status_code, await house.stored()) == (400, before)
     head = await house.near.ask("HEAD", path)
     assert (head.status_code, head.content, head.headers["etag"]) == (200, b"", 'W/"1"')
 
@@ -324,6 +336,8 @@ async def test_given_what_is_not_offered_when_asked_then_it_is_refused_by_its_na
         ("POST", "/metadata", 405, "POST does not exist"),
         ("GET", "/Patient/1?_sumary=true", 400, "no such parameter"),
         ("BREW", "/Patient", 405, "BREW does not exist"),
+        ("GET", "/Patient?_pretty=null", 400, "_pretty is true or false"),
+        ("GET", "/metadata?mode=normative", 400, "no such parameter"),
     ):
         refused = await house.near.ask(method, path)
         assert refused.status_code == status, (method, path, refused.text)
@@ -333,12 +347,59 @@ async def test_given_what_is_not_offered_when_asked_then_it_is_refused_by_its_na
     assert (outside.status_code, outside.json()["resourceType"]) == (404, "OperationOutcome")
 
 
+async def test_given_a_none_match_when_updated_then_it_is_refused_and_nothing_written(house):
+    made = (await house.near.ask("POST", "/Patient", PATIENT)).json()
+    before = await house.stored()
+    changed = {**made, "active": False}
+    refused = await house.near.ask(
+        "PUT", f"/Patient/{made['id']}", changed, headers={"If-None-Match": "*"}
+    )
+    assert refused.status_code == 400
+    assert "If-None-Match" in refused.json()["issue"][0]["diagnostics"]
+    assert await house.stored() == before
+
+
+async def test_given_a_subscription_when_created_then_it_is_kept_and_stays_only_requested(house):
+    asked = {
+        "resourceType": "Subscription",
+        "status": "requested",
+        "reason": "test",
+        "criteria": "Task?status=requested",
+        "channel": {"type": "rest-hook", "endpoint": "https://a.example/hook"},
+    }
+    made = (await house.near.ask("POST", "/Subscription", asked)).json()
+    await house.near.ask("POST", "/Patient", PATIENT)
+    read = (await house.near.ask("GET", f"/Subscription/{made['id']}")).json()
+    assert (read["status"], read["meta"]["versionId"]) == ("requested", "1")
+    assert (await house.stored())["delivery"] == 0
+
+
+async def test_given_a_method_that_an_address_has_not_when_sent_then_allow_says_what_it_has(house):
+    for method, path, allowed in (
+        ("TRACE", "/fhir/Task", "GET, POST, PUT, PATCH, DELETE"),
+        ("QUERY", "/fhir/Task/1", "GET, PUT, PATCH, DELETE"),
+        ("CONNECT", "/fhir/_history", "GET"),
+        ("PUT", "/fhir", "GET, POST"),
+        ("BREW", "/fhir/Task", "POST"),
+        ("POST", "/health", "GET"),
+    ):
+        sent = {"Authorization": f"Bearer {house.near.token}"}
+        refused = await house.http.request(method, path, headers=sent)
+        assert refused.status_code == 405, (method, path)
+        assert allowed in refused.headers["allow"], (method, path)
+        assert refused.json()["issue"][0]["code"] == "not-supported"
+    unknown = {"resourceType": "Patient", "id": "unknown"}
+    refused = await house.near.ask("PUT", "/Patient/unknown", unknown)
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, PATCH, DELETE")
+
+
 async def test_given_formats_when_json_is_not_wanted_then_406_and_else_json(house):
     for accept, status in (
         ("application/fhir+json", 200),
         ("application/fhir+json; fhirVersion=4.0", 200),
         ("application/fhir+json; fhirVersion=5.0", 406),
         ("application/xml", 406),
+        ("text/turtle", 406),
         ("text/html, */*;q=0.8", 200),
         ("application/json;q=0, application/xml", 406),
     ):

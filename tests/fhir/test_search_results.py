@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from coordhub.fhir.interactions import search
 from coordhub.r4.views import SUBSETTED
 
 LOINC = "http://loinc.org"
@@ -249,6 +250,14 @@ async def test_given_totals_when_asked_for_then_what_the_caller_sees_is_counted(
         bundle = await found(house.near, f"/Observation?_total={kind}&_count=1")
         assert (bundle["total"], len(bundle["entry"])) == (3, 1)
     assert (await found(house.far, "/Observation?_total=accurate"))["total"] == 1
+
+
+async def test_given_more_than_an_estimate_counts_when_asked_for_then_it_stops_there(
+    house, care, monkeypatch
+):
+    monkeypatch.setattr(search, "ESTIMATED", 2)
+    assert (await found(house.near, "/Observation?_total=estimate"))["total"] == 2
+    assert (await found(house.near, "/Observation?_total=accurate"))["total"] == 3
 
 
 @pytest.mark.parametrize("query", ["_summary=count", "_count=0"])

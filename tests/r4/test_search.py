@@ -160,6 +160,9 @@ def test_given_an_unknown_parameter_then_the_nearest_one_is_named() -> None:
     ("resource_type", "name", "value", "named"),
     [
         ("Task", "_include", "Task:focus", "_include"),
+        ("Task", "_contained", "true", "_contained"),
+        ("Task", "_containedType", "container", "_containedType"),
+        ("Task", "_score", "x", "_score"),
         ("Task", "_content", "x", "_content"),
         ("Task", "_filter", "status eq x", "_filter"),
         ("Task", "_list", "x", "_list"),

@@ -43,6 +43,15 @@ async def test_given_an_append_only_table_when_the_application_rewrites_it_then_
     await application.fetch(f"select from {table}")
 
 
+async def test_given_a_version_when_the_application_labels_it_then_it_may_and_nothing_more(
+    application: asyncpg.Connection[asyncpg.Record],
+) -> None:
+    await application.execute("update resource_version set labels = labels | 1")
+    for column in ("body", "author", "updated", "op"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await application.execute(f"update resource_version set {column} = {column}")
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -14,7 +14,7 @@ from coordhub.errors import FhirError
 from coordhub.r4.search import parse_query
 from coordhub.record.operations import Create, Delete, Update, Written
 from coordhub.store import history, index, search
-from coordhub.store.transact import Batch, Write, transact
+from coordhub.store.transact import Batch, Overtaken, Write, transact
 
 RESET = "select pg_advisory_unlock_all(); close all; unlisten *; reset all;"
 
@@ -47,15 +47,25 @@ async def test_given_an_observation_of_a_patient_when_created_then_it_is_looked_
     assert asked(statements.queries) == ["select", "with"]
 
 
-async def test_given_a_resource_when_updated_then_it_is_located_locked_and_written(
+async def test_given_a_resource_when_updated_then_it_is_looked_up_and_written(
     house: House,
 ) -> None:
     made = await house.create(house.clinic, patient())
     async with counted(house.engine.pool, house.engine.searches) as statements:
         await house.update(house.clinic, made.id, patient(active=True))
-    assert asked(statements.queries) == ["select", "begin", "select", "with", "commit"]
+    assert asked(statements.queries) == ["select", "with"]
     async with counted(house.engine.pool, house.engine.searches) as statements:
         await house.commit(house.clinic, Delete("Patient", made.id))
+    assert asked(statements.queries) == ["select", "with"]
+
+
+async def test_given_two_resources_when_updated_then_they_are_locked_in_one_order(
+    house: House,
+) -> None:
+    made = [await house.create(house.clinic, patient(str(n))) for n in range(2)]
+    updates = [Update("Patient", one.id, patient(one.id)) for one in made]
+    async with counted(house.engine.pool, house.engine.searches) as statements:
+        await house.commit(house.clinic, *updates)
     assert asked(statements.queries) == ["select", "begin", "select", "with", "commit"]
 
 
@@ -115,6 +125,50 @@ async def test_given_a_system_not_seen_before_when_searched_then_it_is_looked_up
                 await search.search(conn, other.engine, house.clinic.viewer, query, limit=9)
                 await asyncio.sleep(0)  # asyncpg tells its loggers in the loop's next turn
             assert asked(queries) == expected
+
+
+# ---- how Postgres plans it
+
+
+async def _asked_by_writes(house: House) -> list[str]:
+    """The statements of a create, an update and a deletion of what refers to something."""
+    who = await house.create(house.clinic, patient())
+    await house.create(house.clinic, observation(who.reference))
+    async with counted(house.engine.pool) as statements:
+        made = await house.create(house.clinic, observation(who.reference))
+        changed = observation(who.reference) | {"id": made.id, "status": "amended"}
+        await house.update(house.clinic, made.id, changed)
+        await house.commit(house.clinic, Delete("Observation", made.id))
+    return [one for one in statements.queries if asked([one])[0] in ("select", "with")]
+
+
+async def test_given_writes_when_repeated_then_no_statement_of_theirs_is_planned_again(
+    house: House,
+) -> None:
+    statements = set(await _asked_by_writes(house))
+    for _ in range(10):
+        await _asked_by_writes(house)
+    async with house.engine.pool.acquire() as conn:
+        rows = await conn.fetch(
+            "select statement, generic_plans, custom_plans from pg_prepared_statements"
+        )
+    plans = {" ".join(row[0].split()): (row[1] >= 10, row[2]) for row in rows}
+    for one in statements:
+        assert plans[" ".join(one.split())] == (True, 0)
+
+
+async def test_given_a_store_known_to_be_small_when_writes_are_planned_then_for_a_large_one(
+    house: House,
+) -> None:
+    statements = await _asked_by_writes(house)
+    async with house.engine.pool.acquire() as conn:
+        await conn.execute("vacuum analyze")
+        for number, one in enumerate(statements):
+            nulls = ["null"] * len((await conn.prepare(one)).get_parameters())
+            await conn.execute(f"prepare kept{number} as {one}")
+            explain = f"explain execute kept{number}({','.join(nulls)})"
+            lines = [row[0] for row in await conn.fetch(explain)]
+            assert not [line for line in lines if "Seq Scan" in line or "Hash Join" in line]
 
 
 # ---- what a write changes
@@ -255,6 +309,49 @@ async def test_given_two_writers_of_one_chosen_id_when_at_once_then_the_second_i
             await transact(conn, Batch(writes=[again]), now=house.hub.clock())
     assert refused.value.status == 409
     assert await house.value("select count(*) from resource where fhir_id = 'chosen'") == 1
+
+
+async def test_given_many_updates_of_one_resource_when_at_once_then_each_is_a_version(
+    database_url: str,
+) -> None:
+    async with opened(database_url, size=12) as house:
+        made = await house.create(house.clinic, patient())
+        answers = await asyncio.gather(
+            *(house.update(house.clinic, made.id, patient(str(n))) for n in range(24))
+        )
+        assert sorted(one.version for one in answers) == list(range(2, 26))
+        past = await house.rows("select version from resource_version where rid = $1", made.rid)
+        assert sorted(version for (version,) in past) == list(range(1, 25))
+
+
+async def test_given_updates_based_on_one_version_when_at_once_then_one_wins(
+    database_url: str,
+) -> None:
+    async with opened(database_url, size=12) as house:
+        made = await house.create(house.clinic, patient())
+        answers = await asyncio.gather(
+            *(house.update(house.clinic, made.id, patient(str(n)), 1) for n in range(12)),
+            return_exceptions=True,
+        )
+        refused = [one.status for one in answers if isinstance(one, FhirError)]
+        assert refused == [412] * 11
+        assert await house.value("select version from resource where rid = $1", made.rid) == 2
+
+
+async def test_given_a_resource_that_moved_on_when_written_then_nothing_of_the_commit_is(
+    house: House,
+) -> None:
+    made = await house.create(house.clinic, patient())
+    await house.update(house.clinic, made.id, patient("2"))
+    stale = Write(made.rid, "Patient", made.id, 2, "update", 256, 256, None, "{}")
+    later = stale._replace(version=4)
+    other = Write(99 << 8 | 5, "Patient", "other", 1, "create", 256, 256, None, "{}")
+    for write in (stale, later):
+        async with house.engine.pool.acquire() as conn:
+            with pytest.raises(Overtaken):
+                await transact(conn, Batch(writes=[other, write]), now=house.hub.clock())
+    assert await house.value("select count(*) from resource where fhir_id = 'other'") == 0
+    assert await house.value("select count(*) from change where rid = $1", made.rid) == 2
 
 
 # ---- what Postgres refuses

@@ -59,9 +59,11 @@ def _header(name: str, description: str) -> dict[str, Any]:
 
 
 PRETTY = _query("_pretty", "`true`: with line breaks and indents.", {"type": "boolean"})
-_COUNT = _query(
-    "_count", "Entries of one page.", {"type": "integer", "minimum": 1, "maximum": 1000}
-)
+_COUNT = _query("_count", "Entries of one page, 1000 at most.", {"type": "integer", "minimum": 1})
+_MATCHES = _query(
+    "_count", "Matches of one page, 1000 at most; 0 asks only how many there are.",
+    {"type": "integer", "minimum": 0},
+)  # fmt: skip
 _CURSOR = _query("_cursor", "From a link `next`, which is followed as it is.", {"type": "string"})
 CRITERIA = {
     "name": "criteria",
@@ -236,20 +238,20 @@ ROUTES: tuple[Route, ...] = (
         "search", "GET", "/{resource_type}", "Resources", "Search",
         "What the caller may see and the criteria match, in pages; follow the link `next`.",
         answer="Bundle", reasons=(404,),
-        parameters=(TYPE, CRITERIA, *_SHAPE, _COUNT, _CURSOR, _HANDLING),
+        parameters=(TYPE, CRITERIA, *_SHAPE, _MATCHES, _CURSOR, _HANDLING),
     ),
     Route(
         "search_all", "GET", "", "System", "Search several types",
         "The types of `_type`, or all that the token may search, by the parameters that all have.",
         answer="Bundle",
-        parameters=(_TYPES, CRITERIA, *_SHAPE, _COUNT, _CURSOR, _HANDLING),
+        parameters=(_TYPES, CRITERIA, *_SHAPE, _MATCHES, _CURSOR, _HANDLING),
     ),
     Route(
         "search_compartment", "GET", "/{owner}/{id}/{member}", "Resources",
         "Search a compartment",
         "What belongs to a patient, an encounter ...; `*` for all types.",
         answer="Bundle", reasons=(404,),
-        parameters=(_OWNER, _ID, _MEMBER, CRITERIA, *_SHAPE, _COUNT, _CURSOR, _HANDLING),
+        parameters=(_OWNER, _ID, _MEMBER, CRITERIA, *_SHAPE, _MATCHES, _CURSOR, _HANDLING),
     ),
     Route(
         "search_by_post", "POST", "/{resource_type}/_search", "Resources", "Search, by POST",

@@ -176,10 +176,13 @@ def dispatch(method: str, segments: Sequence[str], *, conditional: bool = False)
 
 
 def _system(method: str) -> Target:
-    if method == "GET":
-        return Target("search-system")
-    _only(method, "POST", at="the base")
-    return Target("transaction")
+    match method:
+        case "GET":
+            return Target("search-system")
+        case "POST":
+            return Target("transaction")
+        case _:
+            raise _not_allowed(method, "the base", "GET, POST")
 
 
 def _type(method: str, name: str, conditional: bool) -> Target:
@@ -229,8 +232,9 @@ def _only(method: str, allowed: str, *, at: str) -> None:
 
 
 def _not_allowed(method: str, at: str, allowed: str) -> FhirError:
-    error = errors.method_not_allowed(f"{method} does not exist at {at}; there is {allowed}.")
-    return FhirError(405, *error.issues, headers={"Allow": allowed})
+    return errors.method_not_allowed(
+        f"{method} does not exist at {at}; there is {allowed}.", allowed
+    )
 
 
 def _known(name: str) -> str:

@@ -27,13 +27,16 @@ from coordhub.fhir.context import JSON, Answer, Asked, Context
 from coordhub.fhir.description import ROUTES
 from coordhub.fhir.dispatch import Target, dispatch
 from coordhub.fhir.paging import applied
-from coordhub.fhir.present import pretty
+from coordhub.fhir.present import is_asked_pretty, pretty
 from coordhub.fhir.writes import json_patch_document
 from coordhub.r4 import document, outcome
 from coordhub.record.operations import Idempotency
 
 PREFIX: Final = "/fhir"
-METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+METHODS: Final = (
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY",
+)  # fmt: skip
+"""Those that HTTP knows: what an address does not have, dispatch refuses and says what it has."""
 LARGE: Final = 256 * 1024
 """Bytes from which a body is parsed in a thread, so that others are answered meanwhile."""
 
@@ -75,10 +78,11 @@ async def respond(request: Request) -> Response:
     request.state.interaction, request.state.target = target.interaction, target
     asked = await _asked(context, request, caller, target, query)
     request.state.is_audited = True
+    is_pretty = is_asked_pretty(asked.query)
     answered = await answer(context, asked)
     if as_bytes and answered.body:
         return _native(context, request, answered)
-    return await _response(context, request, asked, answered)
+    return await _response(context, request, answered, is_pretty=is_pretty)
 
 
 async def _asked(
@@ -183,10 +187,12 @@ def _native(context: Context, request: Request, answered: Answer) -> Response:
     )
 
 
-async def _response(context: Context, request: Request, asked: Asked, answered: Answer) -> Response:
+async def _response(
+    context: Context, request: Request, answered: Answer, *, is_pretty: bool
+) -> Response:
     sent = _about(context, answered)
     content = answered.body
-    if content and dict(asked.query).get("_pretty") == "true":
+    if content and is_pretty:
         content = pretty(content)
     takes_gzip = compression.is_taken(request.headers.get("accept-encoding"))
     if len(content) >= compression.SMALL and takes_gzip:

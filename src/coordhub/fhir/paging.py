@@ -13,6 +13,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ import msgspec
 from coordhub import errors
 from coordhub.access.caller import Caller
 from coordhub.errors import FhirError
+from coordhub.r4.search import LARGEST_COUNT
 
 CURSOR: Final = "_cursor"
 _NOT_ASKED: Final = frozenset({CURSOR, "_pretty", "_format"})
@@ -28,8 +30,19 @@ _LONGEST: Final = 4096
 
 
 def applied(query: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """What a query asks for: without the cursor, and without how the answer is to be written."""
-    return [pair for pair in query if pair[0] not in _NOT_ASKED]
+    """What a query asks for: without the cursor, and without how the answer is to be written.
+
+    A `_count` beyond what a page may hold is that much.
+    """
+    return [
+        (name, str(LARGEST_COUNT) if name == "_count" and _is_too_many(value) else value)
+        for name, value in query
+        if name not in _NOT_ASKED
+    ]
+
+
+def _is_too_many(count: str) -> bool:
+    return bool(re.fullmatch(r"[0-9]{1,9}", count, re.ASCII)) and int(count) > LARGEST_COUNT
 
 
 class Paging:

@@ -108,31 +108,51 @@ def parse_element(element: Mapping[str, Any], *, base: str | None = None) -> Ref
     return Reference("logical", "", target, identifier_system=system, identifier_value=value)
 
 
-def walk(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every Reference element that holds a reference string, with its FHIRPath expression.
+# The way to a node: (way to its parent, name, index in an array or None). Rendered on a hit only.
+Place = tuple[Any, str, int | None]
 
-    In document order, also inside contained resources, extensions and the entries of a Bundle.
-    Elements that are only an identifier or a display are not found.
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a document refers to something, of one walk.
+
+    references: every Reference element that holds a reference string, in document order, also
+        inside contained resources, extensions and the entries of a Bundle; not those that are only
+        an identifier or a display. `expression` renders a place.
+    uris: the objects with a `urn:uuid:` or `urn:oid:` in an element of type uri, url, oid or uuid: a
+        transaction rewrites these too; canonicals and strings (`Identifier.value`) it leaves alone.
     """
-    for path, node in _objects(document):
-        if _is_reference(node, path):
-            yield _expression(path), node
+
+    references: list[tuple[Place, dict[str, Any]]]
+    uris: list[tuple[Place, dict[str, Any]]]
+
+
+def find(document: Mapping[str, Any]) -> Found:
+    found = Found([], [])
+    for place, node in _objects(document):
+        if "reference" in node and _is_reference(node, place):
+            found.references.append((place, node))
+        for name, value in node.items():
+            may_be = type(value) is list or (type(value) is str and value[:4] == "urn:")
+            if may_be and next(_uris_in(name, value, node, place), None):
+                found.uris.append((place, node))
+                break
+    return found
+
+
+def walk(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The references of `find`, each with its FHIRPath expression."""
+    for place, node in find(document).references:
+        yield expression(place), node
 
 
 def walk_uris(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Every `urn:uuid:` or `urn:oid:` in an element of type uri, url, oid or uuid.
-
-    A transaction rewrites these as well as references; canonicals and strings (`Identifier.value`)
-    it leaves alone. Yields FHIRPath expression and value.
-    """
-    for path, node in _objects(document):
+    """The uris of `find`, each with its FHIRPath expression and value."""
+    for place, node in find(document).uris:
         for name, value in node.items():
-            if _rewritten_uri(name, value, node, path):
-                yield f"{_expression(path)}.{name}", value
-            elif isinstance(value, list) and name in _URI_ELEMENTS:
-                for index, item in enumerate(value):
-                    if _rewritten_uri(name, item, node, path):
-                        yield f"{_expression(path)}.{name}[{index}]", item
+            for index, uri in _uris_in(name, value, node, place):
+                at = "" if index is None else f"[{index}]"
+                yield f"{expression(place)}.{name}{at}", uri
 
 
 def rewrite(document: dict[str, Any], mapping: Callable[[str], str | None]) -> dict[str, Any]:
@@ -141,12 +161,72 @@ def rewrite(document: dict[str, Any], mapping: Callable[[str], str | None]) -> d
     Where mapping returns None the string stays. What does not change is shared with the input,
     which is never modified; the order of members is kept. Reference.type stays as it is.
     """
-    changed: dict[str, Any] = _rewrite(document, (None, "", None), mapping)
-    return changed
+    return rewrite_found(document, find(document), mapping)[0]
 
 
-# The way to a node: (way to its parent, name, index in an array or None). Rendered on a hit only.
-_Path = tuple[Any, str, int | None]
+def rewrite_found(
+    document: dict[str, Any], found: Found, mapping: Callable[[str], str | None]
+) -> tuple[dict[str, Any], Found]:
+    """The same of a document that was walked, and what a walk of the outcome would find."""
+    copies = _Copies(document)
+    for place, node in found.references:
+        new = mapping(node["reference"])
+        if new is not None:
+            copies.of(place)["reference"] = new
+    for place, node in found.uris:
+        for name, value in node.items():
+            for index, uri in _uris_in(name, value, node, place):
+                new = mapping(uri)
+                if new is None:
+                    continue
+                if index is None:
+                    copies.of(place)[name] = new
+                else:
+                    copies.array(place, name)[index] = new
+    return copies.root, copies.found(found)
+
+
+class _Copies:
+    """The objects of a document that are changed, copied with what leads to them."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.root = document
+        self._objects: dict[int, dict[str, Any]] = {}
+        self._arrays: dict[tuple[int, str], list[Any]] = {}
+
+    def of(self, place: Place) -> dict[str, Any]:
+        known = self._objects.get(id(place))
+        if known is not None:
+            return known
+        above, name, index = place
+        if above is None:
+            copy = self.root = dict(self.root)
+        elif index is None:
+            parent = self.of(above)
+            copy = parent[name] = dict(parent[name])
+        else:
+            array = self.array(above, name)
+            copy = array[index] = dict(array[index])
+        self._objects[id(place)] = copy
+        return copy
+
+    def array(self, place: Place, name: str) -> list[Any]:
+        known = self._arrays.get((id(place), name))
+        if known is None:
+            parent = self.of(place)
+            known = self._arrays[id(place), name] = parent[name] = list(parent[name])
+        return known
+
+    def found(self, before: Found) -> Found:
+        """The same places in the outcome. What was a urn may be none now; looking again is harmless."""
+        if not self._objects:
+            return before
+        copies = self._objects
+        return Found(
+            [(place, copies.get(id(place), node)) for place, node in before.references],
+            [(place, copies.get(id(place), node)) for place, node in before.uris],
+        )
+
 
 _REFERENCE_MEMBERS = frozenset(
     ("id", "extension", "reference", "_reference", "type", "_type", "identifier", "display",
@@ -167,6 +247,8 @@ _CHOICES = frozenset(
 # Elements of type uri, url, oid or uuid by name. Names that R4 also gives to a string, a code or a
 # canonical are in only where such a value is never a urn of an entry of the same transaction;
 # `reference` is a uri in DetectedIssue, Expression and Immunization.education.
+_URNS = ("urn:uuid:", "urn:oid:")
+
 _URI_ELEMENTS = frozenset(
     """
     address authority authorizationUrl defaultValueOid defaultValueUri defaultValueUrl
@@ -183,7 +265,7 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _is_reference(node: dict[str, Any], path: _Path) -> bool:
+def _is_reference(node: dict[str, Any], path: Place) -> bool:
     return (
         isinstance(node.get("reference"), str)
         and path[1] != "education"
@@ -191,24 +273,33 @@ def _is_reference(node: dict[str, Any], path: _Path) -> bool:
     )
 
 
-def _rewritten_uri(name: str, value: Any, node: dict[str, Any], path: _Path) -> bool:
-    return (
+def _uris_in(
+    name: str, value: Any, node: dict[str, Any], place: Place
+) -> Iterator[tuple[int | None, str]]:
+    """What is rewritten of a member that is no reference, with its index in an array."""
+    if name not in _URI_ELEMENTS:
+        return
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            if isinstance(item, str) and item.startswith(_URNS):
+                yield index, item
+    elif (
         isinstance(value, str)
-        and value.startswith(("urn:uuid:", "urn:oid:"))
-        and name in _URI_ELEMENTS
-        and not (name == "reference" and _is_reference(node, path))
-    )
+        and value.startswith(_URNS)
+        and not (name == "reference" and _is_reference(node, place))
+    ):
+        yield None, value
 
 
-def _objects(document: Mapping[str, Any]) -> Iterator[tuple[_Path, dict[str, Any]]]:
+def _objects(document: Mapping[str, Any]) -> Iterator[tuple[Place, dict[str, Any]]]:
     """Every JSON object of the document with the way to it, in document order."""
-    waiting: list[tuple[_Path, Any]] = [
+    waiting: list[tuple[Place, Any]] = [
         ((None, str(document.get("resourceType", "")), None), document)
     ]
     while waiting:
         path, node = waiting.pop()
         yield path, node
-        below: list[tuple[_Path, Any]] = []
+        below: list[tuple[Place, Any]] = []
         for name, value in node.items():
             if isinstance(value, dict):
                 below.append(((path, name, None), value))
@@ -222,9 +313,10 @@ def _objects(document: Mapping[str, Any]) -> Iterator[tuple[_Path, dict[str, Any
         waiting += below
 
 
-def _expression(path: _Path) -> str:
+def expression(path: Place) -> str:
+    """The FHIRPath of a place."""
     steps: list[str] = []
-    here: _Path | None = path
+    here: Place | None = path
     while here is not None:
         above, name, index = here
         if name in _CHOICES and not _is_plain(name, above):
@@ -237,7 +329,7 @@ def _expression(path: _Path) -> str:
     return ".".join(steps)
 
 
-def _is_plain(name: str, above: _Path | None) -> bool:
+def _is_plain(name: str, above: Place | None) -> bool:
     """The three elements whose own name ends like a choice: ImagingStudy.procedureReference,
     ServiceRequest.locationReference, ClinicalImpression.finding.itemReference."""
     if name == "itemReference":
@@ -245,30 +337,3 @@ def _is_plain(name: str, above: _Path | None) -> bool:
     if name in ("procedureReference", "locationReference"):
         return above is None or above[0] is None or above[1] in ("contained", "resource")
     return False
-
-
-def _rewrite(node: Any, path: _Path, mapping: Callable[[str], str | None]) -> Any:
-    if isinstance(node, list):
-        items = [_rewrite(item, path, mapping) for item in node]
-        return node if all(a is b for a, b in zip(items, node, strict=True)) else items
-    if isinstance(node, str):
-        # Only reached for the strings of an array.
-        name = path[1]
-        if name in _URI_ELEMENTS and node.startswith(("urn:uuid:", "urn:oid:")):
-            return mapping(node) or node
-        return node
-    if not isinstance(node, dict):
-        return node
-    reference = _is_reference(node, path)
-    changed: dict[str, Any] | None = None
-    for name, value in node.items():
-        new: Any = value
-        if isinstance(value, dict | list):
-            new = _rewrite(value, (path, name, None), mapping)
-        elif (reference and name == "reference") or _rewritten_uri(name, value, node, path):
-            new = mapping(value) or value
-        if new is not value:
-            if changed is None:
-                changed = dict(node)
-            changed[name] = new
-    return node if changed is None else changed

@@ -37,8 +37,13 @@ class Unit:
 
     def canonical(self, value: Decimal) -> Decimal:
         """The same value in base units."""
-        exact = (Fraction(value) + self.offset) * self.factor
-        return _DIGITS.divide(Decimal(exact.numerator), Decimal(exact.denominator))
+        above, below = value.as_integer_ratio()
+        if self.offset:
+            above = above * self.offset.denominator + self.offset.numerator * below
+            below *= self.offset.denominator
+        return _DIGITS.divide(
+            Decimal(above * self.factor.numerator), Decimal(below * self.factor.denominator)
+        )
 
 
 @lru_cache(maxsize=4096)

@@ -6,6 +6,7 @@ http://hl7.org/fhir/R4/http.html#create, #update, #delete, #trules
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from coordhub.access import viewer
@@ -21,9 +22,17 @@ from coordhub.errors import (
     unprocessable,
     version_conflict,
 )
-from coordhub.r4 import compartment, extract, reference
 from coordhub.r4 import document as fhir_json
-from coordhub.record import conditional, grants, identity, patching, provenance, rules
+from coordhub.r4 import extract, sensitivity
+from coordhub.record import (
+    conditional,
+    grants,
+    identity,
+    labelling,
+    patching,
+    provenance,
+    rules,
+)
 from coordhub.record.hub import DIRECTORY_SHARD, Hub, instant
 from coordhub.record.operations import (
     Committed,
@@ -42,7 +51,7 @@ from coordhub.store import idempotency as keys
 from coordhub.store import index, resources
 from coordhub.store.engine import SERIALIZATION_RETRY, Begin, Connection
 from coordhub.store.resources import Version
-from coordhub.store.transact import AuditRow, Write, transact
+from coordhub.store.transact import AuditRow, Overtaken, Write, transact
 from coordhub.store.visibility import Viewer
 
 _ORDER = {Delete: 0, Create: 1, Update: 2}
@@ -84,7 +93,13 @@ async def commit(
                     if first is not None:
                         return await _replayed(conn, caller, first, idempotency, hub.clock())
                 written, wakes = await apply(
-                    hub, conn, caller, operations, interaction=interaction, begin=begin
+                    hub,
+                    conn,
+                    caller,
+                    operations,
+                    interaction=interaction,
+                    begin=begin,
+                    unlocked=idempotency is None and attempt == 0,
                 )
                 if idempotency is not None:
                     await keys.settle(
@@ -93,7 +108,7 @@ async def commit(
                         idempotency.key,
                         [(one.status, one.rid, one.version) for one in written],
                     )
-        except SERIALIZATION_RETRY:
+        except (Overtaken, *SERIALIZATION_RETRY):
             if attempt == 2:
                 raise conflict(
                     "Others keep writing the same resources. Send the request again."
@@ -141,14 +156,17 @@ async def apply(
     *,
     interaction: str,
     begin: Begin | None = None,
+    unlocked: bool = False,
 ) -> tuple[list[Written], bool]:
     """The same inside a transaction that is open; the second value says whether workers should wake.
 
     begin: opens the transaction where something has to be locked. What creates only locks nothing,
     and the one statement that writes is a transaction by itself; under READ COMMITTED nothing that
     was read before it would stand any stiller inside of one.
+
+    unlocked: try the change of one resource without lock; Overtaken if another commit was faster.
     """
-    work = Work(hub, conn, caller, hub.clock(), begin=begin)
+    work = Work(hub, conn, caller, hub.clock(), begin=begin, unlocked=unlocked)
     view = viewer.deciding() if caller.is_hub else viewer.of(caller)
     meant = await conditional.settle(work, operations)
     matched = meant.matched
@@ -168,6 +186,7 @@ async def apply(
         draft.patient = _patient_of(work, draft)
     await rules.apply(work)
     await provenance.write(work)
+    await labelling.decide(work)
     await grants.decide(work)
     await _write(work, interaction)
     answers: list[list[Written]] = [[] for _ in operations]
@@ -224,9 +243,7 @@ async def _draft(
         else:
             existing[position] = found.rid
     await rules.lock_episodes(work)
-    if existing:
-        await work.hold()
-    locked = await resources.lock(work.conn, list(existing.values()))
+    locked = await _current(work, list(existing.values()))
     numbers = iter(await hub.engine.rids(len(created)) if created else [])
     drafts: dict[int, Draft | None] = {}
     for position in positions:
@@ -241,9 +258,7 @@ async def _draft(
                 await identity.locate_names(work, [operation], hub.base, view, ())
         document = None
         if not isinstance(operation, Delete):
-            document = operation.document
-            if mapping:
-                document = reference.rewrite(document, mapping.get)
+            document = work.rewritten(operation.document, mapping)
         kind, _, fhir_id = names[position].partition("/")
         if position in existing:
             draft = _next_version(work, operation, locked[existing[position]], document)
@@ -264,6 +279,19 @@ async def _draft(
     return drafts
 
 
+async def _current(work: Work, rids: list[int]) -> dict[int, Version]:
+    """What the operations supersede: as it was located where no lock is needed, else locked."""
+    if not rids:
+        return {}
+    known = {
+        found.rid: found.current for found in work.located.values() if found.current is not None
+    }
+    if work.unlocked and all(rid in known for rid in rids):
+        return {rid: known[rid] for rid in rids}
+    await work.hold()
+    return await resources.lock(work.conn, rids)
+
+
 def _may_choose_id(caller: Caller, operation: Update, *, taken: bool) -> None:
     """Ids are the hub's to give. An id that someone else holds answers like one that may not be chosen."""
     if operation.patched is not None:
@@ -279,7 +307,8 @@ def _may_choose_id(caller: Caller, operation: Update, *, taken: bool) -> None:
     if taken or not caller.update_as_create:
         raise method_not_allowed(
             f"{operation.type}/{operation.id} is not known here, and ids are given by the hub: "
-            f"POST to {operation.type} and use the id of the answer."
+            f"POST to {operation.type} and use the id of the answer.",
+            "GET, PATCH, DELETE",
         )
     caller.require(operation.type, "create")
 
@@ -289,7 +318,7 @@ def _shard_of(
 ) -> int:
     if kind == "Patient":
         return identity.shard_of_new_patient(fhir_id)
-    for text in compartment.patient_references(document):
+    for text in work.patients_in(document):
         found = work.located.get(("Patient", text.partition("/")[2]))
         return (
             found.rid & 255
@@ -312,6 +341,8 @@ def _next_version(
         work.caller.organization, previous.source, document, previous, at=operation.at,
     )  # fmt: skip
     if document is not None and previous.body is not None:
+        document = sensitivity.unspliced(document, previous.labels, draft.before())
+        draft.document = document
         draft.unchanged = _content(document) == _content(draft.before() or {})
     if (
         previous.source != work.caller.organization
@@ -344,7 +375,7 @@ def _patient_of(work: Work, draft: Draft) -> int | None:
         return draft.rid
     if draft.document is None:
         return draft.previous.patient if draft.previous else None
-    for text in compartment.patient_references(draft.document, base=work.hub.base):
+    for text in work.patients_in(draft.document):
         return work.rid_of(text)
     return None
 
@@ -406,7 +437,7 @@ async def _write(work: Work, interaction: str) -> None:
     batch.writes = [
         Write(
             draft.rid, draft.type, draft.id, draft.version, draft.op, draft.author, draft.source,
-            draft.patient, draft.body, draft.assigned, draft.episode,
+            draft.patient, draft.body, draft.assigned, draft.episode, draft.labels,
         )
         for draft in changing
     ]  # fmt: skip
@@ -436,13 +467,20 @@ def _found(version: Version) -> Written:
     )
 
 
+def _told(body: str | None, labels: int) -> str | None:
+    """A stored text as its writer is shown it: with the labels of the hub."""
+    return None if body is None else sensitivity.splice(body, labels)
+
+
 def _answer(work: Work, draft: Draft | None) -> Written:
     if draft is None:
         return Written(204, "", "", 0, 0, work.now, None)
     if draft.unchanged and draft.previous is not None:
-        return _found(draft.previous)
+        return replace(
+            _found(draft.previous), body=_told(draft.previous.body, draft.previous.labels)
+        )
     status = 204 if draft.document is None else 201 if draft.op == "create" else 200
     return Written(
-        status, draft.type, draft.id, draft.rid, draft.version, work.now, draft.body,
-        tuple(draft.warnings),
+        status, draft.type, draft.id, draft.rid, draft.version, work.now,
+        _told(draft.body, draft.labels), tuple(draft.warnings),
     )  # fmt: skip

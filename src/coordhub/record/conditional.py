@@ -201,12 +201,13 @@ async def resolve_references(work: Work, operations: Sequence[Settled]) -> dict[
     for operation in operations:
         if isinstance(operation, Delete):
             continue
-        for path, element in work.references_in(operation.document):
+        for place, element in work.references_in(operation.document):
             if "?" not in element["reference"]:
                 continue
             read = reference.parse_element(element)
             if read is not None and read.kind == "conditional":
-                wanted.setdefault(read.text, f"{_located(operation.at, path)}.reference")
+                path = _located(operation.at, reference.expression(place))
+                wanted.setdefault(read.text, f"{path}.reference")
     if not wanted:
         return {}
     queries: dict[str, Query] = {}

@@ -3,7 +3,15 @@
 - party: whom a Task of the hub asks may see that Task and its ServiceRequest;
 - referral: and whatever these two name (patient, sender's order, supporting information, input),
   as far as the sender itself may see it, with the observations that a named report consists of;
-- result: who asked may see what the one who was asked produced for it, a report with its parts.
+- result: who asked may see what the one who was asked produced for it, a report with its parts;
+- treatment: whoever took the referral on may see the patient's chart, while it is at work (a rule).
+
+To a recipient that does not treat, what is shared is shown by its data set (r4.datasets), and what that
+has nothing of is not shared.
+
+What a grant covers of sensitive classes: who is asked sees the question whatever it is about; a result
+is seen by who asked for it, unless it is under 42 CFR Part 2 or of a victim service provider; what
+else a referral names goes along only if it is of no such class, or a Consent says so.
 
 `because` is the Task or episode that decided. What was shared by `referral` is no longer to be seen
 once its Task is declined or cancelled (transact); the Task itself stays readable to who was asked.
@@ -11,12 +19,16 @@ once its Task is declined or cancelled (transact); the Task itself stays readabl
 
 from __future__ import annotations
 
-from coordhub.r4 import reference
-from coordhub.record import parties
+from coordhub.access import viewer
+from coordhub.r4 import datasets, reference
+from coordhub.r4.sensitivity import ALL, SUD, VSP
+from coordhub.record import parties, recipients
 from coordhub.record.work import Draft, Work
+from coordhub.referral import task_machine as machine
 from coordhub.store import grants as store
+from coordhub.store import resources
 from coordhub.store.episodes import Episode
-from coordhub.store.transact import CandidateRow, Grant
+from coordhub.store.transact import CandidateRow, CandidateStatus, Grant, Rule, RuleEnd
 
 
 async def decide(work: Work) -> None:
@@ -32,12 +44,42 @@ async def decide(work: Work) -> None:
             await _outputs(work, draft, episode)
         elif draft.type != "ServiceRequest" and draft.source != episode.requester:
             await _results(work, {draft.rid}, draft.source, episode)
+    for answered in work.batch.statuses:
+        _treats(work, answered)
+
+
+def _treats(work: Work, answered: CandidateStatus) -> None:
+    """Who takes a referral on has a treatment relationship with its patient, until it ends."""
+    found = [
+        (episode, candidate)
+        for episode in work.episodes.values()
+        if (candidate := episode.candidate_of_task(answered.task)) is not None
+    ]
+    for episode, candidate in found:
+        before = candidate.status in _AT_WORK
+        if answered.status in _AT_WORK and not before and episode.patient is not None:
+            work.batch.rules.append(
+                Rule(
+                    candidate.organization, episode.patient, True, 0, work.now, answered.task,
+                    "treatment",
+                )
+            )  # fmt: skip
+        elif before and answered.status in machine.TERMINAL:
+            work.batch.rules_ended.append(RuleEnd(answered.task))
 
 
 async def _asked(work: Work, candidate: CandidateRow) -> None:
     grants = work.batch.grants
-    grants.append(Grant(candidate.organization, candidate.task, candidate.task, "party"))
-    grants.append(Grant(candidate.organization, candidate.request, candidate.task, "party"))
+    request = next((one for one in work.drafts if one.rid == candidate.request), None)
+    dataset = await recipients.dataset_of(
+        work.conn,
+        candidate.organization,
+        candidate.recipient,
+        (request.document if request else None) or {},
+        work.hub.base,
+    )
+    for asked in (candidate.task, candidate.request):
+        grants.append(Grant(candidate.organization, asked, candidate.task, "party", ALL, dataset))
     named: set[int] = set()
     for draft in work.drafts:
         if draft.rid not in (candidate.task, candidate.request) or draft.document is None:
@@ -47,9 +89,42 @@ async def _asked(work: Work, candidate: CandidateRow) -> None:
             rid = work.rid_of(text) if text and not path.startswith("Task.partOf") else None
             if rid is not None:
                 named.add(rid)
-    requester = work.episodes[candidate.episode].requester
-    for rid in sorted(await store.shareable(work.conn, requester, named)):
-        grants.append(Grant(candidate.organization, rid, candidate.task, "referral"))
+    episode = work.episodes[candidate.episode]
+    if dataset:
+        named |= await _named_by_sender(work, episode.request)
+    shared = await store.shareable(work.conn, episode.requester, named)
+    if dataset:
+        shared = await _admitted(work, shared, dataset)
+    for rid in sorted(shared):
+        grants.append(
+            Grant(candidate.organization, rid, candidate.task, "referral", dataset=dataset)
+        )
+
+
+async def _named_by_sender(work: Work, request: int) -> set[int]:
+    """What the sender's own order names: the hub's, trimmed for its recipient, names less."""
+    found = await resources.read_rids(work.conn, viewer.deciding(), [request])
+    if request not in found or found[request].body is None:
+        return set()
+    names = {
+        (kind, fhir_id)
+        for _, element in reference.walk(parties.document(found[request]))
+        if (text := parties.local(element, work.hub.base))
+        for kind, _, fhir_id in [text.partition("/")]
+    }
+    located = await resources.locate(work.conn, viewer.deciding(), sorted(names))
+    return {each.rid for each in located.values()}
+
+
+async def _admitted(work: Work, rids: set[int], dataset: int) -> set[int]:
+    """Of these, what the data set has anything of."""
+    found = await resources.read_rids(work.conn, viewer.deciding(), sorted(rids))
+    sets = datasets.in_use()
+    return {
+        rid
+        for rid, each in found.items()
+        if each.body is not None and sets.admits(dataset, parties.document(each))
+    }
 
 
 async def _outputs(work: Work, draft: Draft, episode: Episode) -> None:
@@ -79,9 +154,13 @@ async def _results(work: Work, rids: set[int], author: int, episode: Episode) ->
     own |= {rid for rid in rids if rid in written and written[rid].source == author}
     own |= await store.written_by(work.conn, author, rids)
     work.batch.grants.extend(
-        Grant(episode.requester, rid, episode.id, "result") for rid in sorted(own)
+        Grant(episode.requester, rid, episode.id, "result", _OF_RESULTS) for rid in sorted(own)
     )
 
+
+_AT_WORK = frozenset({"accepted", "in-progress", "on-hold"})
+
+_OF_RESULTS = ALL & ~(SUD | VSP)
 
 _PARTS = ("result", "hasMember", "derivedFrom")
 """Elements of a report or panel that name what it consists of."""

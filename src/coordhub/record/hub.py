@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from coordhub.record.label_lists import Lists
 from coordhub.store.engine import Engine
 
 DIRECTORY_SHARD = 0
@@ -34,7 +35,8 @@ def random_id(shard: int) -> str:
 class Hub:
     """base: FHIR base URL without a slash at its end. organization: `Organization/<id>` of the hub itself.
 
-    clock, new_shard, new_id: time and randomness, to be replaced in tests.
+    clock, new_shard, new_id: time and randomness, to be replaced in tests. lists: what content is
+    sensitive.
     """
 
     engine: Engine
@@ -43,6 +45,7 @@ class Hub:
     clock: Callable[[], datetime] = system_clock
     new_shard: Callable[[], int] = random_shard
     new_id: Callable[[int], str] = random_id
+    lists: Lists = field(default_factory=Lists)
 
     @property
     def itself(self) -> frozenset[str]:

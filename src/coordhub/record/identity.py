@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from coordhub.r4 import compartment, reference
+from coordhub.r4 import reference
 from coordhub.r4.types import NUMBER
 from coordhub.record.hub import DIRECTORY_SHARD
 from coordhub.record.operations import Create, Delete, Settled
@@ -30,19 +30,26 @@ async def locate_names(
 ) -> None:
     """Find in one statement all that the operations name: their targets and their references.
 
+    Of the only target, if it needs no lock, also what is stored.
+
     met: `Type/id` of what their conditions were found to mean.
     """
     names = {(name.partition("/")[0], name.partition("/")[2]) for name in met}
+    changed: set[tuple[str, str]] = set()
     for operation in operations:
         if not isinstance(operation, Create):
-            names.add((operation.type, operation.id))
+            changed.add((operation.type, operation.id))
         if not isinstance(operation, Delete):
             for _, element in work.references_in(operation.document):
                 found = reference.parse_element(element, base=base)
                 if found is not None and found.local is not None and found.type and found.id:
                     names.add((found.type, found.id))
+    names |= changed
     work.located |= await locate(
-        work.conn, view, sorted(name for name in names if name[0] in NUMBER)
+        work.conn,
+        view,
+        sorted(name for name in names if name[0] in NUMBER),
+        whole=changed if work.unlocked and len(changed) == 1 else (),
     )
 
 
@@ -84,9 +91,7 @@ def _shard_of_patient(
     work: Work, document: dict[str, Any], mapping: dict[str, str], made: set[str]
 ) -> int:
     """made: the patients of this commit among others, whether they have a fullUrl or not."""
-    if mapping:
-        document = reference.rewrite(document, mapping.get)
-    for text in compartment.patient_references(document):
+    for text in work.patients_in(work.rewritten(document, mapping)):
         kind, _, fhir_id = text.partition("/")
         found = work.located.get((kind, fhir_id))
         if found is not None and found.visible:  # the id must not tell a hidden one from an absent

@@ -9,6 +9,7 @@ http://hl7.org/fhir/R4/http.html#patch
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from coordhub.errors import (
@@ -21,6 +22,7 @@ from coordhub.errors import (
     version_conflict,
 )
 from coordhub.r4 import document as fhir_json
+from coordhub.r4 import sensitivity
 from coordhub.r4.fhirpath_patch import FhirPathPatch
 from coordhub.r4.json_patch import JsonPatch
 from coordhub.record.operations import Operation, Patch, Patched, Settled, Update
@@ -54,7 +56,9 @@ def again(update: Update, current: Version) -> Update:
     patch = Patch(
         update.type, update.id, patched.change, update.if_match, update.full_url, update.at
     )
-    renewed = _update(patch, current)
+    # as it was shown when the patch was tried: with the labels of the hub
+    body = current.body and sensitivity.splice(current.body, current.labels)
+    renewed = _update(patch, replace(current, body=body))
     _refuse_invalid([renewed])
     return renewed
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from coordhub.r4.sensitivity import ALL
 from coordhub.record import parties
 from coordhub.record.hub import instant
 from coordhub.record.work import Draft, Work
@@ -53,7 +54,7 @@ async def write(work: Work) -> None:
             patient=task.patient,
         )
         work.drafts.append(draft)
-        work.batch.grants.append(Grant(candidate.organization, draft.rid, candidate.task, "party"))
+        work.batch.grants.append(Grant(candidate.organization, draft.rid, candidate.task, "party", ALL))
 
 
 def _document(work: Work, task: Draft, request: Draft) -> dict[str, Any]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from coordhub.access.caller import Caller
 from coordhub.errors import Issue
+from coordhub.r4 import compartment, reference
 from coordhub.r4 import document as fhir_json
-from coordhub.r4 import reference
 from coordhub.record.hub import Hub
 from coordhub.record.operations import Operation
 from coordhub.store.engine import Begin, Connection
@@ -18,7 +19,7 @@ from coordhub.store.resources import Located, Version
 from coordhub.store.transact import Batch
 
 Document = dict[str, Any]
-References = list[tuple[str, dict[str, Any]]]
+References = list[tuple[reference.Place, dict[str, Any]]]
 
 
 @dataclass(slots=True)
@@ -30,6 +31,7 @@ class Draft:
     previous: the version it supersedes, None for a new resource.
     author: rid of the organization that writes this version; source: whose resource it is.
     unchanged: it equals what is stored, so that no version is made.
+    labels: a bit for each sensitivity class of its content.
     episode: the referral it belongs to, so that those concerned are told.
     warnings: what is stored all the same.
     """
@@ -45,6 +47,7 @@ class Draft:
     previous: Version | None = None
     assigned: bool = False
     patient: int | None = None
+    labels: int = 0
     episode: int | None = None
     unchanged: bool = False
     at: str = ""
@@ -77,6 +80,8 @@ class Work:
     located: the resources that operations and references name, with the caller's eyes.
     episodes: the referrals they belong to, locked.
     begin: begins the transaction that is not begun yet; None: the caller has opened it.
+    unlocked: the one resource that is changed need not be locked; what was read of it is compared by
+        the statement that writes.
     """
 
     hub: Hub
@@ -89,20 +94,42 @@ class Work:
     batch: Batch = field(default_factory=Batch)
     wakes: bool = False
     begin: Begin | None = None
+    unlocked: bool = False
 
-    _walked: dict[int, tuple[Document, References]] = field(default_factory=dict)
+    _walked: dict[int, tuple[Document, reference.Found]] = field(default_factory=dict)
+    _patients: dict[int, tuple[Document, list[str]]] = field(default_factory=dict)
     _by_reference: dict[str, Draft] = field(default_factory=dict)
     _known: int = 0
 
     def references_in(self, document: Document) -> References:
-        """Every Reference element of a document with its FHIRPath; each document is walked once."""
+        """Every Reference element of a document with its place; each document is walked once."""
+        return self._found(document).references
+
+    def rewritten(self, document: Document, mapping: Mapping[str, str]) -> Document:
+        """The document with its references put through `mapping`; what comes of it is not walked again."""
+        if not mapping:
+            return document
+        changed, found = reference.rewrite_found(document, self._found(document), mapping.get)
+        self._walked[id(changed)] = (changed, found)
+        return changed
+
+    def patients_in(self, document: Document) -> list[str]:
+        """`Patient/x` of those whose record it is, as `compartment` says; of each document asked once."""
+        known = self._patients.get(id(document))
+        if known is None:
+            patients = compartment.patient_references(document, base=self.hub.base)
+            known = self._patients[id(document)] = (document, patients)
+        return known[1]
+
+    def _found(self, document: Document) -> reference.Found:
         known = self._walked.get(id(document))
         if known is None:
-            known = self._walked[id(document)] = (document, list(reference.walk(document)))
+            known = self._walked[id(document)] = (document, reference.find(document))
         return known[1]
 
     async def hold(self) -> None:
         """Before anything is locked: begin the transaction, unless the caller has opened one."""
+        self.unlocked = False
         if self.begin is not None:
             await self.begin()
 

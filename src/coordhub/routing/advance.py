@@ -13,10 +13,13 @@ from typing import Any
 
 from coordhub.access import caller, viewer
 from coordhub.directory import services
+from coordhub.r4 import datasets
+from coordhub.r4 import document as fhir_json
 from coordhub.r4.typed import new_task
 from coordhub.record import commit, parties
 from coordhub.record.hub import Hub, instant
 from coordhub.record.operations import Create, Update
+from coordhub.record.recipients import dataset_of
 from coordhub.record.rules.task import with_state
 from coordhub.referral import candidates
 from coordhub.referral import episode as pure
@@ -62,6 +65,14 @@ def service_request(
     return document
 
 
+def _trimmed(document: Document, dataset: int) -> Document:
+    """What a recipient is shown of the sender's: no more is put into what the hub makes for it."""
+    text = fhir_json.encode(document).decode()
+    return fhir_json.parse(
+        datasets.in_use().trim(text, dataset, str(document["resourceType"])).encode()
+    )
+
+
 async def ask(hub: Hub, conn: Connection, episode: Episode) -> None:
     """Make SR2 and a T2 for each recipient that the sender named, in the transaction of the relay."""
     stored = await resources.read_rids(conn, viewer.deciding(), [episode.id, episode.request])
@@ -70,13 +81,14 @@ async def ask(hub: Hub, conn: Connection, episode: Episode) -> None:
         return
     task, request = parties.document(t1), parties.document(sr1)
     named = candidates.named(task, request, hub.itself)
-    recipients: list[str] = []
+    recipients: dict[str, int] = {}
     if isinstance(named, candidates.Named):
-        recipients = [
-            text
-            for text in named.references
-            if await services.recipient(conn, text, hub.base) is not None
-        ]
+        for text in named.references:
+            found = await services.recipient(conn, text, hub.base)
+            if found is not None:
+                recipients[text] = await dataset_of(
+                    conn, found.organization.rid, text, request, hub.base
+                )
     me = caller.hub(hub.organization)
     if not recipients:
         parent = pure.unaddressed(str(task["status"]), "recipient-unknown")
@@ -86,21 +98,28 @@ async def ask(hub: Hub, conn: Connection, episode: Episode) -> None:
     operations = [
         Create(
             "ServiceRequest",
-            service_request(request, sr1.reference, t1.id, recipients),
-            full_url="urn:coordhub:sr2",
+            service_request(
+                _trimmed(request, dataset),
+                sr1.reference,
+                t1.id,
+                [text for text, theirs in recipients.items() if theirs == dataset],
+            ),
+            full_url=f"urn:coordhub:sr2:{dataset}",
         )
+        for dataset in dict.fromkeys(recipients.values())
     ]
-    for text in recipients:
+    for text, dataset in recipients.items():
+        told = _trimmed(task, dataset)
         document = new_task(
             part_of=t1.reference,
-            focus="urn:coordhub:sr2",
+            focus=f"urn:coordhub:sr2:{dataset}",
             requester=hub.organization,
             owner=text,
             authored_on=instant(hub.clock()),
             group=(REFERRAL_SYSTEM, t1.id),
         )
         for name in ("priority", "for", "description", "restriction", "input"):
-            if name in task:
-                document[name] = task[name]
+            if name in told:
+                document[name] = told[name]
         operations.append(Create("Task", document))
     await commit.apply(hub, conn, me, operations, interaction="transaction")

@@ -36,6 +36,7 @@ from coordhub.r4.search import (
 )
 from coordhub.r4.search_criteria import COLUMNS
 from coordhub.r4.search_measures import EARTH_RADIUS, MeasureCondition
+from coordhub.store import narrowing
 from coordhub.store.resources import shard_of_id
 from coordhub.store.visibility import Viewer, visible
 
@@ -190,7 +191,9 @@ class Criteria:
         link, other = f"l{self._hops}", f"r{self._hops}"
         here, there = ("rid", "target") if forward else ("target", "rid")
         param = self._param(parameter)
-        seen, values = visible(self._viewer, other, self._arguments.following)
+        by = () if forward else (parameter.code,)
+        viewer = narrowing.of_links(self._viewer, links, by)
+        seen, values = visible(viewer, other, self._arguments.following)
         self._arguments.extend(values)
         linked = [
             f"{'' if _tells_type(asked) else self._of_type(other, type_)}"

@@ -1,10 +1,11 @@
 """The connections to Postgres and what a process keeps in hand: rids, interned systems, the wake-up.
 
-Point reads and writes run with prepared statements as asyncpg makes them. Searches have a small pool
-of their own with `plan_cache_mode=force_custom_plan`: a generic plan for a search can be a thousand
-times worse than one made for its values. What a transaction needs done outside of itself (a block of rids,
-a system interned) goes by a third, tiny pool: were it the same, transactions that hold all
-connections would wait for one more for ever.
+What is asked by key, writes above all, is planned once for each connection (BY_KEY): left to itself
+Postgres plans the one statement of a write anew each time, which costs more than running it. Searches
+have a small pool of their own with `plan_cache_mode=force_custom_plan`: a generic plan for a search
+can be a thousand times worse than one made for its values. What a transaction needs done outside of
+itself (a block of rids, a system interned) goes by a third, tiny pool: were it the same, transactions
+that hold all connections would wait for one more for ever.
 """
 
 from __future__ import annotations
@@ -25,6 +26,15 @@ RIDS_PER_BLOCK = 4096
 MUCH = 500
 MUCH_FOR_SECONDS = 60.0
 CHANNEL = "coordhub_change"
+
+BY_KEY = {
+    "plan_cache_mode": "force_generic_plan",
+    # A plan that is kept must be right for the table as it will be, not as small as it was.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+"""For connections on which nothing is searched, only looked up: plans are kept, and walk indexes."""
 
 SERIALIZATION_RETRY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 """Failures after which the same transaction, run again, is right."""
@@ -66,19 +76,31 @@ class Engine:
         self._notifier: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, url: str, *, size: int = 10, statement_timeout_ms: int = 30_000) -> Engine:
-        """Connect to an already migrated database; `size` connections at most, a third of them for searches."""
+    async def open(
+        cls,
+        url: str,
+        *,
+        size: int = 10,
+        statement_timeout_ms: int = 30_000,
+        consent_policy: str = "by-purpose",
+    ) -> Engine:
+        """Connect to an already migrated database; `size` connections at most, a third of them for searches.
+
+        consent_policy: what absent consent means, to `access_by_default` (store.visibility).
+        """
         searching = max(1, size // 3)
         common = {
             "application_name": "coordhub",
             "jit": "off",
             "statement_timeout": str(statement_timeout_ms),
+            "coordhub.consent_policy": consent_policy,
         }
         pool = await asyncpg.create_pool(
             url,
             min_size=1,
             max_size=max(1, size - searching),
-            server_settings=common,
+            server_settings={**common, **BY_KEY},
+            max_cached_statement_lifetime=0,
             reset=_as_it_is,
         )
         searches = await asyncpg.create_pool(

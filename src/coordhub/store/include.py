@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 
 from coordhub.r4 import types
 from coordhub.r4.search_result import ANY, Include
+from coordhub.store import narrowing
 from coordhub.store.criteria import Arguments
 from coordhub.store.engine import Connection
-from coordhub.store.resources import COLUMNS, Version, version_of
-from coordhub.store.visibility import Viewer, visible
+from coordhub.store.resources import COLUMNS, WIDTH, Version, version_of
+from coordhub.store.visibility import Viewer, shown, visible
 
 
 async def included(
@@ -37,10 +38,14 @@ async def included(
     )
     rids = arguments.add([match.rid for match in matches], "bigint[]")
     numbers = arguments.add([types.NUMBER[match.type] for match in matches], "smallint[]")
-    steps = " union all ".join(_steps(includes, arguments))
+    followed = narrowing.of_numbers(viewer, {one.parameter for one in includes})
+    named, values = visible(followed, "s", arguments.following)
+    arguments.extend(values)
+    steps = " union all ".join(_steps(includes, arguments, named))
     enough = len(matches) * 2 + most + 1
     limit = arguments.add(enough, "int")
-    condition, values = visible(viewer, "r", arguments.following)
+    first = arguments.following
+    condition, values = visible(viewer, "r", first)
     arguments.extend(values)
     rows = await conn.fetch(
         f"with recursive wants(param, target, reverse, iterate) as materialized ({wants}),"
@@ -51,23 +56,27 @@ async def included(
         " join resource r on r.rid = n.rid and r.shard = (n.rid & 255)::smallint"
         f" where r.body is not null and (n.wanted = 0 or n.wanted = r.type) and {condition}"
         f"), bounded as materialized (select * from found limit {limit})"
-        f" select {COLUMNS}, (select count(*) from bounded) from resource r"
+        f" select {COLUMNS}, {shown(viewer, 'r', first)}, (select count(*) from bounded) from resource r"
         " where (r.shard, r.rid) in (select (b.rid & 255)::smallint, b.rid from bounded b"
         f" where not b.matched) and r.rid <> all({rids}) order by r.type, r.rid",
         *arguments.values,
     )
-    if rows and (len(rows) > most or rows[0][10] >= enough):
+    if rows and (len(rows) > most or rows[0][WIDTH] >= enough):
         return None
     return [version_of(row) for row in rows]
 
 
-def _steps(includes: Sequence[Include], arguments: Arguments) -> Iterator[str]:
-    """From a row `f`: rid of what it leads to, and the type that this must have (0: any)."""
+def _steps(includes: Sequence[Include], arguments: Arguments, named: str) -> Iterator[str]:
+    """From a row `f`: rid of what it leads to, and the type that this must have (0: any).
+
+    named: the condition on `resource s`, whose reference it is, under which the viewer is shown it.
+    """
+    told = f" join resource s on s.rid = i.rid and s.shard = (i.rid & 255)::smallint and {named}"
     wanted = "(w.param = 0 or w.param = i.param) and (f.matched or w.iterate)"
     backwards = [one.parameter for one in includes if one.reverse]
     if len(backwards) < len(includes):
         yield (
-            f"select i.target, w.target from idx_reference i join wants w on not w.reverse and {wanted}"
+            f"select i.target, w.target from idx_reference i join wants w on not w.reverse and {wanted}{told}"
             " where i.rid = f.rid and i.target is not null"
         )
     if backwards:
@@ -77,6 +86,6 @@ def _steps(includes: Sequence[Include], arguments: Arguments) -> Iterator[str]:
             else f" and i.param = any({arguments.add(backwards, 'smallint[]')})"
         )
         yield (
-            f"select i.rid, 0::smallint from idx_reference i join wants w on w.reverse and {wanted}"
+            f"select i.rid, 0::smallint from idx_reference i join wants w on w.reverse and {wanted}{told}"
             f" where i.target = f.rid and (w.target = 0 or w.target = f.type){named}"
         )

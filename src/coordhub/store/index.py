@@ -6,11 +6,11 @@ costs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from coordhub.r4.extract import Extracted, normalise
 from coordhub.r4.index_values import Composite, Date, Number, Quantity, Ref, Str, Token
@@ -141,11 +141,27 @@ class IndexRows:
     def without(self, other: IndexRows) -> IndexRows:
         return IndexRows(*(getattr(self, kind) - getattr(other, kind) for kind in _KINDS))
 
+    def flat(self) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
+        """The rows of each kind as plain values, a measure as its five."""
+        for kind in _KINDS:
+            rows = getattr(self, kind)
+            if kind in ("quantities", "composites"):
+                yield kind, [_plain(row) for row in rows]
+            else:
+                yield kind, list(rows)
+
     def __len__(self) -> int:
         return sum(len(getattr(self, kind)) for kind in _KINDS)
 
 
 _KINDS = tuple(each.name for each in fields(IndexRows))
+
+_NO_MEASURE = (None,) * len(Measure._fields)
+
+
+def _plain(row: QuantityRow | CompositeRow) -> tuple[Any, ...]:
+    at = row._fields.index("measure")
+    return (*row[:at], *(row.measure or _NO_MEASURE), *row[at + 1 :])
 
 
 def systems_in(extracted: Iterable[Extracted]) -> set[str]:
@@ -230,13 +246,14 @@ def _measure(quantity: Quantity) -> Measure:
     low, high = _ends(quantity)
     if unit is None:
         return Measure(low, high, None, None, None)
-    return Measure(
-        low,
-        high,
-        unit.dimension,
-        OPEN_LOW if quantity.low is None else unit.canonical(quantity.low),
-        OPEN_HIGH if quantity.high is None else unit.canonical(quantity.high),
-    )
+    canonical_low = OPEN_LOW if quantity.low is None else unit.canonical(quantity.low)
+    if quantity.high is None:
+        canonical_high = OPEN_HIGH
+    elif quantity.high == quantity.low:
+        canonical_high = canonical_low
+    else:
+        canonical_high = unit.canonical(quantity.high)
+    return Measure(low, high, unit.dimension, canonical_low, canonical_high)
 
 
 def _composite(

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from coordhub.r4.parameters import parameters
 from coordhub.r4.search import Query
+from coordhub.store import narrowing
 from coordhub.store.criteria import Arguments
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.resources import COLUMNS, Version, version_of
 from coordhub.store.search_types import matching
-from coordhub.store.visibility import Viewer
+from coordhub.store.visibility import Viewer, shown
 
 
 async def newest(
@@ -22,6 +23,8 @@ async def newest(
     Two Observations are of one code if all their codings are the same, or, without any, their text.
     """
     arguments = Arguments()
+    first = arguments.following
+    viewer = narrowing.of_query(viewer, query, further=("code", "date"))
     where = await matching(conn, engine, viewer, [query], arguments)
     known = parameters("Observation")
     code = (
@@ -36,7 +39,7 @@ async def newest(
     number = arguments.add(each, "bigint")
     most = arguments.add(limit, "int")
     rows = await conn.fetch(
-        f"select {COLUMNS} from (select r.*, row_number() over (partition by r.same"
+        f"select {COLUMNS}, {shown(viewer, 'r', first)} from (select r.*, row_number() over (partition by r.same"
         " order by r.at desc, r.rid desc) as place"
         f" from (select r.*, {code} as same, {at} as at from resource r where {where}) r) r"
         f" where r.place <= {number} order by r.same, r.at desc, r.rid desc limit {most}",

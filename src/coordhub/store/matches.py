@@ -1,7 +1,8 @@
 """What criteria match, for many criteria at once: the reading side of conditional interactions.
 
 Criteria that are one identifier or code with its system, as nearly all are, go in one statement for
-any number of them; each of the others is a search.
+any number of them; each of the others is a search. All of it sees what is committed, nothing of the
+transaction that asks.
 
 http://hl7.org/fhir/R4/http.html#ccreate
 """
@@ -13,10 +14,10 @@ from typing import Final, TypeVar
 
 from coordhub.r4 import types
 from coordhub.r4.search import Criterion, Query, TokenValue
-from coordhub.store import search
+from coordhub.store import narrowing, search
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.resources import COLUMNS, Version, version_of
-from coordhub.store.visibility import Viewer, visible
+from coordhub.store.visibility import Viewer, shown, visible
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -58,10 +59,14 @@ async def find(
     """
     plain = {key: token for key, query in queries.items() if (token := _token(query)) is not None}
     found = await _find_tokens(conn, engine, viewer, queries, plain, limit=limit, source=source)
-    for key, query in queries.items():
-        if key not in plain:
-            page = await search.search(conn, engine, viewer, query, limit=limit, source=source)
-            found[key] = page.versions
+    others = {key: query for key, query in queries.items() if key not in plain}
+    if others:  # on a connection that plans for the values
+        async with engine.searches.acquire() as searching:
+            for key, query in others.items():
+                page = await search.search(
+                    searching, engine, viewer, query, limit=limit, source=source
+                )
+                found[key] = page.versions
     return found
 
 
@@ -95,12 +100,15 @@ async def _find_tokens(
     keys = [key for key, (_, value) in plain.items() if value.system in systems]
     if not keys:
         return found
+    for key in keys:
+        viewer = narrowing.of_query(viewer, queries[key])
     condition, arguments = visible(viewer, "r", 8)
     rows = await conn.fetch(
         f"select m.*, w.position"
         " from unnest($1::int[], $2::smallint[], $3::smallint[], $4::int[], $5::text[])"
         " as w(position, type, param, system, code) cross join lateral ("
-        f"select {COLUMNS} from idx_token i join resource r on r.rid = i.rid and r.shard = i.shard"
+        f"select {COLUMNS}, {shown(viewer, 'r', 8)}"
+        " from idx_token i join resource r on r.rid = i.rid and r.shard = i.shard"
         " where i.param = w.param and i.system = w.system and i.code = w.code and r.type = w.type"
         f" and r.body is not null and ($7::bigint is null or r.source = $7) and {condition}"
         " order by r.rid desc limit $6) m",

@@ -3,7 +3,7 @@
 Migrations make the role APPLICATION, which logs in for nobody: a login of the deployment is made a
 member of it, and whoever connects with more (development mode, tests) steps down to it. It reads and
 writes what the hub works with, creates nothing, and of what is append-only it may neither update
-nor delete nor truncate a row. Expunging runs as the owner, by a command.
+nor delete nor truncate a row, save for the labels of versions. Expunging runs as the owner, by a command.
 
 https://www.postgresql.org/docs/current/user-manag.html
 """
@@ -57,6 +57,8 @@ begin
             execute format('grant update, delete on %I to {APPLICATION}', name);
         end if;
     end loop;
+    -- labels are the hub's own mark on a version, and rise on all of them
+    grant update (labels) on resource_version to {APPLICATION};
     execute format('grant usage on all sequences in schema %I to {APPLICATION}', current_schema);
 end
 $$

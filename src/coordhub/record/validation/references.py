@@ -30,16 +30,17 @@ def check(work: Work) -> None:
     for draft in work.drafts:
         if draft.document is None or draft.unchanged:
             continue
+        superseded = draft.before()
         before = {
             element["reference"]: reference.parse_element(element, base=work.hub.base)
-            for _, element in reference.walk(draft.before() or {})
+            for _, element in (work.references_in(superseded) if superseded else ())
         }
         kept |= {found.local for found in before.values() if found is not None}
-        for path, element in work.references_in(draft.document):
+        for place, element in work.references_in(draft.document):
             found = reference.parse_element(element, base=work.hub.base)
             if found is None or found.text in before or found.local in written:
                 continue
-            issue = _issue(work, found, _at(draft, path))
+            issue = _issue(work, found, draft, place)
             if issue is None:
                 continue
             if work.caller.reference_policy == "warn" and found.kind != "unreadable":
@@ -55,7 +56,9 @@ def check(work: Work) -> None:
             work.located.pop(name, None)
 
 
-def _issue(work: Work, found: reference.Reference, at: str) -> Issue | None:
+def _issue(
+    work: Work, found: reference.Reference, draft: Draft, place: reference.Place
+) -> Issue | None:
     if found.kind == "local":
         known = work.located.get((found.type or "", found.id or ""))
         gone = known is not None and known.deleted and not work.caller.is_hub
@@ -64,24 +67,25 @@ def _issue(work: Work, found: reference.Reference, at: str) -> Issue | None:
         return Issue(
             "not-found",
             f"{found.local} is not known here. Send it first, or in the same transaction.",
-            at,
+            _at(draft, place),
         )
     if found.kind == "urn":
         return Issue(
             "not-found",
             "No entry of this transaction has this fullUrl. "
             "Send the target in the same transaction.",
-            at,
+            _at(draft, place),
         )
     if found.kind == "unreadable":
         return Issue(
             "value",
             "This is not a reference: use Type/id, an absolute URL, urn:uuid: of an entry, or #id.",
-            at,
+            _at(draft, place),
         )
     return None
 
 
-def _at(draft: Draft, path: str) -> str:
+def _at(draft: Draft, place: reference.Place) -> str:
+    path = reference.expression(place)
     where = f"{draft.at}.{path.partition('.')[2]}" if draft.at else path
     return f"{where}.reference"

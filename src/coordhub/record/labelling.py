@@ -1,0 +1,134 @@
+"""The labels of a commit: of what it writes, and of what is derived from that.
+
+An origin that is raised raises all that is derived from it, however far, in the same transaction; an
+origin is held still (a share lock) while something new is derived from it, so that neither of two
+writers overlooks the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from coordhub.access import viewer
+from coordhub.record import labels, parties
+from coordhub.record.label_lists import InUse
+from coordhub.record.work import Draft, Work
+from coordhub.store import sensitive
+from coordhub.store.engine import Connection
+
+
+async def decide(work: Work) -> None:
+    """Set `labels` of each draft, and raise what is stored and derived from those that rise."""
+    lists = await work.hub.lists.current(work.conn)
+    computed: dict[int, int] = {}
+    named: dict[int, set[int]] = {}
+    for draft in work.drafts:
+        draft.labels = draft.previous.labels if draft.previous is not None else 0
+        if draft.document is None or draft.unchanged:
+            continue
+        computed[draft.rid] = of_itself(draft.document, (draft.source, draft.author), lists)
+        found = _origins(work, draft)
+        if found:
+            named[draft.rid] = found
+    written = {draft.rid: draft for draft in work.drafts}
+    outside = set().union(*named.values()) - written.keys() if named else set()
+    known: dict[int, int] = {}
+    if outside:
+        await work.hold()
+        known = await sensitive.held(work.conn, outside)
+    most = 0
+    for bits in (*computed.values(), *known.values()):
+        most |= bits
+    perhaps = {
+        rid
+        for rid, own in computed.items()
+        if written[rid].previous is not None
+        and (own | (most if rid in named else 0)) & ~written[rid].labels
+    }
+    lowered = await sensitive.lowered(work.conn, perhaps) if perhaps else {}
+    settling = True
+    while settling:
+        settling = False
+        for rid, own in computed.items():
+            draft = written[rid]
+            inherited = 0
+            for origin in named.get(rid, ()):
+                inherited |= written[origin].labels if origin in written else known.get(origin, 0)
+            after = labels.settled(
+                before=draft.labels,
+                computed=own | inherited,
+                newly_said=_newly_said(draft),
+                lowered=lowered.get(rid, 0),
+            )
+            if after != draft.labels:
+                draft.labels, settling = after, True
+    raised = {
+        draft.rid: (draft.reference, draft.labels)
+        for draft in work.drafts
+        if draft.previous is not None and draft.labels & ~draft.previous.labels
+    }
+    await spread(work.conn, work.hub.base, raised, but=written)
+
+
+def of_itself(document: dict[str, object], writers: tuple[int, ...], lists: InUse) -> int:
+    """By its codes, its labels, and who wrote it; what is about nobody no writer makes sensitive."""
+    bits = labels.label(document, lists.codes)
+    if labels.is_about_a_person(document):
+        for writer in writers:
+            bits |= lists.sources.get(writer, 0)
+    return bits
+
+
+async def spread(
+    conn: Connection,
+    base: str,
+    raised: Mapping[int, tuple[str, int]],
+    *,
+    but: Mapping[int, object],
+) -> int:
+    """Raise what is derived from these (rid -> `Type/id`, classes), and from that in turn.
+
+    but: rids that are being written, and have been looked at. Ends because classes only grow. Returns
+    how many resources were raised.
+    """
+    count = 0
+    while raised:
+        found = await sensitive.perhaps_derived(
+            conn,
+            viewer.deciding(),
+            {rid: name for rid, (name, _) in raised.items()},
+            sorted(labels.DERIVED),
+        )
+        bits_of = dict(raised.values())
+        lowered = await sensitive.lowered(conn, [each.rid for each in found]) if found else {}
+        further: dict[int, tuple[str, int]] = {}
+        for each in found:
+            bits = 0
+            for name in labels.origins(parties.document(each), base):
+                bits |= bits_of.get(name, 0)
+            bits &= ~lowered.get(each.rid, 0) & ~each.labels
+            if bits and each.rid not in but:
+                further[each.rid] = (each.reference, each.labels | bits)
+        if further:
+            await sensitive.raise_labels(conn, {rid: bits for rid, (_, bits) in further.items()})
+            count += len(further)
+        raised = further
+    return count
+
+
+def _newly_said(draft: Draft) -> int:
+    assert draft.document is not None
+    return labels.said(draft.document) & ~labels.said(draft.before() or {})
+
+
+def _origins(work: Work, draft: Draft) -> set[int]:
+    """rids of what this is derived from, of a new version what the old one did not name already."""
+    assert draft.document is not None
+    base = work.hub.base
+    before = set(labels.origins(draft.before() or {}, base))
+    rids = {
+        work.rid_of(name) for name in labels.origins(draft.document, base) if name not in before
+    }
+    # what this commit writes may rise by it, also where it was named before
+    rids |= {other.rid for name in before if (other := work.draft_of(name)) is not None}
+    return {rid for rid in rids if rid is not None and rid != draft.rid}
