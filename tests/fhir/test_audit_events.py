@@ -116,6 +116,31 @@ async def test_given_another_that_reads_mine_when_i_look_then_i_see_that_and_non
     assert base64.b64decode(query) == b"Patient?family=Water"
 
 
+async def test_given_a_victim_service_provider_that_reads_mine_when_i_look_then_nothing_is_seen(
+    house, database_url
+):
+    mine = (await house.near.ask("POST", "/Patient", PATIENT)).json()
+    name = f"Patient/{mine['id']}"
+    await share(house, database_url, name)
+    assert (await house.far.ask("GET", f"/{name}")).status_code == 200
+    accounting = f"/{name}/$accounting-of-disclosures"
+    assert len(await found(house.near, f"entity={name}&action=R")) == 1
+    assert "disclosure" in (await house.near.ask("GET", accounting)).text
+    conn = await asyncpg.connect(database_url)
+    await conn.execute(
+        "insert into party (organization, kind) values ($1, 'vsp')"
+        " on conflict (organization) do update set kind = 'vsp'",
+        house.far.rid,
+    )
+    await conn.close()
+    for query in (f"entity={name}&action=R", f"patient={name}&action=R", "action=R"):
+        assert await found(house.near, query) == []
+    assert "disclosure" not in (await house.near.ask("GET", accounting)).text.replace(
+        "accounting", ""
+    )
+    assert len(await found(house.far, "subtype=read")) == 1
+
+
 async def test_given_who_read_nothing_of_mine_when_i_look_then_i_see_nothing_of_it(house):
     mine = (await house.near.ask("POST", "/Patient", PATIENT)).json()
     await house.far.ask("GET", f"/Patient/{mine['id']}")

@@ -112,6 +112,7 @@ async def test_given_a_migrator_that_may_make_no_role_when_migrated_then_the_tab
     try:
         conn = await asyncpg.connect(empty_database_url, server_settings={"role": name})
         await conn.execute("create table audit (a int)")
+        await conn.execute("create table resource_version (labels bigint)")
         await roles.grant(conn)
         assert await conn.fetchval("select count(*) from audit") == 0
         await conn.close()

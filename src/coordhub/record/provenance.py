@@ -54,7 +54,9 @@ async def write(work: Work) -> None:
             patient=task.patient,
         )
         work.drafts.append(draft)
-        work.batch.grants.append(Grant(candidate.organization, draft.rid, candidate.task, "party", ALL))
+        work.batch.grants.append(
+            Grant(candidate.organization, draft.rid, candidate.task, "party", ALL)
+        )
 
 
 def _document(work: Work, task: Draft, request: Draft) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Own are the rows of what its clients did, and of what was sent to it. Of the rows of others it sees
 those that name a resource it wrote, and of these nothing but that: neither what they asked for nor
-which resources of others were shown beside it.
+which resources of others were shown beside it. What a victim service provider looked at is told to
+nobody else: that somebody sought its help must not be seen by the looks that follow.
 """
 
 from __future__ import annotations
@@ -81,6 +82,12 @@ class Row:
     named: tuple[Named, ...]
 
 
+TOLD = (
+    "(a.delivery is not null or not exists"
+    " (select from party p where p.organization = a.organization and p.kind = 'vsp'))"
+)
+"""Whether others than who acted may be told of a row; that something was sent, its sender knows."""
+
 OUTCOME = (
     "case when a.outcome in (401, 403) or a.outcome >= 500 then '8'"
     " when a.outcome >= 400 then '4' else '0' end"
@@ -116,7 +123,7 @@ class _Asking:
 
     def __init__(self, viewer: Viewer) -> None:
         self.arguments: list[Any] = [viewer.organization]
-        self.conditions: list[str] = []
+        self.conditions = [f"(a.organization = $1 or {TOLD})"]
         self.is_named = False
 
     async def name(

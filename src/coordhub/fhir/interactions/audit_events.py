@@ -66,7 +66,7 @@ async def answer(context: Context, asked: Asked) -> Answer:
         return await _search(context, asked)
     if asked.target.interaction in _WRITES:
         raise errors.method_not_allowed(
-            "AuditEvents with such an id are the hub's own record and cannot be written."
+            "AuditEvents with such an id are the hub's own record and cannot be written.", "GET"
         )
     seq = context.audit_ids.seq(asked.target.id or "")
     found: list[Row] = []
