@@ -42,6 +42,7 @@ async def test_given_strangers_when_refused_then_the_audit_has_each_and_nothing_
         (row["client"], row["interaction"], row["outcome"], row["fhir_id"]) for row in rows
     } == {(None, "unauthenticated", 401, None)}
     assert "secret" not in str(rows)
+    assert len([row for row in await house.audited() if row["outcome"] == 401]) == 3
     elsewhere = await house.http.get("/favicon.ico")
     assert elsewhere.status_code == 404
     assert (await house.audited())[-1]["interaction"] == "unknown"

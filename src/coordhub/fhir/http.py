@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -54,7 +54,16 @@ def router() -> APIRouter:
 
 
 async def respond(request: Request) -> Response:
-    """Answer one request; what is refused leaves as FhirError, for the one handler."""
+    """Answer one request; what is refused is in the audit, and leaves as FhirError."""
+    try:
+        return await _answered(request)
+    except FhirError as refused:
+        if refused.status < 500:
+            await audit_refusal(request.app.state.context, request.scope["state"], refused)
+        raise
+
+
+async def _answered(request: Request) -> Response:
     context: Context = request.app.state.context
     path: str = request.scope["path"]  # not request.url: there a decoded %3F begins a query
     segments = [part for part in path.removeprefix(PREFIX).split("/") if part]
@@ -77,8 +86,8 @@ async def respond(request: Request) -> Response:
         headers.require_json_answer(accept, formats)
     request.state.interaction, request.state.target = target.interaction, target
     asked = await _asked(context, request, caller, target, query)
-    request.state.is_audited = True
     is_pretty = is_asked_pretty(asked.query)
+    request.state.is_audited = True
     answered = await answer(context, asked)
     if as_bytes and answered.body:
         return _native(context, request, answered)
@@ -218,13 +227,16 @@ def _about(context: Context, answered: Answer) -> dict[str, str]:
     return sent
 
 
-async def audit_refusal(context: Context, state: Mapping[str, Any], error: FhirError) -> None:
-    """Into the audit with what was refused, or failed, without an interaction that answered for it.
+async def audit_refusal(
+    context: Context, state: MutableMapping[str, Any], error: FhirError
+) -> None:
+    """Into the audit with what was refused, or failed, unless an interaction answered for it.
 
-    state: of the request, as `respond` left it.
+    state: of the request, as `respond` left it; it remembers, so that each refusal is there once.
     """
     if state.get("is_audited", False) and error.status < 500:
         return
+    state["is_audited"] = True
     caller = replace(state.get("caller", NOBODY), request_id=state["request_id"])
     unknown = auditing.UNAUTHENTICATED if error.status == 401 else auditing.UNKNOWN
     target = state.get("target", unknown)
