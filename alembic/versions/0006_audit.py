@@ -46,6 +46,12 @@ def upgrade() -> None:
             nullable=False,
             comment="and not before the seal before it",
         ),
+        sa.Column(
+            "own_xid",
+            Xid8(),
+            nullable=False,
+            comment="the transaction that made it: all after it began later",
+        ),
         sa.Column("rows", sa.Integer(), nullable=False),
         sa.Column(
             "leaves",

@@ -129,6 +129,31 @@ async def test_given_a_row_dated_before_an_earlier_seal_when_sealed_then_it_is_n
     assert f"row {row} is dated 2026-04-01 12:00:00+0000" in await book.faults()
 
 
+async def test_given_a_backlog_when_sealed_in_several_seals_then_its_age_is_no_fault(
+    book: Book,
+) -> None:
+    await book.write(5, NOW - timedelta(days=2))
+    for minute in range(3):
+        await book.seal(NOW + timedelta(minutes=minute), most=2)
+    assert (await book.verify()).faults == []
+
+
+async def test_given_a_seal_while_others_write_when_they_end_then_their_age_is_no_fault(
+    book: Book,
+) -> None:
+    await book.write()
+    slow = await asyncpg.connect(book.url)
+    transaction = slow.transaction()
+    await transaction.start()
+    await slow.execute(_INSERT, NOW - timedelta(hours=3), "slow")
+    await book.seal()
+    await transaction.commit()
+    await slow.close()
+    await book.seal()
+    checked = await book.verify()
+    assert (checked.faults, checked.rows) == ([], 2)
+
+
 async def test_given_numbers_lost_in_a_rollback_when_sealed_then_the_gap_is_no_fault(
     book: Book,
 ) -> None:

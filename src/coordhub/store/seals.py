@@ -15,12 +15,13 @@ https://www.rfc-editor.org/rfc/rfc2104, https://www.postgresql.org/docs/current/
 from __future__ import annotations
 
 import asyncio
+import bisect
 import contextlib
 import hashlib
 import hmac
 import struct
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -36,8 +37,8 @@ MOST: Final = 10_000
 """Rows of one seal at most."""
 
 SLACK: Final = timedelta(hours=1)
-"""How much earlier than the seal before it a row may be dated: its request may have waited, and
-clocks differ."""
+"""How much earlier than a seal a row may be dated whose transaction began after it: its request may
+have waited, and clocks differ."""
 
 _START: Final = b"coordhub audit seal 1"
 _LEAF: Final = struct.Struct(">q16s")
@@ -54,11 +55,15 @@ _ROWS = (
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """until: (transaction, seq) of the first row that it does not cover any more."""
+    """until: (transaction, seq) of the first row that it does not cover any more.
+
+    own: the transaction that made it; all after it began later.
+    """
 
     number: int
     sealed_at: datetime
     until: tuple[int, int]
+    own: int
     leaves: bytes
     mac: bytes
     key: str
@@ -68,7 +73,7 @@ class Seal:
         return len(self.leaves) // _LEAF.size
 
 
-GENESIS: Final = Seal(0, _EPOCH, (0, 0), b"", _START, "")
+GENESIS: Final = Seal(0, _EPOCH, (0, 0), 0, b"", _START, "")
 
 
 def sealing_key(token_key: bytes) -> bytes:
@@ -102,14 +107,17 @@ async def seal(conn: Connection, key: bytes, now: datetime, most: int = MOST) ->
     if len(rows) > most:
         until = (rows[most][-1], rows[most][0])
         del rows[most:]
-    made = _made(last, now, until, b"".join(_leaf(key, row) for row in rows), key)
+    own = await conn.fetchval("select pg_current_xact_id()::text::bigint")
+    made = _made(last, now, until, own, b"".join(_leaf(key, row) for row in rows), key)
     await conn.execute(
-        "insert into audit_seal (number, sealed_at, until_xid, until_seq, rows, leaves, mac, key)"
-        " values ($1, $2, $3::text::xid8, $4, $5, $6, $7, $8)",
+        "insert into audit_seal"
+        " (number, sealed_at, until_xid, until_seq, own_xid, rows, leaves, mac, key)"
+        " values ($1, $2, $3::text::xid8, $4, $5::text::xid8, $6, $7, $8, $9)",
         made.number,
         made.sealed_at,
         str(made.until[0]),
         made.until[1],
+        str(made.own),
         made.rows,
         made.leaves,
         made.mac,
@@ -167,6 +175,7 @@ async def verify(
     """
     faults: list[str] = []
     before, rows = GENESIS, 0
+    made: list[Seal] = []
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         async for one in _seals(conn):
             said = f"seal {one.number} of {one.sealed_at:%Y-%m-%d %H:%M:%S%z}"
@@ -176,16 +185,17 @@ async def verify(
             if key is None:
                 faults.append(f"{said}: made with key {one.key}, which is not given")
             elif not hmac.compare_digest(
-                one.mac, _made(before, one.sealed_at, one.until, one.leaves, key).mac
+                one.mac, _made(before, one.sealed_at, one.until, one.own, one.leaves, key).mac
             ):
                 faults.append(f"{said}: the seal was altered, or the one before it replaced")
             found = await conn.fetch(
                 _ROWS, str(before.until[0]), before.until[1], str(one.until[0]), one.until[1]
             )
             if key is not None:
-                faults.extend(f"{said}: {fault}" for fault in _differences(one, before, found, key))
+                faults.extend(f"{said}: {fault}" for fault in _differences(one, made, found, key))
             rows += len(found)
             before = one
+            made.append(replace(one, leaves=b""))
             if expected is not None and not hmac.compare_digest(
                 expected.get(one.number, one.mac), one.mac
             ):
@@ -212,29 +222,34 @@ async def verify(
     return Checked(faults, before, rows, left[0], left[1])
 
 
-def _differences(one: Seal, before: Seal, found: Sequence[Any], key: bytes) -> list[str]:
-    """What is not as it was sealed, row by row."""
+def _differences(one: Seal, made: Sequence[Seal], found: Sequence[Any], key: bytes) -> list[str]:
+    """What is not as it was sealed, row by row. made: the seals before it."""
     sealed = dict(_LEAF.iter_unpack(one.leaves))
-    there = {row[0]: row for row in found}
+    there = {row["seq"]: row for row in found}
     faults = [f"row {seq} was removed" for seq in sealed if seq not in there]
     for seq, row in there.items():
+        # the newest seal that was there before the row's transaction began
+        known = bisect.bisect_right(made, row["xid"], key=lambda each: each.own)
         if seq not in sealed:
             faults.append(f"row {seq} was inserted afterwards")
         elif not hmac.compare_digest(sealed[seq], _leaf(key, row)[8:]):
             faults.append(f"row {seq} was altered")
-        elif row[1] < before.sealed_at - SLACK:
+        elif known and row["at"] < made[known - 1].sealed_at - SLACK:
+            earlier = made[known - 1]
             faults.append(
-                f"row {seq} is dated {row[1]:%Y-%m-%d %H:%M:%S%z} and was written after seal "
-                f"{before.number} of {before.sealed_at:%Y-%m-%d %H:%M:%S%z}"
+                f"row {seq} is dated {row['at']:%Y-%m-%d %H:%M:%S%z} and was written after seal "
+                f"{earlier.number} of {earlier.sealed_at:%Y-%m-%d %H:%M:%S%z}"
             )
     return faults
 
 
-def _made(before: Seal, now: datetime, until: tuple[int, int], leaves: bytes, key: bytes) -> Seal:
+def _made(
+    before: Seal, now: datetime, until: tuple[int, int], own: int, leaves: bytes, key: bytes
+) -> Seal:
     number = before.number + 1
-    head = struct.pack(">qqqq", number, (now - _EPOCH) // _MICROSECOND, *until)
+    head = struct.pack(">qqqqq", number, (now - _EPOCH) // _MICROSECOND, *until, own)
     mac = hmac.digest(key, head + before.mac + hashlib.sha256(leaves).digest(), "sha256")
-    return Seal(number, now, until, leaves, mac, name_of(key))
+    return Seal(number, now, until, own, leaves, mac, name_of(key))
 
 
 def _leaf(key: bytes, row: Any) -> bytes:
@@ -248,7 +263,8 @@ def _leaf(key: bytes, row: Any) -> bytes:
 
 
 _SEAL = (
-    "select number, sealed_at, until_xid::text::bigint, until_seq, leaves, mac, key from audit_seal"
+    "select number, sealed_at, until_xid::text::bigint, until_seq, own_xid::text::bigint,"
+    " leaves, mac, key from audit_seal"
 )
 
 
@@ -263,4 +279,4 @@ async def _seals(conn: Connection) -> AsyncIterator[Seal]:
 
 
 def _of(row: Any) -> Seal:
-    return Seal(row[0], row[1], (row[2], row[3]), row[4], row[5], row[6])
+    return Seal(row[0], row[1], (row[2], row[3]), row[4], row[5], row[6], row[7])

@@ -677,6 +677,12 @@ audit_seal = Table(
     instant("sealed_at"),
     Column("until_xid", Xid8(), nullable=False, comment="rows before (until_xid, until_seq),"),
     Column("until_seq", BigInteger, nullable=False, comment="and not before the seal before it"),
+    Column(
+        "own_xid",
+        Xid8(),
+        nullable=False,
+        comment="the transaction that made it: all after it began later",
+    ),
     Column("rows", Integer, nullable=False),
     Column("leaves", LargeBinary, nullable=False, comment="of each row: seq, and half its MAC"),
     Column("mac", LargeBinary, nullable=False, comment="over all of this and the seal before it"),
