@@ -24,6 +24,7 @@ COMMANDS = [
     "load",
     "token",
     "openapi",
+    "labels",
     "audit",
     "client",
     "replay",
@@ -205,3 +206,42 @@ async def test_given_a_sealed_audit_when_verified_from_the_command_line_then_the
     code, out, _ = await asyncio.to_thread(run, "audit", "verify")
     assert (code, f"row {row} was altered" in out) == (1, True)
     await conn.close()
+
+
+def labelled(url: str, *words: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-c", "from coordhub.cli import main; main()", "labels", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "DATABASE_URL": url},
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_given_a_code_when_added_to_a_list_then_the_list_has_it_and_another_time_is_refused(
+    database_url: str,
+) -> None:
+    words = ("add", "--class", "SEX", "--reason", "asked by the board", "urn:own", "A*")
+
+    assert labelled(database_url, *words)[0] == 0
+    code, out, _ = labelled(database_url, "list", "--class", "SEX")
+    again = labelled(database_url, *words)
+
+    assert code == 0
+    assert "SEX\turn:own\tA*\n" in out
+    assert "SUD" not in out
+    assert (again[0], "is on the list" in again[2]) == (1, True)
+
+
+def test_given_nothing_of_that_name_when_lowered_then_one_sentence_says_so(
+    database_url: str,
+) -> None:
+    code, _, said = labelled(
+        database_url, "lower", "Condition/none", "--class", "SUD", "--reason", "x"
+    )
+
+    assert (code, said.strip()) == (
+        1,
+        "coordhub labels: There is no Condition/none here. Name it as Type/id.",
+    )

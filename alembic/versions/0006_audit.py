@@ -8,7 +8,7 @@ from alembic import op
 from coordhub.store.tables import Xid8
 
 revision = "0006_audit"
-down_revision = "0007_label_codes"
+down_revision = "0005_consent"
 branch_labels = None
 depends_on = None
 

@@ -27,6 +27,7 @@ from coordhub.fhir.audit_ids import AuditIds
 from coordhub.fhir.context import Context, Limits
 from coordhub.fhir.headers import request_id
 from coordhub.fhir.paging import Paging
+from coordhub.r4 import datasets
 from coordhub.record.bootstrap import open_hub
 from coordhub.record.hub import Hub
 from coordhub.settings import Settings
@@ -77,11 +78,11 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
         redirect_slashes=False,
         telemetry={"logs": False, "operation_spans": False},
     )
-    app.include_router(http.router())
     _add_own_routes(app)
     app.add_exception_handler(FhirError, _refused)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _refused)
+    app.add_middleware(http.Door)
     app.add_middleware(Exchange)
     if settings.cors_origins:
         app.add_middleware(
@@ -99,6 +100,8 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
     if settings.token_key is None:
         raise RuntimeError("COORDHUB_TOKEN_KEY is not set: 32 secret characters at least.")
     key = settings.token_key.get_secret_value().encode()
+    if settings.datasets is not None:
+        datasets.use(datasets.read(settings.datasets.read_bytes()))
     if hub is None:
         if settings.database_url is None:
             raise RuntimeError("DATABASE_URL is not set: a postgresql:// address.")
@@ -235,7 +238,7 @@ class Exchange:
                 telemetry.log(
                     "request.answered",
                     method=scope["method"],
-                    route=getattr(scope.get("route"), "path", "-"),
+                    route=state.get("route") or getattr(scope.get("route"), "path", "-"),
                     interaction=interaction,
                     status=status,
                     ms=round((time.perf_counter() - begun) * 1000, 1),

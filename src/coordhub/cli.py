@@ -583,6 +583,7 @@ async def _work_until_told(settings: Settings, url: str) -> None:
     """The routing worker on a database of its own pool, until SIGINT or SIGTERM."""
     import signal
 
+    from coordhub.r4 import datasets
     from coordhub.record.bootstrap import open_hub
     from coordhub.store import roles
     from coordhub.store.engine import Engine
@@ -590,6 +591,8 @@ async def _work_until_told(settings: Settings, url: str) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if settings.datasets is not None:
+        datasets.use(datasets.read(settings.datasets.read_bytes()))
     engine = await Engine.open(
         await roles.application(url),
         size=settings.pool_size,

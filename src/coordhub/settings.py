@@ -24,6 +24,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from coordhub.r4 import datasets
+
 Network: TypeAlias = IPv4Network | IPv6Network
 
 
@@ -57,6 +59,15 @@ Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_parts)]
 
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_parts)]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parts)]
+
+
+def _of_datasets(path: Path | None) -> Path | None:
+    if path is not None:
+        try:
+            datasets.read(path.read_bytes())
+        except OSError as error:
+            raise ValueError(f"the file cannot be read: {error.strerror}") from None
+    return path
 
 
 class Settings(BaseSettings):
@@ -125,6 +136,9 @@ class Settings(BaseSettings):
     consent_policy: Literal["opt-in", "opt-out", "by-purpose"] = "by-purpose"
     """What a referral may share of which no Consent of the patient speaks: nothing (`opt-in`), what
     it names (`opt-out`), or that with those who treat (`by-purpose`)."""
+
+    datasets: Annotated[Path | None, AfterValidator(_of_datasets)] = None
+    """File with data sets of your own, or narrower ones, for kinds of recipients (docs/labels.md)."""
 
     cors_origins: Origins = ()
     """Origins whose pages may call the FHIR API from a browser (`https://app.example.org`), with

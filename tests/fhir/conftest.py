@@ -14,7 +14,6 @@ sys.path.append(str(Path(__file__).parents[1] / "stage"))
 import httpx2
 import msgspec
 import pytest
-from open_hub import PROVIDER
 from pydantic import SecretStr
 
 from coordhub.access import scopes
@@ -28,6 +27,10 @@ from coordhub.record.operations import Create
 from coordhub.settings import Settings
 from coordhub.store import clients
 from coordhub.store.visibility import DIRECTORY
+
+sys.path.append(str(Path(__file__).parents[1] / "stage"))
+
+from open_hub import PROVIDER
 
 KEY = "a test key that is long enough for it"
 LIMIT = 1024 * 1024

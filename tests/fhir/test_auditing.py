@@ -15,6 +15,7 @@ import pytest
         ("GET", "/Nothing/family-secret", None, 404, ("near", "unknown", None)),
         ("GET", "/Patient/1/family-secret", None, 404, ("near", "unknown", None)),
         ("DELETE", "/_history", None, 405, ("near", "unknown", None)),
+        ("TRACE", "/Patient/1", None, 405, ("near", "unknown", None)),
         ("GET", "/Patient?family=%ff", None, 400, ("near", "unknown", None)),
         ("GET", "/Patient/$secret", None, 400, ("near", "unknown", None)),
     ],

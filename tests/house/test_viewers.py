@@ -30,8 +30,14 @@ EXEMPT = {
     ),
     "resources.version_of": "Shapes a row that a statement with a Viewer has found; no I/O.",
     "clients.read": "Who calls, before there is a Viewer: a reference, no content.",
+    "consents.permitted": (
+        "Looks with the eyes of each recipient in turn: who may not see the patient any more; rids of Tasks."
+    ),
     "grants.shareable": "Makes the Viewer itself, of the organization whose sharing is decided.",
     "grants.written_by": "Asks who wrote what, for the decision to share it: rids, no content.",
+    "sensitive.held": "Holds origins still for a label's sake: rids and classes, no content.",
+    "sensitive.lower_labels": "Writes classes beside the text, and gives back nothing.",
+    "sensitive.raise_labels": "Writes classes beside the text, and gives back nothing.",
     "invariants.violations": "The operators' check of the ledger: answers with ids and counts.",
     "transact.transact": "The write path: gives back nothing of a resource.",
 }

@@ -31,7 +31,24 @@ async def test_s06_given_a_food_bank_without_a_server_when_it_polls_and_acts_the
     t2, order = f"Task/{task['id']}", house.target(task["focus"])
     await mounds.read(t2)
     assert (await mounds.read(order))["status"] == "active"
-    assert (await mounds.read(sent.patient))["birthDate"] == "1961-04-02"
+    # It sees whom to give to, and not what a pantry has no use for
+    whom = await mounds.read(sent.patient)
+    assert set(whom) <= {
+        "resourceType",
+        "id",
+        "meta",
+        "active",
+        "name",
+        "telecom",
+        "address",
+        "communication",
+    }
+    assert whom["name"]
+    assert whom["meta"]["tag"][0]["code"] == "SUBSETTED"
+    assert await mounds.find("Patient?birthdate=1961-04-02") == []
+    assert len(await mounds.find(f"Patient?name={whom['name'][0]['family']}")) == 1
+    refused = await mounds.ask("PUT", f"/{sent.patient}", whom)
+    assert refused.status_code == 422, refused.text
     assert await house.value("select seen_at from candidate") == seen
 
     # When it accepts, starts, provides food and completes

@@ -98,3 +98,40 @@ async def test_s09_given_two_that_are_asked_when_one_looks_then_it_sees_nothing_
     # They share one order; who looked at it is noted of who looked
     rows = await house.rows("select ordinal, seen_at from candidate order by ordinal")
     assert [row["seen_at"] is not None for row in rows] == [True, False]
+
+
+async def test_s09_given_five_that_are_asked_when_they_look_then_only_who_wins_sees_for_whom(house):
+    riverside = house.riverside
+    services = [await house.joins(f"ride-{number}") for number in range(5)]
+    referral = house.referral(riverside, *(service.reference for service in services))
+    sent = await riverside.refers(referral)
+    tasks = await house.all_asked(services, sent)
+    [family] = [name["family"] for name in (await riverside.read(sent.patient))["name"]]
+
+    # Before anyone has won: what is asked, and neither for whom nor by whose order
+    for service, reference in zip(services, tasks, strict=True):
+        task = await service.read(reference)
+        order = await service.read(house.target(task["focus"]))
+        assert set(task["for"]) == {"reference"}
+        assert "description" not in task
+        assert "input" not in task
+        assert {"subject", "requester", "supportingInfo"} & order.keys() <= {"subject"}
+        assert "reference" not in order.get("subject", {})
+        assert order["code"]
+        for hidden in (sent.patient, sent.order):
+            assert not await service.sees(hidden)
+        assert await service.find(f"ServiceRequest?patient={sent.patient}") == []
+        assert await service.find(f"ServiceRequest?patient.family={family}") == []
+        assert await service.find("Patient") == []
+
+    # When one accepts
+    await services[2].answers(tasks[2], "accepted")
+
+    # Then it alone sees the person
+    task = await services[2].read(tasks[2])
+    assert (await services[2].read(house.target(task["for"])))["name"][0]["family"] == family
+    order = await services[2].read(house.target(task["focus"]))
+    assert house.target(order["subject"]) == sent.patient
+    for number in (0, 1, 3, 4):
+        assert not await services[number].sees(sent.patient)
+        assert not await services[number].sees(sent.order)

@@ -31,6 +31,7 @@ def meta(*codings: dict[str, str]) -> dict[str, object]:
         (s.ACT_CODE, "NORDSCLCD", 0),
         (s.ACT_CODE, "NODSCLCD", s.RESTRICTED),
         (s.OWN, "VSP", s.VSP),
+        (s.NOTICE, "42CFRPart2", s.SUD),
         ("http://terminology.hl7.org/CodeSystem/v3-ActReason", "HTEST", 0),
         ("https://example.org/labels", "ours", s.RESTRICTED),
         (None, "R", s.RESTRICTED),
@@ -63,6 +64,7 @@ def test_what_the_hub_shows_for_a_class_is_read_as_that_class(name: str) -> None
 
 def test_substance_use_carries_its_law_and_forbids_redisclosure() -> None:
     assert {one["code"] for one in s.codings(s.SUD)} == {"SUD", "42CFRPart2", "NORDSCLCD"}
+    assert s.PART_2_NOTICE in [one["display"] for one in s.codings(s.SUD)]
 
 
 def test_splice_adds_to_what_the_sender_wrote_and_says_nothing_twice() -> None:
@@ -90,7 +92,7 @@ VALUES = st.recursive(
 )  # fmt: skip
 LABELS = st.lists(
     st.sampled_from([*s.codings(s.ALL), {"system": s.ACT_CODE, "code": "GDIS", "display": "x"}]),
-    unique_by=lambda one: one["code"],
+    unique_by=lambda one: (one["system"], one["code"]),
 )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from open_hub import observation, patient
+from open_hub import observation, patient, service_request, task
 from open_post import Post, name_endpoint
 
+from coordhub.r4.sensitivity import PART_2_NOTICE
 from coordhub.record.operations import Create, Update
 
 
@@ -107,3 +108,26 @@ async def test_given_a_result_when_delivered_to_the_sender_then_its_task_and_the
         if reference == sent.task
     ]
     assert statuses == ["accepted", "in-progress", "completed"], "each version as it was, in order"
+
+
+async def test_given_content_under_part_2_when_delivered_then_the_notice_goes_with_it(
+    post: Post,
+) -> None:
+    house = post.house
+    await house.asking(house.kitchen.service)
+    who = await house.create(house.clinic, patient())
+    opioids = {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "F11.20"}]}
+    order = service_request(
+        who.reference, house.clinic.reference, house.kitchen.service, reasonCode=[opioids]
+    )
+    made = await house.create(house.clinic, order)
+    await house.create(house.clinic, task(made.reference, who.reference, house.clinic.reference))
+    await house.relay()
+    await post.deliver()
+    without, protected = sorted(post.partner.bundles, key=lambda one: PART_2_NOTICE in str(one))
+    assert PART_2_NOTICE not in str(without)
+    assert PART_2_NOTICE in [one["display"] for one in protected["meta"]["security"]]
+    asked = [entry["resource"] for entry in protected["entry"]]
+    for kind in ("ServiceRequest", "Task"):
+        [sent] = [one for one in asked if one["resourceType"] == kind]
+        assert "NORDSCLCD" in [one["code"] for one in sent["meta"]["security"]], kind

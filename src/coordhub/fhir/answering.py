@@ -37,6 +37,7 @@ from coordhub.fhir.operations import (
     meta_change,
     status_of_referral,
     validate,
+    why,
 )
 
 _PRESENTATION = frozenset({"_pretty", "_format"})
@@ -109,6 +110,7 @@ _OPERATIONS: Mapping[str, Perform] = {
     "meta-delete": meta_change.delete,
     "status-of-referral": status_of_referral.answer,
     "validate": validate.answer,
+    "why": why.answer,
 }
 
 _INTERACTIONS: Mapping[str, Perform] = {

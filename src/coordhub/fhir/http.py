@@ -16,7 +16,8 @@ from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from coordhub import errors
 from coordhub.access.caller import NOBODY, Caller
@@ -45,25 +46,60 @@ _FORMS = frozenset({"search-type", "search-system"})
 _MOST_PARAMETERS = 1000
 
 
-def router() -> APIRouter:
-    """Every route below /fhir; `app.state.context` must hold the Context when a request comes."""
-    routes = APIRouter(prefix=PREFIX)
-    for path in dict.fromkeys((*(route.path for route in ROUTES), "/{rest:path}")):
-        routes.add_api_route(path, respond, methods=list(METHODS), include_in_schema=False)
-    return routes
+class Door:
+    """Whatever is asked below /fhir; all else goes on to `app`.
+
+    Stands before the framework's router, which would try each address in turn and prepare for
+    dependencies and models that these requests do not have.
+    `app.state.context` must hold the Context when a request comes.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if scope["type"] != "http" or not (path == PREFIX or path.startswith(f"{PREFIX}/")):
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive, send)
+        request.state.route = PREFIX + _route(path)
+        try:
+            if request.method not in METHODS:
+                allowed = ", ".join(METHODS)
+                raise errors.method_not_allowed(
+                    f"{request.method} does not exist here; there is {allowed}.", allowed
+                )
+            response = await respond(request)
+        except FhirError as error:
+            if error.status < 500:
+                await audit_refusal(request.app.state.context, scope["state"], error)
+            response = refusal(error, head=request.method == "HEAD")
+        await response(scope, receive, send)
+
+
+def _route(path: str) -> str:
+    """The address as it is described, without ids."""
+    parts = path.removeprefix(PREFIX).split("/")
+    for route, described in _DESCRIBED.get(len(parts), ()):
+        if all(known[:1] == "{" or known == part for known, part in zip(route, parts, strict=True)):
+            return described
+    return "/{rest:path}"
+
+
+def _described() -> dict[int, list[tuple[list[str], str]]]:
+    by_length: dict[int, list[tuple[list[str], str]]] = {}
+    for path in dict.fromkeys(route.path for route in ROUTES):
+        parts = path.split("/")
+        by_length.setdefault(len(parts), []).append((parts, path))
+    return by_length
+
+
+_DESCRIBED: Final = _described()
 
 
 async def respond(request: Request) -> Response:
-    """Answer one request; what is refused is in the audit, and leaves as FhirError."""
-    try:
-        return await _answered(request)
-    except FhirError as refused:
-        if refused.status < 500:
-            await audit_refusal(request.app.state.context, request.scope["state"], refused)
-        raise
-
-
-async def _answered(request: Request) -> Response:
+    """Answer one request; what is refused leaves as FhirError."""
     context: Context = request.app.state.context
     path: str = request.scope["path"]  # not request.url: there a decoded %3F begins a query
     segments = [part for part in path.removeprefix(PREFIX).split("/") if part]

@@ -42,6 +42,12 @@ CONFIDENTIALITY: Final = "http://terminology.hl7.org/CodeSystem/v3-Confidentiali
 OWN: Final = "urn:coordhub:sensitivity"
 """The code VSP, which HL7 has none for."""
 
+NOTICE: Final = "urn:coordhub:notice"
+"""Codes whose display is a notice that the law wants to go with a record, wherever it goes."""
+
+PART_2_NOTICE: Final = "42 CFR part 2 prohibits unauthorized use or disclosure of these records."
+"""The short form of 42 CFR 2.32."""
+
 Coding = dict[str, str]
 
 _CODINGS: Final[Mapping[int, tuple[Coding, ...]]] = {
@@ -49,6 +55,7 @@ _CODINGS: Final[Mapping[int, tuple[Coding, ...]]] = {
         {"system": ACT_CODE, "code": "SUD", "display": "substance use disorder information sensitivity"},
         {"system": ACT_CODE, "code": "42CFRPart2", "display": "42 CFR Part2"},
         {"system": ACT_CODE, "code": "NORDSCLCD", "display": "no redisclosure without consent directive"},
+        {"system": NOTICE, "code": "42CFRPart2", "display": PART_2_NOTICE},
     ),
     HIV: ({"system": ACT_CODE, "code": "HIV", "display": "HIV/AIDS information sensitivity"},),
     PSY: ({"system": ACT_CODE, "code": "PSY", "display": "psychiatry disorder information sensitivity"},),
@@ -132,6 +139,8 @@ def bits_of_coding(coding: Any) -> int:
         return 0
     if system in _SAY_NOTHING:
         return 0
+    if system == NOTICE:
+        return _SENSITIVITY.get(code, RESTRICTED)
     if system == OWN:
         return NAMES.get(code, RESTRICTED)
     if (system is None or system in _CONFIDENTIALITIES) and code in ("U", "L", "M", "N"):

@@ -26,12 +26,14 @@ from coordhub.r4 import document as fhir_json
 from coordhub.r4 import extract, sensitivity
 from coordhub.record import (
     conditional,
+    consents,
     grants,
     identity,
     labelling,
     patching,
     provenance,
     rules,
+    withdrawal,
 )
 from coordhub.record.hub import DIRECTORY_SHARD, Hub, instant
 from coordhub.record.operations import (
@@ -188,13 +190,22 @@ async def apply(
     await provenance.write(work)
     await labelling.decide(work)
     await grants.decide(work)
+    await consents.decide(work)
     await _write(work, interaction)
+    if await withdrawal.follow(work, _by_itself):
+        work.wakes = True
     answers: list[list[Written]] = [[] for _ in operations]
     for position, origin in enumerate(meant.origins):
         answers[origin].append(
             _found(matched[position]) if position in matched else _answer(work, drafts[position])
         )
     return [one[0] if len(one) == 1 else _answer(work, None) for one in answers], work.wakes
+
+
+async def _by_itself(
+    hub: Hub, conn: Connection, caller: Caller, operations: Sequence[Operation]
+) -> None:
+    await apply(hub, conn, caller, operations, interaction="transaction")
 
 
 def _refuse_repeats(operations: Sequence[Settled], names: Sequence[str]) -> None:
@@ -242,7 +253,9 @@ async def _draft(
             )
         else:
             existing[position] = found.rid
-    await rules.lock_episodes(work)
+    touched = await withdrawal.referrals_touched(work, operations, mapping)
+    await rules.lock_episodes(work, touched)
+    await withdrawal.look_before(work)
     locked = await _current(work, list(existing.values()))
     numbers = iter(await hub.engine.rids(len(created)) if created else [])
     drafts: dict[int, Draft | None] = {}
@@ -287,6 +300,7 @@ async def _current(work: Work, rids: list[int]) -> dict[int, Version]:
         found.rid: found.current for found in work.located.values() if found.current is not None
     }
     if work.unlocked and all(rid in known for rid in rids):
+        work.compared = True
         return {rid: known[rid] for rid in rids}
     await work.hold()
     return await resources.lock(work.conn, rids)
@@ -438,6 +452,7 @@ async def _write(work: Work, interaction: str) -> None:
         Write(
             draft.rid, draft.type, draft.id, draft.version, draft.op, draft.author, draft.source,
             draft.patient, draft.body, draft.assigned, draft.episode, draft.labels,
+            draft.previous.labels if draft.previous is not None else 0,
         )
         for draft in changing
     ]  # fmt: skip

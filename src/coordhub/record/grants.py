@@ -6,7 +6,8 @@
 - result: who asked may see what the one who was asked produced for it, a report with its parts;
 - treatment: whoever took the referral on may see the patient's chart, while it is at work (a rule).
 
-To a recipient that does not treat, what is shared is shown by its data set (r4.datasets), and what that
+Of several that are asked at once each sees what is asked, and neither for whom nor who else, until it
+has won. To a recipient that does not treat, what is shared is shown by its data set (r4.datasets), and what that
 has nothing of is not shared.
 
 What a grant covers of sensitive classes: who is asked sees the question whatever it is about; a result
@@ -19,6 +20,9 @@ once its Task is declined or cancelled (transact); the Task itself stays readabl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from coordhub.access import viewer
 from coordhub.r4 import datasets, reference
 from coordhub.r4.sensitivity import ALL, SUD, VSP
@@ -27,8 +31,8 @@ from coordhub.record.work import Draft, Work
 from coordhub.referral import task_machine as machine
 from coordhub.store import grants as store
 from coordhub.store import resources
-from coordhub.store.episodes import Episode
-from coordhub.store.transact import CandidateRow, CandidateStatus, Grant, Rule, RuleEnd
+from coordhub.store.episodes import Candidate, Episode
+from coordhub.store.transact import CandidateRow, Grant, Rule, RuleEnd
 
 
 async def decide(work: Work) -> None:
@@ -45,75 +49,98 @@ async def decide(work: Work) -> None:
         elif draft.type != "ServiceRequest" and draft.source != episode.requester:
             await _results(work, {draft.rid}, draft.source, episode)
     for answered in work.batch.statuses:
-        _treats(work, answered)
+        for episode in work.episodes.values():
+            one = episode.candidate_of_task(answered.task)
+            if one is not None:
+                await _answered(work, episode, one, answered.status)
 
 
-def _treats(work: Work, answered: CandidateStatus) -> None:
-    """Who takes a referral on has a treatment relationship with its patient, until it ends."""
-    found = [
-        (episode, candidate)
-        for episode in work.episodes.values()
-        if (candidate := episode.candidate_of_task(answered.task)) is not None
-    ]
-    for episode, candidate in found:
-        before = candidate.status in _AT_WORK
-        if answered.status in _AT_WORK and not before and episode.patient is not None:
+async def _asked(work: Work, asked: CandidateRow) -> None:
+    """Who is asked alone sees what it is about; who is asked with others sees only what is asked."""
+    episode = work.episodes[asked.episode]
+    dataset = await _dataset(work, asked)
+    competing = competes(work, episode)
+    grants = work.batch.grants
+    shown = ((asked.task, dataset), (asked.request, datasets.BLIND if competing else dataset))
+    for rid, as_set in shown:
+        grants.append(Grant(asked.organization, rid, asked.task, "party", ALL, as_set))
+    if not competing:
+        await _share(work, episode, asked, dataset)
+
+
+def competes(work: Work, episode: Episode) -> bool:
+    """Whether several are asked at once, of whom the first to accept wins."""
+    waiting = [one for one in episode.candidates if one.status not in machine.TERMINAL]
+    asked = [one for one in work.batch.candidates if one.episode == episode.id]
+    return len(waiting) + len(asked) > 1
+
+
+async def _answered(work: Work, episode: Episode, candidate: Candidate, status: str) -> None:
+    """Who takes a referral on sees what it is about, and treats the patient until it ends."""
+    before = candidate.status in _AT_WORK
+    if status in _AT_WORK and not before:
+        if len(episode.candidates) > 1:
+            dataset = await _dataset(work, candidate)
+            work.batch.grants.append(
+                Grant(candidate.organization, candidate.request, episode.id, "party", ALL, dataset)
+            )
+            await _share(work, episode, candidate, dataset)
+        if episode.patient is not None:
             work.batch.rules.append(
                 Rule(
-                    candidate.organization, episode.patient, True, 0, work.now, answered.task,
+                    candidate.organization, episode.patient, True, 0, work.now, candidate.task,
                     "treatment",
                 )
             )  # fmt: skip
-        elif before and answered.status in machine.TERMINAL:
-            work.batch.rules_ended.append(RuleEnd(answered.task))
+    elif before and status in machine.TERMINAL:
+        work.batch.rules_ended.append(RuleEnd(candidate.task))
 
 
-async def _asked(work: Work, candidate: CandidateRow) -> None:
-    grants = work.batch.grants
-    request = next((one for one in work.drafts if one.rid == candidate.request), None)
-    dataset = await recipients.dataset_of(
-        work.conn,
-        candidate.organization,
-        candidate.recipient,
-        (request.document if request else None) or {},
-        work.hub.base,
+async def _dataset(work: Work, candidate: Candidate | CandidateRow) -> int:
+    [request] = await _documents(work, [candidate.request])
+    return await recipients.dataset_of(
+        work.conn, candidate.organization, candidate.recipient, request, work.hub.base
     )
-    for asked in (candidate.task, candidate.request):
-        grants.append(Grant(candidate.organization, asked, candidate.task, "party", ALL, dataset))
-    named: set[int] = set()
-    for draft in work.drafts:
-        if draft.rid not in (candidate.task, candidate.request) or draft.document is None:
-            continue
-        for path, element in reference.walk(draft.document):
+
+
+async def _share(
+    work: Work, episode: Episode, candidate: Candidate | CandidateRow, dataset: int
+) -> None:
+    """Grant what the question names, as far as its sender may see it and the data set has it."""
+    asking = [candidate.task, candidate.request]
+    if dataset:  # the hub's own order is trimmed for its recipient, and names less
+        asking.append(episode.request)
+    named: set[str] = set()
+    for document in await _documents(work, asking):
+        for path, element in reference.walk(document):
             text = parties.local(element, work.hub.base)
-            rid = work.rid_of(text) if text and not path.startswith("Task.partOf") else None
-            if rid is not None:
-                named.add(rid)
-    episode = work.episodes[candidate.episode]
-    if dataset:
-        named |= await _named_by_sender(work, episode.request)
-    shared = await store.shareable(work.conn, episode.requester, named)
+            if text and not path.startswith("Task.partOf"):
+                named.add(text)
+    rids = {text: work.rid_of(text) for text in named}
+    unknown = [(text.partition("/")[0], text.partition("/")[2]) for text in named if not rids[text]]
+    located = await resources.locate(work.conn, viewer.deciding(), sorted(unknown))
+    found = {rid for rid in rids.values() if rid is not None}
+    found |= {each.rid for each in located.values()}
+    shared = await store.shareable(work.conn, episode.requester, found)
     if dataset:
         shared = await _admitted(work, shared, dataset)
-    for rid in sorted(shared):
-        grants.append(
-            Grant(candidate.organization, rid, candidate.task, "referral", dataset=dataset)
-        )
+    work.batch.grants.extend(
+        Grant(candidate.organization, rid, candidate.task, "referral", dataset=dataset)
+        for rid in sorted(shared)
+    )
 
 
-async def _named_by_sender(work: Work, request: int) -> set[int]:
-    """What the sender's own order names: the hub's, trimmed for its recipient, names less."""
-    found = await resources.read_rids(work.conn, viewer.deciding(), [request])
-    if request not in found or found[request].body is None:
-        return set()
-    names = {
-        (kind, fhir_id)
-        for _, element in reference.walk(parties.document(found[request]))
-        if (text := parties.local(element, work.hub.base))
-        for kind, _, fhir_id in [text.partition("/")]
+async def _documents(work: Work, rids: Sequence[int]) -> list[dict[str, Any]]:
+    """What these say: as this commit writes them, or as they are stored; {} of what is deleted."""
+    written = {draft.rid: draft.document for draft in work.drafts if draft.rid in rids}
+    stored = await resources.read_rids(
+        work.conn, viewer.deciding(), [rid for rid in rids if rid not in written]
+    )
+    documents = {
+        **written,
+        **{rid: parties.document(each) for rid, each in stored.items() if each.body is not None},
     }
-    located = await resources.locate(work.conn, viewer.deciding(), sorted(names))
-    return {each.rid for each in located.values()}
+    return [documents.get(rid) or {} for rid in rids]
 
 
 async def _admitted(work: Work, rids: set[int], dataset: int) -> set[int]:

@@ -2,7 +2,7 @@
 
 An origin that is raised raises all that is derived from it, however far, in the same transaction; an
 origin is held still (a share lock) while something new is derived from it, so that neither of two
-writers overlooks the other.
+writers overlooks the other. A commit that raises what it did not lock is begun again with the lock.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from coordhub.access import viewer
 from coordhub.record import labels, parties
 from coordhub.record.label_lists import InUse
 from coordhub.record.work import Draft, Work
-from coordhub.store import sensitive
+from coordhub.store import resources, sensitive
 from coordhub.store.engine import Connection
+from coordhub.store.transact import Overtaken
 
 
 async def decide(work: Work) -> None:
@@ -67,7 +68,13 @@ async def decide(work: Work) -> None:
         for draft in work.drafts
         if draft.previous is not None and draft.labels & ~draft.previous.labels
     }
-    await spread(work.conn, work.hub.base, raised, but=written)
+    if raised and work.compared:
+        raise Overtaken  # perhaps by who derives from it now: once more, with its lock
+    if raised:
+        # before looking for what is derived: who derives something new holds these until it commits
+        await work.hold()
+        await resources.lock(work.conn, list(raised))
+        await spread(work.conn, work.hub.base, raised, but=written)
 
 
 def of_itself(document: dict[str, object], writers: tuple[int, ...], lists: InUse) -> int:

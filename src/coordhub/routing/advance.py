@@ -13,10 +13,8 @@ from typing import Any
 
 from coordhub.access import caller, viewer
 from coordhub.directory import services
-from coordhub.r4 import datasets
-from coordhub.r4 import document as fhir_json
 from coordhub.r4.typed import new_task
-from coordhub.record import commit, parties
+from coordhub.record import commit, parties, question
 from coordhub.record.hub import Hub, instant
 from coordhub.record.operations import Create, Update
 from coordhub.record.recipients import dataset_of
@@ -65,14 +63,6 @@ def service_request(
     return document
 
 
-def _trimmed(document: Document, dataset: int) -> Document:
-    """What a recipient is shown of the sender's: no more is put into what the hub makes for it."""
-    text = fhir_json.encode(document).decode()
-    return fhir_json.parse(
-        datasets.in_use().trim(text, dataset, str(document["resourceType"])).encode()
-    )
-
-
 async def ask(hub: Hub, conn: Connection, episode: Episode) -> None:
     """Make SR2 and a T2 for each recipient that the sender named, in the transaction of the relay."""
     stored = await resources.read_rids(conn, viewer.deciding(), [episode.id, episode.request])
@@ -99,7 +89,7 @@ async def ask(hub: Hub, conn: Connection, episode: Episode) -> None:
         Create(
             "ServiceRequest",
             service_request(
-                _trimmed(request, dataset),
+                question.trimmed(request, dataset),
                 sr1.reference,
                 t1.id,
                 [text for text, theirs in recipients.items() if theirs == dataset],
@@ -109,7 +99,6 @@ async def ask(hub: Hub, conn: Connection, episode: Episode) -> None:
         for dataset in dict.fromkeys(recipients.values())
     ]
     for text, dataset in recipients.items():
-        told = _trimmed(task, dataset)
         document = new_task(
             part_of=t1.reference,
             focus=f"urn:coordhub:sr2:{dataset}",
@@ -118,8 +107,6 @@ async def ask(hub: Hub, conn: Connection, episode: Episode) -> None:
             authored_on=instant(hub.clock()),
             group=(REFERRAL_SYSTEM, t1.id),
         )
-        for name in ("priority", "for", "description", "restriction", "input"):
-            if name in told:
-                document[name] = told[name]
+        document |= question.told(task, dataset, blind=len(recipients) > 1)
         operations.append(Create("Task", document))
     await commit.apply(hub, conn, me, operations, interaction="transaction")

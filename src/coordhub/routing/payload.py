@@ -9,6 +9,8 @@ http://hl7.org/fhir/R4/bundle.html
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,14 +20,14 @@ from uuid import UUID
 import msgspec
 
 from coordhub.access import viewer
-from coordhub.r4 import reference
+from coordhub.r4 import reference, sensitivity
 from coordhub.record import parties
 from coordhub.record.hub import Hub, instant
 from coordhub.store import resources
 from coordhub.store.deliveries import Claimed
 from coordhub.store.engine import Connection
 from coordhub.store.resources import Version
-from coordhub.store.visibility import Viewer
+from coordhub.store.visibility import HUB, Viewer
 
 DELIVERY_SYSTEM = "urn:coordhub:delivery"
 """System of Bundle.identifier: the delivery's id, the same at every attempt."""
@@ -47,7 +49,7 @@ async def compose(hub: Hub, conn: Connection, held: Claimed, now: datetime) -> P
     view = viewer.as_organization(held.organization)
     found = await resources.read_written(conn, view, [(held.rid, held.version)])
     changed = found.get((held.rid, held.version))
-    if changed is None or changed.body is None:
+    if changed is None or changed.body is None or await _withdrawn(conn, view, changed):
         return None
     gathered: dict[int, Version] = {changed.rid: changed}
     frontier: Sequence[Version] = [changed]
@@ -62,6 +64,18 @@ async def compose(hub: Hub, conn: Connection, held: Claimed, now: datetime) -> P
         if each.rid == changed.rid or each.source != held.organization
     ]
     return Payload(render(held.id, hub.base, entries, now), tuple(each.rid for each in entries))
+
+
+async def _withdrawn(conn: Connection, view: Viewer, changed: Version) -> bool:
+    """Whether this is what was asked before its patient withdrew; its recipient is told that alone."""
+    if changed.type != "Task" or changed.source != HUB:
+        return False
+    current = (await resources.read_rids(conn, view, [changed.rid])).get(changed.rid)
+    if current is None or current.body is None or current.version == changed.version:
+        return False
+    reason = parties.document(current).get("statusReason") or {}
+    codes = {coding.get("code") for coding in reason.get("coding") or ()}
+    return "consent-withdrawn" in codes
 
 
 async def _named_by(
@@ -123,9 +137,14 @@ def _names(
 
 
 def render(delivery: UUID, base: str, entries: Sequence[Version], now: datetime) -> bytes:
-    """The Bundle as JSON: the stored texts as they are, concatenated."""
+    """The Bundle as JSON: the texts as they are shown, concatenated, and the labels of them all.
+
+    Of content under 42 CFR Part 2 that is the notice which has to go with it.
+    """
+    classes = functools.reduce(operator.or_, (each.labels for each in entries), 0)
     head = {
         "resourceType": "Bundle",
+        **({"meta": {"security": sensitivity.codings(classes)}} if classes else {}),
         "identifier": {"system": DELIVERY_SYSTEM, "value": str(delivery)},
         "type": "transaction",
         "timestamp": instant(now),

@@ -179,7 +179,8 @@ class Located:
 
     visible: whether the writer may see it; if not, to the writer it does not exist.
     episode: the referral that a Task or ServiceRequest belongs to.
-    current: its version, where that was asked for and the writer may see it.
+    current: its version as stored, as `lock` would give it, where that was asked for and the writer
+        may see it.
     """
 
     rid: int
@@ -208,7 +209,8 @@ async def locate(
     condition, arguments = visible(viewer, "r", 5)
     rows = await conn.fetch(
         "select r.rid, r.type, r.fhir_id, r.version, r.op, r.updated, r.author, r.source, r.patient,"
-        " case when w.whole then r.body end, r.body is null, "
+        " case when w.whole then r.body end,"
+        f" r.labels, {RAW}, r.body is null, "
         f"{condition},"
         " coalesce(e.id, e2.id, c.episode, c2.episode), w.whole"
         " from unnest($1::smallint[], $2::text[], $3::smallint[], $4::boolean[]) w(type, id, shard, whole)"
@@ -228,7 +230,7 @@ async def locate(
 
 def _located(row: Any) -> Located:
     version = version_of(row)
-    deleted, is_visible, episode, whole = row[10:]
+    deleted, is_visible, episode, whole = row[WIDTH:]
     return Located(
         version.rid,
         version.type,

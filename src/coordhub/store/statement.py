@@ -86,7 +86,8 @@ def _removed(table: str, columns: str, condition: str) -> Part:
 PARTS: Final = {
     "w": Part(
         "rid bigint, type smallint, fhir_id text, version int, op text, author bigint, source bigint,"
-        " patient bigint, body text, assigned boolean, episode bigint, labels bigint",
+        " patient bigint, body text, assigned boolean, episode bigint, labels bigint,"
+        " were bigint",
         "select * from {rows}",
     ),
     "superseded": Part(
@@ -106,7 +107,7 @@ PARTS: Final = {
         "update resource r set version = w.version, op = w.op, updated = $1, author = w.author,"
         " patient = w.patient, labels = w.labels, body = w.body"
         " from w where r.rid = w.rid and r.shard = (w.rid & 255)::smallint and w.version > 1"
-        " and r.version = w.version - 1 returning w.rid",
+        " and r.version = w.version - 1 and r.labels = w.were returning w.rid",
     ),
     "assigned": Part(
         "",
@@ -161,7 +162,7 @@ PARTS: Final = {
     ),
     "ruled_no_more": Part(
         "because bigint",
-        "update access_rule c set until = $1 from {rows}"
+        "update access_rule c set until = least($1, now()) from {rows}"
         " where c.because = n.because and (c.until is null or c.until > $1)",
     ),
     "ruled": Part(
@@ -228,7 +229,8 @@ PARTS: Final = {
 def statement(kinds: tuple[str, ...]) -> str:
     """The statement that writes these kinds, its arguments after $1 being theirs, in their order.
 
-    It divides by zero, and so writes nothing, where a resource is no longer at the version before.
+    It divides by zero, and so writes nothing, where a resource is no longer at the version before, or was
+    labelled since.
     """
     ctes: list[str] = []
     first = 2

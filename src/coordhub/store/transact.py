@@ -32,7 +32,7 @@ class Write(NamedTuple):
 
     author: rid of the organization that wrote this version; source: of the one whose resource it is.
     assigned: the id was chosen by the client, not by the hub.
-    labels: a bit for each sensitivity class of its content.
+    labels: a bit for each sensitivity class of its content; were: those of the version before.
     episode: the referral this change belongs to; None: nobody is told of it.
     """
 
@@ -48,6 +48,7 @@ class Write(NamedTuple):
     assigned: bool = False
     episode: int | None = None
     labels: int = 0
+    were: int = 0
 
 
 class Grant(NamedTuple):

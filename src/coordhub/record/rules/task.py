@@ -15,7 +15,7 @@ from typing import Any
 from coordhub.access import viewer
 from coordhub.directory import services
 from coordhub.errors import FhirError, Issue, business_rule, forbidden, unprocessable
-from coordhub.record import parties
+from coordhub.record import parties, question, recipients
 from coordhub.record.hub import instant
 from coordhub.record.work import Draft, Work
 from coordhub.referral import candidates, timers
@@ -238,9 +238,7 @@ async def settle_asked(work: Work) -> None:
         episode = work.episodes[number]
         asked = {row.task: row for row in work.batch.candidates if row.episode == number}
         children = [
-            pure.Child(
-                draft.reference, str(draft.document["status"]), str(asked[draft.rid].request)
-            )
+            pure.Child(draft.reference, str(draft.document["status"]), str(episode.request))
             for draft in work.drafts
             if draft.rid in asked and draft.document is not None
         ]
@@ -271,8 +269,27 @@ async def _candidate_wrote(work: Work, draft: Draft, episode: Episode) -> None:
             )
         _judge(draft, old, new, machine.OWNER)
         _cancel(work, episode, tasks, step.cancels)
+        if (
+            len(episode.candidates) > 1
+            and new in machine.WON
+            and candidate.status not in machine.WON
+        ):
+            await _tell_the_winner(work, draft, candidate, parties.document(tasks[episode.id]))
     work.batch.statuses.append(CandidateStatus(draft.rid, new))
     _compute_parent(work, episode, tasks)
+
+
+async def _tell_the_winner(work: Work, draft: Draft, candidate: Candidate, sent: Document) -> None:
+    """Put into its Task what was held back while others were asked too."""
+    stored = await resources.read_rids(work.conn, viewer.deciding(), [candidate.request])
+    dataset = await recipients.dataset_of(
+        work.conn,
+        candidate.organization,
+        candidate.recipient,
+        parties.document(stored[candidate.request]),
+        work.hub.base,
+    )
+    draft.document = {**(draft.document or {}), **question.told(sent, dataset, blind=False)}
 
 
 def _only_the_answer(draft: Draft, before: Document, after: Document) -> None:
@@ -321,16 +338,19 @@ def _children(
 ) -> list[pure.Child]:
     """The T2s as they stand, or as the drafts of this commit have them."""
     changed = {draft.rid: draft for draft in drafts if draft.document is not None}
-    return [_child(one, tasks[one.task], changed.get(one.task)) for one in episode.candidates]
+    return [
+        _child(episode.request, tasks[one.task], changed.get(one.task))
+        for one in episode.candidates
+    ]
 
 
-def _child(candidate: Candidate, version: Version, draft: Draft | None) -> pure.Child:
+def _child(need: int, version: Version, draft: Draft | None) -> pure.Child:
     document = draft.document if draft is not None else parties.document(version)
     assert document is not None
     return pure.Child(
         version.reference,
         str(document["status"]),
-        str(candidate.request),
+        str(need),
         _code(document.get("statusReason"), machine.REASON_SYSTEM),
         _code(document.get("businessStatus"), pure.BUSINESS_STATUS_SYSTEM),
         tuple(document.get("output") or ()),
@@ -383,17 +403,7 @@ def with_state(document: Document, parent: pure.Parent, now: str) -> Document:
     """T1 with the computed state; the same object when that changes nothing."""
     state: Document = {"status": parent.status}
     if parent.business_status:
-        display = pure.BUSINESS_STATUSES[parent.business_status]
-        state["businessStatus"] = {
-            "coding": [
-                {
-                    "system": pure.BUSINESS_STATUS_SYSTEM,
-                    "code": parent.business_status,
-                    "display": display,
-                }
-            ],
-            "text": display,
-        }
+        state["businessStatus"] = pure.business_status(parent.business_status)
     if parent.outputs:
         state["output"] = [dict(output) for output in parent.outputs]
     after = {**document, **state}

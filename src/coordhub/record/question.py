@@ -1,0 +1,42 @@
+"""What the hub's Task says to one candidate of what the sender's Task says.
+
+http://hl7.org/fhir/R4/task.html
+
+No more than its data set shows; and while others are asked as well, nothing that tells for whom, or
+who they are. Who wins is told the rest in the commit that makes it the winner.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from coordhub.r4 import datasets
+from coordhub.r4 import document as fhir_json
+
+Document = dict[str, Any]
+
+FROM_SENDER: Final = ("priority", "for", "description", "restriction", "input")
+
+
+def told(task: Document, dataset: int, *, blind: bool) -> Document:
+    """Elements of the sender's Task for the Task that asks; blind: others are asked at the same time."""
+    shown = trimmed(task, dataset)
+    elements: Document = {name: shown[name] for name in FROM_SENDER if name in shown}
+    if not blind:
+        return elements
+    kept = {name: elements[name] for name in ("priority",) if name in elements}
+    if "reference" in elements.get("for", {}):
+        kept["for"] = {"reference": elements["for"]["reference"]}
+    limits = {
+        name: value
+        for name, value in elements.get("restriction", {}).items()
+        if name in ("repetitions", "period")
+    }
+    return {**kept, **({"restriction": limits} if limits else {})}
+
+
+def trimmed(document: Document, dataset: int) -> Document:
+    """What a recipient is shown of the sender's: no more is put into what the hub makes for it."""
+    text = fhir_json.encode(document).decode()
+    kind = str(document["resourceType"])
+    return fhir_json.parse(datasets.in_use().trim(text, dataset, kind).encode())
