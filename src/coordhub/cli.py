@@ -323,6 +323,8 @@ def audit_verify(
     for fault in checked.faults:
         print(fault)
     since = f", since {checked.open_since:%Y-%m-%d %H:%M:%S%z}" if checked.open_since else ""
+    if checked.retained:
+        print(f"Retention removed the rows under {checked.retained} seals.")
     print(
         f"{checked.rows} rows under {checked.last.number} seals checked, {len(checked.faults)} faults; "
         f"{checked.open} rows not sealed yet{since}. "
@@ -566,6 +568,7 @@ async def _route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
 
 
 async def _verify_audit(settings: Settings, url: str, expected: dict[int, bytes]) -> Checked:
+    from coordhub.record.hub import system_clock
     from coordhub.store import seals
     from coordhub.store.engine import Engine
 
@@ -574,7 +577,8 @@ async def _verify_audit(settings: Settings, url: str, expected: dict[int, bytes]
     engine = await Engine.open(url, size=2, statement_timeout_ms=0)
     try:
         async with engine.pool.acquire() as conn:
-            return await seals.verify(conn, {seals.name_of(key): key for key in keys}, expected)
+            named = {seals.name_of(key): key for key in keys}
+            return await seals.verify(conn, named, expected, now=system_clock())
     finally:
         await engine.close()
 

@@ -19,9 +19,8 @@ from coordhub.fhir.context import Answer, Asked, Context
 from coordhub.r4 import document
 from coordhub.record.hub import instant
 from coordhub.store import disclosures, resources
-from coordhub.store.disclosures import Disclosure
+from coordhub.store.disclosures import SIX_YEARS, Disclosure
 
-SIX_YEARS: Final = timedelta(days=6 * 365 + 2)
 MOST: Final = 5_000
 
 _PURPOSE: Final = {
