@@ -83,15 +83,9 @@ def upgrade() -> None:
         sa.Column("type", sa.SmallInteger(), comment="r4.types number, where it is a type"),
         sa.Column("labels", sa.BigInteger(), comment="its bit, where it is a sensitivity class"),
         sa.Column("keep", sa.Text(), comment="ISO 8601 duration; null: for ever (again)"),
-        sa.Column(
-            "since", sa.Text(), nullable=False, comment="from when it counts: update, care"
-        ),
-        sa.Column(
-            "ran_at", sa.DateTime(timezone=True), comment="when nothing more was due"
-        ),
-        sa.Column(
-            "done_until", sa.DateTime(timezone=True), comment="what is older may be gone"
-        ),
+        sa.Column("since", sa.Text(), nullable=False, comment="from when it counts: update, care"),
+        sa.Column("ran_at", sa.DateTime(timezone=True), comment="when nothing more was due"),
+        sa.Column("done_until", sa.DateTime(timezone=True), comment="what is older may be gone"),
         sa.Column(
             "done_seal",
             sa.BigInteger(),

@@ -7,7 +7,7 @@ name themselves: that there are two of them is the deployment's to see to, by wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -45,7 +45,9 @@ class Outcome:
     mentioned_by: Sequence[str]
 
 
-async def propose(hub: Hub, by: Operator, person: str, reference: str, what: str, reason: str) -> int:
+async def propose(
+    hub: Hub, by: Operator, person: str, reference: str, what: str, reason: str
+) -> int:
     """what: resource, versions (its old ones) or patient (all of the chart). The number to confirm."""
     _named(person)
     if not reason.strip():
@@ -85,7 +87,9 @@ async def confirm(hub: Hub, by: Operator, person: str, number: int) -> Outcome:
         if person.strip().lower() == proposed.proposed_by.strip().lower():
             raise NothingDone(f"{proposed.proposed_by} proposed it; somebody else must confirm it.")
         if now > proposed.proposed_at + VALID:
-            raise NothingDone(f"proposal {number} is older than {VALID.days} days. Propose it anew.")
+            raise NothingDone(
+                f"proposal {number} is older than {VALID.days} days. Propose it anew."
+            )
         rids = await _meant(conn, proposed.what, proposed.rid)
         await expunge.hold_still(conn, rids)
         await _unhindered(conn, hub, rids)
@@ -94,10 +98,15 @@ async def confirm(hub: Hub, by: Operator, person: str, number: int) -> Outcome:
         mentioned = await expunge.mentioned_by(conn, rids) if proposed.what != "versions" else []
         said = urlencode({"by": by.account, "person": person, "proposal": str(number)})
         await expunge.remove(
-            conn, rids, whole=proposed.what != "versions", act=number, interaction="expunge", said=said
+            conn,
+            rids,
+            whole=proposed.what != "versions",
+            act=number,
+            interaction="expunge",
+            said=said,
         )
         await expunge.confirm(conn, number, person, now)
-    log("record.expunged", proposal=number, what=proposed.what, rids=rids)
+    log("record.expunged", proposal=number, what=proposed.what, resources=len(rids))
     await tidy(hub)
     return Outcome(sorted(one.reference for one in versions), told, mentioned)
 
@@ -178,17 +187,14 @@ async def _find(conn: Connection, reference: str) -> Version:
 
 
 async def _meant(conn: Connection, what: str, rid: int) -> list[int]:
-    return await expunge.chart(conn, rid) if what == "patient" else [rid]
+    if what == "patient":
+        return await expunge.chart(conn, rid)
+    return await expunge.with_copies(conn, rid)
 
 
 async def _unhindered(conn: Connection, hub: Hub, rids: Sequence[int]) -> None:
     found = await expunge.hindrances(conn, rids, hub.clock())
     if not found:
         return
-    names = await resources.read_rids(conn, viewer.deciding(), [one.rid for one in found])
-    raise NothingDone(_sentence((one.kind, names[one.rid].reference) for one in found))
-
-
-def _sentence(found: Iterable[tuple[str, str]]) -> str:
-    kind, reference = next(iter(found))
-    return f"{reference}: {_HINDERED[kind]}."
+    names = await resources.read_rids(conn, viewer.deciding(), [found[0].rid])
+    raise NothingDone(f"{names[found[0].rid].reference}: {_HINDERED[found[0].kind]}.")

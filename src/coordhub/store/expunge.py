@@ -87,9 +87,12 @@ begin
         {_UNINDEXED}
         delete from label_lowered l where l.rid = any(rids_);
         delete from party p where p.organization = any(rids_) and p.kind = 'person';
-        delete from access_rule c
+        -- That they stood, the accounting tells; what they said, goes.
+        update access_rule c set until = least(c.until, at_, now()), systems = null, codes = null, types = null,
+            rids = null, only_labels = null, covers = 0, data_from = null, data_to = null,
+            precedence = case when c.rule = 'consent' then 0 else c.precedence end
         where c.because = any(rids_) or c.patient = any(rids_) or c.actor = any(rids_);
-        update access_grant g set until = least(g.until, at_), labels = 0
+        update access_grant g set until = least(g.until, at_, now()), labels = 0
         where g.rid = any(rids_) or g.because = any(rids_);
         insert into access_grant (shard, organization, rid, because, rule, since, labels)
         select r.shard, t.organization, r.rid, r.rid, 'party', at_, r.labels
@@ -165,13 +168,12 @@ async def may_rewrite(conn: Connection) -> bool:
     return may
 
 
-_PROPOSAL = (
-    "select id, what, rid, type, fhir_id, reason, proposed_by, proposed_at, confirmed_by from expunge"
-)
+_PROPOSAL = "select id, what, rid, type, fhir_id, reason, proposed_by, proposed_at, confirmed_by from expunge"
 
 
 def _proposal(row: Any) -> Proposal:
-    return Proposal(*row[:3], types.name_of(row[3]), *row[4:])
+    number, what, rid, kind, *others = row
+    return Proposal(number, what, rid, types.name_of(kind), *others)
 
 
 async def propose(
@@ -220,6 +222,16 @@ async def chart(conn: Connection, patient: int) -> list[int]:
     return [row[0] for row in rows]
 
 
+async def with_copies(conn: Connection, rid: int) -> list[int]:
+    """The resource, and what the hub made of it for those whom it asked."""
+    rows = await conn.fetch(
+        "select c.request from episode e join candidate c on c.episode = e.id where e.request = $1"
+        " union select c.task from candidate c where c.episode = $1 union select $1",
+        rid,
+    )
+    return sorted(row[0] for row in rows)
+
+
 async def hold_still(conn: Connection, rids: Sequence[int]) -> None:
     """Lock their referrals, which come before resources, as for every writer."""
     await conn.execute(
@@ -262,7 +274,9 @@ async def who_was_told(conn: Connection, rids: Sequence[int]) -> list[Told]:
         " group by 1, 2, r.type, r.fhir_id, r.rid order by 2, 1, r.rid",
         list(rids),
     )
-    return [Told(row[0], row[1], f"{types.name_of(row[2])}/{row[3]}", row[4], row[5]) for row in rows]
+    return [
+        Told(row[0], row[1], f"{types.name_of(row[2])}/{row[3]}", row[4], row[5]) for row in rows
+    ]
 
 
 async def mentioned_by(conn: Connection, rids: Sequence[int]) -> list[str]:
@@ -292,7 +306,7 @@ async def log_since(conn: Connection, after: int) -> list[Removed]:
         "select seq, rid, type, fhir_id, version, whole, at from expunged where seq > $1 order by seq",
         after,
     )
-    return [Removed(*row[:2], types.name_of(row[2]), *row[3:]) for row in rows]
+    return [Removed(row[0], row[1], types.name_of(row[2]), *tuple(row)[3:]) for row in rows]
 
 
 async def back_again(conn: Connection, logged: Sequence[Removed]) -> dict[int, bool]:

@@ -150,7 +150,8 @@ INVARIANTS: Final[dict[str, str]] = {
            or exists (select from resource_version v where v.shard = r.shard and v.rid = r.rid
                         and v.version <= x.version and (v.body is not null or v.op <> 'delete'))
            or x.whole and r.body is null and (
-                exists (select from access_rule c where c.because = x.rid)
+                exists (select from access_rule c where c.because = x.rid
+                          and (c.codes is not null or c.until is null or c.until > x.at))
                 or exists (select from label_lowered l where l.rid = x.rid)
                 or exists (select from delivery d where d.rid = x.rid and d.settled_at is null))
            or x.at >= {_RETAINED.format("audit")}

@@ -798,7 +798,9 @@ retention = Table(
     Column("since", Text, nullable=False, comment="from when it counts: update, care"),
     instant("ran_at", nullable=True, comment="when nothing more was due"),
     instant("done_until", nullable=True, comment="what is older may be gone"),
-    Column("done_seal", BigInteger, comment="of the audit: under seals up to this one nothing is left"),
+    Column(
+        "done_seal", BigInteger, comment="of the audit: under seals up to this one nothing is left"
+    ),
     PrimaryKeyConstraint("subject"),
     CheckConstraint("since in ('update', 'care')", name="since_known"),
     CheckConstraint("type is null or labels is null", name="one_kind"),
