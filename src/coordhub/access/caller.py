@@ -1,4 +1,4 @@
-"""The Caller: a client, the organization it acts for, and what its token allows."""
+"""The Caller: a client, the organization or person it acts for, and what its token allows."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ LETTERS = {"create": "c", "read": "r", "update": "u", "delete": "d", "search": "
 class Caller:
     """client: id of the client, None for the hub itself.
 
-    organization: rid of its Organization; reference: the same as `Organization/<id>`.
+    organization: rid of its Organization; reference: the same as `Organization/<id>`. Of a person's
+        app it is the person: `Patient/<id>` or `RelatedPerson/<id>`.
     update_as_create: may choose ids by PUT.
     reference_policy: `refuse` or `warn`, for references that lead nowhere.
     request_id: correlates log, audit and the partner's own records.
+    role: system, privacy-officer (of its organization) or person.
+    break_glass: may open a record in an emergency.
     """
 
     client: str | None
@@ -28,6 +31,13 @@ class Caller:
     update_as_create: bool = False
     request_id: str | None = None
     reference_policy: str = "refuse"
+    role: str = "system"
+    break_glass: bool = False
+
+    @property
+    def is_person(self) -> bool:
+        """A patient, or who acts for one: sees one chart, and may write little."""
+        return self.role == "person"
 
     @property
     def is_hub(self) -> bool:

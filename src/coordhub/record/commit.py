@@ -24,7 +24,16 @@ from coordhub.errors import (
 )
 from coordhub.r4 import document as fhir_json
 from coordhub.r4 import extract, sensitivity
-from coordhub.record import conditional, grants, identity, labelling, patching, rules
+from coordhub.record import (
+    care_teams,
+    conditional,
+    grants,
+    identity,
+    labelling,
+    patching,
+    proxies,
+    rules,
+)
 from coordhub.record.hub import DIRECTORY_SHARD, Hub, instant
 from coordhub.record.operations import (
     Committed,
@@ -179,6 +188,8 @@ async def apply(
     await rules.apply(work)
     await labelling.decide(work)
     await grants.decide(work)
+    await care_teams.decide(work)
+    await proxies.decide(work)
     await _write(work, interaction)
     answers: list[list[Written]] = [[] for _ in operations]
     for position, origin in enumerate(meant.origins):
