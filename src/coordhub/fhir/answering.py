@@ -28,6 +28,7 @@ from coordhub.fhir.interactions import (
     vread,
 )
 from coordhub.fhir.operations import (
+    break_glass,
     everything,
     lastn,
     meta,
@@ -92,6 +93,7 @@ async def _invoke(context: Context, asked: Asked) -> Answer:
 
 
 _OPERATIONS: Mapping[str, Perform] = {
+    "break-glass": break_glass.answer,
     "everything": everything.answer,
     "lastn": lastn.answer,
     "meta": meta.answer,

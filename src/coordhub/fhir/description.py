@@ -329,6 +329,13 @@ ROUTES: tuple[Route, ...] = (
         answer="Bundle", reasons=(404, 410), parameters=(_ID, _TYPES, _COUNT, _CURSOR),
     ),
     Route(
+        "break_glass", "POST", "/Patient/$break-glass", "Operations", "Open a record in an emergency",
+        "For who treats: `identifier` and `birthDate`, or `patient`; `purpose` (ETREAT or BTG), `reason`, "
+        "`practitioner`, `emergency` (its nature). Opens one record for an hour; the organization that holds "
+        "it is told.",
+        answer="Parameters", reasons=(404, 413, 415, 422), body="Parameters",
+    ),
+    Route(
         "lastn", "GET", "/Observation/$lastn", "Operations", "The newest results of each code",
         "`patient` or `subject` and any other search parameter of Observation; `max` of each code.",
         answer="Bundle", parameters=(CRITERIA,),

@@ -77,6 +77,7 @@ class Operation:
 _ASK: Final = ("GET", "POST")
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
+    "break-glass": Operation(("type",), ("Patient",), ("POST",), parameters=None),
     "everything": Operation(
         ("instance",),
         ("Patient", "Encounter"),

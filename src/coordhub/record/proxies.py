@@ -104,7 +104,9 @@ async def bind(
             else None
         )
         if found is None or found.body is None:
-            raise CannotBindError(f"there is no {person} here. Name a Patient/id or RelatedPerson/id.")
+            raise CannotBindError(
+                f"there is no {person} here. Name a Patient/id or RelatedPerson/id."
+            )
         if found.patient is None:
             raise CannotBindError(f"{person} names no Patient of this hub.")
         said = f"{client} for {person}: {reason}"

@@ -118,7 +118,9 @@ def _answers(draft: Draft) -> None:
         )
     old, new = str(before.get("status")), str(after.get("status"))
     if old != new and machine.OWNER not in machine.EDGES.get((old, new), machine.Actor(0)):
-        legal = [to for (at, to), who in machine.EDGES.items() if at == old and machine.OWNER in who]
+        legal = [
+            to for (at, to), who in machine.EDGES.items() if at == old and machine.OWNER in who
+        ]
         said = f"may be set to {', '.join(legal)}" if legal else "has ended"
         raise business_rule(f"A Task that is {old} {said}.", _at(draft, "status"))
 
