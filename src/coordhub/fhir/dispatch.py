@@ -77,6 +77,9 @@ class Operation:
 _ASK: Final = ("GET", "POST")
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
+    "accounting-of-disclosures": Operation(
+        ("instance",), ("Patient",), ("GET",), parameters=frozenset({"start", "end"})
+    ),
     "break-glass": Operation(("type",), ("Patient",), ("POST",), parameters=None),
     "everything": Operation(
         ("instance",),
@@ -89,6 +92,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "meta-add": Operation(("instance",), (), ("POST",), "update", frozenset({"meta"})),
     "meta-delete": Operation(("instance",), (), ("POST",), "update", frozenset({"meta"})),
     "status-of-referral": Operation(("instance",), ("ServiceRequest", "Task"), ("GET",)),
+    "why": Operation(("instance",), (), ("GET",), parameters=frozenset({"recipient"})),
     "validate": Operation(
         ("type", "instance"),
         (),

@@ -83,4 +83,4 @@ def _members(document: dict[str, Any], base: str) -> Iterator[str]:
                 yield text
 
 
-_ORGANIZED = frozenset({"Organization", "PractitionerRole", "HealthcareService"})
+_ORGANIZED = frozenset({"Organization", "PractitionerRole"})

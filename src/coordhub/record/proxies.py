@@ -3,7 +3,7 @@
 What they may see is `access.proxy`'s to say. It is written as rules in the transaction of the write that
 changes it: of the RelatedPerson, or of the Patient whose birthDate it turns on. Believed is a
 RelatedPerson of the organization that holds the Patient. A rule opens nothing by itself: only an
-operator binds an app to a person (`bind`).
+operator binds an app to a person (`to_bind`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from coordhub.record.work import Draft, Work
 from coordhub.store import clients, related, resources
 from coordhub.store.engine import Connection
 from coordhub.store.resources import Version
-from coordhub.store.transact import AuditRow, Batch, Party, Rule, RuleEnd, transact
+from coordhub.store.transact import Batch, Party, Rule, RuleEnd
 from coordhub.store.visibility import HUB, NEVER, OWN_CHART
 
 Document = dict[str, Any]
@@ -91,55 +91,36 @@ def _rules(
     ]  # fmt: skip
 
 
-async def bind(
-    hub: Hub, by: str, client: str, person: str, scopes: str, *, reason: str = ""
-) -> None:
-    """Let a client act for a Patient or RelatedPerson (`Type/id`); in the audit as the act of `by`."""
+async def to_bind(hub: Hub, conn: Connection, person: str) -> tuple[int, Batch]:
+    """rid of the Patient or RelatedPerson (`Type/id`) that an app is to act for, and what it sees by that.
+
+    Refuses with CannotBindError.
+    """
     kind, _, fhir_id = person.partition("/")
-    now = hub.clock()
-    async with hub.engine.transaction() as conn:
-        found = (
-            await resources.read(conn, viewer.deciding(), kind, fhir_id)
-            if kind in clients.PERSONS
-            else None
-        )
-        if found is None or found.body is None:
-            raise CannotBindError(
-                f"there is no {person} here. Name a Patient/id or RelatedPerson/id."
-            )
-        if found.patient is None:
-            raise CannotBindError(f"{person} names no Patient of this hub.")
-        said = f"{client} for {person}: {reason}"
-        await transact(
-            conn,
-            Batch(
-                parties=[Party(found.rid, "person")],
-                rules_ended=[RuleEnd(found.rid)],
-                rules=await _bound(hub, conn, found, found.patient),
-                audit=[
-                    AuditRow(by, None, "client-bound", 0, kind, fhir_id, (found.rid,), query=said)
-                ],
-            ),
-            now=now,
-        )
-        await clients.register(
-            conn, client, found.rid, scopes, update_as_create=False, now=now, role="person"
-        )
+    found = (
+        await resources.read(conn, viewer.deciding(), kind, fhir_id)
+        if kind in clients.PERSONS
+        else None
+    )
+    if found is None or found.body is None:
+        raise CannotBindError(f"there is no {person} here. Name a Patient/id or RelatedPerson/id.")
+    if found.patient is None:
+        raise CannotBindError(f"{person} names no Patient of this hub.")
+    return found.rid, Batch(
+        parties=[Party(found.rid, "person")],
+        rules_ended=[RuleEnd(found.rid)],
+        rules=await _sight(hub, conn, found, found.patient),
+    )
 
 
-async def _bound(hub: Hub, conn: Connection, found: Version, patient: int) -> list[Rule]:
+async def _sight(hub: Hub, conn: Connection, found: Version, patient: int) -> list[Rule]:
     if found.type == "Patient":
-        covers = ALL & ~VSP
-        return [
-            Rule(
-                found.rid, patient, True, OWN_CHART, hub.clock(), found.rid, "proxy", covers=covers
-            )
-        ]
+        now, covers = hub.clock(), ALL & ~VSP
+        return [Rule(found.rid, patient, True, OWN_CHART, now, found.rid, "proxy", covers=covers)]
     stored = await resources.read_rids(conn, viewer.deciding(), [patient])
     holder, record = _held(stored.get(patient))
-    believed = record if found.source in (holder, HUB) else None
-    if believed is None:
+    if record is None or found.source not in (holder, HUB):
         raise CannotBindError(
             f"{found.reference} does not come from the organization that holds its Patient."
         )
-    return _rules(hub, found.rid, parties.document(found), patient, believed)
+    return _rules(hub, found.rid, parties.document(found), patient, record)

@@ -76,3 +76,26 @@ async def register(
         role,
         break_glass,
     )
+
+
+async def change(
+    conn: Connection,
+    client: str,
+    active: bool | None,
+    reference_policy: str | None,
+    role: str | None,
+    break_glass: bool | None,
+) -> bool:
+    """Set what is not None; False if there is no such client, or it is a person's and stays that."""
+    found: str | None = await conn.fetchval(
+        "update client set active = coalesce($2, active),"
+        " reference_policy = coalesce($3, reference_policy), role = coalesce($4, role),"
+        " break_glass = coalesce($5, break_glass)"
+        " where id = $1 and (role <> 'person' or $4::text is null and $5::boolean is null) returning id",
+        client,
+        active,
+        reference_policy,
+        role,
+        break_glass,
+    )
+    return found is not None

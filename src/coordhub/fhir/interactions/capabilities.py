@@ -9,6 +9,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
+from coordhub.fhir import audit_event
 from coordhub.fhir.context import Answer, Asked, Context
 from coordhub.fhir.dispatch import OPERATIONS
 from coordhub.fhir.searching import ALL_HAVE
@@ -26,6 +27,8 @@ INTERACTIONS = (
 )  # fmt: skip
 SYSTEM = ("transaction", "batch", "search-system", "history-system")
 _COLUMNS = ("_id", "_lastUpdated")
+_OWN = frozenset({"accounting-of-disclosures", "break-glass", "status-of-referral", "why"})
+"""Operations that this hub defines itself."""
 _SECURITY = (
     "Every request but this one carries `Authorization: Bearer <token>`, a token of this hub bound "
     "to a client and its organization. An organization sees what it wrote, what it is party to, "
@@ -37,6 +40,12 @@ _DOCUMENTATION = (
     "a Parameters (FHIRPath Patch). Criteria name a resource among what its organization wrote. "
     "Idempotency-Key makes a repeated write safe. An unknown search parameter is refused unless "
     "`Prefer: handling=lenient` is sent."
+)
+_AUDIT_EVENTS = (
+    f"The hub's own, rendered from its audit, newest first: by {', '.join(audit_event.SEARCHED)}, "
+    "without modifiers, sorting and includes. An organization sees what its clients did, what was sent to it, "
+    "and who was shown what it is the source of. AuditEvents that partners store are resources like "
+    "others, found by naming their source."
 )
 
 
@@ -103,7 +112,7 @@ def _operations(level: str, base: str, resource_type: str | None = None) -> list
 
 
 def _definition(name: str, base: str, resource_type: str | None) -> str:
-    if name in ("break-glass", "status-of-referral"):
+    if name in _OWN:
         return f"{base}/OperationDefinition/{name}"
     owner = resource_type if OPERATIONS[name].types else "Resource"
     return f"http://hl7.org/fhir/OperationDefinition/{owner}-{name}"
@@ -124,8 +133,10 @@ def _resource(name: str, base: str, deletes_several: bool) -> dict[str, Any]:
     operations = {
         one["name"]: one for level in ("type", "instance") for one in _operations(level, base, name)
     }
+    about = {"documentation": _AUDIT_EVENTS} if name == "AuditEvent" else {}
     return {
         "type": name,
+        **about,
         "interaction": [{"code": code} for code in INTERACTIONS],
         "versioning": "versioned",
         "readHistory": True,
