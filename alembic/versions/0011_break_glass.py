@@ -64,7 +64,7 @@ def downgrade() -> None:
         existing_type=sa.BigInteger(),
         existing_nullable=False,
     )
-    op.drop_constraint("person_treats_nobody", "client")
-    op.drop_constraint("role_known", "client")
+    op.drop_constraint("client_person_treats_nobody", "client")
+    op.drop_constraint("client_role_known", "client")
     op.drop_column("client", "break_glass")
     op.drop_column("client", "role")

@@ -56,7 +56,8 @@ async def apply(work: Work, draft: Draft) -> None:
             draft.at or draft.type,
         )
     patient, holder = await _record(work)
-    if draft.patient is None or draft.patient != patient:
+    subject = parties.local(draft.document.get("subject"), work.hub.base)
+    if patient is None or subject is None or work.rid_of(subject) != patient:
         raise forbidden(
             "An app of a person may write about its own patient only: name that Patient as the subject.",
             _at(draft, "subject"),
