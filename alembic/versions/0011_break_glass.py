@@ -46,6 +46,11 @@ def upgrade() -> None:
         existing_type=sa.BigInteger(),
         existing_nullable=False,
     )
+    op.create_table_comment(
+        "client",
+        "Software that may call the hub, each bound to one organization or person",
+        existing_comment="Software that may call the hub, each bound to one organization",
+    )
     op.create_index(
         "audit_break_glass_idx",
         "audit",
@@ -56,6 +61,11 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("audit_break_glass_idx", table_name="audit")
+    op.create_table_comment(
+        "client",
+        "Software that may call the hub, each bound to one organization",
+        existing_comment="Software that may call the hub, each bound to one organization or person",
+    )
     op.alter_column(
         "client",
         "organization",

@@ -44,9 +44,7 @@ labels = typer.Typer(
 )
 cli.add_typer(labels, name="labels")
 
-PERSONAL = (
-    "system/*.rs system/Communication.c system/Observation.c system/QuestionnaireResponse.c system/Task.u"
-)
+PERSONAL = "system/*.rs system/Communication.c system/Observation.c system/QuestionnaireResponse.c system/Task.u"
 """Scopes of a person's client."""
 
 Reason = Annotated[str, typer.Option(help="Why; it stands in the audit.")]

@@ -93,7 +93,9 @@ def test_given_a_period_that_is_over_when_asked_then_all_is_hidden_from_now() ->
     assert not [one for one in found if one.permit]
 
 
-def test_given_a_code_of_another_system_or_no_patient_when_asked_then_nothing_is_permitted() -> None:
+def test_given_a_code_of_another_system_or_no_patient_when_asked_then_nothing_is_permitted() -> (
+    None
+):
     other = {"relationship": [{"coding": [{"system": "urn:x", "code": "MTH"}]}, {"text": "mother"}]}
     assert permits(other, "2018-01-01") == []
     assert not [one for one in of(related("MTH"), None) if one.permit]

@@ -87,7 +87,7 @@ async def test_given_an_emergency_when_asked_then_the_record_is_open_and_the_aud
 
     accounted = await far.ask("GET", f"/{glass['patient']}/$accounting-of-disclosures")
     disclosures = [
-        {part["name"]: part for part in one["part"]}
+        {part["name"]: part for part in reversed(one["part"])}
         for one in accounted.json()["parameter"]
         if one["name"] == "disclosure"
     ]

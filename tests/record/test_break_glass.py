@@ -237,7 +237,9 @@ async def test_given_a_broken_glass_when_told_then_holder_and_caller_see_a_notic
     assert [one["reference"] for one in notice["recipient"]] == [
         house.clinic.reference, house.kitchen.reference,
     ]  # fmt: skip
-    bodies = await house.rows("select body from resource union all select body from resource_version")
+    bodies = await house.rows(
+        "select body from resource union all select body from resource_version"
+    )
     assert not [body for (body,) in bodies if body and "SECRET" in body]
     [(query, rids, client)] = await house.rows(
         "select query, rids, client from audit where interaction = '$break-glass'"

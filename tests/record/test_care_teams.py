@@ -100,7 +100,9 @@ async def test_given_a_period_when_looked_at_then_it_opens_and_closes_by_it(hous
         assert await sees(house, house.kitchen, plain) == [open_now], period
         await house.commit(house.clinic, Delete("CareTeam", made.id))
     await house.create(house.clinic, team(who, member(house.kitchen.reference), period=soon))
-    [(until,)] = await house.rows("select until from access_rule where since <= now() and until > now()")
+    [(until,)] = await house.rows(
+        "select until from access_rule where since <= now() and until > now()"
+    )
     assert until == now + timedelta(hours=1, milliseconds=1)
 
 

@@ -40,9 +40,7 @@ def mother(subject: str, **elements: Any) -> dict[str, Any]:
 
 async def person(house: House, reference: str) -> Caller:
     await bind_person(house.hub, BY, f"app-of-{reference}", reference, "system/*.cruds")
-    rid = await house.value(
-        "select organization from client where id = $1", f"app-of-{reference}"
-    )
+    rid = await house.value("select organization from client where id = $1", f"app-of-{reference}")
     return Caller(f"app-of-{reference}", rid, reference, scopes.EVERYTHING, role="person")
 
 

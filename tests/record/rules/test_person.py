@@ -131,8 +131,8 @@ async def test_given_what_a_patient_reported_when_it_changes_or_deletes_it_then_
         await house.update(me, made.id, reported(who, id=made.id, status="amended"))
     assert caught.value.status == 403
     assert (await refused(house, me, Delete("Observation", made.id))).status == 403
+    fhir_id = who.partition("/")[2]
     with pytest.raises(FhirError) as caught:
-        fhir_id = who.partition("/")[2]
         await house.update(me, fhir_id, patient(id=fhir_id, birthDate="2020-01-01"))
     assert caught.value.status == 403
 
