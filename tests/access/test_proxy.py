@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from coordhub.access.proxy import HIDDEN, OF_CHILDREN, ROLE_CODE, Sight, sights
+from coordhub.access.proxy import (
+    HIDDEN,
+    HIDDEN_TYPES,
+    OF_CHILDREN,
+    ROLE_CODE,
+    Sight,
+    sights,
+)
 from coordhub.r4.sensitivity import SDV, VSP
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -67,7 +74,11 @@ def test_given_any_proxy_when_asked_then_domestic_violence_is_hidden_without_end
     assert HIDDEN == SDV | VSP
     for code in ("MTH", "GUARD", "SPS"):
         hidden = [one for one in of(related(code), born("2018-01-01")) if not one.permit]
-        assert hidden == [Sight(False, NOW, hides=HIDDEN)]
+        assert hidden == [
+            Sight(False, NOW, hides=HIDDEN),
+            Sight(False, NOW, types=HIDDEN_TYPES),
+        ]
+    assert "Consent" in HIDDEN_TYPES
     assert OF_CHILDREN & HIDDEN == 0
 
 

@@ -129,8 +129,11 @@ async def test_given_a_consent_that_names_the_caregiver_when_it_looks_then_what_
         actor=[{"role": role, "reference": {"reference": made.reference}}],
         securityLabel=[{"system": V3, "code": code} for code in ("HIV", "SDV")],
     )
-    await house.create(house.clinic, permit)
+    given = await house.create(house.clinic, permit)
     assert await sees(house, app, *references) == [False, False, True, False, False]
+    assert await sees(house, app, given.reference) == [False]
+    ada = await person(house, references[0])
+    assert await sees(house, ada, given.reference) == [True]
 
 
 async def test_given_a_caregiver_when_it_is_made_inactive_or_deleted_then_nothing_is_seen(

@@ -43,6 +43,14 @@ class Caller:
     def is_hub(self) -> bool:
         return self.client is None and self.organization == HUB
 
+    def require_privacy_officer(self, what: str) -> None:
+        """403 unless the client is its organization's privacy officer's."""
+        if self.role != "privacy-officer":
+            raise forbidden(
+                f"{what} is for the privacy officer of your organization. An operator says which client is: "
+                "coordhub client --role privacy-officer."
+            )
+
     def require(self, resource_type: str, interaction: str) -> None:
         """403 unless the token's scopes allow `interaction` (create, read, update, delete, search)."""
         if not self.scopes.allow(resource_type, LETTERS[interaction]):

@@ -6,8 +6,9 @@ http://hl7.org/fhir/R4/relatedperson.html, http://terminology.hl7.org/CodeSystem
   confidentiality on nothing of any sensitivity class.
 - Legal representatives of an adult see what is of no sensitivity class.
 - Everyone else, and of sensitive content everyone, what a Consent that names the RelatedPerson permits.
-- No proxy ever sees what is labelled with domestic violence, nor what a victim service provider wrote,
-  and an inactive one, or one outside of its period, sees nothing, whatever a Consent says.
+- Whatever a Consent says, no proxy ever sees what is labelled with domestic violence, what a victim service
+  provider wrote, or the patient's Consents, which say whom it turned to; and one that is inactive, or
+  outside of its period, sees nothing.
 
 Pure. Birthdays begin at midnight UTC; of a birthDate without day or month the earliest day counts, and
 a patient without birthDate is no minor.
@@ -36,17 +37,22 @@ OF_CHILDREN: Final = SUD | HIV | PSY | SEX
 HIDDEN: Final = SDV | VSP
 """Classes that no proxy ever sees."""
 
+HIDDEN_TYPES: Final = ("Consent", "Provenance")
+"""Types that no proxy ever sees: they tell of others of whom the record itself may be hidden."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sight:
     """permit: shows what is of no other classes than `covers`. Else nothing is shown that is of one of
-    the classes `hides`; None: nothing at all. until None: while the RelatedPerson stands as it is."""
+    the classes `hides`, or of the `types`; None: nothing at all. until None: while the RelatedPerson stands
+    as it is."""
 
     permit: bool
     since: datetime
     until: datetime | None = None
     covers: int = 0
     hides: int | None = None
+    types: tuple[str, ...] | None = None
 
 
 def sights(
@@ -68,6 +74,7 @@ def sights(
     if high < END:
         yield Sight(False, max(high, now))
     yield Sight(False, now, hides=HIDDEN)
+    yield Sight(False, now, types=HIDDEN_TYPES)
     if patient is None:
         return
     codes = _codes(person)

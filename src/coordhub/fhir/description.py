@@ -360,6 +360,12 @@ ROUTES: tuple[Route, ...] = (
         answer="Bundle", reasons=(404, 410, 413, 415, 422), parameters=(_ID,), body="Parameters",
     ),
     Route(
+        "lower_label", "POST", "/{resource_type}/{id}/$lower-label", "Resources", "Lower a label",
+        "For the privacy officer of the organization that wrote the resource: takes the sensitivity `class` from "
+        "all its versions; `reason` is kept in the audit.",
+        answer="Parameters", reasons=(404, 409, 410, 413, 415, 422), parameters=(TYPE, _ID), body="Parameters",
+    ),
+    Route(
         "lastn", "GET", "/Observation/$lastn", "Operations", "The newest results of each code",
         "`patient` or `subject` and any other search parameter of Observation; `max` of each code.",
         answer="Bundle", parameters=(CRITERIA,),

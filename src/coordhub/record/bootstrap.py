@@ -123,6 +123,26 @@ _DEFINITIONS: tuple[dict[str, Any], ...] = (
     },
     {
         "resourceType": "OperationDefinition",
+        "name": "LowerLabel",
+        "title": "Lower a label",
+        "status": "active",
+        "kind": "operation",
+        "affectsState": True,
+        "description": "Takes a sensitivity class from a resource, for the privacy officer of the organization that "
+        "wrote it.",
+        "code": "lower-label",
+        "resource": ["Resource"],
+        "system": False,
+        "type": False,
+        "instance": True,
+        "parameter": [
+            {"name": "class", "use": "in", "min": 1, "max": "1", "type": "code"},
+            {"name": "reason", "use": "in", "min": 1, "max": "1", "type": "string"},
+            {"name": "return", "use": "out", "min": 1, "max": "1", "type": "Meta"},
+        ],
+    },
+    {
+        "resourceType": "OperationDefinition",
         "name": "StatusOfReferral",
         "title": "Where is my referral?",
         "status": "active",

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from coordhub.access import proxy, viewer
+from coordhub.r4 import types
 from coordhub.r4.sensitivity import ALL, VSP
 from coordhub.record import parties
 from coordhub.record.hub import Hub
@@ -86,6 +87,7 @@ def _rules(
         Rule(
             person, patient, one.permit, 0 if one.permit else NEVER, one.since, person, "proxy",
             until=one.until, only_labels=one.hides, covers=one.covers,
+            types=None if one.types is None else [types.NUMBER[each] for each in one.types],
         )
         for one in proxy.sights(document, record, hub.safeguards.confidential_age, now)
     ]  # fmt: skip

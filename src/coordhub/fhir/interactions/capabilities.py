@@ -27,7 +27,9 @@ INTERACTIONS = (
 )  # fmt: skip
 SYSTEM = ("transaction", "batch", "search-system", "history-system")
 _COLUMNS = ("_id", "_lastUpdated")
-_OWN = frozenset({"accounting-of-disclosures", "break-glass", "status-of-referral", "why"})
+_OWN = frozenset(
+    {"accounting-of-disclosures", "break-glass", "lower-label", "status-of-referral", "why"}
+)
 """Operations that this hub defines itself."""
 _SECURITY = (
     "Every request but this one carries `Authorization: Bearer <token>`, a token of this hub bound "

@@ -1,7 +1,8 @@
 """The operation $accounting-of-disclosures: who saw or was sent what of a patient's chart.
 
-Answered to the organization whose Patient it is, from the audit: deliveries, and what others looked
-at, with its time, purpose and rule, for six years back unless `start` and `end` say otherwise.
+Answered to the privacy officer of the organization whose Patient it is, from the audit: deliveries, and
+what others looked at, with its time, purpose and rule, for six years back unless `start` and `end` say
+otherwise.
 
 http://hl7.org/fhir/R4/operations.html, https://www.ecfr.gov/current/title-45/section-164.528
 """
@@ -49,6 +50,7 @@ async def answer(context: Context, asked: Asked) -> Answer:
         found = await resources.read(conn, view, *asked.target.instance())
         if found is None or found.source != asked.caller.organization:
             raise errors.not_found(asked.target.reference)
+        asked.caller.require_privacy_officer("The accounting of disclosures")
         told = await disclosures.of_patient(conn, view, found.rid, since, until, MOST)
     if len(told) > MOST:
         raise errors.too_costly(
