@@ -245,3 +245,20 @@ def test_given_nothing_of_that_name_when_lowered_then_one_sentence_says_so(
         1,
         "coordhub labels: There is no Condition/none here. Name it as Type/id.",
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "say what to change"),
+        (("--person", "Patient/1", "--deactivate"), "say what to change"),
+        (("--role", "person"), "--role is system or privacy-officer"),
+    ],
+)
+def test_given_a_client_when_nothing_or_two_things_are_asked_then_it_says_what_may_be(
+    bare: Path, words: tuple[str, ...], said: str
+) -> None:
+    code, _, error = run("client", "near", *words)
+
+    assert code == 1
+    assert said in error
