@@ -179,6 +179,7 @@ async def test_given_a_caregiver_of_another_organization_when_written_then_it_se
     with pytest.raises(NothingDone, match="organization that holds"):
         await person(house, made.reference)
     app = Caller("x", made.rid, made.reference, scopes.EVERYTHING, role="person")
+    await house.rows("insert into party (organization, kind) values ($1, 'person')", made.rid)
     assert await sees(house, app, who, plain) == [False, False]
 
 
