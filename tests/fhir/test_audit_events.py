@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from coordhub.fhir.audit_ids import AuditIds, is_reserved
+from coordhub.store import audit_trail
 
 PATIENT = {"resourceType": "Patient", "name": [{"family": "Water"}]}
 
@@ -201,6 +202,27 @@ async def test_given_many_events_when_paged_then_each_comes_once_newest_first(ho
         assert (await house.far.ask("GET", url)).status_code == 400
     assert seen == sorted(seen, reverse=True)
     assert len(seen) >= 5
+
+
+async def test_given_a_long_audit_when_searched_in_stretches_then_nothing_is_passed_over(
+    house, monkeypatch
+):
+    for _ in range(4):
+        await house.near.ask("GET", "/Patient")
+        await house.far.ask("GET", "/Task")
+    whole = [one["id"] for one in await found(house.near, "subtype=search-type&date=le2998")]
+    assert len(whole) == 4
+    monkeypatch.setattr(audit_trail, "STRETCH", 3)
+    for patience in (0.0, 2.0):
+        monkeypatch.setattr(audit_trail, "PATIENCE", patience)
+        seen, url, pages = [], "/AuditEvent?subtype=search-type&date=le2998&_count=2", 0
+        while url:
+            page = (await house.near.ask("GET", url)).json()
+            seen += [entry["resource"]["id"] for entry in page.get("entry", [])]
+            following = [link["url"] for link in page["link"] if link["relation"] == "next"]
+            url, pages = (following or [""])[0].partition("/fhir")[2], pages + 1
+        assert [one for one in seen if one in whole] == whole
+        assert pages > 2
 
 
 @pytest.mark.parametrize(
