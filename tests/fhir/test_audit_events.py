@@ -267,6 +267,11 @@ async def test_given_an_id_of_the_hubs_form_when_written_then_it_is_refused(hous
     path = f"/AuditEvent/{event['id']}"
     for method, body in (("PUT", event), ("DELETE", None)):
         assert (await house.near.ask(method, path, body)).status_code == 405
+    entry = {"resource": event, "request": {"method": "PUT", "url": f"AuditEvent/{event['id']}"}}
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+    assert (await house.near.ask("POST", "", bundle)).status_code == 405
+    by_criteria = await house.near.ask("PUT", "/AuditEvent?source=Device/none", event)
+    assert by_criteria.status_code == 405
     assert (await house.near.ask("GET", path)).json() == event
 
 
