@@ -32,6 +32,9 @@ class Draft:
     unchanged: it equals what is stored, so that no version is made.
     episode: the referral it belongs to, so that those concerned are told.
     warnings: what is stored all the same.
+    nowhere: the `Type/id` it names that lead nowhere for its writer; in the index they are addresses.
+    targets: of a version that dangled, rids of what it referred to all the same; None: to all it named.
+    dangling, quarantined: as in the table.
     """
 
     operation: Operation | None
@@ -50,6 +53,10 @@ class Draft:
     at: str = ""
     body: str | None = None
     warnings: list[Issue] = field(default_factory=list)
+    nowhere: set[str] = field(default_factory=set)
+    targets: set[int] | None = None
+    dangling: bool = False
+    quarantined: bool = False
     _before: dict[str, Any] | None = None
 
     @property

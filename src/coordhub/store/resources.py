@@ -6,18 +6,21 @@ http://hl7.org/fhir/R4/http.html#read, #vread
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from coordhub.r4 import types
 from coordhub.store.engine import Connection
-from coordhub.store.visibility import Viewer, visible
+from coordhub.store.visibility import DIRECTORY, HUB, Viewer, visible
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of a resource. `body` is its exact JSON, None when this version is a deletion."""
+    """One version of a resource. `body` is its exact JSON, None when this version is a deletion.
+
+    dangling, quarantined: as in the table; told to who locked it.
+    """
 
     rid: int
     type: str
@@ -29,6 +32,8 @@ class Version:
     source: int
     patient: int | None
     body: str | None
+    dangling: bool = False
+    quarantined: bool = False
 
     @property
     def deleted(self) -> bool:
@@ -168,6 +173,7 @@ class Located:
 
     visible: whether the writer may see it; if not, to the writer it does not exist.
     episode: the referral that a Task or ServiceRequest belongs to.
+    quarantined: shown to nobody but its source.
     """
 
     rid: int
@@ -178,6 +184,7 @@ class Located:
     deleted: bool
     visible: bool
     episode: int | None
+    quarantined: bool
 
 
 async def locate(
@@ -190,7 +197,7 @@ async def locate(
     rows = await conn.fetch(
         "select r.rid, w.type, r.fhir_id, r.source, r.patient, r.body is null, "
         f"{condition},"
-        " coalesce(e.id, e2.id, c.episode, c2.episode)"
+        " coalesce(e.id, e2.id, c.episode, c2.episode), r.quarantined"
         " from unnest($1::smallint[], $2::text[], $3::smallint[]) w(type, id, shard)"
         f" join resource r on {_AT.format(type='w.type', id='w.id', shard='w.shard')}"
         " left join episode e on e.id = r.rid"
@@ -208,14 +215,57 @@ async def locate(
     }
 
 
+async def known_to(
+    conn: Connection, viewer: Viewer, names: Sequence[tuple[int, str, str]]
+) -> dict[tuple[int, str], int]:
+    """What a reference that organization (rid) wrote means, for each (organization, type, id).
+
+    By (organization, `Type/id`): the rid, where it is its own, of the directory, or was ever shown to
+    it. What the hub wrote may mean anything. Deleted ones are found too: they were there when named.
+    """
+    condition, arguments = visible(viewer, "r", 7)
+    rows = await conn.fetch(
+        "select w.organization, w.type, r.fhir_id, r.rid"
+        " from unnest($1::bigint[], $2::smallint[], $3::text[], $4::smallint[]) w(organization, type, id, shard)"
+        f" join resource r on {_AT.format(type='w.type', id='w.id', shard='w.shard')}"
+        f" where (r.source in (w.organization, $5) or w.organization = $6 or exists ("
+        f" select from access_grant g where g.organization = w.organization and g.rid = r.rid)) and {condition}",
+        [organization for organization, _, _ in names],
+        [types.NUMBER[kind] for _, kind, _ in names],
+        [fhir_id for _, _, fhir_id in names],
+        [shard_of_id(fhir_id) for _, _, fhir_id in names],
+        DIRECTORY,
+        HUB,
+        *arguments,
+    )
+    return {(row[0], f"{types.name_of(row[1])}/{row[2]}"): row[3] for row in rows}
+
+
 async def lock(conn: Connection, rids: Sequence[int]) -> dict[int, Version]:
     """The current versions, locked for this transaction in the order of their rids."""
     if not rids:
         return {}
     rows = await conn.fetch(
-        f"select {COLUMNS} from resource r"
+        f"select {COLUMNS}, r.dangling, r.quarantined from resource r"
         " where (r.shard, r.rid) in (select (w.rid & 255)::smallint, w.rid from unnest($1::bigint[]) w(rid))"
         " order by r.rid for update",
         sorted(rids),
     )
-    return {row[0]: version_of(row) for row in rows}
+    return {
+        row[0]: replace(version_of(row), dangling=row[10], quarantined=row[11])
+        if row[10]
+        else version_of(row)
+        for row in rows
+    }
+
+
+async def targets(conn: Connection, rids: Sequence[int]) -> dict[int, set[int]]:
+    """rids of what these (locked) resources refer to, as far as a search parameter looks there."""
+    rows = await conn.fetch(
+        "select rid, target from idx_reference where rid = any($1::bigint[]) and target is not null",
+        list(rids),
+    )
+    found: dict[int, set[int]] = {rid: set() for rid in rids}
+    for rid, target in rows:
+        found[rid].add(target)
+    return found

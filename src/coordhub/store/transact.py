@@ -28,6 +28,7 @@ class Write(NamedTuple):
     author: rid of the organization that wrote this version; source: of the one whose resource it is.
     assigned: the id was chosen by the client, not by the hub.
     episode: the referral this change belongs to; None: nobody is told of it.
+    dangling: a reference of it leads nowhere; quarantined: and so only its source is to see it.
     """
 
     rid: int
@@ -41,6 +42,8 @@ class Write(NamedTuple):
     body: str | None
     assigned: bool = False
     episode: int | None = None
+    dangling: bool = False
+    quarantined: bool = False
 
 
 class Grant(NamedTuple):
@@ -116,24 +119,27 @@ class Batch:
 _STATEMENT = """
 with w as materialized (
     select * from unnest($1::bigint[], $2::smallint[], $3::text[], $4::int[], $5::text[], $6::bigint[],
-                         $7::bigint[], $8::bigint[], $9::text[], $10::boolean[], $11::bigint[])
-        as w(rid, type, fhir_id, version, op, author, source, patient, body, assigned, episode)
+                         $7::bigint[], $8::bigint[], $9::text[], $10::int[], $11::bigint[])
+        as w(rid, type, fhir_id, version, op, author, source, patient, body, flags, episode)
 ), superseded as (
     insert into resource_version (shard, rid, version, op, updated, author, source, patient, labels, body)
     select r.shard, r.rid, r.version, r.op, r.updated, r.author, r.source, r.patient, r.labels, r.body
     from w join resource r on r.rid = w.rid and r.shard = (w.rid & 255)::smallint
     where w.version > 1
 ), inserted as (
-    insert into resource (shard, rid, type, fhir_id, version, op, updated, author, source, patient, body)
-    select (rid & 255)::smallint, rid, type, fhir_id, version, op, $12, author, source, patient, body
+    insert into resource (shard, rid, type, fhir_id, version, op, updated, author, source, patient, body,
+                          dangling, quarantined)
+    select (rid & 255)::smallint, rid, type, fhir_id, version, op, $12, author, source, patient, body,
+           flags & 2 > 0, flags & 4 > 0
     from w where version = 1
 ), updated as (
     update resource r
-    set version = w.version, op = w.op, updated = $12, author = w.author, patient = w.patient, body = w.body
+    set version = w.version, op = w.op, updated = $12, author = w.author, patient = w.patient, body = w.body,
+        dangling = w.flags & 2 > 0, quarantined = w.flags & 4 > 0
     from w where r.rid = w.rid and r.shard = (w.rid & 255)::smallint and w.version > 1
 ), assigned as (
     insert into assigned_id (type, fhir_id, shard)
-    select type, fhir_id, (rid & 255)::smallint from w where assigned and version = 1
+    select type, fhir_id, (rid & 255)::smallint from w where flags & 1 > 0 and version = 1
 ), changed as (
     insert into change (at, shard, rid, version, type, op, author, episode)
     select $12, (rid & 255)::smallint, rid, version, type, op, author, episode from w
@@ -339,6 +345,10 @@ def _flat(row: Any) -> dict[str, Any]:
     return columns if measure is None else {**columns, **measure._asdict()}
 
 
+def _flags(row: Write) -> int:
+    return row.assigned | row.dangling << 1 | row.quarantined << 2
+
+
 def audit_json(rows: Sequence[AuditRow]) -> str:
     return msgspec.json.encode(
         [{**row._asdict(), "type": types.NUMBER[row.type] if row.type else None} for row in rows]
@@ -351,7 +361,13 @@ async def transact(conn: Connection, batch: Batch, *, now: datetime) -> None:
     now: the instant of this commit, meta.lastUpdated of all it writes. Two creations of one
     client-chosen id: 409 for the second.
     """
-    w = _columns([(*row[:1], types.NUMBER[row.type], *row[2:]) for row in batch.writes], 11)
+    w = _columns(
+        [
+            (row.rid, types.NUMBER[row.type], *row[2:9], _flags(row), row.episode)
+            for row in batch.writes
+        ],
+        11,
+    )
     remove, add = batch.remove, batch.add
     measured = _measured(add, remove)
     try:

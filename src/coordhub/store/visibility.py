@@ -1,9 +1,10 @@
 """Who may see a row, as SQL: the only place where that is decided.
 
 A row is visible to a Viewer if its organization wrote it, if it is of the public directory, or if a
-grant says so. Grants are decisions, made in the transaction of the change that altered them
-(record.grants); reading only looks them up. The fragment is added to every statement that reads a
-resource for someone, so that a hidden row and an absent one are the same row: none.
+grant says so; what is in quarantine, only if its organization wrote it. Grants are decisions, made in
+the transaction of the change that altered them (record.grants); reading only looks them up. The
+fragment is added to every statement that reads a resource for someone, so that a hidden row and an
+absent one are the same row: none.
 """
 
 from __future__ import annotations
@@ -36,12 +37,13 @@ EVERYONE = Viewer(DIRECTORY)
 
 
 def visible(viewer: Viewer, row: str, first: int) -> tuple[str, list[object]]:
-    """A SQL condition on alias `row` (with columns type, rid, source) and its arguments from $first on."""
+    """A SQL condition on alias `row` of resource and its arguments from $first on."""
     if viewer.everything:
         return "true", []
     condition = (
         f"({row}.source = any(${first}::bigint[]) or exists (select from access_grant g"
         f" where g.organization = ${first + 1} and g.rid = {row}.rid and (g.until is null or g.until > now())))"
+        f" and {_shown(row, first)}"
     )
     arguments: list[object] = [[viewer.organization, DIRECTORY], viewer.organization]
     if viewer.types is not None:
@@ -69,4 +71,10 @@ def ways(viewer: Viewer, row: str, first: int) -> tuple[list[str], list[object]]
     if viewer.types is not None:
         of_type = f" and {row}.type = any(${first + 2}::smallint[])"
         arguments.append(sorted(viewer.types))
-    return [own + of_type, granted + of_type], arguments
+    shown = f" and {_shown(row, first)}"
+    return [own + shown + of_type, granted + shown + of_type], arguments
+
+
+def _shown(row: str, first: int) -> str:
+    """It is not in quarantine, or the viewer's own. Read on the row that is at hand anyway."""
+    return f"(not {row}.quarantined or {row}.source = ${first + 1})"
