@@ -404,7 +404,7 @@ async def test_given_a_long_sequence_when_played_then_every_kind_of_outcome_is_a
         422,
     }
     [counts] = await story.rows(
-        "select (select count(*) from candidate where status = 'completed'),"
+        "select (select count(*) from candidate where accepted_at is not null),"
         " (select count(*) from episode where state = 'closed'),"
         " (select count(*) from delivery where state = 'delivered'),"
         " (select count(*) from timer where fired_at is not null),"
