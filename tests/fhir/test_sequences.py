@@ -18,7 +18,7 @@ from coordhub.routing import deliver, expire, relay
 from coordhub.routing.retry import RetryPolicy
 from coordhub.store import clients, deliveries, invariants
 
-EXAMPLES = int(os.environ.get("COORDHUB_SEQUENCES", "20"))
+EXAMPLES = int(os.environ.get("COORDHUB_SEQUENCES", "12"))
 LENGTH = int(os.environ.get("COORDHUB_SEQUENCE_LENGTH", "40"))
 ABSENT = "Patient/00000000-0000-4000-8000-000000000000"
 ANSWERS = (
