@@ -159,6 +159,11 @@ class Loader:
         ]
         columns = ["shard", "organization", "rid", "because", "rule", "since"]
         await conn.copy_records_to_table("access_grant", records=rows, columns=columns)
+        await conn.execute(
+            "insert into party (organization, kind) select unnest($1::bigint[]), 'treatment'"
+            " on conflict (organization) do nothing",
+            sorted({row[1] for row in rows}),
+        )
 
     def _rids_of(self, patient: Patient) -> Iterator[int]:
         pattern = self._patterns[patient.number % PATTERNS]

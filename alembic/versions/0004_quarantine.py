@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0004_quarantine"
-down_revision = "0003_search_kinds"
+down_revision = "0004_access_rules"
 branch_labels = None
 depends_on = None
 

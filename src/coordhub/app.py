@@ -105,6 +105,7 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
             settings.database_url.get_secret_value(),
             size=settings.pool_size,
             statement_timeout_ms=int(settings.statement_timeout.total_seconds() * 1000),
+            consent_policy=settings.consent_policy,
         )
         stack.push_async_callback(engine.close)
         hub = await open_hub(engine, settings.base)

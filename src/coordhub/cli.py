@@ -61,6 +61,7 @@ def dev() -> None:
         _secret(settings.database_url),
         _key(settings),
         settings.postgres_bin,
+        settings.consent_policy,
     )
     raise typer.Exit(_run(dev.run(plan, _parts(settings))))
 
@@ -379,7 +380,7 @@ async def _work_until_told(settings: Settings, url: str) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    engine = await Engine.open(url, size=settings.pool_size)
+    engine = await Engine.open(url, size=settings.pool_size, consent_policy=settings.consent_policy)
     try:
         await _route(settings, await open_hub(engine, settings.base), stop)
     finally:

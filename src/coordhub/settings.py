@@ -114,6 +114,10 @@ class Settings(BaseSettings):
 
     max_deleted: PositiveInt = 1
     """Resources that one conditional delete may delete; where more match, it is refused."""
+    consent_policy: Literal["opt-in", "opt-out", "by-purpose"] = "by-purpose"
+    """What a referral may share of which no Consent of the patient speaks: nothing (`opt-in`), what
+    it names (`opt-out`), or that with those who treat (`by-purpose`)."""
+
     cors_origins: Origins = ()
     """Origins whose pages may call the FHIR API from a browser (`https://app.example.org`), with
     commas between; `*` is any. None may without it."""

@@ -111,6 +111,7 @@ async def house_at(url: str, out: Path, crashes: int) -> AsyncIterator[House]:
     simulated = f"http://127.0.0.1:{partners_port}"
     members, rids = await _found(url, base, simulated)
     environment = {
+        "COORDHUB_CONSENT_POLICY": "opt-out",
         "DATABASE_URL": url,
         "COORDHUB_TOKEN_KEY": KEY,
         "COORDHUB_BASE_URL": base,

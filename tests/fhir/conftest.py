@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -23,6 +25,10 @@ from coordhub.record.operations import Create
 from coordhub.settings import Settings
 from coordhub.store import clients
 from coordhub.store.visibility import DIRECTORY
+
+sys.path.append(str(Path(__file__).parents[1] / "stage"))
+
+from open_hub import PROVIDER
 
 KEY = "a test key that is long enough for it"
 LIMIT = 1024 * 1024
@@ -134,7 +140,7 @@ async def house(database_url: str) -> AsyncIterator[House]:
 async def _sender(http: httpx2.AsyncClient, context: Context, name: str) -> Sender:
     hub, now = context.hub, context.hub.clock()
     steward = Caller(None, DIRECTORY, "Organization/directory", scopes.EVERYTHING)
-    organization = {"resourceType": "Organization", "active": True, "name": f"{name} clinic"}
+    organization = {**PROVIDER, "name": f"{name} clinic"}
     done = await commit(hub, steward, [Create("Organization", organization)], interaction="create")
     made = done.written[0]
     async with hub.engine.pool.acquire() as conn:

@@ -451,7 +451,7 @@ async def house(database_url: str) -> AsyncIterator[House]:
     async with contextlib.AsyncExitStack() as stack:
         listening = stack.enter_context(listener())
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        engine = await Engine.open(database_url, size=10)
+        engine = await Engine.open(database_url, size=10, consent_policy="opt-out")
         stack.push_async_callback(engine.close)
         hub = await open_hub(engine, f"{address}/fhir")
         partners = await stack.enter_async_context(simulator.serving("127.0.0.1", 0))

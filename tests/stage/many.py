@@ -98,6 +98,10 @@ async def fill(engine: Engine, *, patients: int, each: int) -> dict[str, str]:
         )
         await conn.execute(f"{grant} = $2", MOST, SOME)
         await conn.execute(f"{grant} in ($2, $3) and rid / 256 % 1000 = 1", FEW, MOST, SOME)
+        await conn.execute(
+            "insert into party (organization, kind) select unnest($1::bigint[]), 'treatment'",
+            [MOST, SOME, FEW, NONE],
+        )
         await conn.execute("vacuum analyze")
     return ids
 

@@ -29,6 +29,21 @@ from coordhub.store.engine import Engine
 from coordhub.store.visibility import DIRECTORY, Viewer
 
 BASE = "http://hub.example/fhir"
+PROVIDER = {
+    "resourceType": "Organization",
+    "active": True,
+    "type": [
+        {
+            "coding": [
+                {
+                    "system": "http://terminology.hl7.org/CodeSystem/organization-type",
+                    "code": "prov",
+                }
+            ]
+        }
+    ],
+}
+"""Of the directory, and known to treat."""
 LOINC = "http://loinc.org"
 
 Document = dict[str, Any]
@@ -266,7 +281,7 @@ async def opened(url: str, *, size: int = 8) -> AsyncIterator[House]:
         names = ("clinic", "kitchen", "pantry", "van", "stranger")
         operations: list[Operation] = []
         for name in names:
-            organization = {"resourceType": "Organization", "active": True, "name": name}
+            organization = {**PROVIDER, "name": name}
             service = {
                 "resourceType": "HealthcareService",
                 "active": True,

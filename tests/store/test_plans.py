@@ -84,9 +84,7 @@ async def test_given_many_resources_when_searched_then_few_pages_are_touched(
     read = parse_query(kind, parse_qsl(query, keep_blank_values=True))
     async with engine.searches.acquire() as conn:
         statement, arguments = await search.composed(conn, engine, VIEWERS[who], read, limit=10)
-        explain = f"explain (analyze, buffers, format json) {statement}"
-        plan = json.loads(await conn.fetchval(explain, *arguments))[0]["Plan"]
-    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] <= most
+        assert await _pages(conn, statement, arguments) <= most
 
 
 async def test_given_a_viewer_of_nothing_when_searching_then_nothing_is_touched_but_the_index_top(
@@ -99,6 +97,14 @@ async def test_given_a_viewer_of_nothing_when_searching_then_nothing_is_touched_
             statement, arguments = await search.composed(
                 conn, engine, VIEWERS["0 %"], read, limit=10
             )
-            explain = f"explain (analyze, buffers, format json) {statement}"
-            plan = json.loads(await conn.fetchval(explain, *arguments))[0]["Plan"]
-            assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] <= 20
+            assert await _pages(conn, statement, arguments) <= 20
+
+
+async def _pages(conn: Any, statement: str, arguments: list[object]) -> int:
+    """Pages that it touches; the first time a session also reads the catalog, which is not counted."""
+    for _ in range(2):
+        explained = await conn.fetchval(
+            f"explain (analyze, buffers, format json) {statement}", *arguments
+        )
+    plan = json.loads(explained)[0]["Plan"]
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])

@@ -414,7 +414,7 @@ async def _write(work: Work, interaction: str) -> None:
     batch.writes = [
         Write(
             draft.rid, draft.type, draft.id, draft.version, draft.op, draft.author, draft.source,
-            draft.patient, draft.body, draft.assigned, draft.episode, draft.dangling,
+            draft.patient, draft.body, draft.assigned, draft.episode, draft.labels, draft.dangling,
             draft.quarantined,
         )
         for draft in changing

@@ -30,6 +30,7 @@ class Draft:
     previous: the version it supersedes, None for a new resource.
     author: rid of the organization that writes this version; source: whose resource it is.
     unchanged: it equals what is stored, so that no version is made.
+    labels: a bit for each sensitivity class of its content.
     episode: the referral it belongs to, so that those concerned are told.
     warnings: what is stored all the same.
     nowhere: the `Type/id` it names that lead nowhere for its writer; in the index they are addresses.
@@ -48,6 +49,7 @@ class Draft:
     previous: Version | None = None
     assigned: bool = False
     patient: int | None = None
+    labels: int = 0
     episode: int | None = None
     unchanged: bool = False
     at: str = ""

@@ -50,6 +50,7 @@ class Plan:
     database_url: str | None = None
     token_key: bytes | None = None
     postgres_bin: Path | None = None
+    consent_policy: str = "by-purpose"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,7 @@ async def _ground(stack: contextlib.AsyncExitStack, plan: Plan, listening: socke
             await stack.enter_async_context(await embedded.start(plan.home, plan.postgres_bin))
         ).url
     await migrate.upgrade(url)
-    engine = await Engine.open(url)
+    engine = await Engine.open(url, consent_policy=plan.consent_policy)
     stack.push_async_callback(_within, engine.close)
     base = plan.base or f"http://{plan.host}:{listening.getsockname()[1]}/fhir"
     hub = await open_hub(engine, base)

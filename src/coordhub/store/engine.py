@@ -66,13 +66,24 @@ class Engine:
         self._notifier: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, url: str, *, size: int = 10, statement_timeout_ms: int = 30_000) -> Engine:
-        """Connect to an already migrated database; `size` connections at most, a third of them for searches."""
+    async def open(
+        cls,
+        url: str,
+        *,
+        size: int = 10,
+        statement_timeout_ms: int = 30_000,
+        consent_policy: str = "by-purpose",
+    ) -> Engine:
+        """Connect to an already migrated database; `size` connections at most, a third of them for searches.
+
+        consent_policy: what absent consent means, to `access_by_default` (store.visibility).
+        """
         searching = max(1, size // 3)
         common = {
             "application_name": "coordhub",
             "jit": "off",
             "statement_timeout": str(statement_timeout_ms),
+            "coordhub.consent_policy": consent_policy,
         }
         pool = await asyncpg.create_pool(
             url,

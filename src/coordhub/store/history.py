@@ -15,8 +15,8 @@ from datetime import datetime
 
 from coordhub.r4 import types
 from coordhub.store.engine import Connection
-from coordhub.store.resources import Version, shard_of_id, version_of
-from coordhub.store.visibility import Viewer, visible
+from coordhub.store.resources import OF_BOTH, WIDTH, Version, shard_of_id, version_of
+from coordhub.store.visibility import Viewer, shown, visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +60,11 @@ async def history(
 
     before: `Past.next` of the page before.
     """
-    condition, arguments = visible(viewer, "r", 9)
+    condition, arguments = visible(viewer, "r", 9, OF_BOTH)
     low, high = span.at or (None, None)
     rows = await conn.fetch(
         "select r.rid, r.type, r.fhir_id, c.version, c.op, c.at, c.author, r.source, r.patient,"
-        " case when c.version = r.version then r.body else v.body end, c.seq"
+        f" case when c.version = r.version then r.body else v.body end, {shown(viewer, 'r', 9, OF_BOTH)}, c.seq"
         " from change c join resource r on r.shard = c.shard and r.rid = c.rid"
         " left join resource_version v"
         " on v.shard = c.shard and v.rid = c.rid and v.version = c.version"
@@ -86,5 +86,5 @@ async def history(
     )
     page = rows[:count]
     return Past(
-        [version_of(row) for row in page], page[-1][10] if page and len(rows) > count else None
+        [version_of(row) for row in page], page[-1][WIDTH] if page and len(rows) > count else None
     )

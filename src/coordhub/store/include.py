@@ -15,8 +15,8 @@ from coordhub.r4 import types
 from coordhub.r4.search_result import ANY, Include
 from coordhub.store.criteria import Arguments
 from coordhub.store.engine import Connection
-from coordhub.store.resources import COLUMNS, Version, version_of
-from coordhub.store.visibility import Viewer, visible
+from coordhub.store.resources import COLUMNS, WIDTH, Version, version_of
+from coordhub.store.visibility import Viewer, shown, visible
 
 
 async def included(
@@ -40,7 +40,8 @@ async def included(
     steps = " union all ".join(_steps(includes, arguments))
     enough = len(matches) * 2 + most + 1
     limit = arguments.add(enough, "int")
-    condition, values = visible(viewer, "r", arguments.following)
+    first = arguments.following
+    condition, values = visible(viewer, "r", first)
     arguments.extend(values)
     rows = await conn.fetch(
         f"with recursive wants(param, target, reverse, iterate) as materialized ({wants}),"
@@ -51,12 +52,12 @@ async def included(
         " join resource r on r.rid = n.rid and r.shard = (n.rid & 255)::smallint"
         f" where r.body is not null and (n.wanted = 0 or n.wanted = r.type) and {condition}"
         f"), bounded as materialized (select * from found limit {limit})"
-        f" select {COLUMNS}, (select count(*) from bounded) from resource r"
+        f" select {COLUMNS}, {shown(viewer, 'r', first)}, (select count(*) from bounded) from resource r"
         " where (r.shard, r.rid) in (select (b.rid & 255)::smallint, b.rid from bounded b"
         f" where not b.matched) and r.rid <> all({rids}) order by r.type, r.rid",
         *arguments.values,
     )
-    if rows and (len(rows) > most or rows[0][10] >= enough):
+    if rows and (len(rows) > most or rows[0][WIDTH] >= enough):
         return None
     return [version_of(row) for row in rows]
 

@@ -11,7 +11,7 @@ from coordhub.store.criteria import Arguments
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.resources import COLUMNS, Version, version_of
 from coordhub.store.search_types import matching
-from coordhub.store.visibility import Viewer
+from coordhub.store.visibility import Viewer, shown
 
 
 async def newest(
@@ -22,6 +22,7 @@ async def newest(
     Two Observations are of one code if all their codings are the same, or, without any, their text.
     """
     arguments = Arguments()
+    first = arguments.following
     where = await matching(conn, engine, viewer, [query], arguments)
     known = parameters("Observation")
     code = (
@@ -36,7 +37,7 @@ async def newest(
     number = arguments.add(each, "bigint")
     most = arguments.add(limit, "int")
     rows = await conn.fetch(
-        f"select {COLUMNS} from (select r.*, row_number() over (partition by r.same"
+        f"select {COLUMNS}, {shown(viewer, 'r', first)} from (select r.*, row_number() over (partition by r.same"
         " order by r.at desc, r.rid desc) as place"
         f" from (select r.*, {code} as same, {at} as at from resource r where {where}) r) r"
         f" where r.place <= {number} order by r.same, r.at desc, r.rid desc limit {most}",

@@ -16,7 +16,7 @@ from coordhub.r4.search import Criterion, Query, TokenValue
 from coordhub.store import search
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.resources import COLUMNS, Version, version_of
-from coordhub.store.visibility import Viewer, visible
+from coordhub.store.visibility import Viewer, shown, visible
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -100,7 +100,8 @@ async def _find_tokens(
         f"select m.*, w.position"
         " from unnest($1::int[], $2::smallint[], $3::smallint[], $4::int[], $5::text[])"
         " as w(position, type, param, system, code) cross join lateral ("
-        f"select {COLUMNS} from idx_token i join resource r on r.rid = i.rid and r.shard = i.shard"
+        f"select {COLUMNS}, {shown(viewer, 'r', 8)}"
+        " from idx_token i join resource r on r.rid = i.rid and r.shard = i.shard"
         " where i.param = w.param and i.system = w.system and i.code = w.code and r.type = w.type"
         f" and r.body is not null and ($7::bigint is null or r.source = $7) and {condition}"
         " order by r.rid desc limit $6) m",

@@ -10,8 +10,10 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
+
+from coordhub.store.visibility import FUNCTIONS
 
 LOCK = 0x636F6F7264687562
 """Advisory lock (`coordhub` in ASCII): of several processes that start at once, one migrates."""
@@ -39,10 +41,19 @@ async def upgrade(url: str) -> None:
             await conn.commit()
             await conn.run_sync(_upgrade)
             await conn.commit()
+            await _replace_functions(conn)
+            await conn.commit()
             await conn.execute(text("select pg_advisory_unlock(:lock)"), {"lock": LOCK})
             await conn.commit()
     finally:
         await engine.dispose()
+
+
+async def _replace_functions(conn: AsyncConnection) -> None:
+    """Functions are no tables: the newest text replaces what there is, by whichever version."""
+    raw = await conn.get_raw_connection()
+    assert raw.driver_connection is not None
+    await raw.driver_connection.execute(FUNCTIONS)
 
 
 def _upgrade(connection: Connection) -> None:

@@ -10,15 +10,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from coordhub.r4 import types
+from coordhub.r4 import sensitivity, types
 from coordhub.store.engine import Connection
-from coordhub.store.visibility import DIRECTORY, HUB, Viewer, visible
+from coordhub.store.visibility import DIRECTORY, HUB, RAW, Viewer, shown, visible
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of a resource. `body` is its exact JSON, None when this version is a deletion.
+    """One version of a resource, as far as it is shown to whom it was read for.
 
+    body: its exact JSON, with the hub's labels spliced in; of what is shown in part only, that part;
+    None when this version is a deletion. labels: a bit for each sensitivity class.
     dangling, quarantined: as in the table; told to who locked it.
     """
 
@@ -32,6 +34,7 @@ class Version:
     source: int
     patient: int | None
     body: str | None
+    labels: int = 0
     dangling: bool = False
     quarantined: bool = False
 
@@ -49,20 +52,18 @@ COLUMNS = (
 )
 
 
+WIDTH = 12
+"""Columns of a row that `version_of` reads: COLUMNS, and what `visibility.shown` gives."""
+
+
 def version_of(row: Any) -> Version:
-    rid, type_number, fhir_id, version, op, updated, author, source, patient, body = row[:10]
-    return Version(
-        rid,
-        types.name_of(type_number),
-        fhir_id,
-        version,
-        op,
-        updated,
-        author,
-        source,
-        patient,
-        body,
-    )
+    """The one place where a body is cut down to what its viewer is shown of it."""
+    rid, number, fhir_id, version, op, updated, author, source, patient, body = row[:10]
+    labels, dataset = row[10:WIDTH]
+    kind = types.name_of(number)
+    if body is not None and labels and dataset != RAW:
+        body = sensitivity.splice(body, labels)
+    return Version(rid, kind, fhir_id, version, op, updated, author, source, patient, body, labels)
 
 
 def shard_of_id(fhir_id: str) -> int | None:
@@ -78,6 +79,9 @@ def shard_of_id(fhir_id: str) -> int | None:
     return None
 
 
+OF_BOTH = "(r.labels | coalesce(v.labels, 0))"
+"""The classes of an older version `v` and of the current one: neither is shown without a say."""
+
 _AT = (
     "r.type = {type} and r.fhir_id = {id} and r.shard in"
     " ({shard}, (select a.shard from assigned_id a where a.type = {type} and a.fhir_id = {id}))"
@@ -90,7 +94,7 @@ async def read(
     """The current version, a deletion included; None if there is none that this viewer may see."""
     condition, arguments = visible(viewer, "r", 4)
     row = await conn.fetchrow(
-        f"select {COLUMNS} from resource r"
+        f"select {COLUMNS}, {shown(viewer, 'r', 4)} from resource r"
         f" where {_AT.format(type='$1::smallint', id='$2::text', shard='$3::smallint')} and {condition}",
         types.NUMBER[resource_type],
         fhir_id,
@@ -104,7 +108,7 @@ async def read_rids(conn: Connection, viewer: Viewer, rids: Sequence[int]) -> di
     """The current versions of those resources that exist and that this viewer may see, by rid."""
     condition, arguments = visible(viewer, "r", 2)
     rows = await conn.fetch(
-        f"select {COLUMNS} from unnest($1::bigint[]) w(rid)"
+        f"select {COLUMNS}, {shown(viewer, 'r', 2)} from unnest($1::bigint[]) w(rid)"
         f" join resource r on r.rid = w.rid and r.shard = (w.rid & 255)::smallint where {condition}",
         list(rids),
         *arguments,
@@ -118,7 +122,8 @@ async def read_names(
     """The current versions of the named resources (type, id), deletions included, that this viewer may see."""
     condition, arguments = visible(viewer, "r", 4)
     rows = await conn.fetch(
-        f"select {COLUMNS} from unnest($1::smallint[], $2::text[], $3::smallint[]) w(type, id, shard)"
+        f"select {COLUMNS}, {shown(viewer, 'r', 4)}"
+        " from unnest($1::smallint[], $2::text[], $3::smallint[]) w(type, id, shard)"
         f" join resource r on {_AT.format(type='w.type', id='w.id', shard='w.shard')} where {condition}",
         [types.NUMBER[kind] for kind, _ in names],
         [fhir_id for _, fhir_id in names],
@@ -132,10 +137,11 @@ async def read_version(
     conn: Connection, viewer: Viewer, resource_type: str, fhir_id: str, version: int
 ) -> Version | None:
     """One version, old or current; None if absent or not this viewer's to see."""
-    condition, arguments = visible(viewer, "r", 5)
+    condition, arguments = visible(viewer, "r", 5, OF_BOTH)
     row = await conn.fetchrow(
         "select r.rid, r.type, r.fhir_id, $4::int, coalesce(v.op, r.op), coalesce(v.updated, r.updated),"
-        " coalesce(v.author, r.author), r.source, r.patient, case when v.rid is null then r.body else v.body end"
+        " coalesce(v.author, r.author), r.source, r.patient,"
+        f" case when v.rid is null then r.body else v.body end, {shown(viewer, 'r', 5, OF_BOTH)}"
         " from resource r left join resource_version v on v.shard = r.shard and v.rid = r.rid and v.version = $4"
         f" where {_AT.format(type='$1::smallint', id='$2::text', shard='$3::smallint')}"
         f" and (r.version = $4 or v.rid is not null) and {condition}",
@@ -152,10 +158,11 @@ async def read_written(
     conn: Connection, viewer: Viewer, versions: Sequence[tuple[int, int]]
 ) -> dict[tuple[int, int], Version]:
     """Those versions, by (rid, version), as far as this viewer may see them."""
-    condition, arguments = visible(viewer, "r", 3)
+    condition, arguments = visible(viewer, "r", 3, OF_BOTH)
     rows = await conn.fetch(
         "select r.rid, r.type, r.fhir_id, w.version, coalesce(v.op, r.op), coalesce(v.updated, r.updated),"
-        " coalesce(v.author, r.author), r.source, r.patient, case when v.rid is null then r.body else v.body end"
+        " coalesce(v.author, r.author), r.source, r.patient,"
+        f" case when v.rid is null then r.body else v.body end, {shown(viewer, 'r', 3, OF_BOTH)}"
         " from unnest($1::bigint[], $2::int[]) w(rid, version)"
         " join resource r on r.rid = w.rid and r.shard = (w.rid & 255)::smallint"
         " left join resource_version v on v.shard = r.shard and v.rid = r.rid and v.version = w.version"
@@ -246,14 +253,14 @@ async def lock(conn: Connection, rids: Sequence[int]) -> dict[int, Version]:
     if not rids:
         return {}
     rows = await conn.fetch(
-        f"select {COLUMNS}, r.dangling, r.quarantined from resource r"
+        f"select {COLUMNS}, r.labels, {RAW}, r.dangling, r.quarantined from resource r"
         " where (r.shard, r.rid) in (select (w.rid & 255)::smallint, w.rid from unnest($1::bigint[]) w(rid))"
         " order by r.rid for update",
         sorted(rids),
     )
     return {
-        row[0]: replace(version_of(row), dangling=row[10], quarantined=row[11])
-        if row[10]
+        row[0]: replace(version_of(row), dangling=row[12], quarantined=row[13])
+        if row[12]
         else version_of(row)
         for row in rows
     }

@@ -1,9 +1,9 @@
 """A search as one SQL statement: what matches, what the viewer may see, one page of it.
 
-What a viewer wrote or finds in the directory and what a grant shows are asked each by itself, and
-one page of both is merged: Postgres may then begin with what the viewer sees, with what matches, or
-with the newest, whichever is least. To whom grants show much, visibility is one condition on each
-row, since a walk from the newest soon meets what they see. A page begins after the sort values of
+What a viewer wrote or finds in the directory, what a grant shows and what a rule opens are asked
+each by itself, and one page of all is merged: Postgres may then begin with what the viewer sees, with
+what matches, or with the newest, whichever is least. Where one patient's records are searched, and
+for whom grants show much, visibility is one condition on each row. A page begins after the sort values of
 the last row of the page before: nothing is kept between pages, nothing that did not change appears
 twice or is left out.
 
@@ -33,9 +33,9 @@ from coordhub.r4.search import (
 from coordhub.r4.search_criteria import values_of
 from coordhub.store.criteria import Arguments, Criteria, Shared, any_of
 from coordhub.store.engine import Connection, Engine
-from coordhub.store.resources import COLUMNS, Version, version_of
+from coordhub.store.resources import COLUMNS, WIDTH, Version, version_of
 from coordhub.store.sorting import beyond, keys_of, order_by, walk_of
-from coordhub.store.visibility import Viewer, visible, ways
+from coordhub.store.visibility import Viewer, shown, visible, ways
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ async def search(
         ) from error
     page = rows[:limit]
     more = len(rows) > limit
-    return Page([version_of(row) for row in page], list(page[-1][10:]) if more else None)
+    return Page([version_of(row) for row in page], list(page[-1][WIDTH:]) if more else None)
 
 
 async def composed(
@@ -92,7 +92,8 @@ async def composed(
     systems = await _systems(conn, engine, query.criteria)
     criteria = Criteria(viewer, systems, arguments, shared)
     matching = _alternatives(query, source, criteria, arguments)
-    seen = await _seen(conn, engine, viewer, arguments)
+    first = arguments.following
+    seen = await _seen(conn, engine, viewer, arguments, one_patient=criteria.patient is not None)
     keys = keys_of(query.sort)
     following = f" where {beyond(keys, after, arguments)}" if after is not None else ""
     order = f" order by {order_by(keys)} limit {arguments.add(limit + 1, 'int')}"
@@ -110,10 +111,10 @@ async def composed(
         return f"(select * from ({' union all '.join(parts)}) r{order})"
 
     marks = "".join(f", r.k{number}::text" for number in range(len(keys)))
-    shown = f"select {COLUMNS}{marks} from"
+    columns = f"select {COLUMNS}, {shown(viewer, 'r', first)}{marks} from"
     walk = walk_of(query.sort)
     if walk is None:
-        return f"{shared.beginning}{shown} {page('resource r')} r", arguments.values
+        return f"{shared.beginning}{columns} {page('resource r')} r", arguments.values
     of_patient = f" and d.patient = {criteria.patient}" if criteria.patient else ""
     dated = f"idx_date d join resource r on r.rid = d.rid and d.param = {walk.param}{of_patient}"
     undated = (
@@ -123,14 +124,18 @@ async def composed(
     # An Append asks its parts in turn and stops when it has enough.
     rows = f"{page(dated, 'd.low')} union all {page(undated, walk.missing)}"
     most = arguments.add(limit + 1, "int")
-    return f"{shared.beginning}{shown} ({rows}) r limit {most}", arguments.values
+    return f"{shared.beginning}{columns} ({rows}) r limit {most}", arguments.values
 
 
 async def _seen(
-    conn: Connection, engine: Engine, viewer: Viewer, arguments: Arguments
+    conn: Connection, engine: Engine, viewer: Viewer, arguments: Arguments, *, one_patient: bool
 ) -> list[str]:
-    """Conditions of what the viewer sees: two ways in where grants show little, else one."""
-    if viewer.everything or await engine.shown_much(conn, viewer.organization):
+    """Conditions of what the viewer sees: several ways in, or one where there is little or much to see.
+
+    One patient's records are few enough to look at each; to whom grants show much, a walk from the
+    newest soon meets what they see.
+    """
+    if one_patient or viewer.everything or await engine.shown_much(conn, viewer.organization):
         condition, values = visible(viewer, "r", arguments.following)
         conditions = [condition]
     else:

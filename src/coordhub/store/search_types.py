@@ -15,10 +15,10 @@ from coordhub.r4.search import Query
 from coordhub.store import search
 from coordhub.store.criteria import Arguments
 from coordhub.store.engine import Connection, Engine
-from coordhub.store.resources import COLUMNS, shard_of_id, version_of
+from coordhub.store.resources import COLUMNS, WIDTH, shard_of_id, version_of
 from coordhub.store.search import Page
 from coordhub.store.sorting import beyond, keys_of, order_by
-from coordhub.store.visibility import Viewer, visible
+from coordhub.store.visibility import Viewer, shown, visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,13 @@ async def search_types(
     if len(queries) == 1 and within is None and during is None:
         return await search.search(conn, engine, viewer, queries[0], limit=limit, after=after)
     arguments = Arguments()
+    first = arguments.following
     where = await matching(conn, engine, viewer, queries, arguments, within, during)
     keys = keys_of(queries[0].sort)
     columns = "".join(f", {key.expression} as k{number}" for number, key in enumerate(keys))
     statement = (
-        f"select {COLUMNS}{''.join(f', r.k{number}::text' for number in range(len(keys)))}"
+        f"select {COLUMNS}, {shown(viewer, 'r', first)}"
+        f"{''.join(f', r.k{number}::text' for number in range(len(keys)))}"
         f" from (select r.*{columns} from resource r where {where}) r"
     )
     if after is not None:
@@ -62,7 +64,7 @@ async def search_types(
     rows = await conn.fetch(statement, *arguments.values)
     page = rows[:limit]
     more = len(rows) > limit
-    return Page([version_of(row) for row in page], list(page[-1][10:]) if more else None)
+    return Page([version_of(row) for row in page], list(page[-1][WIDTH:]) if more else None)
 
 
 async def count(
@@ -93,7 +95,10 @@ async def matching(
     within: Compartment | None = None,
     during: During | None = None,
 ) -> str:
-    """The condition on `resource r`: one of the queries matches it, and this viewer may see it."""
+    """The condition on `resource r`: one of the queries matches it, and this viewer may see it.
+
+    The arguments of `visible` come first of what is added.
+    """
     conditions = ["r.body is not null"]
     condition, values = visible(viewer, "r", arguments.following)
     arguments.extend(values)

@@ -365,12 +365,93 @@ access_grant = Table(
     Column("rule", Text, nullable=False, comment="which rule of record.grants"),
     instant("since"),
     instant("until", nullable=True, comment="null: while the reason stands"),
+    Column(
+        "labels",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="sensitivity classes that it covers, a bit for each",
+    ),
+    Column(
+        "dataset",
+        SmallInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="r4.datasets number of what is shown of it; 0: the whole",
+    ),
     PrimaryKeyConstraint("organization", "rid", "because", "rule"),
-    CheckConstraint("rule in ('party', 'referral', 'result')", name="rule_known"),
-    comment="Decisions about visibility, made in the transaction of the change that altered them",
+    CheckConstraint("rule in ('party', 'referral', 'result', 'release')", name="rule_known"),
+    comment="Decisions about one row, made in the transaction of the change that altered them",
 )
 
 Index("access_grant_because_idx", access_grant.c.because)
+
+access_rule = Table(
+    "access_rule",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column(
+        "actor",
+        BigInteger,
+        nullable=False,
+        comment="rid of the organization or person it is about; 0: everyone",
+    ),
+    Column("patient", BigInteger, nullable=False, comment="rid of the Patient whose chart it is"),
+    Column("permit", Boolean, nullable=False, comment="false: denies"),
+    Column(
+        "precedence",
+        BigInteger,
+        nullable=False,
+        comment="of the rules that match the highest decides, of equals the denial",
+    ),
+    Column("types", ARRAY(SmallInteger), comment="r4.types numbers; null: all"),
+    Column("rids", ARRAY(BigInteger), comment="these resources; null: all"),
+    Column("only_labels", BigInteger, comment="what has one of these classes; null: all"),
+    Column(
+        "covers",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="a permit matches only what has no other sensitivity classes than these",
+    ),
+    Column("systems", ARRAY(Integer), comment="code_system.id, beside codes"),
+    Column("codes", ARRAY(Text), comment="what has one of these codes; null: all"),
+    instant("data_from", nullable=True, comment="of the time of care; null: open"),
+    instant("data_to", nullable=True, comment="first instant no longer meant; null: open"),
+    Column("purposes", ARRAY(Text), comment="v3-ActReason; null: any"),
+    instant("since"),
+    instant("until", nullable=True, comment="null: while the reason stands"),
+    Column("because", BigInteger, nullable=False, comment="rid of the resource that decided it"),
+    Column("rule", Text, nullable=False),
+    CheckConstraint(
+        "rule in ('consent', 'treatment', 'team', 'break-glass', 'proxy')", name="rule_known"
+    ),
+    CheckConstraint("(codes is null) = (systems is null)", name="codes_have_systems"),
+    comment="Decisions about a patient's chart: provisions of Consents, treatment relationships",
+)
+Index("access_rule_patient_actor_idx", access_rule.c.patient, access_rule.c.actor)
+Index("access_rule_actor_idx", access_rule.c.actor, postgresql_where=text("permit"))
+Index("access_rule_because_idx", access_rule.c.because)
+
+party = Table(
+    "party",
+    metadata,
+    Column(
+        "organization",
+        BigInteger,
+        primary_key=True,
+        autoincrement=False,
+        comment="rid of Organization or person",
+    ),
+    Column(
+        "kind",
+        Text,
+        nullable=False,
+        comment="treatment: of Organization.type prov; vsp: victim service provider",
+    ),
+    CheckConstraint("kind in ('treatment', 'social', 'vsp', 'person')", name="kind_known"),
+    comment="What kind of party an organization is, by the directory; who is not here is social",
+)
 
 change = Table(
     "change",

@@ -27,6 +27,7 @@ class Write(NamedTuple):
 
     author: rid of the organization that wrote this version; source: of the one whose resource it is.
     assigned: the id was chosen by the client, not by the hub.
+    labels: a bit for each sensitivity class of its content.
     episode: the referral this change belongs to; None: nobody is told of it.
     dangling: a reference of it leads nowhere; quarantined: and so only its source is to see it.
     """
@@ -42,17 +43,62 @@ class Write(NamedTuple):
     body: str | None
     assigned: bool = False
     episode: int | None = None
+    labels: int = 0
     dangling: bool = False
     quarantined: bool = False
 
 
 class Grant(NamedTuple):
-    """`organization` may see `rid`, because of resource `because` by rule `rule`."""
+    """`organization` may see `rid`, because of resource `because` by rule `rule`.
+
+    labels: sensitivity classes that it covers. dataset: number of what is shown of it; 0: the whole.
+    """
 
     organization: int
     rid: int
     because: int
     rule: str
+    labels: int = 0
+    dataset: int = 0
+
+
+class Rule(NamedTuple):
+    """What one actor (or everyone, 0) may see of a patient's chart; columns of access_rule.
+
+    systems, codes: parallel, the systems as numbers of code_system.
+    """
+
+    actor: int
+    patient: int
+    permit: bool
+    precedence: int
+    since: datetime
+    because: int
+    rule: str
+    until: datetime | None = None
+    types: Sequence[int] | None = None
+    rids: Sequence[int] | None = None
+    only_labels: int | None = None
+    covers: int = 0
+    systems: Sequence[int] | None = None
+    codes: Sequence[str] | None = None
+    data_from: datetime | None = None
+    data_to: datetime | None = None
+    purposes: Sequence[str] | None = None
+
+
+class RuleEnd(NamedTuple):
+    """The rules that resource `because` made end now, or, given `actor`, those about it."""
+
+    because: int
+    actor: int | None = None
+
+
+class Party(NamedTuple):
+    """What kind of party an organization is: treatment, social, vsp, person."""
+
+    organization: int
+    kind: str
 
 
 class EpisodeRow(NamedTuple):
@@ -113,29 +159,32 @@ class Batch:
     candidates: list[CandidateRow] = field(default_factory=list)
     statuses: list[CandidateStatus] = field(default_factory=list)
     timers: list[TimerRow] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
+    rules_ended: list[RuleEnd] = field(default_factory=list)
+    parties: list[Party] = field(default_factory=list)
     audit: list[AuditRow] = field(default_factory=list)
 
 
 _STATEMENT = """
 with w as materialized (
     select * from unnest($1::bigint[], $2::smallint[], $3::text[], $4::int[], $5::text[], $6::bigint[],
-                         $7::bigint[], $8::bigint[], $9::text[], $10::int[], $11::bigint[])
-        as w(rid, type, fhir_id, version, op, author, source, patient, body, flags, episode)
+                         $7::bigint[], $8::bigint[], $9::text[], $10::int[], $11::bigint[], $58::bigint[])
+        as w(rid, type, fhir_id, version, op, author, source, patient, body, flags, episode, labels)
 ), superseded as (
     insert into resource_version (shard, rid, version, op, updated, author, source, patient, labels, body)
     select r.shard, r.rid, r.version, r.op, r.updated, r.author, r.source, r.patient, r.labels, r.body
     from w join resource r on r.rid = w.rid and r.shard = (w.rid & 255)::smallint
     where w.version > 1
 ), inserted as (
-    insert into resource (shard, rid, type, fhir_id, version, op, updated, author, source, patient, body,
+    insert into resource (shard, rid, type, fhir_id, version, op, updated, author, source, patient, labels, body,
                           dangling, quarantined)
-    select (rid & 255)::smallint, rid, type, fhir_id, version, op, $12, author, source, patient, body,
+    select (rid & 255)::smallint, rid, type, fhir_id, version, op, $12, author, source, patient, labels, body,
            flags & 2 > 0, flags & 4 > 0
     from w where version = 1
 ), updated as (
     update resource r
-    set version = w.version, op = w.op, updated = $12, author = w.author, patient = w.patient, body = w.body,
-        dangling = w.flags & 2 > 0, quarantined = w.flags & 4 > 0
+    set version = w.version, op = w.op, updated = $12, author = w.author, patient = w.patient, labels = w.labels,
+        body = w.body, dangling = w.flags & 2 > 0, quarantined = w.flags & 4 > 0
     from w where r.rid = w.rid and r.shard = (w.rid & 255)::smallint and w.version > 1
 ), assigned as (
     insert into assigned_id (type, fhir_id, shard)
@@ -176,9 +225,10 @@ with w as materialized (
     select *, (rid & 255)::smallint from unnest($46::smallint[], $47::timestamptz[], $48::timestamptz[],
         $49::bigint[], $50::bigint[], $51::bigint[]) as n(param, low, high, rid, source, patient)
 ), granted as (
-    insert into access_grant (organization, rid, because, rule, since, shard)
+    insert into access_grant (organization, rid, because, rule, labels, dataset, since, shard)
     select *, $12, (rid & 255)::smallint
-    from unnest($52::bigint[], $53::bigint[], $54::bigint[], $55::text[]) as n(organization, rid, because, rule)
+    from unnest($52::bigint[], $53::bigint[], $54::bigint[], $55::text[], $59::bigint[], $60::smallint[])
+        as n(organization, rid, because, rule, labels, dataset)
     on conflict do nothing
 ), audited as (
     insert into audit (at, client, organization, interaction, outcome, type, fhir_id, rids, query, delivery, request_id)
@@ -227,24 +277,24 @@ select count(*) from w
 
 # The kinds of which most resources have few or none travel as JSON, and take part in the statement
 # only where there are some: each further table costs, also if nothing is written to it.
-_MEASURED = {
+_FURTHER = {
     "numbers_removed": """    delete from idx_number i
-    using jsonb_to_recordset($58::jsonb -> 'numbers_removed')
+    using jsonb_to_recordset($61::jsonb -> 'numbers_removed')
         as o(param smallint, low numeric, high numeric, rid bigint)
     where i.rid = o.rid and i.param = o.param and i.low = o.low and i.high = o.high
 """,
     "quantities_removed": """    delete from idx_quantity i
-    using jsonb_to_recordset($58::jsonb -> 'quantities_removed') as o(param smallint, system int, code text, unit text,
+    using jsonb_to_recordset($61::jsonb -> 'quantities_removed') as o(param smallint, system int, code text, unit text,
         low numeric, high numeric, rid bigint)
     where i.rid = o.rid and i.param = o.param and i.system = o.system and i.low = o.low and i.high = o.high
       and i.code is not distinct from o.code and i.unit is not distinct from o.unit
 """,
     "uris_removed": """    delete from idx_uri i
-    using jsonb_to_recordset($58::jsonb -> 'uris_removed') as o(param smallint, value text, rid bigint)
+    using jsonb_to_recordset($61::jsonb -> 'uris_removed') as o(param smallint, value text, rid bigint)
     where i.rid = o.rid and i.param = o.param and i.value = o.value
 """,
     "composites_removed": """    delete from idx_composite i
-    using jsonb_to_recordset($58::jsonb -> 'composites_removed') as o(param smallint, system int, code text, rid bigint,
+    using jsonb_to_recordset($61::jsonb -> 'composites_removed') as o(param smallint, system int, code text, rid bigint,
         value_system int, value text, unit text, low numeric, high numeric, first timestamptz, last timestamptz,
         target bigint, third numeric)
     where i.rid = o.rid and i.param = o.param and i.system = o.system and i.code = o.code
@@ -252,38 +302,56 @@ _MEASURED = {
           (o.value_system, o.value, o.unit, o.low, o.high, o.first, o.last, o.target, o.third)
 """,
     "positions_removed": """    delete from idx_position i
-    using jsonb_to_recordset($58::jsonb -> 'positions_removed') as o(param smallint, latitude float8, longitude float8,
+    using jsonb_to_recordset($61::jsonb -> 'positions_removed') as o(param smallint, latitude float8, longitude float8,
         rid bigint)
     where i.rid = o.rid and i.param = o.param and i.latitude = o.latitude and i.longitude = o.longitude
 """,
     "numbers": """    insert into idx_number (shard, param, low, high, rid, source, patient)
-    select (rid & 255)::smallint, n.* from jsonb_to_recordset($58::jsonb -> 'numbers') as n(param smallint,
+    select (rid & 255)::smallint, n.* from jsonb_to_recordset($61::jsonb -> 'numbers') as n(param smallint,
         low numeric, high numeric, rid bigint, source bigint, patient bigint)
 """,
     "quantities": """
     insert into idx_quantity (shard, param, system, code, unit, low, high, dimension, canonical_low, canonical_high,
         rid, source, patient)
-    select (rid & 255)::smallint, n.* from jsonb_to_recordset($58::jsonb -> 'quantities') as n(param smallint,
+    select (rid & 255)::smallint, n.* from jsonb_to_recordset($61::jsonb -> 'quantities') as n(param smallint,
         system int, code text, unit text, low numeric, high numeric, dimension text, canonical_low numeric,
         canonical_high numeric, rid bigint, source bigint, patient bigint)
 """,
     "uris": """    insert into idx_uri (shard, param, value, rid, source, patient)
-    select (rid & 255)::smallint, n.* from jsonb_to_recordset($58::jsonb -> 'uris') as n(param smallint, value text,
+    select (rid & 255)::smallint, n.* from jsonb_to_recordset($61::jsonb -> 'uris') as n(param smallint, value text,
         rid bigint, source bigint, patient bigint)
 """,
     "composites": """
     insert into idx_composite (shard, param, system, code, value_system, value, unit, low, high, dimension,
         canonical_low, canonical_high, first, last, target, third, rid, source, patient)
-    select (rid & 255)::smallint, n.* from jsonb_to_recordset($58::jsonb -> 'composites') as n(param smallint,
+    select (rid & 255)::smallint, n.* from jsonb_to_recordset($61::jsonb -> 'composites') as n(param smallint,
         system int, code text, value_system int, value text, unit text, low numeric, high numeric, dimension text,
         canonical_low numeric, canonical_high numeric, first timestamptz, last timestamptz, target bigint,
         third numeric, rid bigint, source bigint, patient bigint)
 """,
     "positions": """    insert into idx_position (shard, param, latitude, longitude, rid, source, patient)
-    select (rid & 255)::smallint, n.* from jsonb_to_recordset($58::jsonb -> 'positions') as n(param smallint,
+    select (rid & 255)::smallint, n.* from jsonb_to_recordset($61::jsonb -> 'positions') as n(param smallint,
         latitude float8, longitude float8, rid bigint, source bigint, patient bigint)
 """,
+    "rules_ended": """    update access_rule c set until = $12
+    from jsonb_to_recordset($61::jsonb -> 'rules_ended') as o(because bigint, actor bigint)
+    where c.because = o.because and (o.actor is null or c.actor = o.actor)
+      and (c.until is null or c.until > $12)
+""",
+    "rules": """
+    insert into access_rule (actor, patient, permit, precedence, since, because, rule, until, types, rids, only_labels,
+        covers, systems, codes, data_from, data_to, purposes)
+    select * from jsonb_to_recordset($61::jsonb -> 'rules') as n(actor bigint, patient bigint, permit boolean,
+        precedence bigint, since timestamptz, because bigint, rule text, until timestamptz, types smallint[],
+        rids bigint[], only_labels bigint, covers bigint, systems int[], codes text[], data_from timestamptz,
+        data_to timestamptz, purposes text[])
+""",
+    "parties": """    insert into party (organization, kind)
+    select organization, kind from jsonb_to_recordset($61::jsonb -> 'parties') as n(organization bigint, kind text)
+    on conflict (organization) do update set kind = excluded.kind where party.kind <> 'vsp'
+""",
 }
+"""What most commits have none of -> how it is written."""
 
 _NOTHING = b'{"opened":[],"progressed":[],"asked":[],"answered":[],"timed":[]}'
 
@@ -319,13 +387,21 @@ def _projections(batch: Batch) -> str:
     ).decode()
 
 
-def _measured(add: IndexRows, remove: IndexRows) -> dict[str, list[dict[str, Any]]]:
-    """Rows of numbers, quantities, addresses, composites and places, where there are some."""
+def _further(batch: Batch) -> dict[str, list[dict[str, Any]]]:
+    """Rows of the kinds of _FURTHER, where there are some."""
+    decided: dict[str, Sequence[Any]] = {
+        "rules_ended": batch.rules_ended,
+        "rules": batch.rules,
+        "parties": batch.parties,
+    }
     return {
-        f"{kind}{suffix}": [_flat(row) for row in rows]
-        for side, suffix in ((add, ""), (remove, "_removed"))
-        for kind in ("numbers", "quantities", "uris", "composites", "positions")
-        if (rows := getattr(side, kind))
+        **{kind: [row._asdict() for row in rows] for kind, rows in decided.items() if rows},
+        **{
+            f"{kind}{suffix}": [_flat(row) for row in rows]
+            for side, suffix in ((batch.add, ""), (batch.remove, "_removed"))
+            for kind in ("numbers", "quantities", "uris", "composites", "positions")
+            if (rows := getattr(side, kind))
+        },
     }
 
 
@@ -335,7 +411,7 @@ def _statement(kinds: tuple[str, ...]) -> str:
     if not kinds:
         return _STATEMENT
     head, granted, rest = _STATEMENT.partition("), granted as (")
-    further = "".join(f"), m_{kind} as (\n{_MEASURED[kind]}" for kind in kinds)
+    further = "".join(f"), m_{kind} as (\n{_FURTHER[kind]}" for kind in kinds)
     return f"{head}{further}{granted}{rest}"
 
 
@@ -363,17 +439,18 @@ async def transact(conn: Connection, batch: Batch, *, now: datetime) -> None:
     """
     w = _columns(
         [
-            (row.rid, types.NUMBER[row.type], *row[2:9], _flags(row), row.episode)
+            (row.rid, types.NUMBER[row.type], *row[2:9], _flags(row), row.episode, row.labels)
             for row in batch.writes
         ],
-        11,
+        12,
     )
+    granted = _columns(batch.grants, 6)
     remove, add = batch.remove, batch.add
-    measured = _measured(add, remove)
+    further = _further(batch)
     try:
         await conn.fetchval(
-            _statement(tuple(measured)),
-            *w,
+            _statement(tuple(further)),
+            *w[:11],
             now,
             *_columns([(r.param, r.system, r.code, r.rid) for r in remove.tokens], 4),
             *_columns([(r.param, r.exact, r.rid) for r in remove.strings], 3),
@@ -383,10 +460,12 @@ async def transact(conn: Connection, batch: Batch, *, now: datetime) -> None:
             *_columns(add.strings, 6),
             *_columns(add.references, 6),
             *_columns(add.dates, 6),
-            *_columns(batch.grants, 4),
+            *granted[:4],
             audit_json(batch.audit),
             _projections(batch),
-            *([msgspec.json.encode(measured).decode()] if measured else []),
+            w[11],
+            *granted[4:],
+            *([msgspec.json.encode(further).decode()] if further else []),
         )
     except asyncpg.UniqueViolationError as error:
         raise conflict(

@@ -1,15 +1,22 @@
 """Who may see a row, as SQL: the only place where that is decided.
 
-A row is visible to a Viewer if its organization wrote it, if it is of the public directory, or if a
-grant says so; what is in quarantine, only if its organization wrote it. Grants are decisions, made in
-the transaction of the change that altered them (record.grants); reading only looks them up. The
-fragment is added to every statement that reads a resource for someone, so that a hidden row and an
-absent one are the same row: none.
+A row is visible to a Viewer if its organization wrote it, if it is of the public directory, or if
+`access_shows` says so: by a rule of the patient's (a Consent, a treatment relationship) or by a grant
+(a referral, a result); what is in quarantine, only if its organization wrote it. Rules and grants are
+decisions, made in the transaction of the change that altered them (record.grants, record.consents);
+reading only looks them up, so that what is withdrawn is withdrawn for the next read. The fragment is
+added to every statement that reads a resource for someone, so that a hidden row and an absent one are
+the same row: none.
+
+The function is kept in the database: Postgres then plans it once a session and not with each search,
+and reports under row-level security decide by the same text.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from coordhub.r4.sensitivity import VSP
 
 HUB = 1 << 8
 """rid of the hub's own Organization: the coordination platform, requester of the Tasks it makes."""
@@ -17,64 +24,184 @@ HUB = 1 << 8
 DIRECTORY = 2 << 8
 """rid of the steward of the public directory; what it wrote, every authenticated organization sees."""
 
+ANYONE = 0
+"""Actor of a rule that is about everyone."""
+
+WHOLE = 0
+"""The data set of what is shown as it is."""
+
+RAW = -1
+"""Shown to the hub itself: without the labels that others are told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
     """Who is looking. Made by `access.viewer` only.
 
-    organization: rid of the Organization on whose behalf something is read.
+    organization: rid of the Organization (or of the person) on whose behalf something is read.
     types: numbers of the resource types that the token's scopes allow to read; None: all.
     everything: the hub itself, deciding (never on behalf of someone).
+    datasets: numbers of the data sets in which something may be found that is shown by them only;
+        None: in all. A search by what a data set leaves out must not find.
     """
 
     organization: int
     types: frozenset[int] | None = None
     everything: bool = False
+    datasets: frozenset[int] | None = None
 
 
 EVERYONE = Viewer(DIRECTORY)
 """What every authenticated organization sees: the public directory, and nothing else."""
 
 
-def visible(viewer: Viewer, row: str, first: int) -> tuple[str, list[object]]:
-    """A SQL condition on alias `row` of resource and its arguments from $first on."""
+def visible(
+    viewer: Viewer, row: str, first: int, labels: str | None = None
+) -> tuple[str, list[object]]:
+    """A SQL condition on alias `row` of table resource and its arguments from $first on.
+
+    labels: SQL of the labels, where they are not the row's own: those of an older version.
+    """
     if viewer.everything:
         return "true", []
-    condition = (
-        f"({row}.source = any(${first}::bigint[]) or exists (select from access_grant g"
-        f" where g.organization = ${first + 1} and g.rid = {row}.rid and (g.until is null or g.until > now())))"
-        f" and {_shown(row, first)}"
-    )
-    arguments: list[object] = [[viewer.organization, DIRECTORY], viewer.organization]
-    if viewer.types is not None:
-        condition = f"({condition} and {row}.type = any(${first + 2}::smallint[]))"
-        arguments.append(sorted(viewer.types))
-    return condition, arguments
+    condition = f"({_own(row, first)} or {_shows(row, first, labels)} is not null)"
+    return f"{condition}{_released(row, first)}{_of_types(viewer, row, first)}", _arguments(viewer)
 
 
 def ways(viewer: Viewer, row: str, first: int) -> tuple[list[str], list[object]]:
     """The same condition as `visible`, parted: conditions of which each row meets at most one.
 
-    A search asks each by itself: an OR over two tables would leave Postgres only the walk over all
-    rows, also for a caller who sees three of them.
+    A search asks each by itself: an OR over several tables would leave Postgres only the walk over
+    all rows, also for a caller who sees three of them.
     """
     if viewer.everything:
         return ["true"], []
-    own = f"{row}.source = any(${first}::bigint[])"
-    granted = (
-        f"not {row}.source = any(${first}::bigint[]) and exists (select from access_grant g"
-        f" where g.organization = ${first + 1} and g.rid = {row}.rid"
-        " and (g.until is null or g.until > now()))"
+    own, shows = _own(row, first), f"{_shows(row, first)} is not null"
+    granted = f"exists (select from access_grant g where g.organization = ${first + 1} and g.rid = {row}.rid)"
+    opened = (
+        f"exists (select from access_rule c where c.patient = {row}.patient and c.permit"
+        f" and c.actor in (${first + 1}, {ANYONE}))"
     )
-    arguments: list[object] = [[viewer.organization, DIRECTORY], viewer.organization]
-    of_type = ""
-    if viewer.types is not None:
-        of_type = f" and {row}.type = any(${first + 2}::smallint[])"
-        arguments.append(sorted(viewer.types))
-    shown = f" and {_shown(row, first)}"
-    return [own + shown + of_type, granted + shown + of_type], arguments
+    found = [
+        own,
+        f"not {own} and {granted} and {shows}",
+        f"not {own} and not {granted} and {opened} and {shows}",
+    ]
+    common = f"{_released(row, first)}{_of_types(viewer, row, first)}"
+    return [f"{each}{common}" for each in found], _arguments(viewer)
 
 
-def _shown(row: str, first: int) -> str:
+def shown(viewer: Viewer, row: str, first: int, labels: str | None = None) -> str:
+    """Columns for what a visible row is shown as: its labels, and the data set it is trimmed to.
+
+    Takes the arguments of `visible` or `ways`, where those have put them.
+    """
+    stated = labels or f"{row}.labels"
+    if viewer.everything:
+        return f"{stated}, {RAW}"
+    return (
+        f"{stated}, case when {_own(row, first)} then {WHOLE} else {_shows(row, first, labels)} end"
+    )
+
+
+def _own(row: str, first: int) -> str:
+    return f"{row}.source = any(${first}::bigint[])"
+
+
+def _shows(row: str, first: int, labels: str | None = None) -> str:
+    return (
+        f"access_shows(${first + 1}::bigint, {row}.rid, {row}.patient, {row}.type,"
+        f" {labels or f'{row}.labels'}, ${first + 2}::smallint[])"
+    )
+
+
+def _released(row: str, first: int) -> str:
     """It is not in quarantine, or the viewer's own. Read on the row that is at hand anyway."""
-    return f"(not {row}.quarantined or {row}.source = ${first + 1})"
+    return f" and (not {row}.quarantined or {row}.source = ${first + 1})"
+
+
+def _of_types(viewer: Viewer, row: str, first: int) -> str:
+    return "" if viewer.types is None else f" and {row}.type = any(${first + 3}::smallint[])"
+
+
+def _arguments(viewer: Viewer) -> list[object]:
+    arguments: list[object] = [
+        [viewer.organization, DIRECTORY],
+        viewer.organization,
+        None if viewer.datasets is None else sorted(viewer.datasets),
+    ]
+    if viewer.types is not None:
+        arguments.append(sorted(viewer.types))
+    return arguments
+
+
+FUNCTIONS = f"""
+create or replace function access_shows(
+    actor_ bigint, rid_ bigint, patient_ bigint, type_ smallint, labels_ bigint, datasets_ smallint[]
+) returns smallint language plpgsql stable parallel safe cost 100
+-- Searches make custom plans; in here that would be anew for each row.
+set plan_cache_mode = force_generic_plan as $body$
+-- The data set under which the actor is shown this row of someone else's; null: not at all.
+declare
+    ruled boolean;      -- what the patient's rules say; null: nothing
+    by_rule text;
+    treating boolean;   -- whether the actor treats, or is the person itself or acts for it
+    ruling boolean := patient_ is not null and labels_ & {VSP} = 0;
+    shown smallint;
+begin
+    if ruling then
+        select c.permit, c.rule into ruled, by_rule
+        from access_rule c
+        where c.patient = patient_ and c.actor in (actor_, {ANYONE})
+          and c.since <= now() and (c.until is null or c.until > now())
+          and (c.types is null or type_ = any(c.types))
+          and (c.rids is null or rid_ = any(c.rids))
+          and (c.only_labels is null or labels_ & c.only_labels <> 0)
+          and (not c.permit or labels_ & ~c.covers = 0)
+          and (c.purposes is null or c.purposes && access_purposes(actor_))
+          and (c.codes is null or exists (
+                select from idx_token i join unnest(c.systems, c.codes) w(system, code)
+                  on i.system = w.system and i.code = w.code where i.rid = rid_))
+          and (c.data_from is null and c.data_to is null or exists (
+                select from idx_date i where i.rid = rid_
+                  and (c.data_from is null or i.high > c.data_from)
+                  and (c.data_to is null or i.low < c.data_to))
+               or not c.permit and not exists (select from idx_date i where i.rid = rid_))
+        order by c.precedence desc, c.permit limit 1;
+    end if;
+    if labels_ & {VSP} = 0 and (ruled or ruled is null) then
+        select p.kind in ('treatment', 'person') into treating from party p where p.organization = actor_;
+        if by_rule in ('treatment', 'team') and not access_by_default(treating) then
+            ruled := null;
+        end if;
+        if ruled and treating then
+            return {WHOLE};
+        end if;
+    end if;
+    select min(g.dataset) into shown
+    from access_grant g
+    where g.organization = actor_ and g.rid = rid_ and (g.until is null or g.until > now())
+      and (datasets_ is null or g.dataset = {WHOLE} or g.dataset = any(datasets_))
+      and (labels_ & ~g.labels = 0 or ruled)
+      and (g.rule in ('party', 'release')
+           or labels_ & {VSP} = 0 and coalesce(ruled, access_by_default(treating)));
+    return shown;
+end
+$body$;
+
+create or replace function access_by_default(treating boolean) returns boolean
+language sql stable parallel safe as $body$
+-- Whether a referral shares, and a treatment relationship opens, what no Consent speaks of.
+select case current_setting('coordhub.consent_policy', true)
+    when 'opt-out' then true when 'by-purpose' then coalesce(treating, false) else false end
+$body$;
+
+create or replace function access_purposes(actor_ bigint) returns text[]
+language sql stable parallel safe as $body$
+-- What for this actor may be shown something (v3-ActReason).
+select case (select p.kind from party p where p.organization = actor_)
+    when 'treatment' then array['TREAT', 'COC', 'CAREMGT'] when 'person' then array['PATRQT']
+    else array['COC'] end
+$body$;
+"""
+"""Made anew after every migration: the newest text decides, also about what was stored before."""

@@ -8,7 +8,7 @@ functions of `referral` and does no network I/O. Rules do not know each other.
 from __future__ import annotations
 
 from coordhub.errors import business_rule
-from coordhub.record.rules import result, task
+from coordhub.record.rules import organization, result, task
 from coordhub.record.work import Draft, Work
 from coordhub.store import episodes
 
@@ -45,6 +45,8 @@ async def apply(work: Work) -> None:
             continue
         elif draft.type == "Task":
             await task.apply(work, draft)
+        elif draft.type == "Organization":
+            organization.apply(work, draft)
         elif draft.type != "ServiceRequest":
             result.apply(work, draft)
     await task.settle_asked(work)
