@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -123,6 +123,59 @@ def migrate() -> None:
 
     _run(migrations.upgrade(_need(_settings(), key=False)))
     print("The database is at this version.")
+
+
+@cli.command()
+def reindex(
+    after: Annotated[
+        int, typer.Option(help="Go on behind this rid, as an earlier run said it.")
+    ] = 0,
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare only, and change nothing.")
+    ] = False,
+) -> None:
+    """Make the index tables anew from the resources, while the hub works; needs DATABASE_URL.
+
+    What is right already is not touched. Exits with 1 if `--check` finds what is not.
+    """
+    from coordhub.record import reindex as index
+
+    async def run(hub: Hub) -> int:
+        looked, wrong = 0, 0
+        async for page in index.reindex(hub, after=after, mend=not check):
+            looked, wrong = looked + page.resources, wrong + len(page.wrong)
+            print(f"{looked} resources, {wrong} not indexed as they are; done up to {page.last}")
+        return wrong
+
+    settings = _settings()
+    wrong = _run(_on_the_hub(settings, _need(settings, key=False), run))
+    raise typer.Exit(1 if check and wrong else 0)
+
+
+@cli.command()
+def reproject(
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare only, and change nothing.")
+    ] = False,
+) -> None:
+    """Compute episodes, candidates and timers again from the Tasks; needs DATABASE_URL.
+
+    Each difference is a line. Exits with 1 if `--check` finds one.
+    """
+    from coordhub.record import reproject as projection
+
+    async def run(hub: Hub) -> int:
+        looked, wrong = 0, 0
+        async for one in projection.reproject(hub, mend=not check):
+            looked, wrong = looked + 1, wrong + bool(one.differences)
+            for difference in one.differences:
+                print(difference)
+        print(f"{looked} referrals, {wrong} not as their Tasks say")
+        return wrong
+
+    settings = _settings()
+    wrong = _run(_on_the_hub(settings, _need(settings, key=False), run))
+    raise typer.Exit(1 if check and wrong else 0)
 
 
 @cli.command()
@@ -452,6 +505,18 @@ async def _work_until_told(settings: Settings, url: str) -> None:
     engine = await Engine.open(url, size=settings.pool_size, consent_policy=settings.consent_policy)
     try:
         await _route(settings, await open_hub(engine, settings.base), stop)
+    finally:
+        await engine.close()
+
+
+async def _on_the_hub(settings: Settings, url: str, work: Callable[[Hub], Awaitable[int]]) -> int:
+    """What `work` answers of the hub on the database at `url`."""
+    from coordhub.record.bootstrap import open_hub
+    from coordhub.store.engine import Engine
+
+    engine = await Engine.open(url, size=3)
+    try:
+        return await work(await open_hub(engine, settings.base))
     finally:
         await engine.close()
 

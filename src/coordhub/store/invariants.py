@@ -115,6 +115,32 @@ INVARIANTS: Final[dict[str, str]] = {
         ) v on v.shard = r.shard and v.rid = r.rid
         where coalesce(v.versions, 0) <> r.version - 1 or coalesce(v.last, 0) <> r.version - 1
     """,
+    "every version is what its predecessor allows": """
+        select 'version ' || rid || '/' || version
+        from (
+            select rid, version, op, lag(op) over (partition by rid order by version) as before
+            from (
+                select rid, version, op from resource
+                union all select rid, version, op from resource_version
+            ) v
+        ) v
+        where (op = 'create') <> (coalesce(before, 'delete') = 'delete')
+           or (op = 'delete' and before is null)
+    """,
+    "every body says which version it is": """
+        select 'version ' || v.rid || '/' || v.version
+        from (
+            select rid, version, fhir_id, updated, body from resource
+            union all
+            select v.rid, v.version, r.fhir_id, v.updated, v.body from resource_version v
+            join resource r on r.shard = v.shard and r.rid = v.rid
+        ) v
+        cross join lateral (select v.body::jsonb as it, v.body::jsonb -> 'meta' as meta) b
+        where v.body is not null
+          and (b.it ->> 'id' is distinct from v.fhir_id
+               or b.meta ->> 'versionId' is distinct from v.version::text
+               or (b.meta ->> 'lastUpdated')::timestamptz is distinct from v.updated)
+    """,
     "every version is of a resource": """
         select 'version ' || v.rid || '/' || v.version from resource_version v
         where not exists (select from resource r where r.shard = v.shard and r.rid = v.rid)
@@ -138,6 +164,32 @@ INVARIANTS: Final[dict[str, str]] = {
         select 'grant of ' || g.rid || ' to ' || g.organization from access_grant g
         where not exists (select from resource r where r.rid = g.rid)
            or not exists (select from resource r where r.rid = g.because)
+    """,
+    "who is asked may see the Task and the ServiceRequest that ask it": """
+        select 'candidate ' || c.episode || '/' || c.ordinal from candidate c
+        where (select count(distinct g.rid) from access_grant g
+               where g.organization = c.organization and g.because = c.task and g.rule = 'party'
+                 and g.rid in (c.task, c.request) and g.until is null) <> 2
+    """,
+    "a grant is because of a Task that asks its organization, or of a referral of its own": """
+        select 'grant of ' || g.rid || ' to ' || g.organization from access_grant g
+        where not exists (
+                select from candidate c
+                where g.rule in ('party', 'referral') and c.task = g.because
+                  and c.organization = g.organization)
+          and not exists (
+                select from episode e
+                where g.rule = 'result' and e.id = g.because and e.requester = g.organization)
+    """,
+    "what was shared for a referral is shared until its Task is declined, and no longer": """
+        select 'grant of ' || g.rid || ' to ' || g.organization from access_grant g
+        join candidate c on c.task = g.because
+        where g.rule = 'referral'
+          and (g.until is null) = (c.status in ('rejected', 'cancelled', 'entered-in-error'))
+    """,
+    "every timer is of a Task of its referral": """
+        select 'timer ' || t.id from timer t
+        where not exists (select from candidate c where c.task = t.subject and c.episode = t.episode)
     """,
     "every id that a client chose leads to its resource": """
         select 'id in shard ' || a.shard || ' of type ' || a.type from assigned_id a
