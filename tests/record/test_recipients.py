@@ -90,16 +90,28 @@ async def test_given_a_food_bank_when_asked_then_what_the_hub_makes_for_it_holds
     house: House,
 ) -> None:
     await made_social(house, house.kitchen, "548")
-    sent, _, _ = await referred(house, house.kitchen.service, house.pantry.service)
-    tasks = await sent.tasks()
     for name, whole in (("kitchen", False), ("pantry", True)):
-        asked = await house.document(tasks[name])
+        party = getattr(house, name)
+        sent, _, _ = await referred(house, party.service)
+        asked = await house.document((await sent.tasks())[name])
         order = await house.document(asked["focus"]["reference"])
         assert ("reasonCode" in order) is whole, name
         assert ("description" in asked) is whole, name
         assert "tag" not in asked["meta"], "it can be read, changed and sent back"
-        assert order["performer"] == [{"reference": getattr(house, name).service}]
-    assert (await sent.answer(house.kitchen, "accepted")).status == 200
+        assert order["performer"] == [{"reference": party.service}]
+        assert (await sent.answer(party, "accepted")).status == 200
+
+
+async def test_given_two_that_compete_when_one_accepts_then_its_task_says_what_its_data_set_has(
+    house: House,
+) -> None:
+    await made_social(house, house.kitchen, "548")
+    for name, whole in (("kitchen", False), ("pantry", True)):
+        sent, _, _ = await referred(house, house.kitchen.service, house.pantry.service)
+        tasks = await sent.tasks()
+        assert "description" not in await house.document(tasks[name])
+        assert (await sent.answer(getattr(house, name), "accepted")).status == 200
+        assert ("description" in await house.document(tasks[name])) is whole, name
 
 
 async def test_given_who_treats_when_asked_then_it_is_shown_the_whole(house: House) -> None:

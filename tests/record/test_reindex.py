@@ -16,6 +16,11 @@ from coordhub.store.tables import metadata
 if TYPE_CHECKING:
     from open_hub import House
 
+WAITING = (
+    "select count(*) from pg_locks l join pg_stat_activity a using (pid)"
+    " where not l.granted and a.datname = current_database()"
+)
+
 INDEXES = [name for name in metadata.tables if name.startswith("idx_")]
 
 
@@ -142,10 +147,7 @@ async def test_given_an_update_at_the_same_moment_when_reindexed_then_the_update
             )
             running = asyncio.create_task(run(house))
             async with asyncio.timeout(20):
-                while not await watching.fetchval(
-                    "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
-                    " and datname = current_database()"
-                ):
+                while not await watching.fetchval(WAITING):
                     assert not running.done()
             await conn.execute(
                 "insert into idx_string (shard, param, value, exact, rid, source, patient)"
@@ -170,10 +172,7 @@ async def test_given_an_update_without_lock_when_reindexed_meanwhile_then_nothin
 
         async def until_waiting(sessions: int) -> None:
             async with asyncio.timeout(20):
-                while sessions != await watching.fetchval(
-                    "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
-                    " and datname = current_database()"
-                ):
+                while sessions != await watching.fetchval(WAITING):
                     pass
 
         async with conn.transaction():

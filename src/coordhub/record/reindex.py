@@ -6,7 +6,8 @@ what the first one wrote.
 
 A local reference becomes a target where the one who wrote the resource could know what it names
 (`resources.known_to`): what came after the reference to it is found by it from then on. The patient
-whose record a resource is comes from its references too, and is set with them.
+whose record a resource is comes from its references too, and is set with them; but a Provenance that
+names no patient may be of the record of what it is about (`record.provenance`), and stays where it is.
 """
 
 from __future__ import annotations
@@ -133,7 +134,12 @@ async def _wanted(
         if stored is not None:
             nowhere = _nowhere(stored.get(one.rid), found)
             targets = {name: rid for name, rid in targets.items() if name not in nowhere}
-        whose = one.rid if one.type == types.NUMBER["Patient"] else targets.get(patient or "")
+        if one.type == types.NUMBER["Patient"]:
+            whose: int | None = one.rid
+        elif one.type == types.NUMBER["Provenance"] and patient is None:
+            whose = one.patient
+        else:
+            whose = targets.get(patient or "")
         rows = index.rows_of(
             found, rid=one.rid, source=one.source, patient=whose, systems=systems, targets=targets
         )

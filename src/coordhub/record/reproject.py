@@ -82,7 +82,13 @@ async def _project(hub: Hub, conn: Connection, episode: int) -> list[Row]:
     focus = {rid: found.rid for rid, name in names.items() if (found := located.get(_parts(name)))}
     rows: list[Row] = []
     asked = sorted(
-        (rid for rid in tasks if rid in focus and rid in told.organizations),
+        (
+            rid
+            for rid in tasks
+            if rid in told.organizations
+            and rid in focus
+            and names[rid].startswith("ServiceRequest/")
+        ),
         key=lambda rid: (tasks[rid][0].updated, rid >> 8),
     )
     for ordinal, rid in enumerate(asked):

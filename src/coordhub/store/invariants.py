@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from coordhub.r4.types import NUMBER
 from coordhub.store.engine import Connection
 from coordhub.store.tables import metadata
 
@@ -21,6 +22,11 @@ SHOWN: Final = 5
 _TERMINAL = "('rejected', 'cancelled', 'entered-in-error', 'failed', 'completed')"
 _OPEN = "('queued', 'leased', 'parked')"
 _INDEXES = tuple(name for name in metadata.tables if name.startswith("idx_"))
+_CONSENTED = (
+    "exists (select from episode e join resource k on k.patient = e.patient join change x on x.rid = k.rid"
+    f" where e.id = c.episode and k.type = {NUMBER['Consent']} and x.at >= g.until)"
+)
+"""Whether a Consent of the patient was written when grant `g` of candidate `c` ended, or since."""
 
 INVARIANTS: Final[dict[str, str]] = {
     "every change of a referral is relayed": """
@@ -38,7 +44,9 @@ INVARIANTS: Final[dict[str, str]] = {
         from change c
         join episode e on e.id = c.episode
         left join candidate a on a.task = c.rid
-        cross join lateral (select coalesce(a.organization, e.requester) as organization) w
+        left join access_grant g on g.rid = c.rid and g.because = c.rid and g.rule = 'party'
+        cross join lateral (
+            select coalesce(a.organization, g.organization, e.requester) as organization) w
         where c.relayed_at is not null and c.op <> 'delete' and w.organization <> c.author
           and not exists (
             select from delivery d where d.change = c.seq and d.organization = w.organization)
@@ -80,8 +88,9 @@ INVARIANTS: Final[dict[str, str]] = {
         from delivery earlier
         join delivery later on later.episode = earlier.episode and later.endpoint = earlier.endpoint
           and later.organization = earlier.organization and later.seq > earlier.seq
-        where later.settled_at < earlier.settled_at
-           or (later.settled_at is not null and earlier.state in {_OPEN})
+        where later.state <> 'suppressed'  -- which is not sent, whatever goes before it
+          and (later.settled_at < earlier.settled_at
+               or (later.settled_at is not null and earlier.state in {_OPEN}))
            or later.change < earlier.change
     """,
     "nothing is attempted before what comes first is settled": """
@@ -165,18 +174,23 @@ INVARIANTS: Final[dict[str, str]] = {
         where not exists (select from resource r where r.rid = g.rid)
            or not exists (select from resource r where r.rid = g.because)
     """,
-    "who is asked may see the Task and the ServiceRequest that ask it": """
+    "who is asked may see the Task and the ServiceRequest that ask it, unless a Consent ended it": f"""
         select 'candidate ' || c.episode || '/' || c.ordinal from candidate c
         where (select count(distinct g.rid) from access_grant g
                where g.organization = c.organization and g.because = c.task and g.rule = 'party'
-                 and g.rid in (c.task, c.request) and g.until is null) <> 2
+                 and g.rid in (c.task, c.request) and (g.until is null or {_CONSENTED})) <> 2
     """,
     "a grant is because of a Task that asks its organization, or of a referral of its own": """
         select 'grant of ' || g.rid || ' to ' || g.organization from access_grant g
         where not exists (
                 select from candidate c
-                where g.rule in ('party', 'referral') and c.task = g.because
-                  and c.organization = g.organization)
+                where c.organization = g.organization
+                  and (g.rule in ('party', 'referral') and c.task = g.because
+                       -- of several that were asked, the one that has won
+                       or g.rule = 'party' and c.episode = g.because and c.accepted_at is not null
+                       -- a Task that asks to stop
+                       or g.rule = 'party' and g.rid = g.because and exists (
+                         select from change s where s.rid = g.rid and s.episode = c.episode)))
           and not exists (
                 select from episode e
                 where g.rule = 'result' and e.id = g.because and e.requester = g.organization)

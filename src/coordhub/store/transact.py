@@ -228,6 +228,8 @@ async def transact(conn: Connection, batch: Batch, *, now: datetime) -> None:
     as it was seen.
     """
     rows = {kind: some for kind, some in _rows(batch).items() if some}
+    if not rows:
+        return
     arguments: list[Any] = []
     for kind, some in rows.items():
         if PARTS[kind].as_json:
