@@ -271,3 +271,35 @@ async def test_given_a_result_in_quarantine_when_written_then_nobody_is_told_unt
     assert tags(released.json()) == []
     assert await told() == 1
     assert (await far.ask("GET", path)).status_code == 200
+
+
+async def test_given_a_consent_in_quarantine_when_it_denies_then_it_is_followed_all_the_same(held):
+    near, far = held.near, held.far
+    patient = await sent(held, {"resourceType": "Patient"})
+    subject = f"Patient/{patient['id']}"
+    made = await sent(held, observation(subject))
+    await show(held, made["id"])
+    path = f"/Observation/{made['id']}"
+    assert (await far.ask("GET", path)).status_code == 200
+    recipient = {
+        "role": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType",
+                             "code": "IRCP"}]},
+        "reference": {"reference": far.reference},
+    }  # fmt: skip
+    scope = {
+        "system": "http://terminology.hl7.org/CodeSystem/consentscope",
+        "code": "patient-privacy",
+    }
+    denial = await sent(
+        held,
+        {
+            "resourceType": "Consent", "status": "active", "scope": {"coding": [scope]},
+            "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
+            "patient": {"reference": subject}, "dateTime": "2026-01-01",
+            "performer": [{"reference": ABSENT}], "policyRule": {"text": "x"},
+            "provision": {"type": "deny", "actor": [recipient]},
+        },
+    )  # fmt: skip
+    assert tags(denial) == [TAG]
+    assert (await far.ask("GET", path)).status_code == 404
+    assert (await near.ask("GET", path)).status_code == 200
