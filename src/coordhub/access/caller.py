@@ -18,7 +18,7 @@ class Caller:
     organization: rid of its Organization; reference: the same as `Organization/<id>`. Of a person's
         app it is the person: `Patient/<id>` or `RelatedPerson/<id>`.
     update_as_create: may choose ids by PUT.
-    reference_policy: `refuse` or `warn`, for references that lead nowhere.
+    reference_policy: `refuse`, `warn` or `quarantine`, for references that lead nowhere.
     request_id: correlates log, audit and the partner's own records.
     role: system, privacy-officer (of its organization) or person.
     break_glass: may open a record in an emergency.

@@ -4,8 +4,8 @@ http://hl7.org/fhir/R4/careteam.html
 
 Believed of the organization that holds the patient's record, and of the hub, only: else whoever sees
 a name could make itself its team. A participant counts by the organization that the directory says
-is behind it, and (store.visibility) only while that one treats. Like taking on a referral it opens what is labelled with no
-sensitivity class, and a Consent has the last word.
+is behind it, and (store.visibility) only while that one treats. Like taking on a referral it opens
+what is labelled with no sensitivity class, and a Consent has the last word.
 """
 
 from __future__ import annotations

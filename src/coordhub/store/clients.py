@@ -15,7 +15,7 @@ class Client:
     `RelatedPerson/<id>` of a person's app; scopes: the most it may ask for.
 
     role: system, privacy-officer or person. break_glass: may open a record in an emergency.
-    reference_policy: `refuse` or `warn`, for what it sends with references that lead nowhere.
+    reference_policy: `refuse`, `warn` or `quarantine`, for what it sends with references that lead nowhere.
     """
 
     id: str
