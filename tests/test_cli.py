@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -258,7 +259,7 @@ def test_given_nothing_of_that_name_when_lowered_then_one_sentence_says_so(
         (
             "reindex",
             "delete from idx_string",
-            "5 resources, 5 not indexed as they are; done up to ",
+            r"(\d+) resources, \1 not indexed as they are; done up to ",
         ),
         (
             "reproject",
@@ -286,5 +287,5 @@ def test_given_something_broken_when_checked_and_made_anew_then_it_is_said_and_m
     for words, code in ((("--check",), 1), ((), 0)):
         done = run(command, *words)
         assert done[0] == code, done
-        assert said in done[1]
+        assert re.search(said, done[1]), done[1]
     assert run(command, "--check")[0] == 0
