@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -295,7 +296,7 @@ def test_given_a_person_that_is_not_there_when_a_client_is_made_for_it_then_one_
         (
             "reindex",
             "delete from idx_string",
-            "7 resources, 7 not indexed as they are; done up to ",
+            r"(\d+) resources, \1 not indexed as they are; done up to ",
         ),
         (
             "reproject",
@@ -323,5 +324,5 @@ def test_given_something_broken_when_checked_and_made_anew_then_it_is_said_and_m
     for words, code in ((("--check",), 1), ((), 0)):
         done = run(command, *words)
         assert done[0] == code, done
-        assert said in done[1]
+        assert re.search(said, done[1]), done[1]
     assert run(command, "--check")[0] == 0
