@@ -47,11 +47,17 @@ async def unbroken(house: House) -> list[str]:
         return await invariants.violations(conn, house.hub.clock())
 
 
+_AGED = (
+    "update {} set updated = updated - $, body = jsonb_set(body::jsonb, '{{meta,lastUpdated}}',"
+    " to_jsonb(to_char((updated - $) at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')))::text"
+)
+
+
 async def age(house: House, days: int) -> None:
     """Let all that is there have happened so long ago."""
     for text in (
-        "update resource set updated = updated - $",
-        "update resource_version set updated = updated - $",
+        _AGED.format("resource"),
+        _AGED.format("resource_version"),
         "update change set at = at - $, relayed_at = relayed_at - $",
         "update audit set at = at - $",
         "update episode set opened_at = opened_at - $, closed_at = closed_at - $, planned_at = planned_at - $",

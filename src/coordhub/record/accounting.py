@@ -19,6 +19,13 @@ _PURPOSE: Final = {
 }
 """What a referral shares for, whichever of its rules: parties, what they name, results."""
 
+BREAK_GLASS: Final = {
+    "system": "http://terminology.hl7.org/CodeSystem/v3-ActReason",
+    "code": "BTG",
+    "display": "break the glass",
+}
+"""For what something is looked at in an emergency (`$break-glass`)."""
+
 _RULES: Final = frozenset({"party", "referral", "result", "release"})
 
 Parameter: TypeAlias = dict[str, Any]
@@ -50,7 +57,9 @@ def _parts(one: Disclosure, event: str | None) -> Iterator[Parameter]:
     yield {"name": "how", "valueCode": "sent" if one.delivery is not None else one.interaction}
     for reference in one.what:
         yield {"name": "what", "valueReference": {"reference": reference}}
-    if _RULES.intersection(one.rules):
+    if "break-glass" in one.rules:
+        yield {"name": "purpose", "valueCoding": BREAK_GLASS}
+    elif _RULES.intersection(one.rules):
         yield {"name": "purpose", "valueCoding": _PURPOSE}
     for rule in one.rules:
         yield {"name": "rule", "valueCode": rule}

@@ -79,6 +79,7 @@ begin
         from resource r where r.rid = any(rids_) and r.body is not null;
         -- Which classes it was of, is content; that it is not everybody's to know of, has to stay.
         update resource r set version = r.version + (r.body is not null)::int, op = 'delete', body = null,
+            dangling = false, quarantined = false,
             labels = r.labels & {VSP} | {RESTRICTED},
             updated = case when r.body is null then r.updated else at_ end,
             author = case when r.body is null then r.author else {HUB} end

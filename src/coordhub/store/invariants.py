@@ -139,8 +139,10 @@ INVARIANTS: Final[dict[str, str]] = {
                 union all select rid, version, op from resource_version
             ) v
         ) v
-        where (op = 'create') <> (coalesce(before, 'delete') = 'delete')
-           or (op = 'delete' and before is null)
+        where ((op = 'create') <> (coalesce(before, 'delete') = 'delete')
+           or (op = 'delete' and before is null))
+          -- up to the tombstone all that is left says deleted
+          and not exists (select from expunged x where x.rid = v.rid and v.version <= x.version + 1)
     """,
     "every body says which version it is": """
         select 'version ' || v.rid || '/' || v.version
@@ -199,6 +201,7 @@ INVARIANTS: Final[dict[str, str]] = {
         where (select count(distinct g.rid) from access_grant g
                where g.organization = c.organization and g.because = c.task and g.rule = 'party'
                  and g.rid in (c.task, c.request) and (g.until is null or {_CONSENTED})) <> 2
+          and not exists (select from expunged x where x.whole and x.rid in (c.task, c.request))
     """,
     "a grant is because of a Task that asks its organization, or of a referral of its own": """
         select 'grant of ' || g.rid || ' to ' || g.organization from access_grant g
@@ -214,12 +217,15 @@ INVARIANTS: Final[dict[str, str]] = {
           and not exists (
                 select from episode e
                 where g.rule = 'result' and e.id = g.because and e.requester = g.organization)
+          -- of a tombstone, to whom was told of what it was
+          and not exists (select from expunged x where x.whole and x.rid = g.rid and g.because = g.rid)
     """,
     "what was shared for a referral is shared until its Task is declined, and no longer": """
         select 'grant of ' || g.rid || ' to ' || g.organization from access_grant g
         join candidate c on c.task = g.because
         where g.rule = 'referral'
           and (g.until is null) = (c.status in ('rejected', 'cancelled', 'entered-in-error'))
+          and not exists (select from expunged x where x.whole and x.rid in (g.rid, g.because))
     """,
     "every timer is of a Task of its referral": """
         select 'timer ' || t.id from timer t
