@@ -28,7 +28,8 @@ async def export(house: House, about: str, whose: str, *, history: bool = False)
 
 def names(bundle: dict[str, Any]) -> list[str]:
     return [
-        f"{one['resource']['resourceType']}/{one['resource'].get('id', '')}" for one in bundle["entry"]
+        f"{one['resource']['resourceType']}/{one['resource'].get('id', '')}"
+        for one in bundle["entry"]
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ import pytest
 
 from coordhub.admin import expunging
 from coordhub.admin.acts import NothingDone, Operator
+from coordhub.record import reindex, reproject
 from coordhub.record.hub import Hub
 from coordhub.record.operations import Create, Delete
 from coordhub.routing import deliver
@@ -112,7 +114,10 @@ def canary_observation(subject: str, **elements: Any) -> dict[str, Any]:
 
 
 def consent(house: House, subject: str) -> dict[str, Any]:
-    coding = {"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}
+    coding = {
+        "system": "http://terminology.hl7.org/CodeSystem/consentscope",
+        "code": "patient-privacy",
+    }
     return {
         "resourceType": "Consent", "status": "active",
         "scope": {"coding": [coding]},
@@ -147,9 +152,7 @@ async def filled(house: House) -> tuple[str, str]:
     )  # fmt: skip
     patient, observation, _, task = (one.reference for one in written)
     await house.create(house.clinic, consent(house, patient))
-    await house.update(
-        house.clinic, written[1].id, canary_observation(patient, status="amended")
-    )
+    await house.update(house.clinic, written[1].id, canary_observation(patient, status="amended"))
     await house.relay()
     await deliver_all(house)
     row = AuditRow("kitchen", house.kitchen.rid, "read", 200, "Patient", None, (written[0].rid,))
@@ -183,8 +186,13 @@ async def test_given_a_chart_when_expunged_then_its_content_is_in_no_table(house
 
     assert await found_anywhere(house.url, CANARY) == []
     assert await unbroken(house) == []
+    assert [page.wrong async for page in reindex.reindex(house.hub, mend=False) if page.wrong] == []
+    assert [one async for one in reproject.reproject(house.hub, mend=False)] == []
     assert patient in outcome.removed
-    assert await house.rows("select distinct state, reason from delivery where settled_at is null") == []
+    assert (
+        await house.rows("select distinct state, reason from delivery where settled_at is null")
+        == []
+    )
     assert ("suppressed", "expunged") in await house.rows("select state, reason from delivery")
 
 
@@ -198,7 +206,9 @@ async def test_given_a_chart_when_expunged_then_who_has_copies_is_named_and_acco
     assert [one.sent for one in outcome.told if one.resource == patient] == [True]
     assert {one.organization for one in outcome.told if one.resource == patient} == {kitchen}
     assert {one.name for one in outcome.told} == {"kitchen", "clinic"}  # which saw the hub's Task
-    rid = await house.value("select rid from resource where fhir_id = $1", patient.partition("/")[2])
+    rid = await house.value(
+        "select rid from resource where fhir_id = $1", patient.partition("/")[2]
+    )
     now = house.hub.clock()
     async with house.engine.pool.acquire() as conn:
         told = await disclosures.of_patient(
@@ -287,7 +297,9 @@ async def test_given_a_deleted_resource_when_expunged_then_nothing_of_it_is_left
     house: House,
 ) -> None:
     who = await house.create(house.clinic, canary_patient())
-    made = await house.create(house.clinic, canary_observation(who.reference, code={"text": "plain"}))
+    made = await house.create(
+        house.clinic, canary_observation(who.reference, code={"text": "plain"})
+    )
     await house.commit(house.clinic, Delete("Observation", made.id))
 
     await expunge(house, made.reference)
@@ -317,7 +329,14 @@ async def test_given_the_criteria_of_a_search_when_the_patient_is_expunged_then_
 ) -> None:
     who = await house.create(house.clinic, canary_patient())
     row = AuditRow(
-        "clinic", house.clinic.rid, "search-type", 200, "Patient", None, (who.rid,), f"name={CANARY}"
+        "clinic",
+        house.clinic.rid,
+        "search-type",
+        200,
+        "Patient",
+        None,
+        (who.rid,),
+        f"name={CANARY}",
     )
     async with house.engine.transaction() as conn:
         await append(conn, row, house.hub.clock())
@@ -341,7 +360,9 @@ async def test_given_one_person_when_both_roles_are_played_then_nothing_is_remov
         await expunging.confirm(hub, BY, "Omar", number)
         with pytest.raises(NothingDone, match="no open proposal"):
             await expunging.confirm(hub, BY, "Omar", number)
-    acts = await house.rows("select interaction from audit where interaction like 'expunge%' order by seq")
+    acts = await house.rows(
+        "select interaction from audit where interaction like 'expunge%' order by seq"
+    )
     assert acts == [("expunge-proposed",), ("expunge",)]
 
 
@@ -386,10 +407,10 @@ async def test_given_the_applications_login_when_it_expunges_then_it_may_not(hou
 async def test_given_a_backup_of_before_when_restored_and_replayed_then_the_content_is_gone_again(
     house: House, postgres: Any, database_url: str
 ) -> None:
-    patient, observation = await filled(house)
+    patient, _ = await filled(house)
     kept = await house.create(house.clinic, canary_patient() | {"name": [{"family": "Water"}]})
     await house.update(house.clinic, kept.id, {"resourceType": "Patient", "active": True})
-    backup = await _copied(postgres, house, database_url)
+    backup = await _copied(postgres, database_url)
     try:
         await expunge(house, patient, "patient")
         await expunge(house, kept.reference, "versions")
@@ -409,27 +430,16 @@ async def test_given_a_backup_of_before_when_restored_and_replayed_then_the_cont
             await restored.close()
         assert await found_anywhere(backup, CANARY) == []
     finally:
-        await _dropped(backup)
+        await asyncio.to_thread(postgres.drop, backup)
 
 
-async def _copied(postgres: Any, house: House, url: str) -> str:
+async def _copied(postgres: Any, url: str) -> str:
     """A copy of the database as it is, as a physical backup would restore it."""
-    name = url.rpartition("/")[2]
-    await house.engine.pool.expire_connections()
-    admin = await asyncpg.connect(url.rpartition("/")[0] + "/postgres")
-    try:
-        await admin.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", name
-        )
-        await admin.execute(f"create database {name}_backup template {name}")
-    finally:
-        await admin.close()
-    return f"{url}_backup"
-
-
-async def _dropped(url: str) -> None:
-    admin = await asyncpg.connect(url.rpartition("/")[0] + "/postgres")
-    try:
-        await admin.execute(f"drop database {url.rpartition('/')[2]} with (force)")
-    finally:
-        await admin.close()
+    conn = await asyncpg.connect(url)
+    await conn.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where datname = current_database() and pid <> pg_backend_pid()"
+    )
+    await conn.close()
+    copied: str = await asyncio.to_thread(postgres.create, url)
+    return copied

@@ -93,7 +93,9 @@ async def deliver_all(house: House) -> None:
 
 async def content(house: House, *references: str) -> list[bool]:
     ids = [one.partition("/")[2] for one in references]
-    rows = await house.rows("select fhir_id, body is not null from resource where fhir_id = any($1)", ids)
+    rows = await house.rows(
+        "select fhir_id, body is not null from resource where fhir_id = any($1)", ids
+    )
     found: dict[str, bool] = dict(rows)  # type: ignore[arg-type]
     return [found[one] for one in ids]
 
@@ -111,7 +113,9 @@ async def test_given_a_type_with_a_schedule_when_due_then_it_is_removed_and_noth
     assert await content(house, old.result, new.result, old.patient) == [False, True, True]
     assert await unbroken(house) == []
     assert await run(house, OBSERVATION) == 0
-    [(rids, query)] = await house.rows("select rids, query from audit where interaction = 'retention'")
+    [(rids, query)] = await house.rows(
+        "select rids, query from audit where interaction = 'retention'"
+    )
     assert len(rids) == 1
     assert query == "subject=Observation"
 

@@ -66,7 +66,11 @@ async def export(
         if not count:
             raise NothingDone(f"{whose} has nothing here about {patient}.")
         if found.source == actor.rid:
-            write(_entry(f"urn:uuid:{uuid4()}", await _accounting(hub, conn, view, found), first=False))
+            write(
+                _entry(
+                    f"urn:uuid:{uuid4()}", await _accounting(hub, conn, view, found), first=False
+                )
+            )
             count += 1
         said = urlencode({"by": by.account, "for": whose, "history": str(history).lower()})
         row = AuditRow(
@@ -89,9 +93,7 @@ async def _accounting(hub: Hub, conn: Connection, view: Viewer, patient: Version
 
 async def _find(conn: Connection, reference: str, kinds: tuple[str, ...]) -> Version:
     kind, _, fhir_id = reference.partition("/")
-    found = (
-        await resources.read(conn, viewer.deciding(), kind, fhir_id) if kind in kinds else None
-    )
+    found = await resources.read(conn, viewer.deciding(), kind, fhir_id) if kind in kinds else None
     if found is None or found.deleted:
         raise NothingDone(f"there is no {reference} here. Name it as {' or '.join(kinds)}, /id.")
     return found
