@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -18,7 +19,7 @@ from coordhub.admin.acts import NothingDone, Operator
 from coordhub.record import reindex, reproject
 from coordhub.record.hub import Hub
 from coordhub.record.operations import Create, Delete
-from coordhub.routing import deliver
+from coordhub.routing import deliver, relay
 from coordhub.routing.retry import RetryPolicy
 from coordhub.store import deliveries, disclosures, history, invariants, resources
 from coordhub.store.audit import append
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 BY = Operator("rosa")
 CANARY = "Zyrkonia"
+TERMS = "http://terminology.hl7.org/CodeSystem"
 REASON = "entered for the wrong person"
 
 
@@ -98,7 +100,7 @@ def canary_patient() -> dict[str, Any]:
 
 
 def canary_observation(subject: str, **elements: Any) -> dict[str, Any]:
-    return {
+    document = {
         "resourceType": "Observation",
         "status": "final",
         "identifier": [{"system": "urn:test:lab", "value": f"{CANARY}-2"}],
@@ -111,11 +113,12 @@ def canary_observation(subject: str, **elements: Any) -> dict[str, Any]:
                        "valueString": CANARY}],
         **elements,
     }  # fmt: skip
+    return {name: value for name, value in document.items() if value is not None}
 
 
 def consent(house: House, subject: str) -> dict[str, Any]:
     coding = {
-        "system": "http://terminology.hl7.org/CodeSystem/consentscope",
+        "system": f"{TERMS}/consentscope",
         "code": "patient-privacy",
     }
     return {
@@ -124,7 +127,7 @@ def consent(house: House, subject: str) -> dict[str, Any]:
         "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
         "patient": {"reference": subject}, "dateTime": "2026-01-01T00:00:00Z",
         "organization": [{"reference": house.clinic.reference}],
-        "policyRule": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "OPTIN"}]},
+        "policyRule": {"coding": [{"system": f"{TERMS}/v3-ActCode", "code": "OPTIN"}]},
         "provision": {"type": "deny", "code": [{"coding": [{"system": "http://loinc.org", "code": f"{CANARY}-3"}]}]},
     }  # fmt: skip
 
@@ -177,8 +180,10 @@ async def deliver_all(house: House) -> None:
 
 async def test_given_a_chart_when_expunged_then_its_content_is_in_no_table(house: House) -> None:
     patient, _ = await filled(house)
+    await house.by_owner("analyze")
     before = await found_anywhere(house.url, CANARY)
-    assert {"public.resource", "public.resource_version", "public.idx_string", "public.idx_token",
+    assert {"pg_stats",
+            "public.resource", "public.resource_version", "public.idx_string", "public.idx_token",
             "public.idx_composite", "public.access_rule"} <= set(before)  # fmt: skip
     assert await house.value("select count(*) from delivery where state = 'queued'") > 0
 
@@ -238,6 +243,41 @@ async def test_given_what_was_expunged_when_read_then_who_saw_it_hears_so_and_no
     assert await read(house, house.kitchen, task) == 410
     assert await read(house, house.pantry, task) == 404
     assert await read(house, house.kitchen, patient) == 404
+
+
+async def test_given_a_consent_when_what_it_opens_is_expunged_then_only_who_looked_is_told(
+    house: House,
+) -> None:
+    who = await house.create(house.clinic, canary_patient())
+    allowed = consent(house, who.reference)
+    allowed["provision"] = {
+        "type": "permit",
+        "actor": [{
+            "role": {"coding": [{"system": f"{TERMS}/v3-ParticipationType", "code": "IRCP"}]},
+            "reference": {"reference": house.kitchen.reference},
+        }],
+    }  # fmt: skip
+    await house.create(house.clinic, allowed)
+    icd = "http://hl7.org/fhir/sid/icd-10-cm"
+    opioids = {"coding": [{"system": icd, "code": "F11.20"}]}
+    made = [
+        await house.create(house.clinic, canary_observation(who.reference, **elements))
+        for elements in ({}, {}, {"valueQuantity": None, "valueCodeableConcept": opioids})
+    ]
+    looked, _, sensitive = made
+    row = AuditRow(
+        "kitchen", house.kitchen.rid, "read", 200, "Observation", None, (looked.rid, sensitive.rid)
+    )
+    async with house.engine.transaction() as conn:
+        await append(conn, row, house.hub.clock())
+    before = [await read(house, house.kitchen, one.reference) for one in made]
+    assert before == [200, 200, 404]
+
+    for one in made:
+        await expunge(house, one.reference)
+
+    after = [await read(house, house.kitchen, one.reference) for one in made]
+    assert after == [410, 404, 404]
 
 
 async def test_given_what_was_expunged_when_its_history_is_read_then_it_has_no_content_and_no_gap(
@@ -433,13 +473,44 @@ async def test_given_a_backup_of_before_when_restored_and_replayed_then_the_cont
         await asyncio.to_thread(postgres.drop, backup)
 
 
+async def test_given_a_backup_with_the_referral_under_way_when_replayed_then_that_is_over(
+    house: House, postgres: Any, database_url: str
+) -> None:
+    sent = await house.asking(house.kitchen.service)
+    backup = await _copied(postgres, database_url)
+    try:
+        await sent.withdraw()
+        await house.relay()
+        await deliver_all(house)
+        await expunge(house, sent.patient, "patient")
+        async with as_owner(house) as hub:
+            log_of_then = await expunging.logged(hub)
+        restored = await Engine.open(backup, size=3)
+        try:
+            hub = dataclasses.replace(house.hub, engine=restored)
+            await expunging.replay(hub, BY, log_of_then)
+            while await relay.relay(hub, uuid4):
+                pass
+            async with restored.pool.acquire() as conn:
+                assert await invariants.violations(conn, house.hub.clock()) == []
+                assert await conn.fetchval("select state from episode") == "closed"
+        finally:
+            await restored.close()
+    finally:
+        await asyncio.to_thread(postgres.drop, backup)
+
+
 async def _copied(postgres: Any, url: str) -> str:
     """A copy of the database as it is, as a physical backup would restore it."""
-    conn = await asyncpg.connect(url)
+    name = url.rpartition("/")[2]
+    beside = await asyncio.to_thread(postgres.create)
+    conn = await asyncpg.connect(beside)
+    await conn.execute(f"alter database {name} allow_connections false")
     await conn.execute(
-        "select pg_terminate_backend(pid) from pg_stat_activity"
-        " where datname = current_database() and pid <> pg_backend_pid()"
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1", name
     )
-    await conn.close()
     copied: str = await asyncio.to_thread(postgres.create, url)
+    await conn.execute(f"alter database {name} allow_connections true")
+    await conn.close()
+    await asyncio.to_thread(postgres.drop, beside)
     return copied

@@ -245,6 +245,16 @@ async def test_given_an_audit_younger_than_six_years_when_due_then_nothing_goes(
     assert await run(house, "audit") == 0
 
 
+async def test_given_old_rows_under_a_young_seal_when_due_then_they_stay_as_verify_would_miss_them(
+    house: House,
+) -> None:
+    await ended(house)
+    await age(house, 2500)
+    await sealed(house, house.hub.clock())
+    await schedule(house, "audit", "P1D")
+    assert await run(house, "audit") == 0
+
+
 async def test_given_rows_that_somebody_removed_when_it_says_retention_then_verify_is_not_deceived(
     house: House,
 ) -> None:

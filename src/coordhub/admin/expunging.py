@@ -38,11 +38,15 @@ _HINDERED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """told: who has copies. mentioned_by: what still refers to what was removed."""
+    """told: who has copies. mentioned_by: what still refers to what was removed.
+
+    left: what was written about the patient meanwhile.
+    """
 
     removed: Sequence[str]
     told: Sequence[Told]
     mentioned_by: Sequence[str]
+    left: Sequence[str] = ()
 
 
 async def propose(
@@ -108,7 +112,15 @@ async def confirm(hub: Hub, by: Operator, person: str, number: int) -> Outcome:
         await expunge.confirm(conn, number, person, now)
     log("record.expunged", proposal=number, what=proposed.what, resources=len(rids))
     await tidy(hub)
-    return Outcome(sorted(one.reference for one in versions), told, mentioned)
+    left = await _left(hub, proposed.rid) if proposed.what == "patient" else []
+    return Outcome(sorted(one.reference for one in versions), told, mentioned, left)
+
+
+async def _left(hub: Hub, patient: int) -> list[str]:
+    async with hub.engine.pool.acquire() as conn:
+        rids = await expunge.chart(conn, patient, whole=False)
+        found = await resources.read_rids(conn, viewer.deciding(), rids)
+    return sorted(one.reference for one in found.values())
 
 
 async def proposals(hub: Hub) -> list[Proposal]:
@@ -147,6 +159,8 @@ async def replay(hub: Hub, by: Operator, log_of_then: Sequence[Removed]) -> int:
             rids = sorted(rid for rid, each in found.items() if each is whole)
             if rids:
                 await expunge.hold_still(conn, rids)
+                if whole:
+                    await expunge.end_referrals(conn, rids, hub.clock())
                 await expunge.remove(
                     conn, rids, whole=whole, act=None, interaction="expunge-replayed", said=said
                 )

@@ -73,6 +73,8 @@ def confirm(number: Annotated[int, typer.Argument(help="Of the proposal.")], by:
         print(how, told.resource, name, told.name or "", f"{told.last:%Y-%m-%d %H:%M}", sep="\t")
     for reference in outcome.mentioned_by:
         print("mentioned by", reference, sep="\t")
+    for reference in outcome.left:
+        print("written meanwhile, not removed", reference, sep="\t")
     print(
         "Tell those who have copies. Keep the new lines of `coordhub expunge log` where your backups do "
         "not reach: after a restore they are replayed.",

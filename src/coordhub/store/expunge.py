@@ -86,6 +86,7 @@ begin
         where r.rid = any(rids_);
 
         {_UNINDEXED}
+        update client c set active = false where c.organization = any(rids_) and c.role = 'person';
         delete from label_lowered l where l.rid = any(rids_);
         delete from party p where p.organization = any(rids_) and p.kind = 'person';
         -- That they stood, the accounting tells; what they said, goes.
@@ -215,10 +216,16 @@ async def confirm(conn: Connection, number: int, by: str, now: datetime) -> None
     )
 
 
-async def chart(conn: Connection, patient: int) -> list[int]:
-    """All that is stored about a patient, by whomever; the Patient itself among it."""
+async def chart(conn: Connection, patient: int, *, whole: bool = True) -> list[int]:
+    """All that is stored about a patient, by whomever; the Patient itself among it.
+
+    whole: also what has no content any more.
+    """
     rows = await conn.fetch(
-        "select r.rid from resource r where r.patient = $1 or r.rid = $1 order by r.rid", patient
+        "select r.rid from resource r where (r.patient = $1 or r.rid = $1) and ($2 or r.body is not null)"
+        " order by r.rid",
+        patient,
+        whole,
     )
     return [row[0] for row in rows]
 
@@ -234,13 +241,20 @@ async def with_copies(conn: Connection, rid: int) -> list[int]:
 
 
 async def hold_still(conn: Connection, rids: Sequence[int]) -> None:
-    """Lock their referrals, which come before resources, as for every writer."""
+    """Lock their referrals, which come before resources, as for every writer; and what is to be sent.
+
+    A worker that looks for work passes over what is locked: nothing of it leaves from now on.
+    """
     await conn.execute(
         "select from episode e where e.id = any($1::bigint[]) or e.request = any($1::bigint[])"
         " or e.patient = any($1::bigint[])"
         " or exists (select from candidate c where c.episode = e.id"
         "   and (c.task = any($1::bigint[]) or c.request = any($1::bigint[])))"
         " order by e.id for update",
+        list(rids),
+    )
+    await conn.execute(
+        "select from delivery d where d.rid = any($1::bigint[]) and d.settled_at is null order by d.seq for update",
         list(rids),
     )
 
@@ -298,6 +312,20 @@ async def remove(
     """Take the content out, in a transaction that is open. said: for the audit, no content."""
     await conn.execute(
         "select expunge_content($1, $2, $3, $4, $5)", list(rids), whole, act, interaction, said
+    )
+
+
+async def end_referrals(conn: Connection, rids: Sequence[int], now: datetime) -> None:
+    """Referrals among these Tasks that a restored backup shows as under way are over: they had ended."""
+    await conn.execute(
+        "with ended as (update episode e set state = 'closed', closed_at = $2"
+        "   where e.id = any($1::bigint[]) and e.state = 'open' returning e.id),"
+        " waiting as (update timer t set fired_at = $2 from ended"
+        "   where t.episode = ended.id and t.fired_at is null)"
+        " update candidate c set status = 'cancelled', ended_at = coalesce(c.ended_at, $2) from ended"
+        " where c.episode = ended.id and c.ended_at is null",
+        list(rids),
+        now,
     )
 
 
