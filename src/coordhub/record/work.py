@@ -32,6 +32,7 @@ class Draft:
     author: rid of the organization that writes this version; source: whose resource it is.
     unchanged: it equals what is stored, so that no version is made.
     labels: a bit for each sensitivity class of its content.
+    keeper: rid of the victim service provider under whose key it is stored.
     episode: the referral it belongs to, so that those concerned are told.
     warnings: what is stored all the same.
     """
@@ -48,6 +49,7 @@ class Draft:
     assigned: bool = False
     patient: int | None = None
     labels: int = 0
+    keeper: int | None = None
     episode: int | None = None
     unchanged: bool = False
     at: str = ""
@@ -71,6 +73,22 @@ class Draft:
             self._before = fhir_json.parse(self.previous.body.encode())
         return self._before
 
+    def compare(self) -> None:
+        """Set `unchanged`: whether it says what is stored already."""
+        if self.document is not None and self.previous is not None:
+            self.unchanged = _content(self.document) == _content(self.before() or {})
+
+
+def _content(document: dict[str, object]) -> bytes:
+    """A document without what the hub sets, to see whether an update changes anything."""
+    meta = document.get("meta")
+    kept = {key: value for key, value in document.items() if key not in ("id", "meta")}
+    if isinstance(meta, dict):
+        own = {key: value for key, value in meta.items() if key not in ("versionId", "lastUpdated")}
+        if own:
+            kept["meta"] = own
+    return fhir_json.encode(kept)
+
 
 @dataclass(slots=True)
 class Work:
@@ -80,6 +98,9 @@ class Work:
     located: the resources that operations and references name, with the caller's eyes.
     episodes: the referrals they belong to, locked.
     begin: begins the transaction that is not begun yet; None: the caller has opened it.
+    apart: the victim service providers (rids), whose doings are not told.
+    sensitive: classes that a rule gives a resource (rid), whatever its text says.
+    unlisted: entries (rid) of the directory of which this commit takes away what must not be told.
     unlocked: the one resource that is changed need not be locked; what was read of it is compared by
         the statement that writes. compared: so it is done here.
     """
@@ -93,6 +114,9 @@ class Work:
     episodes: dict[int, Episode] = field(default_factory=dict)
     batch: Batch = field(default_factory=Batch)
     wakes: bool = False
+    apart: frozenset[int] = frozenset()
+    sensitive: dict[int, int] = field(default_factory=dict)
+    unlisted: set[int] = field(default_factory=set)
     begin: Begin | None = None
     unlocked: bool = False
     compared: bool = False

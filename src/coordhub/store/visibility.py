@@ -63,7 +63,7 @@ def visible(
     """
     if viewer.everything:
         return "true", []
-    condition = f"({_own(row, first)} or {_shows(row, first, labels)} is not null)"
+    condition = f"({_own(row, first, labels)} or {_shows(row, first, labels)} is not null)"
     return f"{condition}{_of_types(viewer, row, first)}", _arguments(viewer)
 
 
@@ -99,12 +99,17 @@ def shown(viewer: Viewer, row: str, first: int, labels: str | None = None) -> st
     if viewer.everything:
         return f"{stated}, {RAW}"
     return (
-        f"{stated}, case when {_own(row, first)} then {WHOLE} else {_shows(row, first, labels)} end"
+        f"{stated}, case when {_own(row, first, labels)} then {WHOLE}"
+        f" else {_shows(row, first, labels)} end"
     )
 
 
-def _own(row: str, first: int) -> str:
-    return f"{row}.source = any(${first}::bigint[])"
+def _own(row: str, first: int, labels: str | None = None) -> str:
+    """Its own, or of the public directory; of that not what tells where a victim service provider is."""
+    return (
+        f"({row}.source = any(${first}::bigint[])"
+        f" and ({labels or f'{row}.labels'} & {VSP} = 0 or {row}.source = ${first + 1}::bigint))"
+    )
 
 
 def _shows(row: str, first: int, labels: str | None = None) -> str:
