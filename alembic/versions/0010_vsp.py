@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0010_vsp"
-down_revision = "0007_label_codes"
+down_revision = "0006_audit"
 branch_labels = None
 depends_on = None
 

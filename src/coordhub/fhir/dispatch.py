@@ -77,6 +77,9 @@ class Operation:
 _ASK: Final = ("GET", "POST")
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
+    "accounting-of-disclosures": Operation(
+        ("instance",), ("Patient",), ("GET",), parameters=frozenset({"start", "end"})
+    ),
     "everything": Operation(
         ("instance",),
         ("Patient", "Encounter"),
@@ -88,6 +91,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "meta-add": Operation(("instance",), (), ("POST",), "update", frozenset({"meta"})),
     "meta-delete": Operation(("instance",), (), ("POST",), "update", frozenset({"meta"})),
     "status-of-referral": Operation(("instance",), ("ServiceRequest", "Task"), ("GET",)),
+    "why": Operation(("instance",), (), ("GET",), parameters=frozenset({"recipient"})),
     "validate": Operation(
         ("type", "instance"),
         (),

@@ -97,6 +97,8 @@ class Work:
     drafts: in the order of the operations, then what rules add.
     located: the resources that operations and references name, with the caller's eyes.
     episodes: the referrals they belong to, locked.
+    consenting: patients whose Consents are written.
+    permitted: Tasks of their open referrals whose recipients may see them, before the write.
     begin: begins the transaction that is not begun yet; None: the caller has opened it.
     apart: the victim service providers (rids), whose doings are not told.
     sensitive: classes that a rule gives a resource (rid), whatever its text says.
@@ -117,6 +119,8 @@ class Work:
     apart: frozenset[int] = frozenset()
     sensitive: dict[int, int] = field(default_factory=dict)
     unlisted: set[int] = field(default_factory=set)
+    consenting: frozenset[int] = frozenset()
+    permitted: frozenset[int] = frozenset()
     begin: Begin | None = None
     unlocked: bool = False
     compared: bool = False
