@@ -27,7 +27,9 @@ def upgrade() -> None:
         sa.Column("account", sa.Text(), nullable=False, comment="who did it"),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("act in ('mark', 'propose', 'confirm')", name=op.f("vsp_mark_act_known")),
+        sa.CheckConstraint(
+            "act in ('mark', 'propose', 'confirm')", name=op.f("vsp_mark_act_known")
+        ),
         sa.PrimaryKeyConstraint("id", name="vsp_mark_pkey"),
         comment="What was done about the mark of victim service providers, append only",
     )
@@ -42,7 +44,10 @@ def upgrade() -> None:
             comment="rid of the provider's Consent",
         ),
         sa.Column(
-            "task", sa.BigInteger(), nullable=False, comment="rid of the Task that asks the provider"
+            "task",
+            sa.BigInteger(),
+            nullable=False,
+            comment="rid of the Task that asks the provider",
         ),
         sa.Column(
             "told",

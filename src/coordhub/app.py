@@ -9,6 +9,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
@@ -31,7 +32,7 @@ from coordhub.r4 import datasets
 from coordhub.record.bootstrap import open_hub
 from coordhub.record.hub import Hub
 from coordhub.settings import Settings
-from coordhub.store import outage, roles
+from coordhub.store import outage, roles, vault
 from coordhub.store.audit import AuditLog
 from coordhub.store.engine import Engine
 
@@ -100,6 +101,8 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
     if settings.token_key is None:
         raise RuntimeError("COORDHUB_TOKEN_KEY is not set: 32 secret characters at least.")
     key = settings.token_key.get_secret_value().encode()
+    if settings.vsp_keys is not None:
+        vault.use(vault.Vault(settings.vsp_keys))
     if settings.datasets is not None:
         datasets.use(datasets.read(settings.datasets.read_bytes()))
     if hub is None:
@@ -112,7 +115,9 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
             consent_policy=settings.consent_policy,
         )
         stack.push_async_callback(engine.close)
-        hub = await open_hub(engine, settings.base)
+        hub = await open_hub(
+            engine, settings.base, longest_release=timedelta(days=settings.vsp_release_days)
+        )
     audit = AuditLog(hub.engine)
     audit.start()
     stack.push_async_callback(audit.stop)

@@ -6,6 +6,7 @@ directory, for everyone to read.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from coordhub.access.caller import Caller
@@ -23,7 +24,9 @@ from coordhub.store.visibility import DIRECTORY, HUB, Viewer
 _NAMES = {HUB: "coordhub", DIRECTORY: "coordhub directory"}
 
 
-async def open_hub(engine: Engine, base: str) -> Hub:
+async def open_hub(
+    engine: Engine, base: str, *, longest_release: timedelta = timedelta(days=30)
+) -> Hub:
     """The Hub for this database; makes its Organizations when they are not there yet.
 
     Any number of processes may call it at once.
@@ -38,7 +41,7 @@ async def open_hub(engine: Engine, base: str) -> Hub:
         for definition in _DEFINITIONS:
             await _define(bare, conn, definition)
         known = await resources.read_rids(conn, Viewer(HUB, everything=True), [HUB])
-    return Hub(engine, bare.base, known[HUB].reference)
+    return Hub(engine, bare.base, known[HUB].reference, longest_release=longest_release)
 
 
 _DEFINITIONS: tuple[dict[str, Any], ...] = (

@@ -24,9 +24,6 @@ from coordhub.errors import (
 )
 from coordhub.r4 import document as fhir_json
 from coordhub.r4 import extract, sensitivity
-<<<<<<< HEAD
-from coordhub.record import conditional, grants, identity, labelling, patching, release, rules, unlisting, veil
-=======
 from coordhub.record import (
     conditional,
     consents,
@@ -35,10 +32,12 @@ from coordhub.record import (
     labelling,
     patching,
     provenance,
+    release,
     rules,
+    unlisting,
+    veil,
     withdrawal,
 )
->>>>>>> main
 from coordhub.record.hub import DIRECTORY_SHARD, Hub, instant
 from coordhub.record.operations import (
     Committed,
@@ -174,7 +173,10 @@ async def apply(
     unlocked: try the change of one resource without lock; Overtaken if another commit was faster.
     """
     work = Work(hub, conn, caller, hub.clock(), begin=begin, unlocked=unlocked)
-    work.apart = (await hub.lists.current(conn)).apart
+    if caller.is_hub:
+        work.apart = await vsp.marked(conn)
+    else:
+        work.apart = (await hub.lists.current(conn)).apart
     view = viewer.deciding() if caller.is_hub else viewer.of(caller)
     meant = await conditional.settle(work, operations)
     matched = meant.matched

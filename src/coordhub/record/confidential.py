@@ -61,7 +61,7 @@ class Terms:
         whole: list[str] = []
         for node in _objects(document):
             place = _place(node.get("latitude"), node.get("longitude"))
-            if place in self.places:
+            if place is not None and place in self.places:
                 return self.places[place]
             texts = list(_texts(node))
             for text in texts:
@@ -89,7 +89,7 @@ class Terms:
                 return known[1]
         for match in _PAIR.finditer(text):
             place = _place(*match.groups())
-            if place in self.places:
+            if place is not None and place in self.places:
                 return self.places[place]
         return None
 
@@ -208,7 +208,9 @@ def _objects(document: Any) -> Iterator[Mapping[str, Any]]:
         node = waiting.pop()
         if isinstance(node, Mapping):
             yield node
-            waiting.extend(reversed([each for each in node.values() if isinstance(each, Mapping | list)]))
+            waiting.extend(
+                reversed([each for each in node.values() if isinstance(each, Mapping | list)])
+            )
         else:
             waiting.extend(reversed([each for each in node if isinstance(each, Mapping | list)]))
 

@@ -6,7 +6,7 @@ import secrets
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from coordhub.record.label_lists import Lists
 from coordhub.store.engine import Engine
@@ -36,7 +36,7 @@ class Hub:
     """base: FHIR base URL without a slash at its end. organization: `Organization/<id>` of the hub itself.
 
     clock, new_shard, new_id: time and randomness, to be replaced in tests. lists: what content is
-    sensitive.
+    sensitive. longest_release: how far ahead a victim service provider's release may end.
     """
 
     engine: Engine
@@ -46,6 +46,7 @@ class Hub:
     new_shard: Callable[[], int] = random_shard
     new_id: Callable[[int], str] = random_id
     lists: Lists = field(default_factory=Lists)
+    longest_release: timedelta = timedelta(days=30)
 
     @property
     def itself(self) -> frozenset[str]:

@@ -17,8 +17,8 @@ from coordhub.record.veil import is_theirs
 from coordhub.record.work import Draft, Work
 from coordhub.store import resources, sensitive
 from coordhub.store.engine import Connection
-from coordhub.store.visibility import HUB
 from coordhub.store.transact import Overtaken
+from coordhub.store.visibility import HUB
 
 
 async def decide(work: Work) -> None:

@@ -29,7 +29,9 @@ async def strip(work: Work) -> None:
     entries = [
         draft
         for draft in work.drafts
-        if draft.type in vsp.ENTRIES and draft.document is not None and draft.source not in work.apart
+        if draft.type in vsp.ENTRIES
+        and draft.document is not None
+        and draft.source not in work.apart
     ]
     if not entries:
         return
@@ -65,7 +67,11 @@ def _named(work: Work, draft: Draft, elements: tuple[str, ...]) -> set[int]:
     document = draft.document or {}
     rids: set[int] = set()
     for name in elements:
-        if draft.type in ("Location", "HealthcareService") and name == "location" and elements is _OWNER:
+        if (
+            draft.type in ("Location", "HealthcareService")
+            and name == "location"
+            and elements is _OWNER
+        ):
             continue  # a service is not where it is
         value = document.get(name)
         for one in value if isinstance(value, list) else [value]:

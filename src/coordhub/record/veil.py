@@ -25,7 +25,9 @@ def is_theirs(draft: Draft) -> bool:
     )
 
 
-def rows(work: Work, draft: Draft, plain: IndexRows, extracted: Extracted, terms: Terms) -> IndexRows:
+def rows(
+    work: Work, draft: Draft, plain: IndexRows, extracted: Extracted, terms: Terms
+) -> IndexRows:
     """What of these rows may stand."""
     if draft.keeper is None:
         return plain

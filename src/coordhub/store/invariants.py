@@ -98,12 +98,15 @@ INVARIANTS: Final[dict[str, str]] = {
     "a candidate's status is that of its Task": """
         select 'candidate ' || c.episode || '/' || c.ordinal from candidate c
         left join resource r on r.rid = c.task and r.shard = c.shard
-        where r.body is null or r.body::jsonb ->> 'status' <> c.status
+        where r.body is null
+           or case when r.body like '{%' then r.body::jsonb ->> 'status' <> c.status
+              else c.status not in ('requested', 'cancelled') end
     """,
     "a referral is closed when its sender's Task is terminal, and only then": f"""
         select 'episode ' || e.id from episode e
         left join resource r on r.rid = e.id and r.shard = e.shard
-        where r.body is null or (e.state = 'closed') <> (r.body::jsonb ->> 'status' in {_TERMINAL})
+        where r.body is null or case when r.body like '{{%'
+            then (e.state = 'closed') <> (r.body::jsonb ->> 'status' in {_TERMINAL}) end
     """,
     "an unanswered candidate of a closed referral is not asked any longer": """
         select 'candidate ' || c.episode || '/' || c.ordinal from candidate c

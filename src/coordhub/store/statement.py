@@ -187,7 +187,7 @@ PARTS: Final = {
         "insert into access_rule (actor, patient, permit, precedence, since, because, rule, until, types, rids,"
         " only_labels, covers, systems, codes, data_from, data_to, purposes) select n.* from {rows}",
     ),
-    "party": Part(
+    "partied": Part(
         "organization bigint, kind text",
         "insert into party (organization, kind) select n.organization, n.kind from {rows}"
         " on conflict (organization) do update set kind = excluded.kind where party.kind <> 'vsp'",

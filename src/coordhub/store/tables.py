@@ -769,9 +769,7 @@ vsp_release = Table(
         autoincrement=False,
         comment="rid of the provider's Consent",
     ),
-    Column(
-        "task", BigInteger, nullable=False, comment="rid of the Task that asks the provider"
-    ),
+    Column("task", BigInteger, nullable=False, comment="rid of the Task that asks the provider"),
     Column(
         "told", BigInteger, nullable=False, comment="rid of the hub's Task that tells the status"
     ),

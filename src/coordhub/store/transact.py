@@ -211,7 +211,7 @@ def _rows(batch: Batch) -> dict[str, Sequence[tuple[Any, ...]]]:
         "released": batch.releases,
         "ruled_no_more": batch.rules_ended,
         "ruled": batch.rules,
-        "party": batch.parties,
+        "partied": batch.parties,
         "audited": batch.audit,
         "opened": batch.episodes,
         "progressed": [

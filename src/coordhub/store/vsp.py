@@ -64,6 +64,21 @@ async def marked(conn: Connection) -> frozenset[int]:
     return frozenset(row[0] for row in rows)
 
 
+async def transaction(conn: Connection) -> int:
+    """The number of this transaction."""
+    return int(await conn.fetchval("select pg_current_xact_id()::text"))
+
+
+async def is_over(conn: Connection, number: int) -> bool:
+    """Whether no transaction runs any more that began before that one had ended."""
+    return bool(
+        await conn.fetchval(
+            "select pg_snapshot_xmin(pg_current_snapshot())::text::numeric > $1::text::numeric",
+            str(number),
+        )
+    )
+
+
 async def set_kind(conn: Connection, organization: int, kind: str) -> None:
     """Say what kind of party it is, whatever it was."""
     await conn.execute(
@@ -287,6 +302,7 @@ async def releases_of(conn: Connection, task: int, now: datetime) -> list[Told]:
 
 async def release(conn: Connection, consent: int) -> Told | None:
     row = await conn.fetchrow(
-        "select consent, task, told, organization, until from vsp_release where consent = $1", consent
+        "select consent, task, told, organization, until from vsp_release where consent = $1",
+        consent,
     )
     return None if row is None else Told(*row)
