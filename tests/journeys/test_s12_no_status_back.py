@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import statistics
+import time
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 SDOH = "http://hl7.org/fhir/us/sdoh-clinicalcare/CodeSystem/SDOHCC-CodeSystemTemporaryCodes"
@@ -42,7 +47,7 @@ OUTCOMES = (accepts_and_completes, declines, accepts, does_not_answer)
 async def seen_by_sender(house, sent):
     """All that the sender can read of its referral, texts as they come."""
     riverside = house.riverside
-    kind, _, fhir_id = sent.task.partition("/")
+    _, _, fhir_id = sent.task.partition("/")
     paths = (
         f"/{sent.task}", f"/{sent.task}/_history", f"/{sent.task}/$status-of-referral",
         f"/{sent.order}/_history", f"/Task?_id={fhir_id}", f"/Task?part-of={sent.task}",
@@ -92,9 +97,169 @@ async def test_s12_given_whatever_the_provider_does_when_the_sender_looks_then_i
 
 def _timeless(body):
     """A Bundle without the ids and times that each answer has of its own."""
-    import re
 
     text = body.decode()
     text = re.sub(r'^\{"resourceType":"Bundle","id":"[^"]*"', "{", text)
     text = re.sub(r'"meta":\{"lastUpdated":"[^"]*"\},"type"', '"type"', text)
     return re.sub(r"(_page|_at|__t)=[^\"&]*", "", text)
+
+
+async def test_s12_given_the_three_outcomes_when_the_sender_looks_then_time_does_not_tell_them_apart(
+    house, safe
+):
+    sent = [await house.riverside.refers(referral(house, safe)) for _ in OUTCOMES]
+    for one, outcome in zip(sent, OUTCOMES, strict=True):
+        task = await house.until(lambda one=one: safe.asked(one))
+        await outcome(safe, task)
+    await house.settled()
+
+    took = {one.task: [] for one in sent}
+    for _ in range(30):
+        for one in sent:
+            for path in (f"/{one.task}", f"/{one.task}/$status-of-referral"):
+                begun = time.perf_counter()
+                await house.riverside.ask("GET", path)
+                took[one.task].append(time.perf_counter() - begun)
+    medians = [statistics.median(times) for times in took.values()]
+    assert max(medians) - min(medians) < 0.02
+
+
+def release(safe, task, to, until, status="active"):
+    return {
+        "resourceType": "Consent",
+        "status": status,
+        "scope": {
+            "coding": [
+                {
+                    "system": "http://terminology.hl7.org/CodeSystem/consentscope",
+                    "code": "patient-privacy",
+                }
+            ]
+        },
+        "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
+        "organization": [{"reference": safe.reference}],
+        "policyRule": {
+            "coding": [
+                {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "OPTIN"}
+            ]
+        },
+        "provision": {
+            "type": "permit",
+            "period": {"end": until.isoformat(timespec="seconds")},
+            "actor": [
+                {
+                    "role": {
+                        "coding": [
+                            {
+                                "system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType",
+                                "code": "IRCP",
+                            }
+                        ]
+                    },
+                    "reference": {"reference": to},
+                }
+            ],
+            "data": [{"meaning": "instance", "reference": {"reference": task}}],
+        },
+    }
+
+
+async def given_accepted(house, safe):
+    sent = await house.riverside.refers(referral(house, safe))
+    task = await house.until(lambda: safe.asked(sent))
+    await safe.answers(task, "accepted")
+    return sent, task
+
+
+async def writes(safe, consent, status=201, at=None):
+    if at is None:
+        answered = await safe.ask("POST", "/Consent", consent)
+    else:
+        answered = await safe.ask("PUT", f"/{at}", {**consent, "id": at.partition("/")[2]})
+    assert answered.status_code == status, answered.text
+    return answered.json()
+
+
+def soon(**span):
+    return datetime.now(UTC) + timedelta(**span)
+
+
+async def test_s12_given_a_release_when_the_sender_looks_then_it_sees_accepted_and_completed_and_no_more(
+    house, safe
+):
+    sent, task = await given_accepted(house, safe)
+    assert await house.riverside.find(f"Task?part-of={sent.task}") == []
+
+    made = await writes(safe, release(safe, task, house.riverside.reference, soon(days=30)))
+
+    (told,) = await house.riverside.find(f"Task?part-of={sent.task}")
+    assert told["status"] == "accepted"
+    assert not await house.mounds.sees(f"Task/{told['id']}")
+    assert not await house.riverside.sees(f"Consent/{made['id']}")
+    done = await safe.read(task)
+    done |= {"status": "in-progress", "note": [{"text": "she is safe with us"}]}
+    assert (await safe.ask("PUT", f"/{task}", done)).status_code == 200
+    assert (await house.riverside.read(f"Task/{told['id']}"))["status"] == "accepted"
+    await safe.answers(task, "completed")
+    told = await house.riverside.read(f"Task/{told['id']}")
+    assert told["status"] == "completed"
+    assert not {"output", "note", "statusReason", "for", "owner", "businessStatus"} & told.keys()
+    assert "security" not in told.get("meta", {}) or "VSP" not in str(told["meta"]["security"])
+
+    # an oral withdrawal, which the advocate writes down
+    withdrawn = release(safe, task, house.riverside.reference, soon(days=30), "inactive")
+    await writes(safe, withdrawn, 200, f"Consent/{made['id']}")
+
+    assert not await house.riverside.sees(f"Task/{told['id']}")
+    assert (await house.riverside.ask("GET", f"/Task/{told['id']}/_history")).status_code == 404
+    assert await house.riverside.find(f"Task?part-of={sent.task}") == []
+    # what was disclosed stays on record
+    rid = await house.value("select rid from resource where fhir_id = $1", told["id"])
+    riverside = await house.value("select rid from resource where fhir_id = $1", house.riverside.id)
+    assert await house.value(
+        "select count(*) > 0 from audit where organization = $1 and $2 = any(rids)"
+        " and interaction = 'read' and outcome = 200",
+        riverside,
+        rid,
+    )
+
+
+async def test_s12_given_a_release_when_its_time_is_over_then_the_status_is_hidden_again(
+    house, safe
+):
+    sent, task = await given_accepted(house, safe)
+    await writes(safe, release(safe, task, house.riverside.reference, soon(seconds=2)))
+    (told,) = await house.riverside.find(f"Task?part-of={sent.task}")
+
+    async def gone():
+        return not await house.riverside.sees(f"Task/{told['id']}")
+
+    await house.until(gone)
+    await safe.answers(task, "in-progress")
+    assert await house.riverside.find(f"Task?part-of={sent.task}") == []
+
+
+async def test_s12_given_a_release_without_end_or_to_another_agency_when_written_then_it_is_refused(
+    house, safe
+):
+    sent, task = await given_accepted(house, safe)
+    good = release(safe, task, house.riverside.reference, soon(days=1))
+
+    def changed(**provision):
+        return {**good, "provision": {**good["provision"], **provision}}
+
+    actor = good["provision"]["actor"][0]
+    refused = {
+        "period": [changed(period={}), changed(period={"end": "2020-01-01"}),
+                   changed(period={"end": soon(days=40).isoformat(timespec="seconds")})],
+        "actor": [changed(actor=[actor, actor]),
+                  changed(actor=[{**actor, "reference": {"reference": house.mounds.reference}}])],
+        "data": [changed(data=[{"meaning": "instance", "reference": {"reference": task}},
+                               {"meaning": "instance", "reference": {"reference": task}}])],
+        "provision": [changed(type="deny")],
+    }  # fmt: skip
+    for element, consents in refused.items():
+        for consent in consents:
+            said = await writes(safe, consent, 422)
+            assert any(element in str(issue.get("expression")) for issue in said["issue"]), said
+    assert await house.riverside.find(f"Task?part-of={sent.task}") == []

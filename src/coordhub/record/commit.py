@@ -405,7 +405,7 @@ async def _write(work: Work, interaction: str) -> None:
             draft.body = fhir_json.encode(stored).decode()
             new.append((draft, extract.extract(stored, base=work.hub.base)))
         before = draft.before()
-        if before is not None and _kept_open(draft):
+        if before is not None:
             old.append((draft, extract.extract(before, base=work.hub.base)))
     systems = await work.hub.engine.systems(
         index.systems_in(extracted for _, extracted in (*new, *old))
@@ -425,6 +425,8 @@ async def _write(work: Work, interaction: str) -> None:
         batch.add.update(veil.rows(work, draft, plain, extracted, terms))
     for draft, extracted in old:
         assert draft.previous is not None
+        if not _kept_open(draft):
+            continue
         batch.remove.update(
             index.rows_of(
                 extracted,

@@ -192,6 +192,7 @@ async def _begin(
     [number] = await work.hub.engine.rids(1)
     shard = episode.id & 255
     sent = (await resources.read_rids(work.conn, viewer.deciding(), [episode.id]))[episode.id]
+    work.located |= await resources.locate(work.conn, viewer.deciding(), [("Task", sent.id)])
     document: Document = {
         "resourceType": "Task",
         "partOf": [{"reference": sent.reference}],
