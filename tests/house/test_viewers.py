@@ -39,6 +39,10 @@ EXEMPT = {
     "sensitive.lower_labels": "Writes classes beside the text, and gives back nothing.",
     "sensitive.raise_labels": "Writes classes beside the text, and gives back nothing.",
     "invariants.violations": "The operators' check of the ledger: answers with ids and counts.",
+    "vsp.places_state": "Whether what providers keep of their places has changed: counts and a time.",
+    "vsp.seal": "Puts texts under a key, and gives back nothing.",
+    "vsp.seal_versions_before": "Puts texts under a key, and gives back nothing.",
+    "vsp.forget_doings": "Takes from the ledger what a provider did, and gives back nothing.",
     "transact.transact": "The write path: gives back nothing of a resource.",
 }
 """Functions that touch the tables of resources without being given a Viewer, and why they may."""

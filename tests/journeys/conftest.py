@@ -312,6 +312,10 @@ class House:
         return types.name_of(number)
 
     @staticmethod
+    def type_number(name: str) -> int:
+        return types.NUMBER[name]
+
+    @staticmethod
     def target(element: Document) -> str:
         """`Type/id` of a Reference, relative or absolute."""
         return "/".join(str(element["reference"]).split("/")[-2:])
