@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -142,6 +142,59 @@ def migrate() -> None:
 
 
 @cli.command()
+def reindex(
+    after: Annotated[
+        int, typer.Option(help="Go on behind this rid, as an earlier run said it.")
+    ] = 0,
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare only, and change nothing.")
+    ] = False,
+) -> None:
+    """Make the index tables anew from the resources, while the hub works; needs DATABASE_URL.
+
+    What is right already is not touched. Exits with 1 if `--check` finds what is not.
+    """
+    from coordhub.record import reindex as index
+
+    async def run(hub: Hub) -> int:
+        looked, wrong = 0, 0
+        async for page in index.reindex(hub, after=after, mend=not check):
+            looked, wrong = looked + page.resources, wrong + len(page.wrong)
+            print(f"{looked} resources, {wrong} not indexed as they are; done up to {page.last}")
+        return wrong
+
+    settings = _settings()
+    wrong = _run(_on_the_hub(settings, _need(settings, key=False), run))
+    raise typer.Exit(1 if check and wrong else 0)
+
+
+@cli.command()
+def reproject(
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare only, and change nothing.")
+    ] = False,
+) -> None:
+    """Compute episodes, candidates and timers again from the Tasks; needs DATABASE_URL.
+
+    Each difference is a line. Exits with 1 if `--check` finds one.
+    """
+    from coordhub.record import reproject as projection
+
+    async def run(hub: Hub) -> int:
+        looked, wrong = 0, 0
+        async for one in projection.reproject(hub, mend=not check):
+            looked, wrong = looked + 1, wrong + bool(one.differences)
+            for difference in one.differences:
+                print(difference)
+        print(f"{looked} referrals, {wrong} not as their Tasks say")
+        return wrong
+
+    settings = _settings()
+    wrong = _run(_on_the_hub(settings, _need(settings, key=False), run))
+    raise typer.Exit(1 if check and wrong else 0)
+
+
+@cli.command()
 def demo(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the whole run as one JSON document.")
@@ -265,14 +318,14 @@ def client(
         typer.Option("--activate/--deactivate", help="Let it call the hub, or no longer."),
     ] = None,
     reference_policy: Annotated[
-        str | None, typer.Option(help="References that lead nowhere: refuse or warn.")
+        str | None, typer.Option(help="References that lead nowhere: refuse, warn or quarantine.")
     ] = None,
 ) -> None:
     """Change a client. Needs DATABASE_URL."""
     if active is None and reference_policy is None:
         _stop("coordhub client: say what to change, with --deactivate or --reference-policy.")
-    if reference_policy not in (None, "refuse", "warn"):
-        _stop("coordhub client: --reference-policy is refuse or warn.")
+    if reference_policy not in (None, "refuse", "warn", "quarantine"):
+        _stop("coordhub client: --reference-policy is refuse, warn or quarantine.")
 
     async def act(hub: Engine) -> None:
         from coordhub.admin import acts
@@ -674,6 +727,18 @@ async def _work_until_told(settings: Settings, url: str) -> None:
     )
     try:
         await _route(settings, await open_hub(engine, settings.base), stop)
+    finally:
+        await engine.close()
+
+
+async def _on_the_hub(settings: Settings, url: str, work: Callable[[Hub], Awaitable[int]]) -> int:
+    """What `work` answers of the hub on the database at `url`."""
+    from coordhub.record.bootstrap import open_hub
+    from coordhub.store.engine import Engine
+
+    engine = await Engine.open(url, size=3)
+    try:
+        return await work(await open_hub(engine, settings.base))
     finally:
         await engine.close()
 

@@ -345,7 +345,7 @@ async def test_given_a_resource_that_moved_on_when_written_then_nothing_of_the_c
     await house.update(house.clinic, made.id, patient("2"))
     stale = Write(made.rid, "Patient", made.id, 2, "update", 256, 256, None, "{}")
     later = stale._replace(version=4)
-    labelled = stale._replace(version=3, were=1)
+    labelled = stale._replace(version=3, seen=1)
     other = Write(99 << 8 | 5, "Patient", "other", 1, "create", 256, 256, None, "{}")
     for write in (stale, later, labelled):
         async with house.engine.pool.acquire() as conn:

@@ -17,7 +17,7 @@ class Caller:
 
     organization: rid of its Organization; reference: the same as `Organization/<id>`.
     update_as_create: may choose ids by PUT.
-    reference_policy: `refuse` or `warn`, for references that lead nowhere.
+    reference_policy: `refuse`, `warn` or `quarantine`, for references that lead nowhere.
     request_id: correlates log, audit and the partner's own records.
     """
 

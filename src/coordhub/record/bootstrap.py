@@ -12,12 +12,12 @@ from typing import Any
 from coordhub.access.caller import Caller
 from coordhub.access.scopes import EVERYTHING
 from coordhub.r4 import document as fhir_json
+from coordhub.r4.extract import extract
 from coordhub.record.commit import apply
 from coordhub.record.hub import DIRECTORY_SHARD, Hub, instant
 from coordhub.record.operations import Update
-from coordhub.store import resources
+from coordhub.store import index, resources
 from coordhub.store.engine import Connection, Engine
-from coordhub.store.index import IndexRows
 from coordhub.store.transact import AuditRow, Batch, Write, transact
 from coordhub.store.visibility import DIRECTORY, HUB, Viewer
 
@@ -242,7 +242,9 @@ async def _found(hub: Hub, conn: Connection, rid: int, name: str) -> None:
                 fhir_json.encode(document).decode(),
             )
         ],
-        add=IndexRows(),
+        add=index.rows_of(
+            extract(document), rid=rid, source=DIRECTORY, patient=None, systems={}, targets={}
+        ),
         audit=[AuditRow(None, HUB, "create", 201, "Organization", fhir_id, (rid,))],
     )  # fmt: skip
     await transact(conn, batch, now=now)

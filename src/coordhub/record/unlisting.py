@@ -58,7 +58,7 @@ def _strip(work: Work, draft: Draft) -> None:
     draft.document = stripped(before)
     if draft.document != before:
         log("directory.unlisted", type=draft.type, id=draft.id, rid=draft.rid)
-    draft.compare()
+    draft.compare(draft.document, draft.before())
     if not draft.unchanged and draft.previous is not None:
         work.unlisted.add(draft.rid)
 

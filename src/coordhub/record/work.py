@@ -35,6 +35,9 @@ class Draft:
     keeper: rid of the victim service provider under whose key it is stored.
     episode: the referral it belongs to, so that those concerned are told.
     warnings: what is stored all the same.
+    nowhere: the `Type/id` it names that lead nowhere for its writer; in the index they are addresses.
+    targets: of a version that dangled, rids of what it referred to all the same; None: to all it named.
+    dangling, quarantined: as in the table.
     """
 
     operation: Operation | None
@@ -55,6 +58,10 @@ class Draft:
     at: str = ""
     body: str | None = None
     warnings: list[Issue] = field(default_factory=list)
+    nowhere: set[str] = field(default_factory=set)
+    targets: set[int] | None = None
+    dangling: bool = False
+    quarantined: bool = False
     _before: dict[str, Any] | None = None
 
     @property
@@ -73,10 +80,10 @@ class Draft:
             self._before = fhir_json.parse(self.previous.body.encode())
         return self._before
 
-    def compare(self) -> None:
-        """Set `unchanged`: whether it says what is stored already."""
-        if self.document is not None and self.previous is not None:
-            self.unchanged = _content(self.document) == _content(self.before() or {})
+    def compare(self, sent: dict[str, Any] | None, stored: dict[str, Any] | None) -> None:
+        """Set `unchanged`: whether what is sent says what is stored already."""
+        if sent is not None and self.previous is not None:
+            self.unchanged = _content(sent) == _content(stored or {})
 
 
 def _content(document: dict[str, object]) -> bytes:
@@ -103,7 +110,7 @@ class Work:
     apart: the victim service providers (rids), whose doings are not told.
     sensitive: classes that a rule gives a resource (rid), whatever its text says.
     unlisted: entries (rid) of the directory of which this commit takes away what must not be told.
-    unlocked: the one resource that is changed need not be locked; what was read of it is compared by
+    unlocked: the one resource that is changed need not be locked; the state it was seen in is compared by
         the statement that writes. compared: so it is done here.
     """
 

@@ -13,7 +13,7 @@ from coordhub.store.engine import Connection
 class Client:
     """organization: rid; reference: the same as `Organization/<id>`; scopes: the most it may ask for.
 
-    reference_policy: `refuse` or `warn`, for what it sends with references that lead nowhere.
+    reference_policy: `refuse`, `warn` or `quarantine`, for what it sends with references that lead nowhere.
     """
 
     id: str

@@ -89,7 +89,7 @@ PARTS: Final = {
     "w": Part(
         "rid bigint, type smallint, fhir_id text, version int, op text, author bigint, source bigint,"
         " patient bigint, body text, assigned boolean, episode bigint, labels bigint,"
-        " were bigint",
+        " dangling boolean, quarantined boolean, seen xid",
         "select * from {rows}",
     ),
     "superseded": Part(
@@ -100,16 +100,18 @@ PARTS: Final = {
     ),
     "inserted": Part(
         "",
-        "insert into resource (shard, rid, type, fhir_id, version, op, updated, author, source, patient, labels, body)"
-        " select (rid & 255)::smallint, rid, type, fhir_id, version, op, $1, author, source, patient, labels, body"
-        " from w where version = 1",
+        "insert into resource (shard, rid, type, fhir_id, version, op, updated, author, source, patient, labels, body,"
+        " dangling, quarantined)"
+        " select (rid & 255)::smallint, rid, type, fhir_id, version, op, $1, author, source, patient, labels, body,"
+        " dangling, quarantined from w where version = 1",
     ),
     "updated": Part(
         "",
         "update resource r set version = w.version, op = w.op, updated = $1, author = w.author,"
-        " patient = w.patient, labels = w.labels, body = w.body"
+        " patient = w.patient, labels = w.labels, body = w.body, dangling = w.dangling,"
+        " quarantined = w.quarantined"
         " from w where r.rid = w.rid and r.shard = (w.rid & 255)::smallint and w.version > 1"
-        " and r.version = w.version - 1 and r.labels = w.were returning w.rid",
+        " and r.version = w.version - 1 and coalesce(r.xmin = w.seen, true) returning w.rid",
     ),
     "assigned": Part(
         "",
@@ -227,7 +229,7 @@ PARTS: Final = {
     ),
     "ended": Part(
         "task bigint",
-        "update access_grant g set until = $1 from {rows}"
+        "update access_grant g set until = least($1, now()) from {rows}"
         " where g.because = n.task and g.rule = 'referral' and g.until is null",
     ),
     "timed": Part(
@@ -244,8 +246,9 @@ PARTS: Final = {
 def statement(kinds: tuple[str, ...]) -> str:
     """The statement that writes these kinds, its arguments after $1 being theirs, in their order.
 
-    It divides by zero, and so writes nothing, where a resource is no longer at the version before, or was
-    labelled since, or is a victim service provider's and not labelled so.
+    It divides by zero, and so writes nothing, where a resource is no longer at the version before, or its
+    row was written since it was seen: labelled, or reindexed; or is a victim service provider's and not
+    labelled so.
     """
     ctes: list[str] = []
     first = 2

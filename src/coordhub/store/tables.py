@@ -115,12 +115,27 @@ resource = Table(
         comment="a bit per sensitivity class",
     ),
     Column("body", Text, comment="the exact JSON of this version; null once deleted"),
+    Column(
+        "dangling",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="a reference of it leads nowhere",
+    ),
+    Column(
+        "quarantined",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="shown to nobody but its source, until it dangles no more",
+    ),
     PrimaryKeyConstraint("rid", "shard"),
     UniqueConstraint("shard", "type", "fhir_id"),
     CheckConstraint("op in ('create', 'update', 'delete')", name="op_known"),
     CheckConstraint("(op = 'delete') = (body is null)", name="deleted_has_no_body"),
     CheckConstraint("version >= 1", name="version_positive"),
     CheckConstraint("rid & 255 = shard", name="rid_carries_shard"),
+    CheckConstraint("dangling or not quarantined", name="quarantined_dangles"),
     comment="The current version of every resource",
 )
 Index("resource_patient_idx", resource.c.patient, resource.c.type, resource.c.rid)
@@ -612,11 +627,13 @@ client = Table(
         Text,
         nullable=False,
         server_default=text("'refuse'"),
-        comment="what becomes of a write with a reference that leads nowhere: refuse, warn",
+        comment="what becomes of a write with a reference that leads nowhere: refuse, warn, quarantine",
     ),
     Column("active", Boolean, nullable=False, server_default=text("true")),
     instant("created_at"),
-    CheckConstraint("reference_policy in ('refuse', 'warn')", name="reference_policy_known"),
+    CheckConstraint(
+        "reference_policy in ('refuse', 'warn', 'quarantine')", name="reference_policy_known"
+    ),
     PrimaryKeyConstraint("id"),
     comment="Software that may call the hub, each bound to one organization",
 )

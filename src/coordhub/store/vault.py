@@ -36,6 +36,10 @@ class KeyExistsError(Exception):
     """There is a key of this organization; another in its place would make its records unreadable."""
 
 
+def is_sealed(stored: str | None) -> bool:
+    return stored is not None and stored.startswith(_MARK)
+
+
 class Opened(NamedTuple):
     """keeper: rid of the organization whose key it is under; None: it was not sealed."""
 
@@ -82,7 +86,7 @@ class Vault:
 
     def open(self, rid: int, stored: str) -> Opened:
         """A stored text as it was written. 503 without the key of whoever it was sealed for."""
-        if not stored.startswith(_MARK):
+        if not is_sealed(stored):
             return Opened(stored, None)
         _, organization, text = stored.split(".", 2)
         data = base64.b64decode(text)

@@ -2,10 +2,11 @@
 
 A row is visible to a Viewer if its organization wrote it, if it is of the public directory, or if
 `access_shows` says so: by a rule of the patient's (a Consent, a treatment relationship) or by a grant
-(a referral, a result). Rules and grants are decisions, made in the transaction of the change that
-altered them (record.grants, record.consents); reading only looks them up, so that what is withdrawn
-is withdrawn for the next read. The fragment is added to every statement that reads a resource for
-someone, so that a hidden row and an absent one are the same row: none.
+(a referral, a result); what is in quarantine, only if its organization wrote it. Rules and grants are
+decisions, made in the transaction of the change that altered them (record.grants, record.consents);
+reading only looks them up, so that what is withdrawn is withdrawn for the next read. The fragment is
+added to every statement that reads a resource for someone, so that a hidden row and an absent one are
+the same row: none.
 
 The function is kept in the database: Postgres then plans it once a session and not with each search,
 and reports under row-level security decide by the same text.
@@ -110,24 +111,27 @@ def sees(actor: str, row: str) -> str:
     For statements that look with many eyes at once, and show nothing.
     """
     return (
-        f"(({row}.source = {actor} or {row}.source = {DIRECTORY} and {row}.labels & {VSP} = 0)"
-        f" or access_shows({actor}, {row}.rid, {row}.patient,"
-        f" {row}.type, {row}.labels, null) is not null)"
+        f"(({row}.source = {actor} or {row}.source = {DIRECTORY} and not {row}.quarantined"
+        f" and {row}.labels & {VSP} = 0)"
+        f" or access_shows({actor}, {row}.rid, {row}.patient, {row}.type, {row}.labels, {row}.quarantined, null)"
+        " is not null)"
     )
 
 
 def _own(row: str, first: int, labels: str | None = None) -> str:
-    """Its own, or of the public directory; of that not what tells where a victim service provider is."""
+    """Of the viewer's organization, or of the directory, not in quarantine, and not what tells where a
+    victim service provider is.
+    """
     return (
-        f"({row}.source = any(${first}::bigint[])"
-        f" and ({labels or f'{row}.labels'} & {VSP} = 0 or {row}.source = ${first + 1}::bigint))"
+        f"({row}.source = any(${first}::bigint[]) and ({row}.source = ${first + 1}::bigint"
+        f" or not {row}.quarantined and {labels or f'{row}.labels'} & {VSP} = 0))"
     )
 
 
 def _shows(row: str, first: int, labels: str | None = None) -> str:
     return (
         f"access_shows(${first + 1}::bigint, {row}.rid, {row}.patient, {row}.type,"
-        f" {labels or f'{row}.labels'}, ${first + 2}::smallint[])"
+        f" {labels or f'{row}.labels'}, {row}.quarantined, ${first + 2}::smallint[])"
     )
 
 
@@ -157,11 +161,15 @@ RULING = f"""        from access_rule c
           and (c.codes is null or exists (
                 select from idx_token i join unnest(c.systems, c.codes) w(system, code)
                   on i.system = w.system and i.code = w.code where i.rid = rid_))
-          and (c.data_from is null and c.data_to is null or exists (
+          and (c.data_from is null and c.data_to is null or case when c.permit
+               -- all its dates lie within what is permitted; one touches what is denied, or there is none
+               then exists (select from idx_date i where i.rid = rid_) and not exists (
+                select from idx_date i where i.rid = rid_
+                  and (i.low < c.data_from or i.high > c.data_to))
+               else not exists (select from idx_date i where i.rid = rid_) or exists (
                 select from idx_date i where i.rid = rid_
                   and (c.data_from is null or i.high > c.data_from)
-                  and (c.data_to is null or i.low < c.data_to))
-               or not c.permit and not exists (select from idx_date i where i.rid = rid_))
+                  and (c.data_to is null or i.low < c.data_to)) end)
         order by c.precedence desc, c.permit limit 1
 """
 """The rule that decides, named `c`, of actor_, patient_, rid_, type_, labels_; there is none of what a
@@ -169,7 +177,8 @@ victim service provider wrote."""
 
 FUNCTIONS = f"""
 create or replace function access_shows(
-    actor_ bigint, rid_ bigint, patient_ bigint, type_ smallint, labels_ bigint, datasets_ smallint[]
+    actor_ bigint, rid_ bigint, patient_ bigint, type_ smallint, labels_ bigint, quarantined_ boolean,
+    datasets_ smallint[]
 ) returns smallint language plpgsql stable parallel safe cost 100
 -- Searches make custom plans; in here that would be anew for each row.
 set plan_cache_mode = force_generic_plan as $body$
@@ -181,6 +190,9 @@ declare
     ruling boolean := patient_ is not null and labels_ & {VSP} = 0;
     shown smallint;
 begin
+    if quarantined_ then
+        return null;
+    end if;
     if ruling then
         select c.permit, c.rule into ruled, by_rule
 {RULING.rstrip()};

@@ -94,11 +94,18 @@ def _decided(
     found: Version, decision: why.Decision, own: bool, known: Mapping[int, Version]
 ) -> Iterator[Parameter]:
     """permit or deny, by which rule, because of what: the last only as far as the caller sees it."""
-    public = found.source == DIRECTORY
+    public = found.source == DIRECTORY and not decision.quarantined
     seen = own or public or decision.dataset is not None
     yield _code("decision", "permit" if seen else "deny")
     if own or public:
         yield _code("rule", "own" if own else "directory")
+        return
+    if decision.quarantined:
+        yield {
+            "name": "withheld",
+            "valueString": "It is in quarantine, as a reference of it leads nowhere: shown to nobody but the "
+            "organization that wrote it. Send what is missing, then it again.",
+        }
         return
     ruling = decision.ruling
     if ruling is not None:
@@ -138,7 +145,8 @@ def _labels(found: Version, decision: why.Decision, own: bool) -> Iterator[Param
         yield {"name": "label", "valueCoding": coding}
     ruling = decision.ruling
     uncovered = [one for one in decision.grants if decision.labels & ~one.labels]
-    if not own and decision.dataset is None and uncovered and (ruling is None or ruling.permit):
+    kept = not own and not decision.quarantined and decision.dataset is None
+    if kept and uncovered and (ruling is None or ruling.permit):
         yield {
             "name": "withheld",
             "valueString": "A referral names it, and covers no such class: a Consent whose securityLabel names "

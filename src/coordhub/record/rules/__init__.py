@@ -43,12 +43,14 @@ def may_write(work: Work, draft: Draft) -> bool:
 
 
 async def apply(work: Work) -> None:
-    """Put the drafts through the rules of their types."""
+    """Put the drafts through the rules of their types; what is in quarantine waits for them."""
     for draft in list(work.drafts):
         if draft.unchanged:
             continue
         if draft.document is None:
             _refuse_to_delete_what_is_underway(work, draft)
+        elif draft.quarantined:
+            continue
         elif draft.type == "Task" and abort.asks_to_stop(work, draft):
             abort.apply(work, draft)
         elif draft.type == "Task":
