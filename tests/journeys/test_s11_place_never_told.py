@@ -296,13 +296,12 @@ async def test_s11_given_a_dump_of_every_table_when_it_is_read_without_the_key_t
         " and c.relnamespace = current_schema::regnamespace"
     )
     assert len(tables) > 20
-    leaks = []
-    for table in tables:
-        name = table["relname"]
-        for row in await house.rows(f"select t::text as line from {name} t"):
-            if found := told(row["line"]):
-                leaks.append((name, found, row["line"][:300]))
-    assert leaks == []
+    lines = [
+        (table["relname"], row["line"])
+        for table in tables
+        for row in await house.rows(f"select t::text as line from {table['relname']} t")
+    ]
+    assert [(name, told(line), line[:300]) for name, line in lines if told(line)] == []
 
 
 async def test_s11_given_the_key_is_away_when_read_then_its_owner_is_told_so_and_others_see_nothing(

@@ -110,11 +110,13 @@ async def tasks(conn: Connection, viewer: Viewer, episode: int) -> dict[int, lis
     )
     found: dict[int, list[TaskVersion]] = {}
     for row in rows:
-        *head, body, status = row
+        rid, version, updated, source, patient, body, status = row
         sealed = vault.is_sealed(body)
         if sealed:
-            body = vault.in_use().open(row[0], body).body
-        found.setdefault(row[0], []).append(TaskVersion(*head, body, status, sealed))
+            body = vault.in_use().open(rid, body).body
+        found.setdefault(rid, []).append(
+            TaskVersion(rid, version, updated, source, patient, body, status, sealed)
+        )
     return found
 
 

@@ -261,11 +261,18 @@ async def forget_index(conn: Connection, rids: Collection[int]) -> None:
 
 
 async def forget_doings(conn: Connection, provider: int, now: datetime) -> None:
-    """What the ledger tells of its answers: when it looked, accepted, ended; and what waits for it."""
+    """Take away what the ledger tells of its answers (when it looked, accepted, ended) and what waits for them.
+
+    What asks it stays in its sight, now that it is the provider's.
+    """
     await conn.execute(
         "update candidate set seen_at = null, accepted_at = null, ended_at = case when status = 'cancelled'"
         " then ended_at end, status = case when status = 'cancelled' then status else 'requested' end"
         " where organization = $1",
+        provider,
+    )
+    await conn.execute(
+        f"update access_grant set labels = labels | {VSP} where organization = $1 and rule = 'party'",
         provider,
     )
     await conn.execute(
