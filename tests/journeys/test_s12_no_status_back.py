@@ -38,10 +38,29 @@ async def accepts(safe, task):
 
 
 async def does_not_answer(safe, task):
-    await safe.read(task)
+    known = await safe.read(task)
+    await safe.read(known["for"]["reference"])
+    await safe.read(known["focus"]["reference"])
 
 
 OUTCOMES = (accepts_and_completes, declines, accepts, does_not_answer)
+
+
+async def told_of_provider(house, safe, sent):
+    """What the audit and its accounts say of the provider to the sender."""
+    riverside = house.riverside
+    events = await riverside.find("AuditEvent?_count=200")
+    account = await riverside.ask("GET", f"/{sent.patient}/$accounting-of-disclosures")
+    whys = [
+        await riverside.ask("GET", f"/{one}/$why?recipient={safe.reference}")
+        for one in (sent.patient, sent.order, sent.task)
+    ]
+    assert all(each.status_code == 200 for each in (account, *whys)), [each.text for each in whys]
+    looks = [
+        each for each in events if safe.id in str(each["agent"])
+    ]  # not who looked at its entry
+    disclosures = [each for each in account.json()["parameter"] if each["name"] == "disclosure"]
+    return sorted(each["id"] for each in looks), disclosures, [each.text for each in whys]
 
 
 async def seen_by_sender(house, sent):
@@ -75,12 +94,14 @@ async def test_s12_given_whatever_the_provider_does_when_the_sender_looks_then_i
     task = await house.until(lambda: safe.asked(sent))
     await house.settled()
     before = await seen_by_sender(house, sent)
+    looks = await told_of_provider(house, safe, sent)
     told = len(await house.riverside.received())
 
     await outcome(safe, task)
     await house.settled()
 
     after = await seen_by_sender(house, sent)
+    assert await told_of_provider(house, safe, sent) == looks
     for then, now in zip(before, after, strict=True):
         if "/$everything" in then[0] or "_summary" in then[0] or "?" in then[0]:
             assert _timeless(now[3]) == _timeless(then[3]), then[0]
@@ -263,3 +284,46 @@ async def test_s12_given_a_release_without_end_or_to_another_agency_when_written
             said = await writes(safe, consent, 422)
             assert any(element in str(issue.get("expression")) for issue in said["issue"]), said
     assert await house.riverside.find(f"Task?part-of={sent.task}") == []
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+async def test_s12_given_whatever_the_provider_did_when_the_sender_cancels_then_it_can_and_learns_nothing(
+    house, safe, outcome
+):
+    sent = await house.riverside.refers(referral(house, safe))
+    task = await house.until(lambda: safe.asked(sent))
+    await outcome(safe, task)
+    left = (await safe.read(task))["status"]
+
+    cancelled = await house.riverside.answers(sent.task, "cancelled")
+
+    await house.settled()
+    assert cancelled["status"] == "cancelled"
+    whole, (asked,) = await house.riverside.whereabouts(sent)
+    assert (whole["status"], asked["status"]) == ("cancelled", "cancelled")
+    # who has taken her on goes on; who has not is asked no longer
+    now = (await safe.read(task))["status"]
+    assert now == ("cancelled" if left in ("requested", "received") else left)
+
+
+async def test_s12_given_another_is_asked_too_when_the_provider_answers_then_it_neither_wins_nor_loses(
+    house, safe
+):
+    sent = await house.riverside.refers(
+        house.referral(house.riverside, safe.reference, house.mounds.reference)
+    )
+    hers, food = await house.all_asked([safe, house.mounds], sent)
+
+    await safe.answers(hers, "accepted")
+    await house.settled()
+    mine = await house.riverside.read(sent.task)
+    assert mine["businessStatus"]["coding"][0]["code"] == "awaiting-recipient"
+    assert (await house.mounds.read(food))["status"] == "requested"
+
+    await house.mounds.answers(food, "rejected")
+    mine = await house.riverside.read(sent.task)
+    assert mine["status"] == "accepted"
+    assert mine["businessStatus"]["coding"][0]["code"] == "delivered-to-service"
+    await safe.answers(hers, "in-progress")
+    await safe.answers(hers, "completed")
+    assert await house.riverside.read(sent.task) == mine
