@@ -66,7 +66,9 @@ async def decision(conn: Connection, viewer: Viewer, rid: int, actor: int) -> De
     )
     if row is None:
         return None
-    if row[1] & VSP:  # that it tells of a victim service provider is told to nobody, its author neither
+    if (
+        row[1] & VSP
+    ):  # that it tells of a victim service provider is told to nobody, its author neither
         return Decision(row[0], row[1] & ~VSP, row[2], None, [])
     grants = await conn.fetch(
         "select rule, because, since, labels from access_grant"
