@@ -6,6 +6,7 @@ https://fastapi.tiangolo.com/advanced/events/, https://asgi.readthedocs.io/en/la
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -30,7 +31,7 @@ from coordhub.fhir.headers import request_id
 from coordhub.fhir.paging import Paging
 from coordhub.r4 import datasets
 from coordhub.record.bootstrap import open_hub
-from coordhub.record.hub import Hub
+from coordhub.record.hub import Hub, Safeguards
 from coordhub.settings import Settings
 from coordhub.store import outage, roles, vault
 from coordhub.store.audit import AuditLog
@@ -115,9 +116,8 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
             consent_policy=settings.consent_policy,
         )
         stack.push_async_callback(engine.close)
-        hub = await open_hub(
-            engine, settings.base, longest_release=timedelta(days=settings.vsp_release_days)
-        )
+        hub = await open_hub(engine, settings.base)
+    hub = dataclasses.replace(hub, safeguards=safeguards_of(settings))
     audit = AuditLog(hub.engine)
     audit.start()
     stack.push_async_callback(audit.stop)
@@ -134,6 +134,15 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
         ),
         hub.clock(),
         AuditIds(key),
+    )
+
+
+def safeguards_of(settings: Settings) -> Safeguards:
+    return Safeguards(
+        settings.break_glass,
+        settings.break_glass_attempts,
+        settings.confidential_age,
+        timedelta(days=settings.vsp_release_days),
     )
 
 

@@ -51,6 +51,9 @@ vsp_key = typer.Typer(no_args_is_help=True, help="The keys under which their rec
 vsp.add_typer(vsp_key, name="key")
 cli.add_typer(vsp, name="vsp")
 
+PERSONAL = "system/*.rs system/Communication.c system/Observation.c system/QuestionnaireResponse.c system/Task.u"
+"""Scopes of a person's client."""
+
 Reason = Annotated[str, typer.Option(help="Why; it stands in the audit.")]
 Class = Annotated[str, typer.Option("--class", help="SUD, HIV, PSY, SEX or SDV.")]
 
@@ -320,21 +323,50 @@ def client(
     reference_policy: Annotated[
         str | None, typer.Option(help="References that lead nowhere: refuse, warn or quarantine.")
     ] = None,
+    role: Annotated[
+        str | None, typer.Option(help="Whose it is in its organization: system or privacy-officer.")
+    ] = None,
+    break_glass: Annotated[
+        bool | None,
+        typer.Option("--break-glass/--no-break-glass", help="May open records in an emergency."),
+    ] = None,
+    person: Annotated[
+        str | None,
+        typer.Option(help="Patient/id or RelatedPerson/id that it acts for: it is made, if new."),
+    ] = None,
+    scope: Annotated[str, typer.Option(help="The most a person's may ask.")] = PERSONAL,
 ) -> None:
-    """Change a client. Needs DATABASE_URL."""
-    if active is None and reference_policy is None:
-        _stop("coordhub client: say what to change, with --deactivate or --reference-policy.")
+    """Change a client, or make one of a person. Needs DATABASE_URL."""
+    changed = (active, reference_policy, role, break_glass)
+    if (person is None) == all(one is None for one in changed):
+        _stop(
+            "coordhub client: say what to change, with --deactivate, --reference-policy, --role or "
+            "--break-glass; or with --person for whom a new one acts."
+        )
     if reference_policy not in (None, "refuse", "warn", "quarantine"):
         _stop("coordhub client: --reference-policy is refuse, warn or quarantine.")
+    if role not in (None, "system", "privacy-officer"):
+        _stop("coordhub client: --role is system or privacy-officer; of a person's, see --person.")
 
-    async def act(hub: Engine) -> None:
+    async def act(engine: Engine) -> None:
+        import dataclasses
+
         from coordhub.admin import acts
+        from coordhub.app import safeguards_of
+        from coordhub.record.bootstrap import open_hub
         from coordhub.record.hub import system_clock
 
-        await acts.change_client(
-            hub, _operator(), name, system_clock(),
-            active=active, reference_policy=reference_policy,
-        )  # fmt: skip
+        if person is None:
+            await acts.change_client(
+                engine, _operator(), name, system_clock(),
+                active=active, reference_policy=reference_policy, role=role, break_glass=break_glass,
+            )  # fmt: skip
+            return
+        settings = _settings()
+        hub = dataclasses.replace(
+            await open_hub(engine, settings.base), safeguards=safeguards_of(settings)
+        )
+        await acts.bind_person(hub, _operator(), name, person, scope)
 
     _act("client", act)
 

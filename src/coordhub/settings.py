@@ -147,6 +147,15 @@ class Settings(BaseSettings):
     vsp_release_days: PositiveInt = 30
     """Days ahead that a victim service provider's written release may end at most."""
 
+    break_glass: Duration = timedelta(hours=1)
+    """A record that is opened in an emergency (`$break-glass`) stays open this long."""
+
+    break_glass_attempts: PositiveInt = 10
+    """Tries of one organization in an hour to open a record in an emergency; beyond is 429."""
+
+    confidential_age: Annotated[int, Field(ge=0, le=18)] = 12
+    """From these years of age on what is sensitive of a minor is hidden from its parents."""
+
     cors_origins: Origins = ()
     """Origins whose pages may call the FHIR API from a browser (`https://app.example.org`), with
     commas between; `*` is any. None may without it."""

@@ -147,7 +147,13 @@ async def _sender(http: httpx2.AsyncClient, context: Context, name: str) -> Send
     made = done.written[0]
     async with hub.engine.pool.acquire() as conn:
         await clients.register(
-            conn, name, made.rid, "system/*.cruds", update_as_create=False, now=now
+            conn,
+            name,
+            made.rid,
+            "system/*.cruds",
+            update_as_create=False,
+            now=now,
+            role="privacy-officer",
         )
     token = context.tokens.issue(name, "system/*.cruds", now=now, lifetime=timedelta(hours=1))
     return Sender(http, token, made.reference, made.rid, context.tokens, name)

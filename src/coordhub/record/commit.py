@@ -25,6 +25,7 @@ from coordhub.errors import (
 from coordhub.r4 import document as fhir_json
 from coordhub.r4 import extract, sensitivity
 from coordhub.record import (
+    care_teams,
     conditional,
     consents,
     grants,
@@ -32,6 +33,7 @@ from coordhub.record import (
     labelling,
     patching,
     provenance,
+    proxies,
     release,
     rules,
     unlisting,
@@ -201,6 +203,8 @@ async def apply(
     await labelling.decide(work)
     await grants.decide(work)
     await consents.decide(work)
+    await care_teams.decide(work)
+    await proxies.decide(work)
     await _write(work, interaction)
     if await withdrawal.follow(work, _by_itself):
         work.wakes = True

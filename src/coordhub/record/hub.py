@@ -32,11 +32,27 @@ def random_id(shard: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Safeguards:
+    """What the deployment sets for sights that no Consent decides.
+
+    break_glass: how long a record stays open in an emergency. break_glass_attempts: tries of one
+    organization in an hour. confidential_age: from these years of age on, a minor's sensitive content
+    is hidden from its parents. longest_release: how far ahead a victim service provider's release may
+    end.
+    """
+
+    break_glass: timedelta = timedelta(hours=1)
+    break_glass_attempts: int = 10
+    confidential_age: int = 12
+    longest_release: timedelta = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
 class Hub:
     """base: FHIR base URL without a slash at its end. organization: `Organization/<id>` of the hub itself.
 
     clock, new_shard, new_id: time and randomness, to be replaced in tests. lists: what content is
-    sensitive. longest_release: how far ahead a victim service provider's release may end.
+    sensitive.
     """
 
     engine: Engine
@@ -46,7 +62,7 @@ class Hub:
     new_shard: Callable[[], int] = random_shard
     new_id: Callable[[int], str] = random_id
     lists: Lists = field(default_factory=Lists)
-    longest_release: timedelta = timedelta(days=30)
+    safeguards: Safeguards = field(default_factory=Safeguards)
 
     @property
     def itself(self) -> frozenset[str]:

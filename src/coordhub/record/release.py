@@ -125,7 +125,7 @@ def _asked(work: Work, draft: Draft, task: str) -> tuple[Episode, Candidate]:
 def _until(work: Work, draft: Draft, provision: Mapping[str, Any]) -> datetime:
     period = provision.get("period")
     span = parse_period(period) if isinstance(period, dict) else None
-    limit = work.hub.longest_release
+    limit = work.hub.safeguards.longest_release
     end = parse_instant(str((period or {}).get("end")))
     if span is None or end is None or end.high <= work.now or end.low > work.now + limit:
         raise unprocessable(

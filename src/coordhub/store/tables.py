@@ -613,7 +613,10 @@ client = Table(
     metadata,
     identifier_text("id"),
     Column(
-        "organization", BigInteger, nullable=False, comment="rid of the Organization it acts for"
+        "organization",
+        BigInteger,
+        nullable=False,
+        comment="rid of the Organization it acts for, or of the Patient or RelatedPerson",
     ),
     Column(
         "scopes",
@@ -631,11 +634,28 @@ client = Table(
     ),
     Column("active", Boolean, nullable=False, server_default=text("true")),
     instant("created_at"),
+    Column(
+        "role",
+        Text,
+        nullable=False,
+        server_default=text("'system'"),
+        comment="system: of an organization; privacy-officer: of one's privacy officer; "
+        "person: of a patient or who acts for one",
+    ),
+    Column(
+        "break_glass",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="may open a patient's record in an emergency",
+    ),
     CheckConstraint(
         "reference_policy in ('refuse', 'warn', 'quarantine')", name="reference_policy_known"
     ),
+    CheckConstraint("role in ('system', 'privacy-officer', 'person')", name="role_known"),
+    CheckConstraint("role <> 'person' or not break_glass", name="person_treats_nobody"),
     PrimaryKeyConstraint("id"),
-    comment="Software that may call the hub, each bound to one organization",
+    comment="Software that may call the hub, each bound to one organization or person",
 )
 
 idempotency = Table(
@@ -684,6 +704,12 @@ audit = Table(
     comment="Who did or saw what, append only, durable before the answer",
 )
 Index("audit_organization_idx", audit.c.organization, audit.c.at)
+Index(
+    "audit_break_glass_idx",
+    audit.c.organization,
+    audit.c.at,
+    postgresql_where=text("interaction = '$break-glass'"),
+)
 Index("audit_xid_idx", audit.c.xid, audit.c.seq)
 Index("audit_at_idx", audit.c.at, postgresql_using="brin")
 Index("audit_rids_idx", audit.c.rids, postgresql_using="gin")

@@ -27,6 +27,15 @@ DIRECTORY = 2 << 8
 ANYONE = 0
 """Actor of a rule that is about everyone."""
 
+OWN_CHART = 1 << 59
+"""Precedence of a patient's sight of its own record: above what it said of others in its Consents."""
+
+EMERGENCY = 1 << 60
+"""Precedence of a broken glass: above every Consent, for its hour."""
+
+NEVER = 1 << 61
+"""Precedence of what no Consent and no emergency lifts."""
+
 WHOLE = 0
 """The data set of what is shown as it is."""
 

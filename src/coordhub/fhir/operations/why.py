@@ -1,7 +1,7 @@
 """The operation $why: why an organization is, or is not, shown a resource, told to whose it is.
 
-What is decided just now, what decided it, and what was sent before. Answered to the organization that
-wrote the resource; to who merely sees it, 403, and to all others it is absent.
+What is decided just now, what decided it, and what was sent before. Answered to the privacy officer of
+the organization that wrote the resource; to who merely sees it, 403, and to all others it is absent.
 
 http://hl7.org/fhir/R4/operations.html
 """
@@ -45,6 +45,7 @@ async def answer(context: Context, asked: Asked) -> Answer:
             raise errors.forbidden(
                 f"{target.reference} was written by another organization; ask that one why it is shown, or not."
             )
+        asked.caller.require_privacy_officer("$why")
         if len(stated) != 1:
             raise FhirError(
                 400,
