@@ -21,11 +21,11 @@ from coordhub.record.operations import Create, Update
 from coordhub.store import vault
 from coordhub.store.visibility import DIRECTORY
 
-STREET, POSTAL, CITY = "12 Hidden Lane", "01387", "Quietwater"
-LATITUDE, LONGITUDE = 42.43219, -71.87654
+STREET, POSTAL, CITY = "12 Hidden Lane", "QW01387", "Quietwater"
+LATITUDE, LONGITUDE = 82.43219, -171.87654
 PRIVATE_PHONE = "+1-555-777-0199"
 FAMILY, GIVEN = "Mossgrave", "Iris"
-SECRETS = ("Hidden Lane", "hidden lane", POSTAL, CITY, "42.43", "71.87", "777-0199", FAMILY)
+SECRETS = ("Hidden Lane", "hidden lane", POSTAL, CITY, "82.43", "171.87", "777-0199", FAMILY)
 
 ACT = Act("A. Operator", "keeps its place confidential")
 ADDRESS = {
@@ -241,7 +241,11 @@ async def test_s11_given_its_place_told_everywhere_when_every_role_reads_everyth
     assert asked > 500
     assert leaks == []
     # the test's own HTTP client logs the addresses that the test asks for
-    lines = [str(vars(each)) for each in caplog.records if each.name.startswith("coordhub")]
+    lines = [
+        f"{each.getMessage()} {getattr(each, 'coordhub', '')}"
+        for each in caplog.records
+        if each.name.startswith("coordhub")
+    ]
     assert len(lines) > 500
     assert told("\n".join(lines)) == []
 

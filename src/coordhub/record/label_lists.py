@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from coordhub.access import viewer
-from coordhub.record import parties
+from coordhub.r4 import document as fhir_json
 from coordhub.record.confidential import NO_TERMS, Terms, taken_from
 from coordhub.record.labels import CodeLists, Entry, compiled, shipped
 from coordhub.store import sensitive, vault, vsp
@@ -66,7 +66,9 @@ class Lists:
         if state != self._places:
             found = await vsp.places(conn, viewer.deciding(), at_hand) if at_hand else []
             self._terms = taken_from(
-                (each.source, parties.document(each)) for each in found if each.body is not None
+                (each.source, fhir_json.parse(each.body.encode()))
+                for each in found
+                if each.body is not None
             )
             self._places = state
         return self._terms
