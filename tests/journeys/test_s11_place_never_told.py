@@ -292,6 +292,36 @@ async def test_s11_given_its_own_session_when_it_reads_its_account_then_all_is_t
     assert f"{FAMILY} took her in" in notes
 
 
+async def test_s11_given_an_author_whose_text_tells_its_place_when_it_looks_then_nothing_says_so(
+    house, told_everywhere
+):
+    safe, _, _ = told_everywhere
+    lab = house.metrolab
+    for kind, note in (("Observation", "Lives at"), ("Communication", "her number")):
+        telling = [each for each in await lab.find(kind) if note in json.dumps(each)]
+        assert len(telling) == 1
+        assert "security" not in telling[0]["meta"]
+        labelled = await lab.find(f"{kind}?_security:missing=false")
+        assert telling[0]["id"] not in [each["id"] for each in labelled]
+        meta = await lab.ask("GET", f"/{kind}/{telling[0]['id']}/$meta")
+        assert "VSP" not in meta.text
+        why = await lab.ask(
+            "GET", f"/{kind}/{telling[0]['id']}/$why?recipient={house.mounds.reference}"
+        )
+        assert why.status_code == 200
+        plain = await lab.ask(
+            "GET",
+            f"/{lab_result(await lab.find('Observation'))}/$why?recipient={house.rides.reference}",
+        )
+        said = [each["name"] for each in why.json()["parameter"]]
+        assert said == [each["name"] for each in plain.json()["parameter"]]
+
+
+def lab_result(observations):
+    """One that tells nothing, and that nobody is shown."""
+    return next(f"Observation/{each['id']}" for each in observations if "note" not in each)
+
+
 async def test_s11_given_a_dump_of_every_table_when_it_is_read_without_the_key_then_it_does_not_tell_it(
     house, told_everywhere
 ):

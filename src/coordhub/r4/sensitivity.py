@@ -163,6 +163,15 @@ def codings(bits: int) -> list[Coding]:
     return [dict(one) for bit, group in _CODINGS.items() if bits & bit for one in group]
 
 
+def shown_by(code: str, system: str | None, *, any_system: bool) -> int:
+    """The classes that are shown by this label, among others."""
+    return sum(
+        bit
+        for bit, group in _CODINGS.items()
+        if any(one["code"] == code and (any_system or one["system"] == system) for one in group)
+    )
+
+
 def names(bits: int) -> list[str]:
     """The words for these classes, in the order of the bits."""
     return [name for name, bit in NAMES.items() if bits & bit]

@@ -36,6 +36,7 @@ from coordhub.r4.search import (
 )
 from coordhub.r4.search_criteria import COLUMNS
 from coordhub.r4.search_measures import EARTH_RADIUS, MeasureCondition
+from coordhub.r4.sensitivity import VSP, shown_by
 from coordhub.store import narrowing, vault
 from coordhub.store.resources import shard_of_id
 from coordhub.store.visibility import Viewer, visible
@@ -240,6 +241,8 @@ class Criteria:
         if isinstance(first, MissingValue):
             tables = (table, *_ALSO.get(parameter.kind, ()))
             stated = any_of(f"exists ({self._rows(each, parameter, row)})" for each in tables)
+            if parameter.code == "_security":
+                stated = f"({stated} or {row}.labels & {~VSP} <> 0)"  # VSP is shown to nobody
             return f"not {stated}" if first.missing else stated
         if modifier == "of-type":
             head = f"select from {table} i where i.param = {self._add(-parameter.id, 'smallint')}"
@@ -249,7 +252,10 @@ class Criteria:
         fits = self._fits(criterion)
         if row is None:
             return f"{head} and {fits}"
-        return f"{'not ' if modifier == 'not' else ''}exists ({head} and {fits})"
+        found = f"exists ({head} and {fits})"
+        if parameter.code == "_security" and (bits := _classes(criterion)):
+            found = f"({found} or {row}.labels & {self._add(bits, 'bigint')} <> 0)"
+        return f"not {found}" if modifier == "not" else found
 
     def _rows(self, table: str, parameter: SearchParameter, row: str | None) -> str:
         return (
@@ -454,6 +460,15 @@ class Criteria:
             case ReferenceValue():
                 return f"i.target = any(array({self.rids(value)}))"
         raise AssertionError(value)
+
+
+def _classes(criterion: Criterion) -> int:
+    """The sensitivity classes that are shown by one of these labels, though no author wrote it."""
+    bits = 0
+    for value in criterion.values:
+        if isinstance(value, TokenValue) and value.code is not None:
+            bits |= shown_by(value.code, value.system, any_system=value.any_system)
+    return bits
 
 
 def _leaves(asked: Condition) -> Iterator[Criterion]:
