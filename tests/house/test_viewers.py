@@ -30,6 +30,9 @@ EXEMPT = {
     ),
     "resources.version_of": "Shapes a row that a statement with a Viewer has found; no I/O.",
     "clients.read": "Who calls, before there is a Viewer: a reference, no content.",
+    "consents.permitted": (
+        "Looks with the eyes of each recipient in turn: who may not see the patient any more; rids of Tasks."
+    ),
     "grants.shareable": "Makes the Viewer itself, of the organization whose sharing is decided.",
     "grants.written_by": "Asks who wrote what, for the decision to share it: rids, no content.",
     "sensitive.held": "Holds origins still for a label's sake: rids and classes, no content.",

@@ -446,12 +446,18 @@ async def serving(application: Any, listening: socket.socket) -> AsyncIterator[N
 
 
 @pytest.fixture
-async def house(database_url: str) -> AsyncIterator[House]:
+def consent_policy() -> str:
+    """What absent consent means in this community."""
+    return "opt-out"
+
+
+@pytest.fixture
+async def house(database_url: str, consent_policy: str) -> AsyncIterator[House]:
     """The sample community around a running hub."""
     async with contextlib.AsyncExitStack() as stack:
         listening = stack.enter_context(listener())
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        engine = await Engine.open(database_url, size=10, consent_policy="opt-out")
+        engine = await Engine.open(database_url, size=10, consent_policy=consent_policy)
         stack.push_async_callback(engine.close)
         hub = await open_hub(engine, f"{address}/fhir")
         partners = await stack.enter_async_context(simulator.serving("127.0.0.1", 0))

@@ -34,6 +34,7 @@ from coordhub.fhir.operations import (
     meta_change,
     status_of_referral,
     validate,
+    why,
 )
 from coordhub.store.transact import AuditRow
 
@@ -99,6 +100,7 @@ _OPERATIONS: Mapping[str, Perform] = {
     "meta-delete": meta_change.delete,
     "status-of-referral": status_of_referral.answer,
     "validate": validate.answer,
+    "why": why.answer,
 }
 
 _INTERACTIONS: Mapping[str, Perform] = {

@@ -64,6 +64,10 @@ _MATCHES = _query(
     "_count", "Matches of one page, 1000 at most; 0 asks only how many there are.",
     {"type": "integer", "minimum": 0},
 )  # fmt: skip
+_RECIPIENT = {
+    **_query("recipient", "`Type/id` of who would see it.", {"type": "string"}),
+    "required": True,
+}
 _CURSOR = _query("_cursor", "From a link `next`, which is followed as it is.", {"type": "string"})
 CRITERIA = {
     "name": "criteria",
@@ -343,5 +347,10 @@ ROUTES: tuple[Route, ...] = (
         "Sent, delivered, seen, accepted, each with its time, of each recipient that was asked.",
         answer="Parameters", reasons=(404,), parameters=(TYPE, _ID),
         types=OPERATIONS["status-of-referral"].types,
+    ),
+    Route(
+        "why", "GET", "/{resource_type}/{id}/$why", "Resources", "Why is it shown, or not?",
+        "What decides whether `recipient` sees it, and what was sent; told to whose it is.",
+        answer="Parameters", reasons=(404,), parameters=(TYPE, _ID, _RECIPIENT),
     ),
 )  # fmt: skip

@@ -88,6 +88,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "meta-add": Operation(("instance",), (), ("POST",), "update", frozenset({"meta"})),
     "meta-delete": Operation(("instance",), (), ("POST",), "update", frozenset({"meta"})),
     "status-of-referral": Operation(("instance",), ("ServiceRequest", "Task"), ("GET",)),
+    "why": Operation(("instance",), (), ("GET",), parameters=frozenset({"recipient"})),
     "validate": Operation(
         ("type", "instance"),
         (),

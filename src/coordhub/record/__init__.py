@@ -10,6 +10,8 @@ to, what criteria name. A create locks nothing and is that one statement.
 
 `apply` is the same inside a transaction that the caller has opened: only the routing worker has one.
 
+A Consent (`consents`) takes effect in its own commit, and so does what it ends (`withdrawal`).
+
 Words: *operation* (Create, Update, Delete: what someone asks), *Written* (what became of it),
 *batch* (the rows of one commit).
 """

@@ -24,7 +24,16 @@ from coordhub.errors import (
 )
 from coordhub.r4 import document as fhir_json
 from coordhub.r4 import extract, sensitivity
-from coordhub.record import conditional, grants, identity, labelling, patching, rules
+from coordhub.record import (
+    conditional,
+    consents,
+    grants,
+    identity,
+    labelling,
+    patching,
+    rules,
+    withdrawal,
+)
 from coordhub.record.hub import DIRECTORY_SHARD, Hub, instant
 from coordhub.record.operations import (
     Committed,
@@ -179,13 +188,22 @@ async def apply(
     await rules.apply(work)
     await labelling.decide(work)
     await grants.decide(work)
+    await consents.decide(work)
     await _write(work, interaction)
+    if await withdrawal.follow(work, _by_itself):
+        work.wakes = True
     answers: list[list[Written]] = [[] for _ in operations]
     for position, origin in enumerate(meant.origins):
         answers[origin].append(
             _found(matched[position]) if position in matched else _answer(work, drafts[position])
         )
     return [one[0] if len(one) == 1 else _answer(work, None) for one in answers], work.wakes
+
+
+async def _by_itself(
+    hub: Hub, conn: Connection, caller: Caller, operations: Sequence[Operation]
+) -> None:
+    await apply(hub, conn, caller, operations, interaction="transaction")
 
 
 def _refuse_repeats(operations: Sequence[Settled], names: Sequence[str]) -> None:
@@ -233,7 +251,9 @@ async def _draft(
             )
         else:
             existing[position] = found.rid
-    await rules.lock_episodes(work)
+    touched = await withdrawal.referrals_touched(work, operations, mapping)
+    await rules.lock_episodes(work, touched)
+    await withdrawal.look_before(work)
     locked = await _current(work, list(existing.values()))
     numbers = iter(await hub.engine.rids(len(created)) if created else [])
     drafts: dict[int, Draft | None] = {}

@@ -79,6 +79,8 @@ class Work:
     drafts: in the order of the operations, then what rules add.
     located: the resources that operations and references name, with the caller's eyes.
     episodes: the referrals they belong to, locked.
+    consenting: patients whose Consents are written.
+    permitted: Tasks of their open referrals whose recipients may see them, before the write.
     begin: begins the transaction that is not begun yet; None: the caller has opened it.
     unlocked: the one resource that is changed need not be locked; what was read of it is compared by
         the statement that writes. compared: so it is done here.
@@ -93,6 +95,8 @@ class Work:
     episodes: dict[int, Episode] = field(default_factory=dict)
     batch: Batch = field(default_factory=Batch)
     wakes: bool = False
+    consenting: frozenset[int] = frozenset()
+    permitted: frozenset[int] = frozenset()
     begin: Begin | None = None
     unlocked: bool = False
     compared: bool = False

@@ -11,6 +11,7 @@ means that the hub has taken responsibility, not that anybody will serve the pat
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ BUSINESS_STATUSES: dict[str, str] = {
     "appointment-scheduled": "An appointment is made",
     "waitlisted": "On a waiting list",
     "paused": "Work is paused",
+    "cancellation-requested": "Permission was withdrawn, the recipient is asked to stop",
     "in-service": "Work has begun",
     "fulfilled": "Done",
     "partially-fulfilled": "Done in part",
@@ -34,6 +36,14 @@ BUSINESS_STATUSES: dict[str, str] = {
     "withdrawn": "Withdrawn",
 }
 """T1.businessStatus code -> display."""
+
+
+def business_status(code: str) -> dict[str, object]:
+    """The CodeableConcept for Task.businessStatus."""
+    display = BUSINESS_STATUSES[code]
+    coding = {"system": BUSINESS_STATUS_SYSTEM, "code": code, "display": display}
+    return {"coding": [coding], "text": display}
+
 
 _ASKED = frozenset({"draft", "requested", "received"})
 
@@ -100,7 +110,7 @@ def parent(children: Sequence[Child], current: str, *, more: bool = False) -> Pa
     if working:
         paused = all(child.status == "on-hold" for child in live)
         status = "on-hold" if paused else "in-progress"
-        return Parent(status, _progress(working), _hold_reason(working, paused), outputs)
+        return Parent(status, _progress(working), _live_reason(working, paused), outputs)
     if all(child.status in _ASKED for child in children):
         return Parent(_forward("accepted", current), "awaiting-recipient", None, outputs)
     open_needs = {child.need for child in live}
@@ -170,13 +180,24 @@ class Withdrawal:
     ask: tuple[str, ...]
 
 
-def withdraw(children: Sequence[Child], reason: str = "requester-cancelled") -> Withdrawal:
-    """The requester cancels T1, or permission is withdrawn; `reason` is a code of REASONS."""
-    because = REASONS[reason]
+def withdraw(children: Sequence[Child]) -> Withdrawal:
+    """The requester cancels T1: what nobody has begun ends with it."""
+    return _stop(children, "requester-cancelled", STARTED)
+
+
+def permission_withdrawn(children: Sequence[Child]) -> Withdrawal:
+    """These recipients may no longer see whom they were asked to serve.
+
+    Who has taken it on, begun or not, may have promised something to the person: it is asked to stop.
+    """
+    return _stop(children, "consent-withdrawn", WON)
+
+
+def _stop(children: Sequence[Child], reason: str, taken: AbstractSet[str]) -> Withdrawal:
     live = [child for child in children if child.status not in TERMINAL]
     return Withdrawal(
-        tuple(Cancel(child.task, because) for child in live if child.status not in STARTED),
-        tuple(child.task for child in live if child.status in STARTED),
+        tuple(Cancel(child.task, REASONS[reason]) for child in live if child.status not in taken),
+        tuple(child.task for child in live if child.status in taken),
     )
 
 
@@ -201,7 +222,10 @@ def _progress(working: Sequence[Child]) -> str:
     return {"in-progress": "in-service", "on-hold": "paused"}.get(leading.status, "matched")
 
 
-def _hold_reason(working: Sequence[Child], paused: bool) -> Reason | None:
+def _live_reason(working: Sequence[Child], paused: bool) -> Reason | None:
+    """Why all is paused, or that the recipient was asked to stop for want of permission."""
+    if any(child.reason == "consent-withdrawn" for child in working):
+        return REASONS["consent-withdrawn"]
     return _known(working[-1].reason) if paused else None
 
 

@@ -182,7 +182,12 @@ REASONS: dict[str, Reason] = {
         _reason("no-longer-needed", "need resolved otherwise", "cancelled", stable=True),
         _reason("expired", "no answer in time", "cancelled"),
         _reason("not-selected", "another provider was selected", "cancelled"),
-        _reason("consent-withdrawn", "permission was withdrawn", "cancelled", stable=True),
+        _reason(
+            "consent-withdrawn",
+            "withdrawn by patient",
+            "accepted ready in-progress on-hold cancelled",
+            stable=True,
+        ),
         _reason("safety", "unsafe to proceed", "cancelled rejected", stable=True),
         _reason("requester-cancelled", "cancelled by the requester", "cancelled"),
         _reason("entered-in-error", "entered in error", "entered-in-error cancelled"),

@@ -27,7 +27,7 @@ from coordhub.store import resources
 from coordhub.store.deliveries import Claimed
 from coordhub.store.engine import Connection
 from coordhub.store.resources import Version
-from coordhub.store.visibility import Viewer
+from coordhub.store.visibility import HUB, Viewer
 
 DELIVERY_SYSTEM = "urn:coordhub:delivery"
 """System of Bundle.identifier: the delivery's id, the same at every attempt."""
@@ -49,7 +49,7 @@ async def compose(hub: Hub, conn: Connection, held: Claimed, now: datetime) -> P
     view = viewer.as_organization(held.organization)
     found = await resources.read_written(conn, view, [(held.rid, held.version)])
     changed = found.get((held.rid, held.version))
-    if changed is None or changed.body is None:
+    if changed is None or changed.body is None or await _withdrawn(conn, view, changed):
         return None
     gathered: dict[int, Version] = {changed.rid: changed}
     frontier: Sequence[Version] = [changed]
@@ -64,6 +64,18 @@ async def compose(hub: Hub, conn: Connection, held: Claimed, now: datetime) -> P
         if each.rid == changed.rid or each.source != held.organization
     ]
     return Payload(render(held.id, hub.base, entries, now), tuple(each.rid for each in entries))
+
+
+async def _withdrawn(conn: Connection, view: Viewer, changed: Version) -> bool:
+    """Whether this is what was asked before its patient withdrew; its recipient is told that alone."""
+    if changed.type != "Task" or changed.source != HUB:
+        return False
+    current = (await resources.read_rids(conn, view, [changed.rid])).get(changed.rid)
+    if current is None or current.body is None or current.version == changed.version:
+        return False
+    reason = parties.document(current).get("statusReason") or {}
+    codes = {coding.get("code") for coding in reason.get("coding") or ()}
+    return "consent-withdrawn" in codes
 
 
 async def _named_by(

@@ -1,7 +1,7 @@
 """Who is concerned by a change: a decision over values.
 
 Never its author. The sender hears of its own Task, which is computed from the answers, and of results;
-a candidate hears of the Task that asks it.
+a candidate hears of the Task that asks it, and of the one that asks it to stop.
 """
 
 from __future__ import annotations
@@ -10,14 +10,19 @@ from coordhub.store.changes import Change
 from coordhub.store.episodes import Episode
 
 
-def concerned(change: Change, episode: Episode) -> tuple[int, ...]:
-    """rids of the organizations that are to get this change."""
+def concerned(change: Change, episode: Episode, stopping: int | None = None) -> tuple[int, ...]:
+    """rids of the organizations that are to get this change.
+
+    stopping: who is asked to stop by it.
+    """
     if change.op == "delete":
         return ()
     if change.rid == episode.id:
         recipients: tuple[int, ...] = (episode.requester,)
     elif candidate := episode.candidate_of_task(change.rid):
         recipients = (candidate.organization,)
+    elif stopping is not None:
+        recipients = (stopping,)
     else:
         recipients = (episode.requester,)
     return tuple(one for one in recipients if one != change.author)

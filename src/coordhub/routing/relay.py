@@ -12,7 +12,7 @@ from coordhub.access import viewer
 from coordhub.record.hub import Hub
 from coordhub.routing import advance, policy, resolve
 from coordhub.routing.stumble import Aside
-from coordhub.store import changes, deliveries, episodes, resources
+from coordhub.store import changes, deliveries, episodes, grants, resources
 from coordhub.store.changes import Change
 from coordhub.store.deliveries import Planned
 from coordhub.store.engine import Connection
@@ -63,7 +63,8 @@ async def _deliveries(
     hub: Hub, conn: Connection, episode: Episode, change: Change, new_id: Callable[[], UUID]
 ) -> list[Planned]:
     rows = []
-    for organization in policy.concerned(change, episode):
+    stopping = await grants.asked_by(conn, change.rid) if change.type == "Task" else None
+    for organization in policy.concerned(change, episode, stopping):
         address = await _address(conn, episode, change, organization)
         endpoint = await resolve.endpoint_of(conn, address, hub.base, hub.clock())
         rows.append(
@@ -83,8 +84,9 @@ async def _deliveries(
 
 async def _address(conn: Connection, episode: Episode, change: Change, organization: int) -> str:
     """The recipient as it was addressed; the sender by its Organization."""
-    candidate = episode.candidate_of_task(change.rid)
-    if candidate is not None and candidate.organization == organization:
-        return candidate.recipient
+    if change.rid != episode.id:
+        for candidate in episode.candidates:
+            if candidate.organization == organization:
+                return candidate.recipient
     found = await resources.read_rids(conn, viewer.as_organization(organization), [organization])
     return found[organization].reference if organization in found else ""

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from coordhub.store.engine import Connection
 from coordhub.store.transact import AuditRow, audit_json
+from coordhub.store.visibility import sees
 
 INBOX = 0
 """Endpoint of recipients without one: what is meant for them waits at the hub."""
@@ -145,6 +146,26 @@ async def settle(
         audit_json([disclosed] if disclosed else []),
     )
     return count == 1
+
+
+async def suppress_hidden(
+    conn: Connection, patients: Sequence[int], tasks: Sequence[int], now: datetime, reason: str
+) -> None:
+    """What waits to be sent about these patients and may not be seen any more is not sent.
+
+    tasks: what is queued about these is not sent either, by whoever it may be seen.
+    """
+    await conn.execute(
+        "update delivery d set state = 'suppressed', reason = $4, settled_at = $3"
+        " from episode e, resource r where e.patient = any($1::bigint[]) and d.episode = e.id"
+        " and d.state in ('queued', 'parked') and r.rid = d.rid and r.shard = d.shard"
+        " and (d.rid = any($2::bigint[]) and d.version < r.version"
+        f" or not {sees('d.organization', 'r')})",
+        list(patients),
+        list(tasks),
+        now,
+        reason,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,15 @@ async def shareable(conn: Connection, sender: int, rids: Iterable[int]) -> set[i
     return {row[0] for row in rows}
 
 
+async def asked_by(conn: Connection, task: int) -> int | None:
+    """rid of the organization that a Task of the hub's is for by itself, as one that asks to stop is."""
+    found: int | None = await conn.fetchval(
+        "select organization from access_grant where because = $1 and rid = $1 and rule = 'party'",
+        task,
+    )
+    return found
+
+
 async def written_by(conn: Connection, author: int, rids: Iterable[int]) -> set[int]:
     """Of `rids` and the results they consist of, those that organization `author` wrote itself."""
     rows = await conn.fetch(

@@ -38,7 +38,9 @@ INVARIANTS: Final[dict[str, str]] = {
         from change c
         join episode e on e.id = c.episode
         left join candidate a on a.task = c.rid
-        cross join lateral (select coalesce(a.organization, e.requester) as organization) w
+        left join access_grant g on g.rid = c.rid and g.because = c.rid and g.rule = 'party'
+        cross join lateral (
+            select coalesce(a.organization, g.organization, e.requester) as organization) w
         where c.relayed_at is not null and c.op <> 'delete' and w.organization <> c.author
           and not exists (
             select from delivery d where d.change = c.seq and d.organization = w.organization)
@@ -80,8 +82,9 @@ INVARIANTS: Final[dict[str, str]] = {
         from delivery earlier
         join delivery later on later.episode = earlier.episode and later.endpoint = earlier.endpoint
           and later.organization = earlier.organization and later.seq > earlier.seq
-        where later.settled_at < earlier.settled_at
-           or (later.settled_at is not null and earlier.state in {_OPEN})
+        where later.state <> 'suppressed'  -- which is not sent, whatever goes before it
+          and (later.settled_at < earlier.settled_at
+               or (later.settled_at is not null and earlier.state in {_OPEN}))
            or later.change < earlier.change
     """,
     "nothing is attempted before what comes first is settled": """

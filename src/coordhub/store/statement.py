@@ -162,7 +162,7 @@ PARTS: Final = {
     ),
     "ruled_no_more": Part(
         "because bigint",
-        "update access_rule c set until = $1 from {rows}"
+        "update access_rule c set until = least($1, now()) from {rows}"
         " where c.because = n.because and (c.until is null or c.until > $1)",
     ),
     "ruled": Part(

@@ -484,6 +484,7 @@ episode = Table(
     comment="One referral: its row is the lock that serialises everything said about it",
 )
 Index("episode_request_idx", episode.c.request)
+Index("episode_patient_idx", episode.c.patient)
 
 candidate = Table(
     "candidate",

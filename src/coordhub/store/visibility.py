@@ -103,6 +103,17 @@ def shown(viewer: Viewer, row: str, first: int, labels: str | None = None) -> st
     )
 
 
+def sees(actor: str, row: str) -> str:
+    """A SQL condition: whether the organization whose rid is `actor`, as SQL, may see `row`.
+
+    For statements that look with many eyes at once, and show nothing.
+    """
+    return (
+        f"({row}.source in ({actor}, {DIRECTORY}) or access_shows({actor}, {row}.rid, {row}.patient,"
+        f" {row}.type, {row}.labels, null) is not null)"
+    )
+
+
 def _own(row: str, first: int) -> str:
     return f"{row}.source = any(${first}::bigint[])"
 
@@ -129,6 +140,27 @@ def _arguments(viewer: Viewer) -> list[object]:
     return arguments
 
 
+RULING = f"""        from access_rule c
+        where c.patient = patient_ and c.actor in (actor_, {ANYONE})
+          and c.since <= now() and (c.until is null or c.until > now())
+          and (c.types is null or type_ = any(c.types))
+          and (c.rids is null or rid_ = any(c.rids))
+          and (c.only_labels is null or labels_ & c.only_labels <> 0)
+          and (not c.permit or labels_ & ~c.covers = 0)
+          and (c.purposes is null or c.purposes && access_purposes(actor_))
+          and (c.codes is null or exists (
+                select from idx_token i join unnest(c.systems, c.codes) w(system, code)
+                  on i.system = w.system and i.code = w.code where i.rid = rid_))
+          and (c.data_from is null and c.data_to is null or exists (
+                select from idx_date i where i.rid = rid_
+                  and (c.data_from is null or i.high > c.data_from)
+                  and (c.data_to is null or i.low < c.data_to))
+               or not c.permit and not exists (select from idx_date i where i.rid = rid_))
+        order by c.precedence desc, c.permit limit 1
+"""
+"""The rule that decides, named `c`, of actor_, patient_, rid_, type_, labels_; there is none of what a
+victim service provider wrote."""
+
 FUNCTIONS = f"""
 create or replace function access_shows(
     actor_ bigint, rid_ bigint, patient_ bigint, type_ smallint, labels_ bigint, datasets_ smallint[]
@@ -145,23 +177,7 @@ declare
 begin
     if ruling then
         select c.permit, c.rule into ruled, by_rule
-        from access_rule c
-        where c.patient = patient_ and c.actor in (actor_, {ANYONE})
-          and c.since <= now() and (c.until is null or c.until > now())
-          and (c.types is null or type_ = any(c.types))
-          and (c.rids is null or rid_ = any(c.rids))
-          and (c.only_labels is null or labels_ & c.only_labels <> 0)
-          and (not c.permit or labels_ & ~c.covers = 0)
-          and (c.purposes is null or c.purposes && access_purposes(actor_))
-          and (c.codes is null or exists (
-                select from idx_token i join unnest(c.systems, c.codes) w(system, code)
-                  on i.system = w.system and i.code = w.code where i.rid = rid_))
-          and (c.data_from is null and c.data_to is null or exists (
-                select from idx_date i where i.rid = rid_
-                  and (c.data_from is null or i.high > c.data_from)
-                  and (c.data_to is null or i.low < c.data_to))
-               or not c.permit and not exists (select from idx_date i where i.rid = rid_))
-        order by c.precedence desc, c.permit limit 1;
+{RULING.rstrip()};
     end if;
     if labels_ & {VSP} = 0 and (ruled or ruled is null) then
         select p.kind in ('treatment', 'person') into treating from party p where p.organization = actor_;

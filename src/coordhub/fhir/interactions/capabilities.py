@@ -103,7 +103,7 @@ def _operations(level: str, base: str, resource_type: str | None = None) -> list
 
 
 def _definition(name: str, base: str, resource_type: str | None) -> str:
-    if name == "status-of-referral":
+    if name in ("status-of-referral", "why"):
         return f"{base}/OperationDefinition/{name}"
     owner = resource_type if OPERATIONS[name].types else "Resource"
     return f"http://hl7.org/fhir/OperationDefinition/{owner}-{name}"

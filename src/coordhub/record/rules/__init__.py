@@ -7,18 +7,26 @@ functions of `referral` and does no network I/O. Rules do not know each other.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from coordhub.errors import business_rule
-from coordhub.record.rules import organization, result, task
+from coordhub.record.rules import abort, organization, result, task
 from coordhub.record.work import Draft, Work
 from coordhub.store import episodes
 
 
-async def lock_episodes(work: Work) -> None:
-    """Lock the referrals that anything named by the operations belongs to, before any resource."""
+async def lock_episodes(work: Work, besides: Collection[int] = ()) -> None:
+    """Lock the referrals that anything named by the operations belongs to, before any resource.
+
+    besides: further referrals that the operations have to do with.
+    """
     ids = {
-        found.episode
-        for found in work.located.values()
-        if found.episode is not None and found.visible
+        *besides,
+        *(
+            found.episode
+            for found in work.located.values()
+            if found.episode is not None and found.visible
+        ),
     }
     if ids:
         await work.hold()
@@ -41,6 +49,8 @@ async def apply(work: Work) -> None:
             continue
         if draft.document is None:
             _refuse_to_delete_what_is_underway(work, draft)
+        elif draft.type == "Task" and abort.asks_to_stop(work, draft):
+            abort.apply(work, draft)
         elif draft.type == "Task":
             await task.apply(work, draft)
         elif draft.type == "Organization":

@@ -403,17 +403,7 @@ def with_state(document: Document, parent: pure.Parent, now: str) -> Document:
     """T1 with the computed state; the same object when that changes nothing."""
     state: Document = {"status": parent.status}
     if parent.business_status:
-        display = pure.BUSINESS_STATUSES[parent.business_status]
-        state["businessStatus"] = {
-            "coding": [
-                {
-                    "system": pure.BUSINESS_STATUS_SYSTEM,
-                    "code": parent.business_status,
-                    "display": display,
-                }
-            ],
-            "text": display,
-        }
+        state["businessStatus"] = pure.business_status(parent.business_status)
     if parent.outputs:
         state["output"] = [dict(output) for output in parent.outputs]
     after = {**document, **state}

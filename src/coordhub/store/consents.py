@@ -1,0 +1,62 @@
+"""What a change of Consent does to referrals under way, as statements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from coordhub.r4.sensitivity import VSP
+from coordhub.store.engine import Connection
+from coordhub.store.visibility import RULING
+
+
+async def open_referrals(conn: Connection, patients: Sequence[int]) -> list[int]:
+    """The open episodes of these patients, in the order in which they are locked."""
+    rows = await conn.fetch(
+        "select id from episode where patient = any($1::bigint[]) and state = 'open' order by id",
+        list(patients),
+    )
+    return [row[0] for row in rows]
+
+
+async def permitted(conn: Connection, episodes: Sequence[int]) -> frozenset[int]:
+    """Tasks of those who are asked or at work in these episodes and to whom its patient's record may be
+    shown, by the patient's rules or, where those say nothing, by default. Whether it is shown already is
+    another question: who competes is not told for whom.
+    """
+    rows = await conn.fetch(
+        "select d.task from candidate d join episode e on e.id = d.episode"
+        " join resource r on r.rid = e.patient and r.shard = (e.patient & 255)::smallint"
+        " left join party p on p.organization = d.organization cross join lateral"
+        " (select d.organization actor_, r.rid rid_, r.patient patient_, r.type type_, r.labels labels_) a"
+        f" left join lateral (select c.permit, c.rule {RULING}) w on r.labels & {VSP} = 0"
+        " where e.id = any($1::bigint[]) and d.ended_at is null and case"
+        " when w.rule is null or w.rule in ('treatment', 'team')"
+        " then access_by_default(p.kind in ('treatment', 'person')) else w.permit end",
+        list(episodes),
+    )
+    return frozenset(row[0] for row in rows)
+
+
+_NOT_SENT = ("refused", "dns", "tls", "blocked")
+"""Kinds of failure before the first byte was sent."""
+
+
+async def end_party(conn: Connection, task: int, request: int, now: datetime) -> None:
+    """Who was asked by this Task no longer sees the ServiceRequest; nor the Task, if it never reached it.
+
+    What may have arrived counts as arrived: its end is told on the Task.
+    """
+    await conn.execute(
+        "update access_grant g set until = least($3::timestamptz, now()) from candidate c"
+        " where c.task = $1 and g.organization = c.organization and g.because in (c.task, c.episode)"
+        " and g.rule = 'party' and g.until is null and (g.rid = $2 or g.rid = c.task"
+        "   and c.delivered_at is null and c.seen_at is null and c.accepted_at is null"
+        "   and not exists (select from delivery d left join attempt a on a.delivery = d.id"
+        "     where d.episode = c.episode and d.organization = c.organization and (d.state = 'leased'"
+        "       or a.outcome <> 'unreachable' or split_part(a.detail, ':', 1) <> all($4::text[]))))",
+        task,
+        request,
+        now,
+        list(_NOT_SENT),
+    )
