@@ -1,17 +1,34 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
+import asyncpg
 import pytest
 from typer.testing import CliRunner
 
 from coordhub.cli import cli
+from coordhub.store import seals
 
-COMMANDS = ["dev", "serve", "work", "migrate", "demo", "load", "token", "openapi", "labels"]
+COMMANDS = [
+    "dev",
+    "serve",
+    "work",
+    "migrate",
+    "demo",
+    "load",
+    "token",
+    "openapi",
+    "labels",
+    "audit",
+    "client",
+    "replay",
+]
 
 
 @pytest.fixture
@@ -52,7 +69,7 @@ def test_given_help_when_asked_then_nothing_heavy_is_imported() -> None:
     ("words", "missing"),
     [
         (["serve"], "DATABASE_URL and COORDHUB_TOKEN_KEY"),
-        (["work"], "DATABASE_URL"),
+        (["work"], "DATABASE_URL and COORDHUB_TOKEN_KEY"),
         (["migrate"], "DATABASE_URL"),
     ],
 )
@@ -143,6 +160,7 @@ def test_given_a_database_that_is_away_when_started_then_one_sentence_says_so(
         "DATABASE_URL": "postgresql://nobody:x@127.0.0.1:9/none",
         "COORDHUB_HOME": str(bare / "home"),
         "COORDHUB_PORT": "0",
+        "COORDHUB_TOKEN_KEY": "a key that is long enough to be one",
     }
     program = "from coordhub.cli import main; main()"
 
@@ -158,6 +176,36 @@ def test_given_a_database_that_is_away_when_started_then_one_sentence_says_so(
     assert done.returncode == 1
     assert "the database cannot be used" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+async def test_given_a_sealed_audit_when_verified_from_the_command_line_then_the_exit_code_tells(
+    bare: Path, monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    secret = "a key that is long enough to be one"
+    conn = await asyncpg.connect(database_url)
+    row = await conn.fetchval(
+        "insert into audit (at, interaction, outcome, rids) values (now(), 'read', 200, '{}')"
+        " returning seq"
+    )
+    async with conn.transaction():
+        made = await seals.seal(conn, seals.sealing_key(secret.encode()), datetime.now(UTC))
+    assert made is not None
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("COORDHUB_TOKEN_KEY", secret)
+
+    code, out, _ = await asyncio.to_thread(
+        run, "audit", "verify", "--expect", f"1:{made.mac.hex()}"
+    )
+    assert (code, f"Newest seal: 1:{made.mac.hex()}" in out) == (0, True)
+
+    monkeypatch.setenv("COORDHUB_TOKEN_KEY", "another key that came after the first")
+    monkeypatch.setenv("COORDHUB_FORMER_TOKEN_KEYS", secret)
+    assert (await asyncio.to_thread(run, "audit", "verify"))[0] == 0
+
+    await conn.execute("update audit set client = 'someone else'")
+    code, out, _ = await asyncio.to_thread(run, "audit", "verify")
+    assert (code, f"row {row} was altered" in out) == (1, True)
+    await conn.close()
 
 
 def labelled(url: str, *words: str) -> tuple[int, str, str]:

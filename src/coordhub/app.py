@@ -23,6 +23,7 @@ from coordhub.access.token import Tokens
 from coordhub.docs_assets import page
 from coordhub.errors import FhirError, Issue
 from coordhub.fhir import http, openapi, refusal
+from coordhub.fhir.audit_ids import AuditIds
 from coordhub.fhir.context import Context, Limits
 from coordhub.fhir.headers import request_id
 from coordhub.fhir.paging import Paging
@@ -30,7 +31,7 @@ from coordhub.r4 import datasets
 from coordhub.record.bootstrap import open_hub
 from coordhub.record.hub import Hub
 from coordhub.settings import Settings
-from coordhub.store import outage
+from coordhub.store import outage, roles
 from coordhub.store.audit import AuditLog
 from coordhub.store.engine import Engine
 
@@ -39,7 +40,7 @@ READY_SECONDS: Final = 2.0
 
 SENT: Final = (
     "Accept", "Authorization", "Content-Type", "Content-Encoding", "Idempotency-Key", "If-Match",
-    "If-Modified-Since", "If-None-Exist", "If-None-Match", "Prefer", "X-Request-Id",
+    "If-Modified-Since", "If-None-Exist", "If-None-Match", "Prefer", "X-Provenance", "X-Request-Id",
     "X-Security-Context",
 )  # fmt: skip
 """Headers that a page of another origin may send."""
@@ -105,7 +106,7 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
         if settings.database_url is None:
             raise RuntimeError("DATABASE_URL is not set: a postgresql:// address.")
         engine = await Engine.open(
-            settings.database_url.get_secret_value(),
+            await roles.application(settings.database_url.get_secret_value()),
             size=settings.pool_size,
             statement_timeout_ms=int(settings.statement_timeout.total_seconds() * 1000),
             consent_policy=settings.consent_policy,
@@ -127,6 +128,7 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
             settings.max_deleted,
         ),
         hub.clock(),
+        AuditIds(key),
     )
 
 
@@ -160,7 +162,7 @@ def _add_own_routes(app: FastAPI) -> None:
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    """THE exception handler: whatever is refused is an OperationOutcome."""
+    """THE exception handler: whatever is refused is an OperationOutcome, and in the audit."""
     match error:
         case HTTPException(status_code=405):
             allowed = (error.headers or {}).get("Allow", "")
@@ -174,6 +176,8 @@ async def _refused(request: Request, error: Exception) -> Response:
             refused = errors.bad_request("The parameters of this address are not as described.")
         case _:
             refused = refusal.of(error)
+    if refused.status < 500:
+        await http.audit_refusal(request.app.state.context, request.scope["state"], refused)
     return http.refusal(refused, head=request.method == "HEAD")
 
 
@@ -223,6 +227,9 @@ class Exchange:
                     error=type(error).__name__,
                     status=refused.status,
                 )
+                if not outage.is_outage(error):
+                    with contextlib.suppress(Exception):  # what broke that may break this
+                        await http.audit_refusal(scope["app"].state.context, state, refused)
                 head = scope["method"] == "HEAD"
                 await http.refusal(refused, head=head)(scope, receive, answered)
             finally:

@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from coordhub.admin.acts import Operator
     from coordhub.record.hub import Hub
     from coordhub.sandbox.dev import Ground, Parts
     from coordhub.settings import Settings
+    from coordhub.store.engine import Engine
+    from coordhub.store.seals import Checked
 
 cli = typer.Typer(
     name="coordhub",
@@ -27,6 +30,9 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+audit = typer.Typer(help="The audit and its seals.", no_args_is_help=True)
+cli.add_typer(audit, name="audit")
 
 Home = Annotated[
     Path | None,
@@ -107,12 +113,15 @@ def serve() -> None:
 
 @cli.command()
 def work() -> None:
-    """Route what was committed: plan, deliver, retry. Any number may run; needs DATABASE_URL."""
+    """Route what was committed: plan, deliver, retry; seal the audit. Any number may run.
+
+    Needs DATABASE_URL and COORDHUB_TOKEN_KEY.
+    """
     from coordhub import telemetry
 
     settings = _settings()
     telemetry.configure(settings.log_level)
-    url = _need(settings, key=False)
+    url = _need(settings, key=True)
     _run(_work_until_told(settings, url))
 
 
@@ -230,7 +239,7 @@ def token(
     if client is None and organization is None:
         _stop("coordhub token: say for whom, with --client or --organization.")
     settings = _settings(home)
-    asked = issuing.Asked(client, organization, scope, timedelta(days=days))
+    asked = issuing.Asked(client, organization, scope, timedelta(days=days), _operator())
     try:
         print(
             _run(
@@ -239,6 +248,87 @@ def token(
         )
     except issuing.CannotIssue as error:
         _stop(f"coordhub token: {error}")
+
+
+@cli.command()
+def client(
+    name: Annotated[str, typer.Argument(help="The client.")],
+    active: Annotated[
+        bool | None,
+        typer.Option("--activate/--deactivate", help="Let it call the hub, or no longer."),
+    ] = None,
+    reference_policy: Annotated[
+        str | None, typer.Option(help="References that lead nowhere: refuse or warn.")
+    ] = None,
+) -> None:
+    """Change a client. Needs DATABASE_URL."""
+    if active is None and reference_policy is None:
+        _stop("coordhub client: say what to change, with --deactivate or --reference-policy.")
+    if reference_policy not in (None, "refuse", "warn"):
+        _stop("coordhub client: --reference-policy is refuse or warn.")
+
+    async def act(hub: Engine) -> None:
+        from coordhub.admin import acts
+        from coordhub.record.hub import system_clock
+
+        await acts.change_client(
+            hub, _operator(), name, system_clock(),
+            active=active, reference_policy=reference_policy,
+        )  # fmt: skip
+
+    _act("client", act)
+
+
+@cli.command()
+def replay(delivery: Annotated[str, typer.Argument(help="Id in the table delivery.")]) -> None:
+    """Send a dead or parked delivery once more. Needs DATABASE_URL."""
+    from uuid import UUID
+
+    try:
+        meant = UUID(delivery)
+    except ValueError:
+        _stop("coordhub replay: the id of a delivery is a UUID.")
+
+    async def act(hub: Engine) -> None:
+        from coordhub.admin import acts
+        from coordhub.record.hub import system_clock
+
+        await acts.replay(hub, _operator(), meant, system_clock())
+
+    _act("replay", act)
+
+
+@audit.command("verify")
+def audit_verify(
+    expect: Annotated[
+        list[str] | None,
+        typer.Option(help="A seal that was written down, NUMBER:MAC as the log has it."),
+    ] = None,
+) -> None:
+    """Walk the seals of the audit; say which rows or seals were altered, removed or inserted.
+
+    Exit code 1 if any was. Needs DATABASE_URL and COORDHUB_TOKEN_KEY, reads only.
+    """
+    settings = _settings()
+    url = _need(settings, key=True)
+    try:
+        expected = {
+            int(one.partition(":")[0]): bytes.fromhex(one.partition(":")[2]) for one in expect or []
+        }
+    except ValueError:
+        _stop(
+            "coordhub audit verify: write --expect as NUMBER:MAC, as in the log line audit.sealed."
+        )
+    checked = _run(_verify_audit(settings, url, expected))
+    for fault in checked.faults:
+        print(fault)
+    since = f", since {checked.open_since:%Y-%m-%d %H:%M:%S%z}" if checked.open_since else ""
+    print(
+        f"{checked.rows} rows under {checked.last.number} seals checked, {len(checked.faults)} faults; "
+        f"{checked.open} rows not sealed yet{since}. "
+        f"Newest seal: {checked.last.number}:{checked.last.mac.hex() if checked.last.number else ''}"
+    )
+    raise typer.Exit(1 if checked.faults else 0)
 
 
 @cli.command()
@@ -256,6 +346,38 @@ def openapi(
     else:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(described, encoding="utf-8")
+
+
+def _act(command: str, act: Callable[[Engine], Coroutine[Any, Any, None]]) -> None:
+    """Do it on the database of DATABASE_URL; that there was nothing to do it to is said."""
+    from coordhub.admin.acts import NothingDone
+    from coordhub.store import roles
+    from coordhub.store.engine import Engine
+
+    url = _need(_settings(), key=False)
+
+    async def done() -> None:
+        engine = await Engine.open(await roles.application(url), size=2)
+        try:
+            await act(engine)
+        finally:
+            await engine.close()
+
+    try:
+        _run(done())
+    except NothingDone as nothing:
+        _stop(f"coordhub {command}: {nothing}")
+
+
+def _operator() -> Operator:
+    import getpass
+
+    from coordhub.admin.acts import UNNAMED, Operator
+
+    try:
+        return Operator(getpass.getuser())
+    except (KeyError, OSError):
+        return UNNAMED
 
 
 @labels.command("list")
@@ -350,13 +472,14 @@ def _labelling(step: Callable[[Hub, str], Coroutine[Any, Any, Any]]) -> Any:
 
     from coordhub.record.bootstrap import open_hub
     from coordhub.record.label_acts import CannotLabelError
+    from coordhub.store import roles
     from coordhub.store.engine import Engine
 
     settings = _settings()
     url = _need(settings, key=False)
 
     async def run() -> Any:
-        engine = await Engine.open(url, size=3, statement_timeout_ms=0)
+        engine = await Engine.open(await roles.application(url), size=3, statement_timeout_ms=0)
         try:
             return await step(await open_hub(engine, settings.base), f"cli:{getpass.getuser()}")
         finally:
@@ -428,12 +551,32 @@ async def _route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
     from coordhub.routing.resolve import SERVED
     from coordhub.routing.retry import RetryPolicy
     from coordhub.routing.worker import Pace, Worker
+    from coordhub.store import seals
 
     policy = RetryPolicy(settings.retry_base, settings.retry_cap, settings.retry_budget)
     pace = Pace(settings.worker_poll, settings.delivery_lease)
     async with Outbound(allowed_networks=settings.outbound_networks) as outbound:
         channels = {SERVED: HL7FhirRest(outbound, hub.clock)}
-        await Worker(Sending(hub, channels, policy, random), pace).run(stop)
+        key = seals.sealing_key(_key(settings) or b"")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(
+                seals.keep_sealing(hub.engine, key, settings.audit_seal_every, hub.clock, stop)
+            )
+            await Worker(Sending(hub, channels, policy, random), pace).run(stop)
+
+
+async def _verify_audit(settings: Settings, url: str, expected: dict[int, bytes]) -> Checked:
+    from coordhub.store import seals
+    from coordhub.store.engine import Engine
+
+    former = (one.get_secret_value().encode() for one in settings.former_token_keys)
+    keys = [seals.sealing_key(one) for one in (_key(settings) or b"", *former)]
+    engine = await Engine.open(url, size=2, statement_timeout_ms=0)
+    try:
+        async with engine.pool.acquire() as conn:
+            return await seals.verify(conn, {seals.name_of(key): key for key in keys}, expected)
+    finally:
+        await engine.close()
 
 
 async def _work_until_told(settings: Settings, url: str) -> None:
@@ -442,6 +585,7 @@ async def _work_until_told(settings: Settings, url: str) -> None:
 
     from coordhub.r4 import datasets
     from coordhub.record.bootstrap import open_hub
+    from coordhub.store import roles
     from coordhub.store.engine import Engine
 
     stop = asyncio.Event()
@@ -449,7 +593,11 @@ async def _work_until_told(settings: Settings, url: str) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     if settings.datasets is not None:
         datasets.use(datasets.read(settings.datasets.read_bytes()))
-    engine = await Engine.open(url, size=settings.pool_size, consent_policy=settings.consent_policy)
+    engine = await Engine.open(
+        await roles.application(url),
+        size=settings.pool_size,
+        consent_policy=settings.consent_policy,
+    )
     try:
         await _route(settings, await open_hub(engine, settings.base), stop)
     finally:

@@ -57,6 +57,7 @@ Duration = Annotated[
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_parts)]
 
 
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_parts)]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parts)]
 
 
@@ -107,6 +108,13 @@ class Settings(BaseSettings):
     token_key: SecretStr | None = Field(default=None, min_length=32)
     """Secret that signs bearer tokens, 32 characters at least; development mode makes one and keeps
     it in home."""
+
+    former_token_keys: Secrets = ()
+    """Secrets that COORDHUB_TOKEN_KEY was before, with commas between: `coordhub audit verify`
+    checks with them what was sealed under them."""
+
+    audit_seal_every: Duration = timedelta(seconds=60)
+    """The audit is sealed this often; a row is sealed when all that ran beside it has ended."""
 
     pool_size: PositiveInt = 10
     """Postgres connections of one process at most, a third of them for searches."""

@@ -44,7 +44,7 @@ from coordhub.sandbox import community, demo, simulator
 from coordhub.sandbox.community import Seat
 from coordhub.sandbox.members import SYSTEM
 from coordhub.settings import Settings
-from coordhub.store import clients
+from coordhub.store import clients, roles
 from coordhub.store.engine import Engine
 from coordhub.store.visibility import DIRECTORY
 
@@ -457,7 +457,8 @@ async def house(database_url: str, consent_policy: str) -> AsyncIterator[House]:
     async with contextlib.AsyncExitStack() as stack:
         listening = stack.enter_context(listener())
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        engine = await Engine.open(database_url, size=10, consent_policy=consent_policy)
+        url = await roles.application(database_url)
+        engine = await Engine.open(url, size=10, consent_policy=consent_policy)
         stack.push_async_callback(engine.close)
         hub = await open_hub(engine, f"{address}/fhir")
         partners = await stack.enter_async_context(simulator.serving("127.0.0.1", 0))

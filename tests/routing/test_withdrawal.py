@@ -60,10 +60,10 @@ async def test_given_a_permit_when_it_is_withdrawn_before_an_answer_then_nobody_
 ) -> None:
     house = post.house
     await make_social(house, house.kitchen)
-    sent = await house.asking(house.kitchen.service)
+    sent = await house.refer(house.kitchen.service)
     permit = consent(sent.patient, house.kitchen, "permit")
-    assert await house.read(house.kitchen, sent.patient) is None
     made = await house.create(house.clinic, permit)
+    await house.relay()
     assert await house.read(house.kitchen, sent.patient) is not None
     asked = (await sent.tasks())["kitchen"]
 
@@ -86,6 +86,21 @@ async def test_given_a_permit_when_it_is_withdrawn_before_an_answer_then_nobody_
     assert await states(house, house.clinic) == ["delivered"] * len(
         await states(house, house.clinic)
     )
+
+
+async def test_given_no_consent_for_who_does_not_treat_when_referred_then_it_is_not_asked(
+    house: House,
+) -> None:
+    await make_social(house, house.kitchen)
+    sent = await house.asking(house.kitchen.service)
+    assert await sent.tasks() == {}
+    mine = await house.document(sent.task)
+    assert (mine["status"], reason(mine)) == ("rejected", "consent-missing")
+    assert await house.rows("select from delivery where organization = $1", house.kitchen.rid) == []
+
+    # Of several, those are asked who may be told
+    sent = await house.asking(house.kitchen.service, house.pantry.service)
+    assert set(await sent.tasks()) == {"pantry"}
 
 
 async def test_given_what_was_delivered_when_withdrawn_then_its_end_is_told_and_nothing_else(

@@ -50,6 +50,11 @@ async def test_given_a_new_client_when_asked_then_it_is_registered_for_the_organ
     caller = await Tokens(KEY, hub.engine).caller(f"Bearer {token}", None)
     assert (caller.client, caller.reference) == ("new", f"Organization/{seat.id}")
     assert not caller.update_as_create
+    rows = await hub.engine.pool.fetch(
+        "select interaction, query from audit order by seq desc limit 2"
+    )
+    assert [row["interaction"] for row in rows] == ["token-issued", "client-registered"]
+    assert all("client=new" in row["query"] and token not in row["query"] for row in rows)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from coordhub.access import scopes, viewer
@@ -24,7 +25,7 @@ from coordhub.record.commit import commit
 from coordhub.record.hub import Hub, system_clock
 from coordhub.record.operations import Create, Idempotency, Operation, Update, Written
 from coordhub.routing import relay
-from coordhub.store import clients, resources
+from coordhub.store import clients, resources, roles
 from coordhub.store.engine import Engine
 from coordhub.store.visibility import DIRECTORY, Viewer
 
@@ -143,6 +144,13 @@ class House:
     async def value(self, sql: str, *arguments: object) -> Any:
         async with self.engine.pool.acquire() as conn:
             return await conn.fetchval(sql, *arguments)
+
+    async def by_owner(self, sql: str) -> str:
+        """What the application itself may not do; how many rows it was done to, as Postgres says it."""
+        conn = await asyncpg.connect(self.url)
+        done: str = await conn.execute(sql)
+        await conn.close()
+        return done
 
     async def relay(self) -> None:
         """Let the hub do its part in all referrals that wait for it."""
@@ -272,7 +280,7 @@ def referral(asked: Sequence[str], *, requester: str, **of_task: Any) -> list[Op
 @asynccontextmanager
 async def opened(url: str, *, size: int = 8) -> AsyncIterator[House]:
     """The house on the migrated database at `url`."""
-    engine = await Engine.open(url, size=size)
+    engine = await Engine.open(await roles.application(url), size=size)
     try:
         clock = Clock()
         hub = dataclasses.replace(await open_hub(engine, BASE), clock=clock)

@@ -158,5 +158,4 @@ async def _crowd(house: House) -> None:
         house.clinic.rid,
         search_result.references("Observation")[0].id,
     )
-    async with house.engine.pool.acquire() as conn:
-        await conn.execute("analyze")
+    await house.by_owner("analyze")

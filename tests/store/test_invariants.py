@@ -192,8 +192,7 @@ async def test_given_a_house_that_was_lived_in_when_examined_then_all_is_as_it_m
 async def test_given_an_invariant_broken_when_examined_then_it_is_named(
     lived_in: House, said: str, sql: str
 ) -> None:
-    async with lived_in.engine.pool.acquire() as conn:
-        assert not (await conn.execute(sql)).endswith(" 0"), "nothing was broken"
+    assert not (await lived_in.by_owner(sql)).endswith(" 0"), "nothing was broken"
     found = await violations(lived_in)
     assert [text for text in found if text.startswith(f"Not so: {said}. ")] != []
 
@@ -205,9 +204,8 @@ def test_given_the_invariants_when_listed_then_each_was_broken_once() -> None:
 async def test_given_more_broken_than_shown_when_examined_then_all_are_counted(
     lived_in: House,
 ) -> None:
-    async with lived_in.engine.pool.acquire() as conn:
-        await conn.execute("update audit set rids = '{}'")
-        changes = await conn.fetchval("select count(*) from change")
+    await lived_in.by_owner("update audit set rids = '{}'")
+    changes = await lived_in.value("select count(*) from change")
     [found] = [text for text in await violations(lived_in) if "is audited" in text]
     assert changes > invariants.SHOWN
     assert f". {changes}, such as change " in found

@@ -12,9 +12,11 @@ from collections.abc import Mapping
 
 from coordhub import errors
 from coordhub.errors import FhirError
+from coordhub.fhir import auditing
 from coordhub.fhir.context import Answer, Asked, Context, Perform
 from coordhub.fhir.dispatch import OPERATIONS, needs
 from coordhub.fhir.interactions import (
+    audit_events,
     batch,
     capabilities,
     create,
@@ -28,6 +30,7 @@ from coordhub.fhir.interactions import (
     vread,
 )
 from coordhub.fhir.operations import (
+    accounting_of_disclosures,
     everything,
     lastn,
     meta,
@@ -36,7 +39,6 @@ from coordhub.fhir.operations import (
     validate,
     why,
 )
-from coordhub.store.transact import AuditRow
 
 _PRESENTATION = frozenset({"_pretty", "_format"})
 _VIEW = frozenset({"_summary", "_elements"})
@@ -58,13 +60,20 @@ async def answer(context: Context, asked: Asked) -> Answer:
         if kind is not None and letter is not None:
             asked.caller.require(kind, letter)
         _know_all(asked)
-        answered = await _INTERACTIONS[asked.target.interaction](context, asked)
+        perform = _INTERACTIONS[asked.target.interaction]
+        if audit_events.is_meant(context, asked):
+            perform = audit_events.answer
+        answered = await perform(context, asked)
     except FhirError as refused:
         if refused.status < 500:
-            await context.audit.record(_row(asked, refused.status))
+            await context.audit.record(auditing.row(asked.caller, asked.target, refused.status))
         raise
     if not answered.audited:
-        await context.audit.record(_row(asked, answered.status, answered.shown, answered.searched))
+        await context.audit.record(
+            auditing.row(
+                asked.caller, asked.target, answered.status, answered.shown, answered.searched
+            )
+        )
     return answered
 
 
@@ -93,6 +102,7 @@ async def _invoke(context: Context, asked: Asked) -> Answer:
 
 
 _OPERATIONS: Mapping[str, Perform] = {
+    "accounting-of-disclosures": accounting_of_disclosures.answer,
     "everything": everything.answer,
     "lastn": lastn.answer,
     "meta": meta.answer,
@@ -148,20 +158,3 @@ def _know_all(asked: Asked) -> None:
                 for name in unknown
             ),
         )
-
-
-def _row(
-    asked: Asked, status: int, shown: tuple[int, ...] = (), searched: str | None = None
-) -> AuditRow:
-    caller, target = asked.caller, asked.target
-    return AuditRow(
-        caller.client,
-        caller.organization,
-        f"${target.operation}" if target.operation else target.interaction,
-        status,
-        target.type,
-        target.id,
-        shown,
-        searched,
-        request_id=caller.request_id,
-    )

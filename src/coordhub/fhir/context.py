@@ -13,6 +13,7 @@ from typing import Any
 from coordhub.access.caller import Caller
 from coordhub.access.token import Tokens
 from coordhub.errors import Issue
+from coordhub.fhir.audit_ids import AuditIds
 from coordhub.fhir.dispatch import Target
 from coordhub.fhir.headers import Conditions, Preference
 from coordhub.fhir.paging import Paging
@@ -46,6 +47,7 @@ class Context:
     paging: Paging
     limits: Limits
     started: datetime
+    audit_ids: AuditIds
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Asked:
     query: the pairs of the address (and of the form of a _search), decoded, in order.
     document: the body as parsed; None where the interaction has none.
     at: prefix of issue expressions, `Bundle.entry[3]`; empty for a request of its own.
-    full_url: of the entry.
+    full_url: of the entry. provenance: header X-Provenance, without its target.
     """
 
     caller: Caller
@@ -67,6 +69,7 @@ class Asked:
     idempotency: Idempotency | None = None
     at: str = ""
     full_url: str | None = None
+    provenance: dict[str, Any] | None = None
 
     @property
     def within(self) -> str:

@@ -105,9 +105,17 @@ _SPAN = (
     _query("_since", "Only what was written from this instant on.", {"type": "string"}),
     _query("_at", "Only what was current at this time.", {"type": "string"}),
 )
+_PERIOD = (
+    _query("start", "Only from this date or instant on.", {"type": "string"}),
+    _query("end", "Only up to the end of this date or instant.", {"type": "string"}),
+)
 _IF_MATCH = _header("If-Match", 'The version that the change is based on, `W/"3"`; 412 otherwise.')
 _IF_NONE_MATCH = _header("If-None-Match", "304 if this is the current version.")
 _IF_MODIFIED_SINCE = _header("If-Modified-Since", "304 if nothing changed since.")
+_PROVENANCE = _header(
+    "X-Provenance",
+    "A Provenance as JSON, without target: stored in the same commit, about all that is written.",
+)
 _IF_NONE_EXIST = _header("If-None-Exist", "Search criteria: create only if nothing matches.")
 REQUEST_ID = _header(
     "X-Request-Id", "Names this request in the answer, the log and the audit; else the hub does."
@@ -228,7 +236,7 @@ ROUTES: tuple[Route, ...] = (
         "A Bundle of type `transaction` is stored whole or not at all; references between its "
         "entries (`urn:uuid:...`, relative, conditional) are resolved. In one of type `batch` each "
         "entry stands for itself.",
-        answer="Bundle", reasons=_WRITE, parameters=(PREFER, _IDEMPOTENCY), body="Bundle",
+        answer="Bundle", reasons=_WRITE, parameters=(PREFER, _IDEMPOTENCY, _PROVENANCE), body="Bundle",
     ),
     Route(
         "search", "GET", "/{resource_type}", "Resources", "Search",
@@ -259,7 +267,7 @@ ROUTES: tuple[Route, ...] = (
         "create", "POST", "/{resource_type}", "Resources", "Create",
         "The id is given by the hub. With If-None-Exist 200 and the one match, if there is one.",
         status=201, also=((200, "With If-None-Exist: the one match, which was there."),), reasons=_WRITE,
-        parameters=(TYPE, _IF_NONE_EXIST, PREFER, _IDEMPOTENCY),
+        parameters=(TYPE, _IF_NONE_EXIST, PREFER, _IDEMPOTENCY, _PROVENANCE),
         body=RESOURCE,
     ),
     Route(
@@ -271,26 +279,26 @@ ROUTES: tuple[Route, ...] = (
         "update", "PUT", "/{resource_type}/{id}", "Resources", "Update",
         "A new version. Send If-Match with the ETag of what the change is based on.",
         also=((201, "Created under this id, by a client that may choose ids."),),
-        reasons=(*_WRITE, 405), parameters=(TYPE, _ID, _IF_MATCH, PREFER, _IDEMPOTENCY),
+        reasons=(*_WRITE, 405), parameters=(TYPE, _ID, _IF_MATCH, PREFER, _IDEMPOTENCY, _PROVENANCE),
         body=RESOURCE,
     ),
     Route(
         "conditional_update", "PUT", "/{resource_type}", "Resources", "Update, by criteria",
         "The one resource of the caller's that matches; created if there is none.",
         also=((201, "Created, as nothing matched."),),
-        reasons=(*_WRITE, 405), parameters=(TYPE, CRITERIA, _IF_MATCH, PREFER, _IDEMPOTENCY),
+        reasons=(*_WRITE, 405), parameters=(TYPE, CRITERIA, _IF_MATCH, PREFER, _IDEMPOTENCY, _PROVENANCE),
         body=RESOURCE,
     ),
     Route(
         "patch", "PATCH", "/{resource_type}/{id}", "Resources", "Patch",
         "Parts of a resource change, by the rules of an update. A JSON Patch, or a FHIRPath Patch.",
-        reasons=(*_WRITE, 410), parameters=(TYPE, _ID, _IF_MATCH, PREFER, _IDEMPOTENCY),
+        reasons=(*_WRITE, 410), parameters=(TYPE, _ID, _IF_MATCH, PREFER, _IDEMPOTENCY, _PROVENANCE),
         body=_PATCH,
     ),
     Route(
         "conditional_patch", "PATCH", "/{resource_type}", "Resources", "Patch, by criteria",
         "The one resource that matches.", reasons=(*_WRITE, 410),
-        parameters=(TYPE, CRITERIA, _IF_MATCH, PREFER, _IDEMPOTENCY), body=_PATCH,
+        parameters=(TYPE, CRITERIA, _IF_MATCH, PREFER, _IDEMPOTENCY, _PROVENANCE), body=_PATCH,
     ),
     Route(
         "conditional_delete", "DELETE", "/{resource_type}", "Resources", "Delete, by criteria",
@@ -333,9 +341,26 @@ ROUTES: tuple[Route, ...] = (
         answer="Bundle", reasons=(404, 410), parameters=(_ID, _TYPES, _COUNT, _CURSOR),
     ),
     Route(
+        "accounting_of_disclosures", "GET", "/Patient/{id}/$accounting-of-disclosures", "Operations",
+        "Who saw what of a patient's chart",
+        "What was sent to others or looked at by them, when, for what purpose, by which rule. Told to the "
+        "organization whose Patient it is; six years back without `start`.",
+        answer="Parameters", reasons=(404,), parameters=(_ID, *_PERIOD),
+    ),
+    Route(
+        "everything_by_post", "POST", "/Patient/{id}/$everything", "Operations",
+        "The record of a patient, by POST", "The same; the parameters come as Parameters.",
+        answer="Bundle", reasons=(404, 410, 413, 415, 422), parameters=(_ID,), body="Parameters",
+    ),
+    Route(
         "lastn", "GET", "/Observation/$lastn", "Operations", "The newest results of each code",
         "`patient` or `subject` and any other search parameter of Observation; `max` of each code.",
         answer="Bundle", parameters=(CRITERIA,),
+    ),
+    Route(
+        "lastn_by_post", "POST", "/Observation/$lastn", "Operations",
+        "The newest results of each code, by POST", "The same; the parameters come as Parameters.",
+        answer="Bundle", reasons=(413, 415, 422), body="Parameters",
     ),
     Route(
         "vread", "GET", "/{resource_type}/{id}/_history/{vid}", "Resources", "Read a version",

@@ -77,6 +77,9 @@ class Operation:
 _ASK: Final = ("GET", "POST")
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
+    "accounting-of-disclosures": Operation(
+        ("instance",), ("Patient",), ("GET",), parameters=frozenset({"start", "end"})
+    ),
     "everything": Operation(
         ("instance",),
         ("Patient", "Encounter"),

@@ -129,6 +129,7 @@ def _entry(asked: Asked, entry: dict[str, Any], index: int, base: str) -> Asked 
         idempotency=None,
         at=at,
         full_url=entry.get("fullUrl"),
+        provenance=None,
     )
 
 

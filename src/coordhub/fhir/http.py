@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import MutableMapping
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -20,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from coordhub import errors
 from coordhub.access.caller import NOBODY, Caller
 from coordhub.errors import FhirError
-from coordhub.fhir import binary, body, compression, headers
+from coordhub.fhir import auditing, binary, body, compression, headers, provenance_header
 from coordhub.fhir.answering import answer
 from coordhub.fhir.context import JSON, Answer, Asked, Context
 from coordhub.fhir.description import ROUTES
@@ -70,6 +72,8 @@ class Door:
                 )
             response = await respond(request)
         except FhirError as error:
+            if error.status < 500:
+                await audit_refusal(request.app.state.context, scope["state"], error)
             response = refusal(error, head=request.method == "HEAD")
         await response(scope, receive, send)
 
@@ -95,7 +99,7 @@ _DESCRIBED: Final = _described()
 
 
 async def respond(request: Request) -> Response:
-    """Answer one request; what is refused leaves as FhirError, for the one handler."""
+    """Answer one request; what is refused leaves as FhirError."""
     context: Context = request.app.state.context
     path: str = request.scope["path"]  # not request.url: there a decoded %3F begins a query
     segments = [part for part in path.removeprefix(PREFIX).split("/") if part]
@@ -105,6 +109,7 @@ async def respond(request: Request) -> Response:
         caller = await context.tokens.caller(
             request.headers.get("authorization"), request.state.request_id
         )
+        request.state.caller = caller
     query = _pairs(request.scope["query_string"])
     accept = request.headers.get("accept")
     formats = [value for name, value in query if name == "_format"]
@@ -115,9 +120,10 @@ async def respond(request: Request) -> Response:
     as_bytes = binary.is_asked_as_bytes(target, accept, query)
     if may_be_bytes and not as_bytes:
         headers.require_json_answer(accept, formats)
-    request.state.interaction = target.interaction
+    request.state.interaction, request.state.target = target.interaction, target
     asked = await _asked(context, request, caller, target, query)
     is_pretty = is_asked_pretty(asked.query)
+    request.state.is_audited = True
     answered = await answer(context, asked)
     if as_bytes and answered.body:
         return _native(context, request, answered)
@@ -141,6 +147,9 @@ async def _asked(
     if target.interaction == "update" and conditions.if_none_match is not None:
         raise errors.not_supported("If-None-Match is not offered for updates.")
     key = headers.idempotency_key(sent.get("idempotency-key"))
+    provenance = provenance_header.read(
+        sent.get("x-provenance"), target.interaction, context.limits.nesting
+    )
     data, parsed = b"", None
     if target.interaction in _BODIES | _FORMS and request.method not in ("GET", "HEAD"):
         is_form = target.interaction in _FORMS
@@ -173,6 +182,7 @@ async def _asked(
         conditions,
         headers.preference(sent.get("prefer")),
         _idempotency(key, request, data),
+        provenance=provenance,
     )
 
 
@@ -190,6 +200,9 @@ def _idempotency(key: str | None, request: Request, data: bytes) -> Idempotency 
     asked = f"{request.method}\n{path}\n".encode()
     if query:
         asked += query + b"\n"
+    provenance = request.headers.get("x-provenance")
+    if provenance is not None:
+        asked += provenance.encode() + b"\n"
     return Idempotency(key, hashlib.sha256(asked + data).digest())
 
 
@@ -248,6 +261,22 @@ def _about(context: Context, answered: Answer) -> dict[str, str]:
     if answered.warnings:
         sent["Warning"] = headers.warning(answered.warnings)
     return sent
+
+
+async def audit_refusal(
+    context: Context, state: MutableMapping[str, Any], error: FhirError
+) -> None:
+    """Into the audit with what was refused, or failed, unless an interaction answered for it.
+
+    state: of the request, as `respond` left it; it remembers, so that each refusal is there once.
+    """
+    if state.get("is_audited", False) and error.status < 500:
+        return
+    state["is_audited"] = True
+    caller = replace(state.get("caller", NOBODY), request_id=state["request_id"])
+    unknown = auditing.UNAUTHENTICATED if error.status == 401 else auditing.UNKNOWN
+    target = state.get("target", unknown)
+    await context.audit.record(auditing.row(caller, target, error.status))
 
 
 def refusal(error: FhirError, *, head: bool = False) -> Response:

@@ -44,6 +44,43 @@ async def open_hub(engine: Engine, base: str) -> Hub:
 _DEFINITIONS: tuple[dict[str, Any], ...] = (
     {
         "resourceType": "OperationDefinition",
+        "name": "AccountingOfDisclosures",
+        "title": "Who saw what of this chart?",
+        "status": "active",
+        "kind": "operation",
+        "affectsState": False,
+        "description": "What of a patient's chart was sent to others or looked at by them, told to the "
+        "organization whose Patient it is.",
+        "code": "accounting-of-disclosures",
+        "resource": ["Patient"],
+        "system": False,
+        "type": False,
+        "instance": True,
+        "parameter": [
+            {"name": "start", "use": "in", "min": 0, "max": "1", "type": "dateTime"},
+            {"name": "end", "use": "in", "min": 0, "max": "1", "type": "dateTime"},
+            {"name": "patient", "use": "out", "min": 1, "max": "1", "type": "Reference"},
+            {"name": "start", "use": "out", "min": 1, "max": "1", "type": "instant"},
+            {"name": "end", "use": "out", "min": 1, "max": "1", "type": "instant"},
+            {
+                "name": "disclosure",
+                "use": "out",
+                "min": 0,
+                "max": "*",
+                "part": [
+                    {"name": "date", "use": "out", "min": 1, "max": "1", "type": "instant"},
+                    {"name": "recipient", "use": "out", "min": 0, "max": "1", "type": "Reference"},
+                    {"name": "how", "use": "out", "min": 1, "max": "1", "type": "code"},
+                    {"name": "what", "use": "out", "min": 1, "max": "*", "type": "Reference"},
+                    {"name": "purpose", "use": "out", "min": 0, "max": "1", "type": "Coding"},
+                    {"name": "rule", "use": "out", "min": 0, "max": "*", "type": "code"},
+                    {"name": "event", "use": "out", "min": 0, "max": "1", "type": "Reference"},
+                ],
+            },
+        ],
+    },
+    {
+        "resourceType": "OperationDefinition",
         "name": "StatusOfReferral",
         "title": "Where is my referral?",
         "status": "active",

@@ -31,6 +31,7 @@ from coordhub.record import (
     identity,
     labelling,
     patching,
+    provenance,
     rules,
     withdrawal,
 )
@@ -186,6 +187,7 @@ async def apply(
     for draft in work.drafts:
         draft.patient = _patient_of(work, draft)
     await rules.apply(work)
+    await provenance.write(work)
     await labelling.decide(work)
     await grants.decide(work)
     await consents.decide(work)

@@ -13,7 +13,7 @@ from coordhub.access import viewer
 from coordhub.record import labels, parties
 from coordhub.record.label_lists import InUse
 from coordhub.record.work import Draft, Work
-from coordhub.store import sensitive
+from coordhub.store import resources, sensitive
 from coordhub.store.engine import Connection
 from coordhub.store.transact import Overtaken
 
@@ -70,7 +70,11 @@ async def decide(work: Work) -> None:
     }
     if raised and work.compared:
         raise Overtaken  # perhaps by who derives from it now: once more, with its lock
-    await spread(work.conn, work.hub.base, raised, but=written)
+    if raised:
+        # before looking for what is derived: who derives something new holds these until it commits
+        await work.hold()
+        await resources.lock(work.conn, list(raised))
+        await spread(work.conn, work.hub.base, raised, but=written)
 
 
 def of_itself(document: dict[str, object], writers: tuple[int, ...], lists: InUse) -> int:

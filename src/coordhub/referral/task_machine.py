@@ -188,6 +188,11 @@ REASONS: dict[str, Reason] = {
             "accepted ready in-progress on-hold cancelled",
             stable=True,
         ),
+        _reason(
+            "consent-missing",
+            "no consent of the patient covers this recipient; record one and refer again",
+            "rejected failed",
+        ),
         _reason("safety", "unsafe to proceed", "cancelled rejected", stable=True),
         _reason("requester-cancelled", "cancelled by the requester", "cancelled"),
         _reason("entered-in-error", "entered in error", "entered-in-error cancelled"),

@@ -21,7 +21,7 @@ from coordhub.record.recipients import dataset_of
 from coordhub.record.rules.task import with_state
 from coordhub.referral import candidates
 from coordhub.referral import episode as pure
-from coordhub.store import resources
+from coordhub.store import consents, resources
 from coordhub.store.engine import Connection
 from coordhub.store.episodes import Episode
 
@@ -64,24 +64,34 @@ def service_request(
 
 
 async def ask(hub: Hub, conn: Connection, episode: Episode) -> None:
-    """Make SR2 and a T2 for each recipient that the sender named, in the transaction of the relay."""
+    """Make SR2 and a T2 for each recipient that the sender named, in the transaction of the relay.
+
+    Who may not be told for whom, by the patient's Consents or for lack of one, is not asked.
+    """
     stored = await resources.read_rids(conn, viewer.deciding(), [episode.id, episode.request])
     t1, sr1 = stored[episode.id], stored[episode.request]
     if t1.body is None or sr1.body is None:
         return
     task, request = parties.document(t1), parties.document(sr1)
     named = candidates.named(task, request, hub.itself)
-    recipients: dict[str, int] = {}
+    behind: dict[str, int] = {}
     if isinstance(named, candidates.Named):
         for text in named.references:
             found = await services.recipient(conn, text, hub.base)
             if found is not None:
-                recipients[text] = await dataset_of(
-                    conn, found.organization.rid, text, request, hub.base
-                )
+                behind[text] = found.organization.rid
+    permitted = frozenset(behind.values())
+    if episode.patient is not None:
+        permitted = await consents.may_be_asked(conn, episode.patient, sorted(permitted))
+    recipients = {
+        text: await dataset_of(conn, organization, text, request, hub.base)
+        for text, organization in behind.items()
+        if organization in permitted
+    }
     me = caller.hub(hub.organization)
     if not recipients:
-        parent = pure.unaddressed(str(task["status"]), "recipient-unknown")
+        reason = "consent-missing" if behind else "recipient-unknown"
+        parent = pure.unaddressed(str(task["status"]), reason)
         document = with_state(task, parent, instant(hub.clock()))
         await commit.apply(hub, conn, me, [Update("Task", t1.id, document)], interaction="update")
         return

@@ -27,7 +27,7 @@ from coordhub.record.bootstrap import open_hub
 from coordhub.record.hub import Hub
 from coordhub.sandbox import community, place, simulator
 from coordhub.sandbox.place import Taken
-from coordhub.store import embedded, migrate
+from coordhub.store import embedded, migrate, roles
 from coordhub.store.engine import Engine
 from coordhub.store.postgres_binaries import PostgresUnavailableError
 
@@ -169,6 +169,7 @@ async def _ground(stack: contextlib.AsyncExitStack, plan: Plan, listening: socke
             await stack.enter_async_context(await embedded.start(plan.home, plan.postgres_bin))
         ).url
     await migrate.upgrade(url)
+    url = await roles.application(url)
     engine = await Engine.open(url, consent_policy=plan.consent_policy)
     stack.push_async_callback(_within, engine.close)
     base = plan.base or f"http://{plan.host}:{listening.getsockname()[1]}/fhir"

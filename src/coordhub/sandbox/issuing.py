@@ -8,14 +8,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from coordhub.access import scopes, viewer
 from coordhub.access.token import Tokens
+from coordhub.admin.acts import UNNAMED, Operator, note
 from coordhub.record.hub import system_clock
 from coordhub.sandbox import place
-from coordhub.store import clients, embedded, migrate, resources
+from coordhub.store import clients, embedded, migrate, resources, roles
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.postgres_binaries import PostgresUnavailableError
 
@@ -26,12 +27,14 @@ class Asked:
 
     organization: id of an Organization (with or without `Organization/`), or key of the sample
     community, for a client that is not known yet.
+    by: who asks.
     """
 
     client: str | None
     organization: str | None
     scope: str
     lifetime: timedelta
+    by: Operator = UNNAMED
 
 
 class CannotIssue(Exception):
@@ -52,31 +55,35 @@ async def issue(home: Path, database_url: str | None, key: bytes | None, asked: 
             "mode either. To start one: make run"
         )
     async with _engine(home, database_url) as engine:
-        name = await _client(engine, asked)
+        now = system_clock()
+        async with engine.transaction() as conn:
+            name = await _client(conn, asked, now)
+            expires = (now + asked.lifetime).isoformat(timespec="seconds")
+            said = {"client": name, "scope": asked.scope, "expires": expires}
+            await note(conn, asked.by, "token-issued", now, said)
         tokens = Tokens(key or place.token_key(home), engine)
-        return tokens.issue(name, asked.scope, now=system_clock(), lifetime=asked.lifetime)
+        return tokens.issue(name, asked.scope, now=now, lifetime=asked.lifetime)
 
 
-async def _client(engine: Engine, asked: Asked) -> str:
+async def _client(conn: Connection, asked: Asked, now: datetime) -> str:
     """Name of the client, registered if need be."""
     organization = (asked.organization or "").removeprefix("Organization/")
     name = asked.client or organization
-    async with engine.pool.acquire() as conn:
-        known = await clients.read(conn, name)
-        bound = await _organization(conn, organization) if organization else None
-        if known is None:
-            if bound is None:
-                raise CannotIssue(
-                    f"the client {name} is not known. Name the Organization it is to act for "
-                    "with --organization <id>."
-                )
-            await clients.register(
-                conn, name, bound, asked.scope, update_as_create=False, now=system_clock()
+    known = await clients.read(conn, name)
+    bound = await _organization(conn, organization) if organization else None
+    if known is None:
+        if bound is None:
+            raise CannotIssue(
+                f"the client {name} is not known. Name the Organization it is to act for "
+                "with --organization <id>."
             )
-        elif not known.active:
-            raise CannotIssue(f"the client {name} was deactivated.")
-        elif bound is not None and bound != known.organization:
-            raise CannotIssue(f"the client {name} acts for {known.reference}. Choose another name.")
+        await clients.register(conn, name, bound, asked.scope, update_as_create=False, now=now)
+        said = {"client": name, "scope": asked.scope}
+        await note(conn, asked.by, "client-registered", now, said)
+    elif not known.active:
+        raise CannotIssue(f"the client {name} was deactivated.")
+    elif bound is not None and bound != known.organization:
+        raise CannotIssue(f"the client {name} acts for {known.reference}. Choose another name.")
     return name
 
 
@@ -99,6 +106,6 @@ async def _engine(home: Path, database_url: str | None) -> AsyncIterator[Engine]
                 raise CannotIssue(str(error)) from None
             database_url = server.url
             await migrate.upgrade(database_url)
-        engine = await Engine.open(database_url, size=2)
+        engine = await Engine.open(await roles.application(database_url), size=2)
         stack.push_async_callback(engine.close)
         yield engine

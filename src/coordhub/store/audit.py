@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from datetime import datetime
 
-from coordhub.store.engine import UNAVAILABLE, Engine
+from coordhub.store.engine import UNAVAILABLE, Connection, Engine
 from coordhub.store.transact import AuditRow, audit_json
 
 _STATEMENT = """
@@ -27,6 +27,11 @@ insert into audit (at, client, organization, interaction, outcome, type, fhir_id
 select $1, client, organization, interaction, outcome, type, fhir_id, coalesce(rids, '{}'), query, delivery, request_id
 from n
 """
+
+
+async def append(conn: Connection, row: AuditRow, now: datetime) -> None:
+    """One row, in a transaction that is open: of what is done there."""
+    await conn.execute(_STATEMENT, now, audit_json([row]))
 
 
 class AuditLog:

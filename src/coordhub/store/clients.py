@@ -61,3 +61,17 @@ async def register(
         now,
         reference_policy,
     )
+
+
+async def change(
+    conn: Connection, client: str, active: bool | None, reference_policy: str | None
+) -> bool:
+    """Set what is not None; False if there is no such client."""
+    found: str | None = await conn.fetchval(
+        "update client set active = coalesce($2, active),"
+        " reference_policy = coalesce($3, reference_policy) where id = $1 returning id",
+        client,
+        active,
+        reference_policy,
+    )
+    return found is not None

@@ -27,15 +27,37 @@ async def permitted(conn: Connection, episodes: Sequence[int]) -> frozenset[int]
     rows = await conn.fetch(
         "select d.task from candidate d join episode e on e.id = d.episode"
         " join resource r on r.rid = e.patient and r.shard = (e.patient & 255)::smallint"
-        " left join party p on p.organization = d.organization cross join lateral"
-        " (select d.organization actor_, r.rid rid_, r.patient patient_, r.type type_, r.labels labels_) a"
-        f" left join lateral (select c.permit, c.rule {RULING}) w on r.labels & {VSP} = 0"
-        " where e.id = any($1::bigint[]) and d.ended_at is null and case"
-        " when w.rule is null or w.rule in ('treatment', 'team')"
-        " then access_by_default(p.kind in ('treatment', 'person')) else w.permit end",
+        f" {_JUDGED} where e.id = any($1::bigint[]) and d.ended_at is null and {_PERMITTED}",
         list(episodes),
     )
     return frozenset(row[0] for row in rows)
+
+
+async def may_be_asked(
+    conn: Connection, patient: int, organizations: Sequence[int]
+) -> frozenset[int]:
+    """Of these, those to whom a referral may show this patient's record: by its rules, or by default."""
+    rows = await conn.fetch(
+        "select d.organization from unnest($2::bigint[]) d(organization) join resource r"
+        " on r.rid = $1::bigint and r.shard = ($1::bigint & 255)::smallint"
+        f" {_JUDGED} where {_PERMITTED}",
+        patient,
+        list(organizations),
+    )
+    return frozenset(row[0] for row in rows)
+
+
+_JUDGED = (
+    "left join party p on p.organization = d.organization cross join lateral"
+    " (select d.organization actor_, r.rid rid_, r.patient patient_, r.type type_, r.labels labels_) a"
+    f" left join lateral (select c.permit, c.rule {RULING}) w on r.labels & {VSP} = 0"
+)
+"""To organizations `d` and the patient's row `r`: the kind of party, and the rule that decides."""
+
+_PERMITTED = (
+    "case when w.rule is null or w.rule in ('treatment', 'team')"
+    " then access_by_default(p.kind in ('treatment', 'person')) else w.permit end"
+)
 
 
 _NOT_SENT = ("refused", "dns", "tls", "blocked")

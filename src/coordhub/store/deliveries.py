@@ -148,6 +148,20 @@ async def settle(
     return count == 1
 
 
+async def replay(conn: Connection, delivery: UUID, now: datetime) -> bool:
+    """Make a dead or parked delivery due now; False if it is neither, or not there.
+
+    Its age stays, and with it what is sent: where the budget is spent, one attempt is made.
+    """
+    found: UUID | None = await conn.fetchval(
+        "update delivery set state = 'queued', settled_at = null, reason = null, next_at = $2"
+        " where id = $1 and state in ('dead', 'parked') returning id",
+        delivery,
+        now,
+    )
+    return found is not None
+
+
 async def suppress_hidden(
     conn: Connection, patients: Sequence[int], tasks: Sequence[int], now: datetime, reason: str
 ) -> None:

@@ -657,9 +657,40 @@ audit = Table(
     Column("query", Text, comment="search criteria: content, hence only here"),
     Column("delivery", Uuid, comment="the disclosure's delivery"),
     Column("request_id", Text),
+    Column(
+        "xid",
+        Xid8(),
+        nullable=False,
+        server_default=text("pg_current_xact_id()"),
+        comment="the transaction that wrote it: what is below every running one is final",
+    ),
     comment="Who did or saw what, append only, durable before the answer",
 )
 Index("audit_organization_idx", audit.c.organization, audit.c.at)
+Index("audit_xid_idx", audit.c.xid, audit.c.seq)
+Index("audit_at_idx", audit.c.at, postgresql_using="brin")
+Index("audit_rids_idx", audit.c.rids, postgresql_using="gin")
+
+audit_seal = Table(
+    "audit_seal",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    instant("sealed_at"),
+    Column("until_xid", Xid8(), nullable=False, comment="rows before (until_xid, until_seq),"),
+    Column("until_seq", BigInteger, nullable=False, comment="and not before the seal before it"),
+    Column(
+        "own_xid",
+        Xid8(),
+        nullable=False,
+        comment="the transaction that made it: all after it began later",
+    ),
+    Column("rows", Integer, nullable=False),
+    Column("leaves", LargeBinary, nullable=False, comment="of each row: seq, and half its MAC"),
+    Column("mac", LargeBinary, nullable=False, comment="over all of this and the seal before it"),
+    Column("key", Text, nullable=False, comment="which key: the start of its hash"),
+    CheckConstraint("octet_length(leaves) = rows * 24", name="leaf_for_each_row"),
+    comment="Seals of closed stretches of the audit, each over the one before it",
+)
 
 label_code = Table(
     "label_code",

@@ -7,20 +7,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from coordhub import telemetry
+from coordhub import errors, telemetry
 from coordhub.errors import FhirError
-from coordhub.fhir import bundle, entries, refusal
+from coordhub.fhir import auditing, bundle, entries, refusal
 from coordhub.fhir.context import Answer, Asked, Context, Perform
+from coordhub.fhir.provenance_header import AT
 
 
 async def answer(context: Context, asked: Asked, perform: Perform) -> Answer:
     """200 with a batch-response, its entries in the order of the batch's."""
+    if asked.provenance is not None:
+        raise errors.bad_request("X-Provenance goes with a transaction, not with a batch.", AT)
     base = context.hub.base
     answers: list[bundle.Entry] = []
     replayed = False
     for index, entry in enumerate(entries.read(asked, base=base, most=context.limits.entries)):
         if isinstance(entry, entries.Faulty):
-            answers.append(bundle.refused(entry.refusal.status, entry.refusal.issues))
+            refused = entry.refusal
+            await context.audit.record(auditing.row(asked.caller, auditing.UNKNOWN, refused.status))
+            answers.append(bundle.refused(refused.status, refused.issues))
             continue
         key = entries.idempotency_of(asked.idempotency, entry, index)
         try:

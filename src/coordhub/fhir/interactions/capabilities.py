@@ -9,6 +9,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
+from coordhub.fhir import audit_event
 from coordhub.fhir.context import Answer, Asked, Context
 from coordhub.fhir.dispatch import OPERATIONS
 from coordhub.fhir.searching import ALL_HAVE
@@ -37,6 +38,12 @@ _DOCUMENTATION = (
     "a Parameters (FHIRPath Patch). Criteria name a resource among what its organization wrote. "
     "Idempotency-Key makes a repeated write safe. An unknown search parameter is refused unless "
     "`Prefer: handling=lenient` is sent."
+)
+_AUDIT_EVENTS = (
+    f"The hub's own, rendered from its audit, newest first: by {', '.join(audit_event.SEARCHED)}, "
+    "without modifiers, sorting and includes. An organization sees what its clients did, what was sent to it, "
+    "and who was shown what it is the source of. AuditEvents that partners store are resources like "
+    "others, found by naming their source."
 )
 
 
@@ -103,7 +110,7 @@ def _operations(level: str, base: str, resource_type: str | None = None) -> list
 
 
 def _definition(name: str, base: str, resource_type: str | None) -> str:
-    if name in ("status-of-referral", "why"):
+    if name in ("accounting-of-disclosures", "status-of-referral", "why"):
         return f"{base}/OperationDefinition/{name}"
     owner = resource_type if OPERATIONS[name].types else "Resource"
     return f"http://hl7.org/fhir/OperationDefinition/{owner}-{name}"
@@ -124,8 +131,10 @@ def _resource(name: str, base: str, deletes_several: bool) -> dict[str, Any]:
     operations = {
         one["name"]: one for level in ("type", "instance") for one in _operations(level, base, name)
     }
+    about = {"documentation": _AUDIT_EVENTS} if name == "AuditEvent" else {}
     return {
         "type": name,
+        **about,
         "interaction": [{"code": code} for code in INTERACTIONS],
         "versioning": "versioned",
         "readHistory": True,

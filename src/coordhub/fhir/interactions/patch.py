@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from coordhub.fhir import written
 from coordhub.fhir.context import Answer, Asked, Context
+from coordhub.fhir.provenance_header import beside
 from coordhub.fhir.writes import operation_of
 from coordhub.record.commit import commit
 
@@ -16,7 +17,7 @@ async def answer(context: Context, asked: Asked) -> Answer:
     done = await commit(
         context.hub,
         asked.caller,
-        [operation_of(asked, context.limits)],
+        beside([operation_of(asked, context.limits)], asked.provenance),
         interaction="patch",
         idempotency=asked.idempotency,
     )

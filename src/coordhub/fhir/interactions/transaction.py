@@ -16,6 +16,7 @@ from coordhub.errors import FhirError, Issue
 from coordhub.fhir import bundle, entries, written
 from coordhub.fhir.context import Answer, Asked, Context, Perform
 from coordhub.fhir.dispatch import needs
+from coordhub.fhir.provenance_header import beside
 from coordhub.fhir.refusal import within
 from coordhub.fhir.searching import plan
 from coordhub.fhir.writes import is_write, operation_of
@@ -46,16 +47,16 @@ async def answer(context: Context, asked: Asked, perform: Perform) -> Answer:
         raise _together(refusals)
     answers: dict[int, bundle.Entry] = {}
     replayed = False
-    if operations:
+    if operations or asked.provenance is not None:
         done = await commit(
             context.hub,
             asked.caller,
-            list(operations.values()),
+            beside(list(operations.values()), asked.provenance),
             interaction="transaction",
             idempotency=asked.idempotency,
         )
         replayed = done.replayed
-        for position, one in zip(operations, done.written, strict=True):
+        for position, one in zip(operations, done.written, strict=False):
             answers[position] = bundle.response(base, written.answer(one, asked.preference))
     for position, entry in enumerate(read):
         if position not in answers and isinstance(entry, Asked):

@@ -1,0 +1,74 @@
+"""Acts of operators: clients changed, dead deliveries sent again.
+
+https://profiles.ihe.net/ITI/BALP/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlencode
+from uuid import UUID
+
+from coordhub.store import audit, clients, deliveries
+from coordhub.store.engine import Connection, Engine
+from coordhub.store.transact import AuditRow
+from coordhub.store.visibility import HUB
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """account: of the operating system, from which the command was run."""
+
+    account: str
+
+
+UNNAMED = Operator("unknown")
+
+
+class NothingDone(Exception):
+    """There was nothing to do it to; the text says what to look at."""
+
+
+async def note(
+    conn: Connection,
+    by: Operator,
+    act: str,
+    now: datetime,
+    about: Mapping[str, str],
+    delivery: UUID | None = None,
+) -> None:
+    """Write the act down, in the transaction of what it does. about: ids and settings, no secrets."""
+    said = urlencode({"by": by.account, **about})
+    row = AuditRow(None, HUB, act, 0, query=said, delivery=delivery)
+    await audit.append(conn, row, now)
+
+
+async def change_client(
+    engine: Engine,
+    by: Operator,
+    client: str,
+    now: datetime,
+    *,
+    active: bool | None,
+    reference_policy: str | None,
+) -> None:
+    """Take the client out of use or back, or say what becomes of its dangling references."""
+    async with engine.transaction() as conn:
+        if not await clients.change(conn, client, active, reference_policy):
+            raise NothingDone(f"the client {client} is not known.")
+        changed = {
+            **({} if active is None else {"active": str(active).lower()}),
+            **({} if reference_policy is None else {"reference_policy": reference_policy}),
+        }
+        await note(conn, by, "client-changed", now, {"client": client, **changed})
+
+
+async def replay(engine: Engine, by: Operator, delivery: UUID, now: datetime) -> None:
+    """Owe a delivery again that was given up; whether it may go is asked anew when it is sent."""
+    async with engine.transaction() as conn:
+        if not await deliveries.replay(conn, delivery, now):
+            raise NothingDone(f"there is no delivery {delivery} that is dead or parked.")
+        await note(conn, by, "delivery-replayed", now, {}, delivery)
+    engine.wake()

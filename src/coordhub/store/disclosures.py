@@ -1,0 +1,98 @@
+"""Who was shown or sent what of a patient's chart, from the audit: the accounting of disclosures.
+
+Told to the organization whose Patient it is, about the resources of that chart that it wrote itself
+and those that the hub made of them. What it does with its own, and what the hub does inside, is no
+disclosure; what somebody else writes it knew before. Deliveries count whenever they left the house.
+Looks of a victim service provider are left out (store.audit_trail).
+
+https://www.ecfr.gov/current/title-45/section-164.528
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from coordhub.r4 import types
+from coordhub.store.audit_trail import TOLD
+from coordhub.store.engine import Connection
+from coordhub.store.visibility import HUB, Viewer
+
+_WRITES = ["create", "update", "patch", "delete", "transaction"]
+
+_STATEMENT = f"""
+with chart as materialized (
+    select r.rid, r.type, r.fhir_id, r.source from resource r where r.patient = $1 and r.source = any($2::bigint[])
+), told as (
+    select a.seq, a.at, a.organization, a.interaction, a.delivery, array(
+        select c.rid from chart c where c.rid = any(a.rids) order by c.rid
+    ) as rids
+    from audit a
+    where a.rids && (select coalesce(array_agg(rid), '{{}}') from chart)
+      and a.at >= $3 and a.at < $4 and a.organization <> all($2::bigint[])
+      and a.interaction <> all($5::text[]) and {TOLD}
+    order by a.seq limit $6
+)
+select t.seq, t.at, o.fhir_id, t.interaction, t.delivery,
+    array(select c.type from chart c where c.rid = any(t.rids) order by c.rid),
+    array(select c.fhir_id from chart c where c.rid = any(t.rids) order by c.rid),
+    array(
+        select distinct g.rule from access_grant g
+        where g.organization = t.organization and g.rid = any(t.rids) and g.since <= t.at
+          and (g.until is null or g.until > t.at)
+        order by g.rule),
+    exists (select from chart c where c.rid = any(t.rids) and c.source = $7)
+from told t left join resource o on o.rid = t.organization and o.shard = (t.organization & 255)::smallint
+order by t.seq
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """recipient: `Organization/<id>`, None if it is not there any more. what: `Type/id` of each.
+
+    rules: by which it was shown then, of the grants that are on record; empty: none of them is.
+    is_of_own: the organization told wrote some of it, so that it also sees the AuditEvent.
+    """
+
+    seq: int
+    at: datetime
+    recipient: str | None
+    interaction: str
+    delivery: UUID | None
+    what: tuple[str, ...]
+    rules: tuple[str, ...]
+    is_of_own: bool
+
+
+async def of_patient(
+    conn: Connection, viewer: Viewer, patient: int, since: datetime, until: datetime, most: int
+) -> list[Disclosure]:
+    """Oldest first; at most `most` + 1, so that the caller sees that there are more."""
+    rows = await conn.fetch(
+        _STATEMENT,
+        patient,
+        [viewer.organization, HUB],
+        since,
+        until,
+        _WRITES,
+        most + 1,
+        viewer.organization,
+    )
+    return [
+        Disclosure(
+            row[0],
+            row[1],
+            row[2] and f"Organization/{row[2]}",
+            row[3],
+            row[4],
+            tuple(
+                f"{types.name_of(kind)}/{fhir_id}"
+                for kind, fhir_id in zip(row[5], row[6], strict=True)
+            ),
+            tuple(row[7]),
+            row[8],
+        )
+        for row in rows
+    ]

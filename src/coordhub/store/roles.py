@@ -1,0 +1,87 @@
+"""Database roles: the owner migrates, the application can add to the record but not rewrite it.
+
+Migrations make the role APPLICATION, which logs in for nobody: a login of the deployment is made a
+member of it, and whoever connects with more (development mode, tests) steps down to it. It reads and
+writes what the hub works with, creates nothing, and of what is append-only it may neither update
+nor delete nor truncate a row, save for the labels of versions. Expunging runs as the owner, by a command.
+
+https://www.postgresql.org/docs/current/user-manag.html
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from coordhub.store.engine import Connection
+
+APPLICATION: Final = "coordhub_app"
+
+APPEND_ONLY: Final = ("attempt", "audit", "audit_seal", "resource_version")
+
+_MAKE: Final = f"""
+do $$
+begin
+    if not exists (select from pg_roles where rolname = '{APPLICATION}') then
+        create role {APPLICATION} nologin;
+    end if;
+exception
+    when duplicate_object or unique_violation then null; -- by another database of this server
+    when insufficient_privilege then
+        raise notice 'The role {APPLICATION} is not there and may not be made: docs/operations.md, Roles';
+end
+$$
+"""
+
+_GRANT: Final = f"""
+do $$
+declare
+    name text;
+begin
+    if not exists (select from pg_roles where rolname = '{APPLICATION}') then
+        return;
+    end if;
+    execute format('grant usage on schema %I to {APPLICATION}', current_schema);
+    for name in
+        select c.relname from pg_class c
+        where c.relnamespace = current_schema::regnamespace and c.relkind in ('r', 'p')
+    loop
+        execute format('revoke all on %I from {APPLICATION}', name);
+        execute format('grant select on %I to {APPLICATION}', name);
+        if name <> 'alembic_version' then
+            execute format('grant insert on %I to {APPLICATION}', name);
+        end if;
+        if name <> all (array['alembic_version', '{"', '".join(APPEND_ONLY)}']) then
+            execute format('grant update, delete on %I to {APPLICATION}', name);
+        end if;
+    end loop;
+    -- labels are the hub's own mark on a version, and rise on all of them
+    grant update (labels) on resource_version to {APPLICATION};
+    execute format('grant usage on all sequences in schema %I to {APPLICATION}', current_schema);
+end
+$$
+"""
+
+
+async def grant(conn: Connection) -> None:
+    """Make the role if that is permitted, and say anew what it may do with each table there is."""
+    await conn.execute(_MAKE)
+    await conn.execute(_GRANT)
+
+
+async def application(url: str) -> str:
+    """The address under which the application connects: as APPLICATION, where `url` may become it."""
+    conn = await asyncpg.connect(url)
+    try:
+        may = await conn.fetchval(
+            "select pg_has_role(oid, 'member') from pg_roles where rolname = $1", APPLICATION
+        )
+    finally:
+        await conn.close()
+    if not may:
+        return url
+    parts = urlsplit(url)
+    query = "&".join(part for part in (parts.query, f"role={APPLICATION}") if part)
+    return urlunsplit(parts._replace(query=query))

@@ -1,0 +1,81 @@
+"""Acts of operators: done with their audit row, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl
+from uuid import uuid4
+
+import pytest
+
+from coordhub.admin.acts import NothingDone, Operator, change_client, replay
+from coordhub.store import clients
+from coordhub.store.engine import Engine
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+BY = Operator("rosa")
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[Engine]:
+    engine = await Engine.open(database_url, size=3)
+    yield engine
+    await engine.close()
+
+
+async def _acts(engine: Engine) -> list[tuple[str, dict[str, str]]]:
+    rows = await engine.pool.fetch("select interaction, query from audit order by seq")
+    return [(row[0], dict(parse_qsl(row[1]))) for row in rows]
+
+
+async def test_given_a_client_when_changed_then_the_audit_says_by_whom_and_how(
+    engine: Engine,
+) -> None:
+    async with engine.pool.acquire() as conn:
+        await clients.register(conn, "near", 768, "", update_as_create=False, now=NOW)
+
+    await change_client(engine, BY, "near", NOW, active=False, reference_policy=None)
+    await change_client(engine, BY, "near", NOW, active=None, reference_policy="warn")
+
+    row = await engine.pool.fetchrow("select active, reference_policy from client")
+    assert tuple(row or ()) == (False, "warn")
+    assert await _acts(engine) == [
+        ("client-changed", {"by": "rosa", "client": "near", "active": "false"}),
+        ("client-changed", {"by": "rosa", "client": "near", "reference_policy": "warn"}),
+    ]
+
+
+async def test_given_no_such_client_when_changed_then_nothing_is_said_to_have_been_done(
+    engine: Engine,
+) -> None:
+    with pytest.raises(NothingDone, match="near is not known"):
+        await change_client(engine, BY, "near", NOW, active=False, reference_policy=None)
+    assert await _acts(engine) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "goes"), [("dead", True), ("parked", True), ("delivered", False), ("queued", False)]
+)
+async def test_given_a_delivery_when_replayed_then_only_one_that_was_given_up_is_owed_again(
+    engine: Engine, state: str, goes: bool
+) -> None:
+    delivery = uuid4()
+    await engine.pool.execute(
+        "insert into delivery (id, shard, change, episode, organization, endpoint, rid, version, state,"
+        " created_at, next_at, settled_at, reason) values ($1, 1, 1, 257, 768, 0, 257, 1, $2, $3, $3,"
+        " case when $2 in ('dead', 'delivered') then $3::timestamptz end, 'why')",
+        delivery,
+        state,
+        NOW,
+    )
+    if goes:
+        await replay(engine, BY, delivery, NOW)
+        assert await engine.pool.fetchval("select state from delivery") == "queued"
+        assert await engine.pool.fetchval("select delivery from audit") == delivery
+        assert await _acts(engine) == [("delivery-replayed", {"by": "rosa"})]
+    else:
+        with pytest.raises(NothingDone):
+            await replay(engine, BY, delivery, NOW)
+        assert await engine.pool.fetchval("select state from delivery") == state
+        assert await _acts(engine) == []
