@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from coordhub.fhir.audit_ids import AuditIds, is_reserved
+from coordhub.store import audit_trail
 
 PATIENT = {"resourceType": "Patient", "name": [{"family": "Water"}]}
 
@@ -203,6 +204,27 @@ async def test_given_many_events_when_paged_then_each_comes_once_newest_first(ho
     assert len(seen) >= 5
 
 
+async def test_given_a_long_audit_when_searched_in_stretches_then_nothing_is_passed_over(
+    house, monkeypatch
+):
+    for _ in range(4):
+        await house.near.ask("GET", "/Patient")
+        await house.far.ask("GET", "/Task")
+    whole = [one["id"] for one in await found(house.near, "subtype=search-type&date=le2998")]
+    assert len(whole) == 4
+    monkeypatch.setattr(audit_trail, "STRETCH", 3)
+    for patience in (0.0, 2.0):
+        monkeypatch.setattr(audit_trail, "PATIENCE", patience)
+        seen, url, pages = [], "/AuditEvent?subtype=search-type&date=le2998&_count=2", 0
+        while url:
+            page = (await house.near.ask("GET", url)).json()
+            seen += [entry["resource"]["id"] for entry in page.get("entry", [])]
+            following = [link["url"] for link in page["link"] if link["relation"] == "next"]
+            url, pages = (following or [""])[0].partition("/fhir")[2], pages + 1
+        assert [one for one in seen if one in whole] == whole
+        assert pages > 2
+
+
 @pytest.mark.parametrize(
     "query",
     ["_sort=date", "entity-name=x", "agent:missing=true", "patient.name=x", "_include=*", "altid=1",
@@ -245,6 +267,11 @@ async def test_given_an_id_of_the_hubs_form_when_written_then_it_is_refused(hous
     path = f"/AuditEvent/{event['id']}"
     for method, body in (("PUT", event), ("DELETE", None)):
         assert (await house.near.ask(method, path, body)).status_code == 405
+    entry = {"resource": event, "request": {"method": "PUT", "url": f"AuditEvent/{event['id']}"}}
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+    assert (await house.near.ask("POST", "", bundle)).status_code == 405
+    by_criteria = await house.near.ask("PUT", "/AuditEvent?source=Device/none", event)
+    assert by_criteria.status_code == 405
     assert (await house.near.ask("GET", path)).json() == event
 
 

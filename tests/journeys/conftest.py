@@ -42,7 +42,7 @@ from coordhub.routing.retry import RetryPolicy
 from coordhub.routing.worker import Pace, Worker
 from coordhub.sandbox import community, demo, simulator
 from coordhub.sandbox.community import Seat
-from coordhub.sandbox.members import SYSTEM
+from coordhub.sandbox.members import MEMBERS, SYSTEM
 from coordhub.settings import Settings
 from coordhub.store import clients, roles
 from coordhub.store.engine import Engine
@@ -330,12 +330,35 @@ class House:
             ):
                 yield client
 
-    def referral(self, sender: Organization, *recipients: str, run: str | None = None) -> Document:
-        """Patient, prior HbA1c, ServiceRequest and Task, addressed to these."""
+    def referral(
+        self,
+        sender: Organization,
+        *recipients: str,
+        run: str | None = None,
+        agreed: bool = True,
+    ) -> Document:
+        """Patient, prior HbA1c, ServiceRequest and Task, addressed to these.
+
+        agreed: with the patient's Consent, where one of them is a social service.
+        """
         run = run or uuid.uuid4().hex[:12]
         bundle = demo.referral(run, sender.reference, recipients[0], self.hub.clock())
         performers = [{"reference": recipient} for recipient in recipients]
         part(bundle, "ServiceRequest")["performer"] = performers
+        patient = next(
+            entry["fullUrl"]
+            for entry in bundle["entry"]
+            if entry["resource"]["resourceType"] == "Patient"
+        )
+        treating = {self.members[one.key].reference for one in MEMBERS if one.kind == "prov"}
+        if agreed and any(
+            one.startswith("Organization/") and one not in treating for one in recipients
+        ):
+            moment = self.hub.clock().isoformat(timespec="milliseconds")
+            consent = demo.consent(patient, sender.reference, recipients, moment)
+            bundle["entry"].append(
+                {"resource": consent, "request": {"method": "POST", "url": "Consent"}}
+            )
         return bundle
 
     async def given_asked(
@@ -448,7 +471,7 @@ async def serving(application: Any, listening: socket.socket) -> AsyncIterator[N
 @pytest.fixture
 def consent_policy() -> str:
     """What absent consent means in this community."""
-    return "opt-out"
+    return "by-purpose"
 
 
 @pytest.fixture

@@ -4,54 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from coordhub.r4 import document as fhir_json
-
-ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
-ROLE = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
-
-
-@pytest.fixture
-def consent_policy() -> str:
-    """Those who treat are shown what a referral names; others by the patient's Consent."""
-    return "by-purpose"
-
-
-def consent(patient, source, *recipients):
-    return {
-        "resourceType": "Consent",
-        "status": "active",
-        "scope": {
-            "coding": [
-                {
-                    "system": "http://terminology.hl7.org/CodeSystem/consentscope",
-                    "code": "patient-privacy",
-                }
-            ]
-        },
-        "category": [{"coding": [{"system": ACT, "code": "IDSCL"}]}],
-        "patient": {"reference": patient},
-        "dateTime": "2026-01-05T09:00:00Z",
-        "performer": [{"reference": patient}],
-        "organization": [{"reference": source.reference}],
-        "policyRule": {"coding": [{"system": ACT, "code": "OPTIN"}]},
-        "provision": {
-            "type": "permit",
-            "actor": [
-                {
-                    "role": {"coding": [{"system": ROLE, "code": "IRCP"}]},
-                    "reference": {"reference": one.reference},
-                }
-                for one in recipients
-            ],
-        },
-    }
+from coordhub.sandbox import demo
 
 
 async def refers_again(house, sender, recipient, sent):
     """Another need of a patient who is known already."""
-    bundle = house.referral(sender, recipient.reference)
+    bundle = house.referral(sender, recipient.reference, agreed=False)
     kinds = {entry["fullUrl"]: entry["resource"]["resourceType"] for entry in bundle["entry"]}
     [address] = [address for address, kind in kinds.items() if kind == "Patient"]
     entries = [entry for entry in bundle["entry"] if entry["fullUrl"] != address]
@@ -71,10 +30,16 @@ async def test_s14_given_two_recipients_when_the_patient_withdraws_then_both_sto
 
     # Given the shelter is asked, but what it is to get waits for its server; and rides has accepted
     await shelter.behaves({"mode": "down"})
-    sent = await riverside.refers(house.referral(riverside, shelter.reference))
-    permit = consent(sent.patient, riverside, shelter, rides)
-    made = await riverside.ask("POST", "/Consent", permit)
-    assert made.status_code == 201, made.text
+    bundle = house.referral(riverside, shelter.reference, agreed=False)
+    permit = demo.consent(
+        bundle["entry"][0]["fullUrl"],
+        riverside.reference,
+        [shelter.reference, rides.reference],
+        "2026-01-05T09:00:00Z",
+    )
+    bundle["entry"].append({"resource": permit, "request": {"method": "POST", "url": "Consent"}})
+    sent = await riverside.refers(bundle)
+    [made] = await riverside.find(f"Consent?patient={sent.patient}")
     # (the shelter itself has not looked)
     at_shelter = "Task/" + await house.until(
         lambda: house.value("select t.fhir_id from candidate c join resource t on t.rid = c.task")
@@ -96,7 +61,7 @@ async def test_s14_given_two_recipients_when_the_patient_withdraws_then_both_sto
     assert disclosed
 
     # When the patient withdraws
-    document = {**made.json(), "status": "inactive"}
+    document = {**made, "status": "inactive"}
     done = await riverside.ask("PUT", f"/Consent/{document['id']}", document)
     assert done.status_code == 200, done.text
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from coordhub.sandbox import demo
+
 MUTATIONS = int(os.environ.get("COORDHUB_JOURNEY_MUTATIONS", "500"))
 SDOH = "http://hl7.org/fhir/us/sdoh-clinicalcare/CodeSystem/SDOHCC-CodeSystemTemporaryCodes"
 
@@ -67,16 +69,7 @@ def need(sender: str, recipient: str) -> Document:
             "subject": to["patient"],
             "evidence": [{"detail": [to["survey"]]}],
         },
-        "consent": {
-            "resourceType": "Consent",
-            "status": "active",
-            "scope": {"coding": [{"code": "patient-privacy"}]},
-            "category": [{"coding": [{"code": "IDSCL"}]}],
-            "patient": to["patient"],
-            "dateTime": "2026-11-20",
-            "policyRule": {"text": "shared within the community"},
-            "provision": {"period": {"end": "2027-05-01"}},
-        },
+        "consent": demo.consent(urns["patient"], sender, [recipient], "2026-11-22T09:00:00-05:00"),
         "order": {
             "resourceType": "ServiceRequest",
             "status": "active",

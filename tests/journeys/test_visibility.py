@@ -393,7 +393,8 @@ async def test_given_a_referral_when_its_recipient_looks_then_it_sees_what_was_s
     unasked, _ = await house.given_asked(riverside, house.northgate)
     await house.settled()
     order = house.target((await lakeside.read(t2))["focus"])
-    shared = {sent.patient, sent.order, order, t2, sent.prior}
+    [made_from] = await lakeside.find(f"Provenance?target={t2}")
+    shared = {sent.patient, sent.order, order, t2, sent.prior, f"Provenance/{made_from['id']}"}
 
     rows = await house.rows("select r.type, r.fhir_id from resource r where r.source <> $1", 2 << 8)
     everything = {f"{house.type_name(row['type'])}/{row['fhir_id']}" for row in rows}

@@ -128,6 +128,29 @@ async def test_given_dimensions_when_written_then_the_store_goes_by_each(house: 
     assert await after(provision=deny) == (True, True, False)
 
 
+@pytest.mark.parametrize(("kind", "seen"), [("permit", (True, False)), ("deny", (False, False))])
+async def test_given_a_time_of_care_when_care_reaches_out_of_it_then_it_is_not_shown_either_way(
+    house: House, kind: str, seen: tuple[bool, bool]
+) -> None:
+    who, _ = await record(house)
+    periods = ({"start": "2020-02", "end": "2020-03"}, {"start": "2019-12", "end": "2020-03"})
+    within, across = [
+        await house.create(house.clinic, observation(who, effectivePeriod=period))
+        for period in periods
+    ]
+    tree = consent(who, house.kitchen.reference)
+    year = {"type": kind, "dataPeriod": {"start": "2020", "end": "2020"}}
+    if kind == "permit":
+        tree["provision"] |= year
+    else:
+        tree["provision"]["provision"] = [year]
+    await house.create(house.clinic, tree)
+    assert (
+        await sees(house, house.kitchen, within.reference),
+        await sees(house, house.kitchen, across.reference),
+    ) == seen
+
+
 async def test_given_a_role_when_named_then_its_organization_is_meant(
     house: House,
 ) -> None:

@@ -13,7 +13,8 @@ import binascii
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from coordhub.errors import FhirError, Issue
+from coordhub.errors import FhirError, Issue, method_not_allowed
+from coordhub.fhir.audit_ids import is_reserved
 from coordhub.fhir.context import Asked, Limits
 from coordhub.fhir.paging import applied
 from coordhub.fhir.resource import of_criteria, of_instance, of_type
@@ -31,6 +32,7 @@ def operation_of(asked: Asked, limits: Limits) -> Operation:
     if criteria is not None:
         assert asked.target.type is not None
         asked.caller.require(asked.target.type, "search")
+    _leave_the_audit(asked)
     conditions = asked.conditions
     match asked.target.interaction:
         case "create":
@@ -51,6 +53,16 @@ def operation_of(asked: Asked, limits: Limits) -> Operation:
             kind, fhir_id = _named(asked)
             return Delete(kind, fhir_id, conditions.if_match, asked.at, criteria, limits.deleted)
     raise AssertionError(asked.target.interaction)
+
+
+def _leave_the_audit(asked: Asked) -> None:
+    """405 for a write under an id that AuditEvents of the hub have."""
+    named = (asked.target.id, (asked.document or {}).get("id"))
+    changes = asked.target.type == "AuditEvent" and asked.target.interaction != "create"
+    if changes and any(isinstance(one, str) and is_reserved(one) for one in named):
+        raise method_not_allowed(
+            "AuditEvents with such an id are the hub's own record and cannot be written.", "GET"
+        )
 
 
 def is_write(asked: Asked) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -102,6 +102,44 @@ def referral(run: str, requester: str, recipient: str, now: datetime) -> Documen
             }
             for urn, resource in entries.items()
         ],
+    }
+
+
+def consent(patient: str, organization: str, recipients: Sequence[str], date_time: str) -> Document:
+    """The patient agrees that these see what a referral of the organization's needs them to see.
+
+    http://hl7.org/fhir/us/sdoh-clinicalcare (Consent), with a provision that the hub can compute.
+    """
+    act = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+    recipient = {
+        "coding": [
+            {
+                "system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType",
+                "code": "IRCP",
+            }
+        ]
+    }
+    return {
+        "resourceType": "Consent",
+        "status": "active",
+        "scope": {
+            "coding": [
+                {
+                    "system": "http://terminology.hl7.org/CodeSystem/consentscope",
+                    "code": "patient-privacy",
+                }
+            ]
+        },
+        "category": [{"coding": [{"system": act, "code": "IDSCL"}]}],
+        "patient": {"reference": patient},
+        "dateTime": date_time,
+        "performer": [{"reference": patient}],
+        "organization": [{"reference": organization}],
+        "policyRule": {"coding": [{"system": act, "code": "OPTIN"}]},
+        "provision": {
+            "type": "permit",
+            "actor": [{"role": recipient, "reference": {"reference": one}} for one in recipients],
+        },
     }
 
 

@@ -8,6 +8,7 @@ nobody else: that somebody sought its help must not be seen by the looks that fo
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -88,6 +89,12 @@ TOLD = (
 )
 """Whether others than who acted may be told of a row; that something was sent, its sender knows."""
 
+STRETCH = 100_000
+"""Rows looked through by one statement, where neither a patient, an entity nor ids lead to them."""
+
+PATIENCE = 2.0
+"""Seconds after which a page is given as far as it is, though it be empty; `next` goes on."""
+
 OUTCOME = (
     "case when a.outcome in (401, 403) or a.outcome >= 500 then '8'"
     " when a.outcome >= 400 then '4' else '0' end"
@@ -98,13 +105,27 @@ OUTCOME = (
 async def trail(
     conn: Connection, viewer: Viewer, wish: Wish, count: int
 ) -> tuple[list[Row], int | None]:
-    """Rows, newest first, and the seq to go on before if there are more."""
+    """Rows, newest first, and the seq to go on before if there may be more.
+
+    What names a patient, an entity or ids is found by index. All else is looked for in stretches, so
+    that who sees little of a long audit costs no more than who sees much.
+    """
     asking = _Asking(viewer)
     for patients in wish.patients:
         await asking.name(conn, "patient", patients)
     for entity in wish.entities:
         await asking.name(conn, "rid", entity.rids, entity.asked)
-    rows = await conn.fetch(asking.text(wish, count + 1), *asking.arguments)
+    text = asking.text(wish, count + 1)
+    first, high = 0, 1 << 62
+    if not (asking.is_named or wish.seqs is not None):
+        first, high = await _ends(conn, wish.before)
+    begun = time.monotonic()
+    while True:
+        low = max(first, high - STRETCH) if first else 0
+        rows = await conn.fetch(text, *asking.arguments, low, high)
+        if rows or low <= first or time.monotonic() - begun > PATIENCE:
+            break
+        high = low
     page: list[Any] = []
     names = 0
     for row in rows[:count]:
@@ -115,7 +136,16 @@ async def trail(
     rids = {rid for row in page for rid in (*row["rids"], row["organization"])} - {None}
     known = await _known(conn, rids)
     shown = [_shown(row, known, viewer) for row in page]
-    return shown, page[-1]["seq"] if len(page) < len(rows) else None
+    if len(page) < len(rows):
+        return shown, page[-1]["seq"]
+    return shown, low if low > first else None
+
+
+async def _ends(conn: Connection, before: int | None) -> tuple[int, int]:
+    """seq of the first row there is, and one beyond the last that is asked for."""
+    row = await conn.fetchrow("select coalesce(min(seq), 1), coalesce(max(seq), 0) from audit")
+    assert row is not None
+    return row[0], row[1] + 1 if before is None else before
 
 
 class _Asking:
@@ -156,6 +186,7 @@ class _Asking:
         self.is_named = True
 
     def text(self, wish: Wish, limit: int) -> str:
+        """The statement; its last two arguments are the first seq that is meant, and one too many."""
         if not self.is_named:
             self.conditions.append(
                 "(a.organization = $1 or exists (select from unnest(a.rids) n(rid) join resource r"
@@ -178,7 +209,9 @@ class _Asking:
         return (
             "select a.seq, a.at, a.client, a.organization, a.interaction, a.outcome, a.type, a.fhir_id,"
             " a.rids, a.query, a.delivery, a.request_id from audit a"
-            f" where {' and '.join(self.conditions)} order by a.seq desc limit {limit}"
+            f" where {' and '.join(self.conditions)}"
+            f" and a.seq >= ${len(self.arguments) + 1} and a.seq < ${len(self.arguments) + 2}"
+            f" order by a.seq desc limit {limit}"
         )
 
     def _date(self, value: DateValue) -> str:

@@ -212,7 +212,7 @@ PARTS: Final = {
     ),
     "ended": Part(
         "task bigint",
-        "update access_grant g set until = $1 from {rows}"
+        "update access_grant g set until = least($1, now()) from {rows}"
         " where g.because = n.task and g.rule = 'referral' and g.until is null",
     ),
     "timed": Part(

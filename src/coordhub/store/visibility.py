@@ -151,11 +151,15 @@ RULING = f"""        from access_rule c
           and (c.codes is null or exists (
                 select from idx_token i join unnest(c.systems, c.codes) w(system, code)
                   on i.system = w.system and i.code = w.code where i.rid = rid_))
-          and (c.data_from is null and c.data_to is null or exists (
+          and (c.data_from is null and c.data_to is null or case when c.permit
+               -- all its dates lie within what is permitted; one touches what is denied, or there is none
+               then exists (select from idx_date i where i.rid = rid_) and not exists (
+                select from idx_date i where i.rid = rid_
+                  and (i.low < c.data_from or i.high > c.data_to))
+               else not exists (select from idx_date i where i.rid = rid_) or exists (
                 select from idx_date i where i.rid = rid_
                   and (c.data_from is null or i.high > c.data_from)
-                  and (c.data_to is null or i.low < c.data_to))
-               or not c.permit and not exists (select from idx_date i where i.rid = rid_))
+                  and (c.data_to is null or i.low < c.data_to)) end)
         order by c.precedence desc, c.permit limit 1
 """
 """The rule that decides, named `c`, of actor_, patient_, rid_, type_, labels_; there is none of what a

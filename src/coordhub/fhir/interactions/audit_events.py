@@ -48,7 +48,7 @@ def is_meant(context: Context, asked: Asked) -> bool:
     if target.type != "AuditEvent":
         return False
     if target.interaction != "search-type":
-        return is_reserved(target.id)
+        return target.interaction not in _WRITES and is_reserved(target.id)
     if target.compartment is not None and target.compartment[0] != "Patient":
         return False
     sources = [value for name, value in asked.query if name.partition(":")[0] == "source"]
@@ -64,10 +64,6 @@ async def answer(context: Context, asked: Asked) -> Answer:
     """One AuditEvent, or a page of them, newest first, of what this caller's organization may see."""
     if asked.target.interaction == "search-type":
         return await _search(context, asked)
-    if asked.target.interaction in _WRITES:
-        raise errors.method_not_allowed(
-            "AuditEvents with such an id are the hub's own record and cannot be written.", "GET"
-        )
     seq = context.audit_ids.seq(asked.target.id or "")
     found: list[Row] = []
     if seq is not None and asked.target.version in (None, 1):
