@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all synthea mutations test-clients chaos bench lint format lock clean reset
+.PHONY: help setup run test test-all synthea sequences mutations test-clients chaos bench lint format lock clean reset
 
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -30,11 +30,15 @@ test: lint
 	$(PY) -m pytest
 
 ## make test-all  the same, and the long runs
-test-all: test synthea mutations chaos test-clients
+test-all: test synthea sequences mutations chaos test-clients
 
 ## make synthea   every Synthea patient at hand sent and read back (where ../shared holds them)
 synthea: .venv/.dev
 	COORDHUB_SYNTHEA_PATIENTS=39 $(PY) -m pytest tests/sandbox/test_load_synthea.py
+
+## make sequences  long random sequences of interactions, and all that is stored consistent after each
+sequences: .venv/.dev
+	COORDHUB_SEQUENCES=100 COORDHUB_SEQUENCE_LENGTH=80 $(PY) -m pytest tests/fhir/test_sequences.py
 
 ## make mutations  a good referral changed at random 10,000 times: never a 5xx, nothing half stored
 mutations: .venv/.dev

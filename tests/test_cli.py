@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ COMMANDS = [
     "serve",
     "work",
     "migrate",
+    "reindex",
+    "reproject",
     "demo",
     "load",
     "token",
@@ -71,6 +74,8 @@ def test_given_help_when_asked_then_nothing_heavy_is_imported() -> None:
         (["serve"], "DATABASE_URL and COORDHUB_TOKEN_KEY"),
         (["work"], "DATABASE_URL and COORDHUB_TOKEN_KEY"),
         (["migrate"], "DATABASE_URL"),
+        (["reindex"], "DATABASE_URL"),
+        (["reproject", "--check"], "DATABASE_URL"),
     ],
 )
 def test_given_no_database_when_served_then_one_sentence_says_what_to_set(
@@ -245,3 +250,42 @@ def test_given_nothing_of_that_name_when_lowered_then_one_sentence_says_so(
         1,
         "coordhub labels: There is no Condition/none here. Name it as Type/id.",
     )
+
+
+@pytest.mark.usefixtures("bare")
+@pytest.mark.parametrize(
+    ("command", "broken", "said"),
+    [
+        (
+            "reindex",
+            "delete from idx_string",
+            r"(\d+) resources, \1 not indexed as they are; done up to ",
+        ),
+        (
+            "reproject",
+            (
+                "insert into episode (id, shard, requester, request, state, opened_at)"
+                " values (77, 0, 1, 1, 'open', now())"
+            ),
+            "episode 77: not from any Task\n1 referrals, 1 not as their Tasks say\n",
+        ),
+    ],
+)
+def test_given_something_broken_when_checked_and_made_anew_then_it_is_said_and_mended(
+    monkeypatch: pytest.MonkeyPatch, database_url: str, command: str, broken: str, said: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("COORDHUB_BASE_URL", "http://hub.example/fhir")
+    assert run(command, "--check")[0] == 0
+
+    async def break_it() -> None:
+        conn = await asyncpg.connect(database_url)
+        await conn.execute(broken)
+        await conn.close()
+
+    asyncio.run(break_it())
+    for words, code in ((("--check",), 1), ((), 0)):
+        done = run(command, *words)
+        assert done[0] == code, done
+        assert re.search(said, done[1]), done[1]
+    assert run(command, "--check")[0] == 0

@@ -6,6 +6,7 @@ https://fastapi.tiangolo.com/advanced/events/, https://asgi.readthedocs.io/en/la
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -29,7 +30,7 @@ from coordhub.fhir.headers import request_id
 from coordhub.fhir.paging import Paging
 from coordhub.r4 import datasets
 from coordhub.record.bootstrap import open_hub
-from coordhub.record.hub import Hub
+from coordhub.record.hub import Hub, Safeguards
 from coordhub.settings import Settings
 from coordhub.store import outage, roles
 from coordhub.store.audit import AuditLog
@@ -113,6 +114,7 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
         )
         stack.push_async_callback(engine.close)
         hub = await open_hub(engine, settings.base)
+    hub = dataclasses.replace(hub, safeguards=safeguards_of(settings))
     audit = AuditLog(hub.engine)
     audit.start()
     stack.push_async_callback(audit.stop)
@@ -129,6 +131,12 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
         ),
         hub.clock(),
         AuditIds(key),
+    )
+
+
+def safeguards_of(settings: Settings) -> Safeguards:
+    return Safeguards(
+        settings.break_glass, settings.break_glass_attempts, settings.confidential_age
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -43,6 +43,9 @@ labels = typer.Typer(
     help="What is sensitive: the code lists, whole organizations, one resource. Needs DATABASE_URL.",
 )
 cli.add_typer(labels, name="labels")
+
+PERSONAL = "system/*.rs system/Communication.c system/Observation.c system/QuestionnaireResponse.c system/Task.u"
+"""Scopes of a person's client."""
 
 Reason = Annotated[str, typer.Option(help="Why; it stands in the audit.")]
 Class = Annotated[str, typer.Option("--class", help="SUD, HIV, PSY, SEX or SDV.")]
@@ -132,6 +135,59 @@ def migrate() -> None:
 
     _run(migrations.upgrade(_need(_settings(), key=False)))
     print("The database is at this version.")
+
+
+@cli.command()
+def reindex(
+    after: Annotated[
+        int, typer.Option(help="Go on behind this rid, as an earlier run said it.")
+    ] = 0,
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare only, and change nothing.")
+    ] = False,
+) -> None:
+    """Make the index tables anew from the resources, while the hub works; needs DATABASE_URL.
+
+    What is right already is not touched. Exits with 1 if `--check` finds what is not.
+    """
+    from coordhub.record import reindex as index
+
+    async def run(hub: Hub) -> int:
+        looked, wrong = 0, 0
+        async for page in index.reindex(hub, after=after, mend=not check):
+            looked, wrong = looked + page.resources, wrong + len(page.wrong)
+            print(f"{looked} resources, {wrong} not indexed as they are; done up to {page.last}")
+        return wrong
+
+    settings = _settings()
+    wrong = _run(_on_the_hub(settings, _need(settings, key=False), run))
+    raise typer.Exit(1 if check and wrong else 0)
+
+
+@cli.command()
+def reproject(
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare only, and change nothing.")
+    ] = False,
+) -> None:
+    """Compute episodes, candidates and timers again from the Tasks; needs DATABASE_URL.
+
+    Each difference is a line. Exits with 1 if `--check` finds one.
+    """
+    from coordhub.record import reproject as projection
+
+    async def run(hub: Hub) -> int:
+        looked, wrong = 0, 0
+        async for one in projection.reproject(hub, mend=not check):
+            looked, wrong = looked + 1, wrong + bool(one.differences)
+            for difference in one.differences:
+                print(difference)
+        print(f"{looked} referrals, {wrong} not as their Tasks say")
+        return wrong
+
+    settings = _settings()
+    wrong = _run(_on_the_hub(settings, _need(settings, key=False), run))
+    raise typer.Exit(1 if check and wrong else 0)
 
 
 @cli.command()
@@ -258,23 +314,52 @@ def client(
         typer.Option("--activate/--deactivate", help="Let it call the hub, or no longer."),
     ] = None,
     reference_policy: Annotated[
-        str | None, typer.Option(help="References that lead nowhere: refuse or warn.")
+        str | None, typer.Option(help="References that lead nowhere: refuse, warn or quarantine.")
     ] = None,
+    role: Annotated[
+        str | None, typer.Option(help="Whose it is in its organization: system or privacy-officer.")
+    ] = None,
+    break_glass: Annotated[
+        bool | None,
+        typer.Option("--break-glass/--no-break-glass", help="May open records in an emergency."),
+    ] = None,
+    person: Annotated[
+        str | None,
+        typer.Option(help="Patient/id or RelatedPerson/id that it acts for: it is made, if new."),
+    ] = None,
+    scope: Annotated[str, typer.Option(help="The most a person's may ask.")] = PERSONAL,
 ) -> None:
-    """Change a client. Needs DATABASE_URL."""
-    if active is None and reference_policy is None:
-        _stop("coordhub client: say what to change, with --deactivate or --reference-policy.")
-    if reference_policy not in (None, "refuse", "warn"):
-        _stop("coordhub client: --reference-policy is refuse or warn.")
+    """Change a client, or make one of a person. Needs DATABASE_URL."""
+    changed = (active, reference_policy, role, break_glass)
+    if (person is None) == all(one is None for one in changed):
+        _stop(
+            "coordhub client: say what to change, with --deactivate, --reference-policy, --role or "
+            "--break-glass; or with --person for whom a new one acts."
+        )
+    if reference_policy not in (None, "refuse", "warn", "quarantine"):
+        _stop("coordhub client: --reference-policy is refuse, warn or quarantine.")
+    if role not in (None, "system", "privacy-officer"):
+        _stop("coordhub client: --role is system or privacy-officer; of a person's, see --person.")
 
-    async def act(hub: Engine) -> None:
+    async def act(engine: Engine) -> None:
+        import dataclasses
+
         from coordhub.admin import acts
+        from coordhub.app import safeguards_of
+        from coordhub.record.bootstrap import open_hub
         from coordhub.record.hub import system_clock
 
-        await acts.change_client(
-            hub, _operator(), name, system_clock(),
-            active=active, reference_policy=reference_policy,
-        )  # fmt: skip
+        if person is None:
+            await acts.change_client(
+                engine, _operator(), name, system_clock(),
+                active=active, reference_policy=reference_policy, role=role, break_glass=break_glass,
+            )  # fmt: skip
+            return
+        settings = _settings()
+        hub = dataclasses.replace(
+            await open_hub(engine, settings.base), safeguards=safeguards_of(settings)
+        )
+        await acts.bind_person(hub, _operator(), name, person, scope)
 
     _act("client", act)
 
@@ -600,6 +685,18 @@ async def _work_until_told(settings: Settings, url: str) -> None:
     )
     try:
         await _route(settings, await open_hub(engine, settings.base), stop)
+    finally:
+        await engine.close()
+
+
+async def _on_the_hub(settings: Settings, url: str, work: Callable[[Hub], Awaitable[int]]) -> int:
+    """What `work` answers of the hub on the database at `url`."""
+    from coordhub.record.bootstrap import open_hub
+    from coordhub.store.engine import Engine
+
+    engine = await Engine.open(url, size=3)
+    try:
+        return await work(await open_hub(engine, settings.base))
     finally:
         await engine.close()
 

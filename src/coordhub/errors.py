@@ -126,6 +126,13 @@ def unprocessable(*issues: Issue) -> FhirError:
     return FhirError(422, *issues)
 
 
+def too_many(diagnostics: str, retry_after: int) -> FhirError:
+    """429: allowed, but not so often; `retry_after` in seconds."""
+    return FhirError(
+        429, Issue("throttled", diagnostics), headers={"Retry-After": str(retry_after)}
+    )
+
+
 def unavailable(diagnostics: str, retry_after: int) -> FhirError:
     """503: the hub cannot answer just now; `retry_after` in seconds."""
     return FhirError(

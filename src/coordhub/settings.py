@@ -140,6 +140,15 @@ class Settings(BaseSettings):
     datasets: Annotated[Path | None, AfterValidator(_of_datasets)] = None
     """File with data sets of your own, or narrower ones, for kinds of recipients (docs/labels.md)."""
 
+    break_glass: Duration = timedelta(hours=1)
+    """A record that is opened in an emergency (`$break-glass`) stays open this long."""
+
+    break_glass_attempts: PositiveInt = 10
+    """Tries of one organization in an hour to open a record in an emergency; beyond is 429."""
+
+    confidential_age: Annotated[int, Field(ge=0, le=18)] = 12
+    """From these years of age on what is sensitive of a minor is hidden from its parents."""
+
     cors_origins: Origins = ()
     """Origins whose pages may call the FHIR API from a browser (`https://app.example.org`), with
     commas between; `*` is any. None may without it."""

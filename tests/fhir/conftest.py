@@ -1,4 +1,4 @@
-"""A running API on a fresh database, and two organizations that share nothing."""
+"""A running API on a fresh database, and three organizations that share nothing."""
 
 from __future__ import annotations
 
@@ -84,11 +84,12 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """near and far share nothing; context is the running app's."""
+    """near, far and third share nothing; context is the running app's."""
 
     http: httpx2.AsyncClient
     near: Sender
     far: Sender
+    third: Sender
     context: Context
     app: Any
 
@@ -134,7 +135,8 @@ async def house(database_url: str) -> AsyncIterator[House]:
         async with httpx2.AsyncClient(transport=transport, base_url="http://hub.example") as http:
             near = await _sender(http, context, "near")
             far = await _sender(http, context, "far")
-            yield House(http, near, far, context, app)
+            third = await _sender(http, context, "third")
+            yield House(http, near, far, third, context, app)
 
 
 async def _sender(http: httpx2.AsyncClient, context: Context, name: str) -> Sender:
@@ -145,7 +147,13 @@ async def _sender(http: httpx2.AsyncClient, context: Context, name: str) -> Send
     made = done.written[0]
     async with hub.engine.pool.acquire() as conn:
         await clients.register(
-            conn, name, made.rid, "system/*.cruds", update_as_create=False, now=now
+            conn,
+            name,
+            made.rid,
+            "system/*.cruds",
+            update_as_create=False,
+            now=now,
+            role="privacy-officer",
         )
     token = context.tokens.issue(name, "system/*.cruds", now=now, lifetime=timedelta(hours=1))
     return Sender(http, token, made.reference, made.rid, context.tokens, name)

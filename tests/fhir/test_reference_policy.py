@@ -144,3 +144,60 @@ async def test_given_warnings_agreed_when_a_referral_names_nobody_then_it_is_no_
     }
     answered = await warned.near.ask("POST", "/Task", {**task, element: absent[element]})
     assert answered.status_code in (201, 409, 422), answered.text
+
+
+async def test_given_one_that_knew_the_target_and_one_that_did_not_when_updated_at_once_then_each_stays(
+    warned,
+):
+    """What was shown once is still what the first is about; the second never led to it."""
+    near, far = warned.near, warned.far
+    hidden = (await far.ask("POST", "/Patient", {"resourceType": "Patient"})).json()
+    named = f"Patient/{hidden['id']}"
+    async with warned.context.hub.engine.pool.acquire() as conn:
+        shown = (
+            "insert into access_grant (shard, organization, rid, because, rule, since)"
+            " select shard, $1, rid, rid, 'referral', now() from resource where fhir_id = $2"
+        )
+        await conn.execute(shown, near.rid, hidden["id"])
+        first = (await near.ask("POST", "/Observation", observation(named))).json()
+        await conn.execute("update access_grant set until = since")
+        second = await near.ask("POST", "/Observation", observation(named))
+        assert "warning" in second.headers
+        entries = [
+            {
+                "resource": {**one, "status": "amended"},
+                "request": {"method": "PUT", "url": f"Observation/{one['id']}"},
+            }
+            for one in (first, second.json())
+        ]
+        sent = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+        answered = await near.ask("POST", "", sent)
+        assert answered.status_code == 200, answered.text
+        assert ["outcome" in one["response"] for one in answered.json()["entry"]] == [False, True]
+        rows = await conn.fetch(
+            "select patient is not null, (select count(*) from idx_reference i"
+            " where i.rid = r.rid and i.target is not null and i.patient is not distinct from r.patient)"
+            " from resource r where fhir_id = any($1::text[]) order by rid",
+            [first["id"], second.json()["id"]],
+        )
+    assert [tuple(row) for row in rows] == [(True, 2), (False, 0)]
+
+
+async def test_given_what_dangles_when_another_sends_it_as_it_is_then_it_is_no_version_of_theirs(
+    warned,
+):
+    """The other sees what it names: by its eyes nothing dangles, but the resource is not its own."""
+    near, far = warned.near, warned.far
+    hidden = (await far.ask("POST", "/Patient", {"resourceType": "Patient"})).json()
+    sent = await near.ask("POST", "/Observation", observation(f"Patient/{hidden['id']}"))
+    made = sent.json()
+    async with warned.context.hub.engine.pool.acquire() as conn:
+        await conn.execute(
+            "insert into access_grant (shard, organization, rid, because, rule, since)"
+            " select shard, $1, rid, rid, 'referral', now() from resource where fhir_id = $2",
+            far.rid,
+            made["id"],
+        )
+    answered = await far.ask("PUT", f"/Observation/{made['id']}", made)
+    assert (answered.status_code, answered.headers["etag"]) == (200, 'W/"1"')
+    assert answered.json() == made

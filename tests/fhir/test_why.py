@@ -174,3 +174,20 @@ async def test_the_decision_that_is_told_is_the_one_that_reads_go_by(house, reco
             assert answer["decision"] == ["permit" if seen else "deny"], elements
             assert ("ruling" in answer) == seen, elements
         assert (await house.near.ask("DELETE", f"/{reference}")).status_code == 204
+
+
+async def test_given_quarantine_when_asked_then_that_is_said_and_no_grant_seems_to_show_it(
+    house, record
+):
+    await made(house.near, consent(record[0], house.far.reference, "permit"))
+    assert (await told(house.near, record[1], house.far.reference))["decision"] == ["permit"]
+    async with house.context.hub.engine.pool.acquire() as conn:
+        await conn.execute(
+            "update resource set dangling = true, quarantined = true where fhir_id = $1",
+            record[1].partition("/")[2],
+        )
+    answer = await told(house.near, record[1], house.far.reference)
+    assert answer["decision"] == ["deny"]
+    assert "quarantine" in answer["withheld"][0]
+    assert not {"ruling", "grant", "absent", "whole"} & answer.keys()
+    assert (await told(house.near, record[1], house.near.reference))["decision"] == ["permit"]

@@ -300,7 +300,7 @@ class House:
         async with self.hub.engine.pool.acquire() as conn:
             await clients.register(
                 conn, key, made.rid, community.MEMBER_SCOPES, update_as_create=False,
-                now=self.hub.clock(),
+                now=self.hub.clock(), role="privacy-officer",
             )  # fmt: skip
         return self.seat(Seat(key, made.id, made.rid))
 

@@ -13,7 +13,7 @@ from coordhub.r4 import document as fhir_json
 from coordhub.r4 import sensitivity as s
 from coordhub.record import label_acts
 from coordhub.record.label_acts import Act, CannotLabelError
-from coordhub.record.operations import Create, Written
+from coordhub.record.operations import Create, Update, Written
 
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 OFFICER = Act("cli:officer", "reviewed")
@@ -105,6 +105,46 @@ async def test_given_what_is_derived_when_written_with_or_after_its_origin_then_
         assert await labels_of(house, one.reference) == s.SUD, one.type
     plain = await house.create(house.clinic, observation(who))
     assert await labels_of(house, plain.reference) == 0
+
+
+async def test_given_an_origin_that_came_later_when_sent_again_then_it_inherits_from_then_on(
+    house: House,
+) -> None:
+    writer = dataclasses.replace(house.clinic.choosing_ids(), reference_policy="warn")
+    who = await ada(house)
+    made = await house.create(writer, report(who, "Observation/later"))
+    await house.update(writer, "later", observation(who, "72109-2", id="later"))
+    assert await labels_of(house, made.reference) == 0
+    again = await house.update(writer, made.id, report(who, "Observation/later") | {"id": made.id})
+    assert shown(again) == ["SUD", "42CFRPart2", "NORDSCLCD", "42CFRPart2"]
+    assert await labels_of(house, made.reference) == s.SUD
+
+
+async def test_given_an_origin_that_its_writer_does_not_see_when_written_then_no_label_tells_of_it(
+    house: House,
+) -> None:
+    """Also beside one that was derived from the same when that was shown, and rightly keeps its label."""
+    writer = dataclasses.replace(house.clinic.choosing_ids(), reference_policy="warn")
+    who = await ada(house)
+    origin = await house.create(
+        house.stranger, observation(await ada(house, house.stranger), "75622-1")
+    )
+    await house.rows(
+        "insert into access_grant (shard, organization, rid, because, rule, labels, since)"
+        " select shard, $1, rid, rid, 'release', -1, now() from resource where rid = $2",
+        house.clinic.rid,
+        origin.rid,
+    )
+    knew = await house.create(writer, report(who, origin.reference))
+    await house.rows("update access_grant set until = since")
+    again = report(who, origin.reference) | {"id": knew.id, "issued": "2026-01-01T00:00:00Z"}
+    _, other = await house.commit(
+        writer,
+        Update("DiagnosticReport", knew.id, again),
+        Create("DiagnosticReport", report(who, origin.reference)),
+    )
+    assert await labels_of(house, knew.reference) == s.HIV
+    assert await labels_of(house, other.reference) == 0
 
 
 async def test_given_an_origin_that_rises_when_updated_then_all_derived_from_it_rises(

@@ -10,6 +10,7 @@ import pytest
 from open_hub import Document, House, Party, Referral, observation
 from open_post import TAKEN, Post
 
+from coordhub.record import reproject
 from coordhub.store import invariants
 
 KEPT_BACK = "withdrawn by patient"
@@ -164,6 +165,12 @@ async def test_given_work_that_was_taken_on_when_withdrawn_then_its_owner_is_ask
     assert "Ada" not in str(bundles[1:])
     assert await house.read(house.kitchen, f"Task/{abort['id']}") is not None
     assert await house.read(house.clinic, f"Task/{abort['id']}") is None
+    async with house.engine.pool.acquire() as conn:
+        assert await invariants.violations(conn, house.hub.clock()) == []
+    compared = [one async for one in reproject.reproject(house.hub, mend=False)]
+    assert [one.differences for one in compared] == [()], (
+        "a Task that asks to stop is no candidate's"
+    )
     mine = await house.document(sent.task)
     assert mine["status"] == "in-progress"
     assert mine["businessStatus"]["coding"][0]["code"] == "cancellation-requested"

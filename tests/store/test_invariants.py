@@ -82,6 +82,26 @@ BREAKS: list[tuple[str, str]] = [
     ),
     ("every resource has all its versions", "delete from resource_version"),
     ("every resource has all its versions", "update resource_version set version = version + 7"),
+    (
+        "every version is what its predecessor allows",
+        "update resource set op = 'create' where version > 1 and body is not null",
+    ),
+    (
+        "every version is what its predecessor allows",
+        "update resource_version set op = 'update' where version = 1",
+    ),
+    (
+        "every body says which version it is",
+        "update resource set updated = updated + interval '1 ms'",
+    ),
+    (
+        "every body says which version it is",
+        "update resource set body = replace(body, fhir_id, 'other') where body is not null",
+    ),
+    (
+        "every body says which version it is",
+        'update resource_version set body = replace(body, \'"versionId":"1"\', \'"versionId":"2"\')',
+    ),
     ("every version is of a resource", "update resource_version set rid = rid + (1 << 20)"),
     (
         "every version has its change, and every change its version",
@@ -96,6 +116,34 @@ BREAKS: list[tuple[str, str]] = [
         "every grant is about something that is there, for a reason that is there",
         "update access_grant set because = because + (1 << 20)",
     ),
+    (
+        "who is asked may see the Task and the ServiceRequest that ask it, unless a Consent ended it",
+        (
+            "delete from access_grant g using candidate c where g.rid = c.request"
+            " and g.organization = c.organization"
+        ),
+    ),
+    (
+        "who is asked may see the Task and the ServiceRequest that ask it, unless a Consent ended it",
+        "update access_grant set until = since where rule = 'party'",
+    ),
+    (
+        "a grant is because of a Task that asks its organization, or of a referral of its own",
+        "update access_grant set organization = organization + 256",
+    ),
+    (
+        "a grant is because of a Task that asks its organization, or of a referral of its own",
+        "update access_grant set rule = 'result'",
+    ),
+    (
+        "what was shared for a referral is shared until its Task is declined, and no longer",
+        "update access_grant set until = since where rule = 'referral'",
+    ),
+    (
+        "what was shared for a referral is shared until its Task is declined, and no longer",
+        "update candidate set status = 'rejected'",
+    ),
+    ("every timer is of a Task of its referral", "update timer set subject = 1"),
     (
         "every id that a client chose leads to its resource",
         "insert into assigned_id (type, fhir_id, shard) values (1, 'chosen', 0)",
@@ -119,7 +167,8 @@ BREAKS: list[tuple[str, str]] = [
 @pytest.fixture
 async def lived_in(house: House) -> House:
     """A house in which one referral was asked, accepted and told, and something deleted."""
-    sent = await house.asking(house.kitchen.service)
+    due = {"period": {"end": "2999"}}
+    sent = await house.asking(house.kitchen.service, restriction=due)
     await deliver_all(house)
     await sent.answer(house.kitchen, "accepted")
     await house.relay()

@@ -85,6 +85,10 @@ async def test_given_many_resources_when_searched_then_few_pages_are_touched(
     async with engine.searches.acquire() as conn:
         statement, arguments = await search.composed(conn, engine, VIEWERS[who], read, limit=10)
         assert await _pages(conn, statement, arguments) <= most
+    if search.keeps_its_plan(read):
+        async with engine.pool.acquire() as conn:
+            statement, arguments = await search.composed(conn, engine, VIEWERS[who], read, limit=10)
+            assert await _pages_of_kept_plan(conn, statement, arguments) <= most
 
 
 async def test_given_a_viewer_of_nothing_when_searching_then_nothing_is_touched_but_the_index_top(
@@ -108,3 +112,24 @@ async def _pages(conn: Any, statement: str, arguments: list[object]) -> int:
         )
     plan = json.loads(explained)[0]["Plan"]
     return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+
+async def _pages_of_kept_plan(conn: Any, statement: str, arguments: list[object]) -> int:
+    """The same where the plan is made once, for whatever values: what one patient's records are asked."""
+    await conn.execute(f"prepare kept as {statement}")
+    values = ", ".join(map(_literal, arguments))
+    for _ in range(2):
+        explained = await conn.fetchval(
+            f"explain (analyze, buffers, format json) execute kept({values})"
+        )
+    await conn.execute("deallocate kept")
+    plan = json.loads(explained)[0]["Plan"]
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+
+def _literal(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, list):
+        return "'{" + ",".join(map(str, value)) + "}'"
+    return str(value) if isinstance(value, int) else "'" + str(value).replace("'", "''") + "'"

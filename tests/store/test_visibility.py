@@ -99,6 +99,29 @@ async def test_given_a_grant_when_read_by_whom_it_names_then_on_every_way_and_by
     assert await ways(house, house.pantry.viewer, made) == set()
 
 
+async def test_given_quarantine_when_read_then_on_no_way_but_by_its_writer_s_also_in_a_report(
+    house: House,
+) -> None:
+    made = await house.create(house.clinic, patient())
+    steward = await house.read(EVERYONE, house.clinic.reference)
+    assert steward is not None
+    await grant(house, house.kitchen.rid, made.rid, until=None)
+    reported = "select access_shows($1, rid, patient, type, labels, quarantined, null) from resource where rid = $2"
+    assert await house.value(reported, house.kitchen.rid, made.rid) == 0
+    await house.rows(
+        "update resource set dangling = true, quarantined = true where rid = any($1)",
+        [made.rid, steward.rid],
+    )
+    assert await ways(house, house.clinic.viewer, made) == EVERY_WAY
+    assert await ways(house, house.kitchen.viewer, made) == set()
+    assert await house.value(reported, house.kitchen.rid, made.rid) is None
+    assert await house.read(EVERYONE, house.clinic.reference) == steward, "its own"
+    assert await house.read(house.kitchen.viewer, house.clinic.reference) is None
+    assert house.clinic.reference not in await found(
+        house, house.kitchen.viewer, kind="Organization"
+    )
+
+
 @pytest.mark.parametrize(
     ("until", "seen"), [(timedelta(minutes=1), EVERY_WAY), (timedelta(seconds=-1), set())]
 )

@@ -1,4 +1,4 @@
-"""The Caller: a client, the organization it acts for, and what its token allows."""
+"""The Caller: a client, the organization or person it acts for, and what its token allows."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ LETTERS = {"create": "c", "read": "r", "update": "u", "delete": "d", "search": "
 class Caller:
     """client: id of the client, None for the hub itself.
 
-    organization: rid of its Organization; reference: the same as `Organization/<id>`.
+    organization: rid of its Organization; reference: the same as `Organization/<id>`. Of a person's
+        app it is the person: `Patient/<id>` or `RelatedPerson/<id>`.
     update_as_create: may choose ids by PUT.
-    reference_policy: `refuse` or `warn`, for references that lead nowhere.
+    reference_policy: `refuse`, `warn` or `quarantine`, for references that lead nowhere.
     request_id: correlates log, audit and the partner's own records.
+    role: system, privacy-officer (of its organization) or person.
+    break_glass: may open a record in an emergency.
     """
 
     client: str | None
@@ -28,10 +31,25 @@ class Caller:
     update_as_create: bool = False
     request_id: str | None = None
     reference_policy: str = "refuse"
+    role: str = "system"
+    break_glass: bool = False
+
+    @property
+    def is_person(self) -> bool:
+        """A patient, or who acts for one: sees one chart, and may write little."""
+        return self.role == "person"
 
     @property
     def is_hub(self) -> bool:
         return self.client is None and self.organization == HUB
+
+    def require_privacy_officer(self, what: str) -> None:
+        """403 unless the client is its organization's privacy officer's."""
+        if self.role != "privacy-officer":
+            raise forbidden(
+                f"{what} is for the privacy officer of your organization. An operator says which client is: "
+                "coordhub client --role privacy-officer."
+            )
 
     def require(self, resource_type: str, interaction: str) -> None:
         """403 unless the token's scopes allow `interaction` (create, read, update, delete, search)."""

@@ -80,6 +80,8 @@ class Tokens:
             client.update_as_create,
             request_id,
             client.reference_policy,
+            client.role,
+            client.break_glass,
         )
 
     def _read(self, text: str) -> _Claims:

@@ -11,9 +11,11 @@ from datetime import datetime
 from urllib.parse import urlencode
 from uuid import UUID
 
+from coordhub.record import proxies
+from coordhub.record.hub import Hub
 from coordhub.store import audit, clients, deliveries
 from coordhub.store.engine import Connection, Engine
-from coordhub.store.transact import AuditRow
+from coordhub.store.transact import AuditRow, transact
 from coordhub.store.visibility import HUB
 
 
@@ -51,18 +53,43 @@ async def change_client(
     client: str,
     now: datetime,
     *,
-    active: bool | None,
-    reference_policy: str | None,
+    active: bool | None = None,
+    reference_policy: str | None = None,
+    role: str | None = None,
+    break_glass: bool | None = None,
 ) -> None:
-    """Take the client out of use or back, or say what becomes of its dangling references."""
+    """Take the client out of use or back, or say what becomes of its dangling references, or what it may."""
     async with engine.transaction() as conn:
-        if not await clients.change(conn, client, active, reference_policy):
-            raise NothingDone(f"the client {client} is not known.")
+        if not await clients.change(conn, client, active, reference_policy, role, break_glass):
+            raise NothingDone(f"the client {client} is not known, or is of a person.")
         changed = {
             **({} if active is None else {"active": str(active).lower()}),
             **({} if reference_policy is None else {"reference_policy": reference_policy}),
+            **({} if role is None else {"role": role}),
+            **({} if break_glass is None else {"break_glass": str(break_glass).lower()}),
         }
         await note(conn, by, "client-changed", now, {"client": client, **changed})
+
+
+async def bind_person(hub: Hub, by: Operator, client: str, person: str, scopes: str) -> None:
+    """Make a client, or renew it, that acts for a Patient or RelatedPerson (`Type/id`)."""
+    now = hub.clock()
+    async with hub.engine.transaction() as conn:
+        known = await clients.read(conn, client)
+        if known is not None and known.reference != person:
+            raise NothingDone(
+                f"the client {client} acts for {known.reference}. Choose another name."
+            )
+        try:
+            rid, batch = await proxies.to_bind(hub, conn, person)
+        except proxies.CannotBindError as error:
+            raise NothingDone(str(error)) from error
+        await transact(conn, batch, now=now)
+        await clients.register(
+            conn, client, rid, scopes, update_as_create=False, now=now, role="person"
+        )
+        said = {"client": client, "person": person, "scope": scopes}
+        await note(conn, by, "client-registered", now, said)
 
 
 async def replay(engine: Engine, by: Operator, delivery: UUID, now: datetime) -> None:

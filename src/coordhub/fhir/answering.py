@@ -31,8 +31,10 @@ from coordhub.fhir.interactions import (
 )
 from coordhub.fhir.operations import (
     accounting_of_disclosures,
+    break_glass,
     everything,
     lastn,
+    lower_label,
     meta,
     meta_change,
     status_of_referral,
@@ -103,8 +105,10 @@ async def _invoke(context: Context, asked: Asked) -> Answer:
 
 _OPERATIONS: Mapping[str, Perform] = {
     "accounting-of-disclosures": accounting_of_disclosures.answer,
+    "break-glass": break_glass.answer,
     "everything": everything.answer,
     "lastn": lastn.answer,
+    "lower-label": lower_label.answer,
     "meta": meta.answer,
     "meta-add": meta_change.add,
     "meta-delete": meta_change.delete,

@@ -23,6 +23,12 @@ REST: Final = "http://hl7.org/fhir/restful-interaction"
 TYPES: Final = "http://terminology.hl7.org/CodeSystem/audit-event-type"
 LIFECYCLE: Final = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle"
 ACTS: Final = "urn:coordhub:audit-act"
+BREAK_GLASS: Final[Element] = {
+    "system": "http://terminology.hl7.org/CodeSystem/v3-ActReason",
+    "code": "BTG",
+    "display": "break the glass",
+}
+"""For what something is looked at in an emergency (`$break-glass`)."""
 _ENTITIES: Final = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 _ROLES: Final = "http://terminology.hl7.org/CodeSystem/object-role"
 _BALP: Final = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit."
@@ -139,6 +145,7 @@ def render(row: Row, fhir_id: str, hub: str) -> Element:
         "action": pattern.action,
         "recorded": instant(row.at),
         "outcome": outcome_of(row.outcome),
+        "purposeOfEvent": [{"coding": [BREAK_GLASS]}] if row.interaction == "$break-glass" else [],
         "agent": [_client(row, pattern), _agent(pattern.hub, {"reference": hub}, False)],
         "source": {
             "observer": {"reference": hub},

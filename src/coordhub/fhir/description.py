@@ -341,6 +341,13 @@ ROUTES: tuple[Route, ...] = (
         answer="Bundle", reasons=(404, 410), parameters=(_ID, _TYPES, _COUNT, _CURSOR),
     ),
     Route(
+        "break_glass", "POST", "/Patient/$break-glass", "Operations", "Open a record in an emergency",
+        "For who treats: `identifier` and `birthDate`, or `patient`; `purpose` (ETREAT or BTG), `reason`, "
+        "`practitioner`, `emergency` (its nature). Opens one record for an hour; the organization that holds "
+        "it is told.",
+        answer="Parameters", reasons=(404, 413, 415, 422), body="Parameters",
+    ),
+    Route(
         "accounting_of_disclosures", "GET", "/Patient/{id}/$accounting-of-disclosures", "Operations",
         "Who saw what of a patient's chart",
         "What was sent to others or looked at by them, when, for what purpose, by which rule. Told to the "
@@ -351,6 +358,12 @@ ROUTES: tuple[Route, ...] = (
         "everything_by_post", "POST", "/Patient/{id}/$everything", "Operations",
         "The record of a patient, by POST", "The same; the parameters come as Parameters.",
         answer="Bundle", reasons=(404, 410, 413, 415, 422), parameters=(_ID,), body="Parameters",
+    ),
+    Route(
+        "lower_label", "POST", "/{resource_type}/{id}/$lower-label", "Resources", "Lower a label",
+        "For the privacy officer of the organization that wrote the resource: takes the sensitivity `class` from "
+        "all its versions; `reason` is kept in the audit.",
+        answer="Parameters", reasons=(404, 409, 410, 413, 415, 422), parameters=(TYPE, _ID), body="Parameters",
     ),
     Route(
         "lastn", "GET", "/Observation/$lastn", "Operations", "The newest results of each code",

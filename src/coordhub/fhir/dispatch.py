@@ -80,6 +80,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "accounting-of-disclosures": Operation(
         ("instance",), ("Patient",), ("GET",), parameters=frozenset({"start", "end"})
     ),
+    "break-glass": Operation(("type",), ("Patient",), ("POST",), parameters=None),
     "everything": Operation(
         ("instance",),
         ("Patient", "Encounter"),
@@ -87,6 +88,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         parameters=frozenset({"start", "end", "_since", "_type", "_count", "_cursor"}),
     ),
     "lastn": Operation(("type",), ("Observation",), _ASK, "search", None),
+    "lower-label": Operation(
+        ("instance",), (), ("POST",), "update", frozenset({"class", "reason"})
+    ),
     "meta": Operation(("system", "type", "instance"), (), _ASK),
     "meta-add": Operation(("instance",), (), ("POST",), "update", frozenset({"meta"})),
     "meta-delete": Operation(("instance",), (), ("POST",), "update", frozenset({"meta"})),

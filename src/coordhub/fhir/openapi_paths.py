@@ -138,12 +138,11 @@ def _criterion(parameter: SearchParameter) -> Described:
 def _body(route: Route, name: str | None) -> Described:
     if not isinstance(route.body, str):
         return dict(route.body or {})
-    kind = route.body if name is None else name
-    shown = None
-    if name is None:
-        shown = "Referral"
-    elif name != OTHER:
-        shown = f"{name}Sent" if route.name == "create" else name
+    kind, shown = route.body, "Referral" if route.body == "Bundle" else None
+    if route.body == RESOURCE and name is not None:
+        kind = name
+        if name != OTHER:
+            shown = f"{name}Sent" if route.name == "create" else name
     return {"required": True, "content": {JSON: _media(reference(kind), shown)}}
 
 

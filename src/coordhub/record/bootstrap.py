@@ -11,12 +11,12 @@ from typing import Any
 from coordhub.access.caller import Caller
 from coordhub.access.scopes import EVERYTHING
 from coordhub.r4 import document as fhir_json
+from coordhub.r4.extract import extract
 from coordhub.record.commit import apply
 from coordhub.record.hub import DIRECTORY_SHARD, Hub, instant
 from coordhub.record.operations import Update
-from coordhub.store import resources
+from coordhub.store import index, resources
 from coordhub.store.engine import Connection, Engine
-from coordhub.store.index import IndexRows
 from coordhub.store.transact import AuditRow, Batch, Write, transact
 from coordhub.store.visibility import DIRECTORY, HUB, Viewer
 
@@ -42,6 +42,48 @@ async def open_hub(engine: Engine, base: str) -> Hub:
 
 
 _DEFINITIONS: tuple[dict[str, Any], ...] = (
+    {
+        "resourceType": "OperationDefinition",
+        "name": "BreakGlass",
+        "title": "Open a record in an emergency",
+        "status": "active",
+        "kind": "operation",
+        "affectsState": True,
+        "description": "Opens one patient's record for an hour to who treats it in an emergency; written down, and "
+        "told to the organization that holds the record.",
+        "code": "break-glass",
+        "resource": ["Patient"],
+        "system": False,
+        "type": True,
+        "instance": False,
+        "parameter": [
+            {"name": "identifier", "use": "in", "min": 0, "max": "1", "type": "Identifier"},
+            {"name": "birthDate", "use": "in", "min": 0, "max": "1", "type": "date"},
+            {"name": "patient", "use": "in", "min": 0, "max": "1", "type": "Reference"},
+            {"name": "purpose", "use": "in", "min": 1, "max": "1", "type": "code"},
+            {"name": "reason", "use": "in", "min": 1, "max": "1", "type": "string"},
+            {"name": "practitioner", "use": "in", "min": 1, "max": "1", "type": "Reference"},
+            {
+                "name": "emergency",
+                "use": "in",
+                "min": 0,
+                "max": "1",
+                "type": "string",
+                "documentation": "Nature of the medical emergency; required for ETREAT.",
+            },
+            {"name": "patient", "use": "out", "min": 1, "max": "1", "type": "Reference"},
+            {"name": "until", "use": "out", "min": 1, "max": "1", "type": "instant"},
+            {"name": "notice", "use": "out", "min": 1, "max": "1", "type": "Reference"},
+            {
+                "name": "part2",
+                "use": "out",
+                "min": 1,
+                "max": "1",
+                "type": "boolean",
+                "documentation": "Whether what is under 42 CFR Part 2 is open, too.",
+            },
+        ],
+    },
     {
         "resourceType": "OperationDefinition",
         "name": "AccountingOfDisclosures",
@@ -77,6 +119,26 @@ _DEFINITIONS: tuple[dict[str, Any], ...] = (
                     {"name": "event", "use": "out", "min": 0, "max": "1", "type": "Reference"},
                 ],
             },
+        ],
+    },
+    {
+        "resourceType": "OperationDefinition",
+        "name": "LowerLabel",
+        "title": "Lower a label",
+        "status": "active",
+        "kind": "operation",
+        "affectsState": True,
+        "description": "Takes a sensitivity class from a resource, for the privacy officer of the organization that "
+        "wrote it.",
+        "code": "lower-label",
+        "resource": ["Resource"],
+        "system": False,
+        "type": False,
+        "instance": True,
+        "parameter": [
+            {"name": "class", "use": "in", "min": 1, "max": "1", "type": "code"},
+            {"name": "reason", "use": "in", "min": 1, "max": "1", "type": "string"},
+            {"name": "return", "use": "out", "min": 1, "max": "1", "type": "Meta"},
         ],
     },
     {
@@ -239,7 +301,9 @@ async def _found(hub: Hub, conn: Connection, rid: int, name: str) -> None:
                 fhir_json.encode(document).decode(),
             )
         ],
-        add=IndexRows(),
+        add=index.rows_of(
+            extract(document), rid=rid, source=DIRECTORY, patient=None, systems={}, targets={}
+        ),
         audit=[AuditRow(None, HUB, "create", 201, "Organization", fhir_id, (rid,))],
     )  # fmt: skip
     await transact(conn, batch, now=now)

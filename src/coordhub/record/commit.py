@@ -25,6 +25,7 @@ from coordhub.errors import (
 from coordhub.r4 import document as fhir_json
 from coordhub.r4 import extract, sensitivity
 from coordhub.record import (
+    care_teams,
     conditional,
     consents,
     grants,
@@ -32,6 +33,7 @@ from coordhub.record import (
     labelling,
     patching,
     provenance,
+    proxies,
     rules,
     withdrawal,
 )
@@ -47,7 +49,7 @@ from coordhub.record.operations import (
     Update,
     Written,
 )
-from coordhub.record.validation import references, structure
+from coordhub.record.validation import quarantine, references, structure
 from coordhub.record.work import Draft, Work
 from coordhub.store import idempotency as keys
 from coordhub.store import index, resources
@@ -183,7 +185,7 @@ async def apply(
         key=lambda position: (_ORDER[type(settled[position])], position),
     )
     drafts = await _draft(work, view, settled, names, mapping, positions)
-    references.check(work)
+    await references.check(work)
     for draft in work.drafts:
         draft.patient = _patient_of(work, draft)
     await rules.apply(work)
@@ -191,6 +193,8 @@ async def apply(
     await labelling.decide(work)
     await grants.decide(work)
     await consents.decide(work)
+    await care_teams.decide(work)
+    await proxies.decide(work)
     await _write(work, interaction)
     if await withdrawal.follow(work, _by_itself):
         work.wakes = True
@@ -354,10 +358,15 @@ def _next_version(
         operation, previous.type, previous.id, previous.rid, previous.version + 1,
         work.caller.organization, previous.source, document, previous, at=operation.at,
     )  # fmt: skip
+    if document is None:  # what was held back is not shown by being deleted
+        draft.dangling, draft.quarantined = previous.dangling, previous.quarantined
     if document is not None and previous.body is not None:
         document = sensitivity.unspliced(document, previous.labels, draft.before())
         draft.document = document
-        draft.unchanged = _content(document) == _content(draft.before() or {})
+        sent, stored = document, draft.before() or {}
+        if previous.quarantined:
+            sent, stored = (quarantine.tagged(one, quarantined=False) for one in (sent, stored))
+        draft.unchanged = _content(sent) == _content(stored)
     if (
         previous.source != work.caller.organization
         and not draft.unchanged
@@ -390,7 +399,7 @@ def _patient_of(work: Work, draft: Draft) -> int | None:
     if draft.document is None:
         return draft.previous.patient if draft.previous else None
     for text in work.patients_in(draft.document):
-        return work.rid_of(text)
+        return None if text in draft.nowhere else work.rid_of(text)
     return None
 
 
@@ -432,11 +441,14 @@ async def _write(work: Work, interaction: str) -> None:
                 source=draft.source,
                 patient=draft.patient,
                 systems=systems,
-                targets=targets,
+                targets=_without(targets, draft.nowhere),
             )
         )
     for draft, extracted in old:
         assert draft.previous is not None
+        stood = targets
+        if draft.targets is not None:
+            stood = {name: rid for name, rid in targets.items() if rid in draft.targets}
         batch.remove.update(
             index.rows_of(
                 extracted,
@@ -444,21 +456,27 @@ async def _write(work: Work, interaction: str) -> None:
                 source=draft.previous.source,
                 patient=draft.previous.patient,
                 systems=systems,
-                targets=targets,
+                targets=stood,
             )
         )
     batch.add, batch.remove = batch.add.without(batch.remove), batch.remove.without(batch.add)
     batch.writes = [
         Write(
             draft.rid, draft.type, draft.id, draft.version, draft.op, draft.author, draft.source,
-            draft.patient, draft.body, draft.assigned, draft.episode, draft.labels,
-            draft.previous.labels if draft.previous is not None else 0,
+            draft.patient, draft.body, draft.assigned, draft.episode, draft.labels, draft.dangling,
+            draft.quarantined, draft.previous.seen if draft.previous is not None else None,
         )
         for draft in changing
     ]  # fmt: skip
     work.wakes = any(draft.episode is not None for draft in changing)
     batch.audit.append(_audit(work, interaction))
     await transact(work.conn, batch, now=work.now)
+
+
+def _without(targets: dict[str, int], nowhere: set[str]) -> dict[str, int]:
+    if not nowhere:
+        return targets
+    return {name: rid for name, rid in targets.items() if name not in nowhere}
 
 
 def _audit(work: Work, interaction: str) -> AuditRow:
@@ -492,7 +510,9 @@ def _answer(work: Work, draft: Draft | None) -> Written:
         return Written(204, "", "", 0, 0, work.now, None)
     if draft.unchanged and draft.previous is not None:
         return replace(
-            _found(draft.previous), body=_told(draft.previous.body, draft.previous.labels)
+            _found(draft.previous),
+            body=_told(draft.previous.body, draft.previous.labels),
+            warnings=tuple(draft.warnings),
         )
     status = 204 if draft.document is None else 201 if draft.op == "create" else 200
     return Written(

@@ -65,12 +65,12 @@ async def _begin(work: Work, draft: Draft, document: Element) -> None:
         place = issue.expression.removeprefix("Consent.")
         _warn(draft, place, issue.diagnostics, issue.code)
     rules = reading.rules
-    if any(rule.permit for rule in rules) and not _holds(work, draft):
+    if any(rule.permit for rule in rules) and not parties.holds(work, draft.source, draft.patient):
         rules = tuple(rule for rule in rules if not rule.permit)
         _warn(
             draft, "provision", "Another organization holds this patient's record: of what you write down for "
-            "the patient, what is denied counts, what is permitted does not. Ask that organization, or the "
-            "patient, to send the Consent.", "business-rule",
+            "the patient, what is denied counts, what is permitted does not. Ask that organization to "
+            "send the Consent.", "business-rule",
         )  # fmt: skip
     systems = await work.hub.engine.systems(
         {system for rule in rules for system, _ in rule.space.codes or ()}
@@ -135,17 +135,6 @@ def _rows(
 
 def _sorted(values: frozenset[int] | None) -> list[int] | None:
     return None if values is None else sorted(values)
-
-
-def _holds(work: Work, draft: Draft) -> bool:
-    """Whether the Consent comes from the organization whose Patient it is about."""
-    written = next((one for one in work.drafts if one.rid == draft.patient), None)
-    if written is not None:
-        return written.source == draft.source
-    return any(
-        found.rid == draft.patient and found.source == draft.source
-        for found in work.located.values()
-    )
 
 
 def _named(provision: Any, element: str) -> Iterator[Element]:

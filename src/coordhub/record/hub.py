@@ -6,7 +6,7 @@ import secrets
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from coordhub.record.label_lists import Lists
 from coordhub.store.engine import Engine
@@ -32,6 +32,20 @@ def random_id(shard: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Safeguards:
+    """What the deployment sets for sights that no Consent decides.
+
+    break_glass: how long a record stays open in an emergency. break_glass_attempts: tries of one
+    organization in an hour. confidential_age: from these years of age on, a minor's sensitive content
+    is hidden from its parents.
+    """
+
+    break_glass: timedelta = timedelta(hours=1)
+    break_glass_attempts: int = 10
+    confidential_age: int = 12
+
+
+@dataclass(frozen=True, slots=True)
 class Hub:
     """base: FHIR base URL without a slash at its end. organization: `Organization/<id>` of the hub itself.
 
@@ -46,6 +60,7 @@ class Hub:
     new_shard: Callable[[], int] = random_shard
     new_id: Callable[[int], str] = random_id
     lists: Lists = field(default_factory=Lists)
+    safeguards: Safeguards = field(default_factory=Safeguards)
 
     @property
     def itself(self) -> frozenset[str]:

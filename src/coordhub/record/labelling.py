@@ -129,12 +129,18 @@ def _newly_said(draft: Draft) -> int:
 
 
 def _origins(work: Work, draft: Draft) -> set[int]:
-    """rids of what this is derived from, of a new version what the old one did not name already."""
+    """rids of what this is derived from, of a new version what the old one did not name already.
+
+    A name that led nowhere gave the old one nothing, and gives the new one nothing while it does.
+    """
     assert draft.document is not None
     base = work.hub.base
-    before = set(labels.origins(draft.before() or {}, base))
+    dangled = draft.previous is not None and draft.previous.dangling
+    before = set() if dangled else set(labels.origins(draft.before() or {}, base))
     rids = {
-        work.rid_of(name) for name in labels.origins(draft.document, base) if name not in before
+        work.rid_of(name)
+        for name in labels.origins(draft.document, base)
+        if name not in before and name not in draft.nowhere
     }
     # what this commit writes may rise by it, also where it was named before
     rids |= {other.rid for name in before if (other := work.draft_of(name)) is not None}

@@ -6,6 +6,7 @@ from typing import Any
 
 from coordhub.r4 import document as fhir_json
 from coordhub.r4 import reference
+from coordhub.record.work import Work
 from coordhub.store.resources import Version
 
 
@@ -28,3 +29,13 @@ def document(version: Version) -> dict[str, Any]:
     """The document of a version that is not a deletion."""
     assert version.body is not None
     return fhir_json.parse(version.body.encode())
+
+
+def holds(work: Work, organization: int, patient: int) -> bool:
+    """Whether this organization wrote the Patient, which this commit writes or names."""
+    written = next((one for one in work.drafts if one.rid == patient), None)
+    if written is not None:
+        return written.source == organization
+    return any(
+        found.rid == patient and found.source == organization for found in work.located.values()
+    )

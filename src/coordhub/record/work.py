@@ -34,6 +34,9 @@ class Draft:
     labels: a bit for each sensitivity class of its content.
     episode: the referral it belongs to, so that those concerned are told.
     warnings: what is stored all the same.
+    nowhere: the `Type/id` it names that lead nowhere for its writer; in the index they are addresses.
+    targets: of a version that dangled, rids of what it referred to all the same; None: to all it named.
+    dangling, quarantined: as in the table.
     """
 
     operation: Operation | None
@@ -53,6 +56,10 @@ class Draft:
     at: str = ""
     body: str | None = None
     warnings: list[Issue] = field(default_factory=list)
+    nowhere: set[str] = field(default_factory=set)
+    targets: set[int] | None = None
+    dangling: bool = False
+    quarantined: bool = False
     _before: dict[str, Any] | None = None
 
     @property
@@ -82,7 +89,7 @@ class Work:
     consenting: patients whose Consents are written.
     permitted: Tasks of their open referrals whose recipients may see them, before the write.
     begin: begins the transaction that is not begun yet; None: the caller has opened it.
-    unlocked: the one resource that is changed need not be locked; what was read of it is compared by
+    unlocked: the one resource that is changed need not be locked; the state it was seen in is compared by
         the statement that writes. compared: so it is done here.
     """
 

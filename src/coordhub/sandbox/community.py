@@ -133,7 +133,10 @@ async def _steward(hub: Hub) -> Caller:
 async def _register(
     hub: Hub, name: str, organization: int, scopes: str, *, update_as_create: bool
 ) -> clients.Client:
-    """The client, made where it is missing; one that was deactivated stays so."""
+    """The client, made where it is missing; one that was deactivated stays so.
+
+    It stands for all of its organization, whose privacy officer has no other.
+    """
     async with hub.engine.pool.acquire() as conn:
         client = await clients.read(conn, name)
         if client is None or client.organization != organization:
@@ -144,6 +147,7 @@ async def _register(
                 scopes,
                 update_as_create=update_as_create,
                 now=hub.clock(),
+                role="privacy-officer",
             )
             client = await clients.read(conn, name)
     if client is None:

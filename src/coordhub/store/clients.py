@@ -1,4 +1,4 @@
-"""Clients: software that may call the hub, each bound to one organization."""
+"""Clients: software that may call the hub, each bound to one organization or one person."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from coordhub.store.engine import Connection
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """organization: rid; reference: the same as `Organization/<id>`; scopes: the most it may ask for.
+    """organization: rid of whom it acts for; reference: the same as `Organization/<id>`, or `Patient/<id>` or
+    `RelatedPerson/<id>` of a person's app; scopes: the most it may ask for.
 
-    reference_policy: `refuse` or `warn`, for what it sends with references that lead nowhere.
+    role: system, privacy-officer or person. break_glass: may open a record in an emergency.
+    reference_policy: `refuse`, `warn` or `quarantine`, for what it sends with references that lead nowhere.
     """
 
     id: str
@@ -23,18 +25,27 @@ class Client:
     update_as_create: bool
     active: bool
     reference_policy: str
+    role: str
+    break_glass: bool
+
+
+PERSONS = ("Patient", "RelatedPerson")
+"""Types of the persons that a client may act for."""
 
 
 async def read(conn: Connection, client: str) -> Client | None:
+    """None also where whom it acts for was deleted."""
     row = await conn.fetchrow(
-        "select c.id, c.organization, 'Organization/' || r.fhir_id, c.scopes, c.update_as_create, c.active,"
-        " c.reference_policy"
+        "select c.id, c.organization, r.type, r.fhir_id, c.scopes, c.update_as_create, c.active,"
+        " c.reference_policy, c.role, c.break_glass"
         " from client c join resource r on r.rid = c.organization and r.shard = (c.organization & 255)::smallint"
-        " and r.type = $2 where c.id = $1 and r.body is not null",
+        " where c.id = $1 and r.body is not null",
         client,
-        types.NUMBER["Organization"],
     )
-    return None if row is None else Client(*row)
+    if row is None:
+        return None
+    name, organization, kind, fhir_id, *rest = row
+    return Client(name, organization, f"{types.name_of(kind)}/{fhir_id}", *rest)
 
 
 async def register(
@@ -46,32 +57,45 @@ async def register(
     update_as_create: bool,
     now: datetime,
     reference_policy: str = "refuse",
+    role: str = "system",
+    break_glass: bool = False,
 ) -> None:
     """Make the client or change it to this."""
     await conn.execute(
-        "insert into client (id, organization, scopes, update_as_create, created_at, reference_policy)"
-        " values ($1, $2, $3, $4, $5, $6)"
+        "insert into client (id, organization, scopes, update_as_create, created_at, reference_policy, role,"
+        " break_glass) values ($1, $2, $3, $4, $5, $6, $7, $8)"
         " on conflict (id) do update set organization = excluded.organization, scopes = excluded.scopes,"
         " update_as_create = excluded.update_as_create, reference_policy = excluded.reference_policy,"
-        " active = true",
+        " role = excluded.role, break_glass = excluded.break_glass, active = true",
         client,
         organization,
         scopes,
         update_as_create,
         now,
         reference_policy,
+        role,
+        break_glass,
     )
 
 
 async def change(
-    conn: Connection, client: str, active: bool | None, reference_policy: str | None
+    conn: Connection,
+    client: str,
+    active: bool | None,
+    reference_policy: str | None,
+    role: str | None,
+    break_glass: bool | None,
 ) -> bool:
-    """Set what is not None; False if there is no such client."""
+    """Set what is not None; False if there is no such client, or it is a person's and stays that."""
     found: str | None = await conn.fetchval(
         "update client set active = coalesce($2, active),"
-        " reference_policy = coalesce($3, reference_policy) where id = $1 returning id",
+        " reference_policy = coalesce($3, reference_policy), role = coalesce($4, role),"
+        " break_glass = coalesce($5, break_glass)"
+        " where id = $1 and (role <> 'person' or $4::text is null and $5::boolean is null) returning id",
         client,
         active,
         reference_policy,
+        role,
+        break_glass,
     )
     return found is not None

@@ -34,14 +34,17 @@ with chart as materialized (
       and a.interaction <> all($5::text[]) and {TOLD}
     order by a.seq limit $6
 )
-select t.seq, t.at, o.fhir_id, t.interaction, t.delivery,
+select t.seq, t.at, o.type, o.fhir_id, t.interaction, t.delivery,
     array(select c.type from chart c where c.rid = any(t.rids) order by c.rid),
     array(select c.fhir_id from chart c where c.rid = any(t.rids) order by c.rid),
     array(
         select distinct g.rule from access_grant g
         where g.organization = t.organization and g.rid = any(t.rids) and g.since <= t.at
           and (g.until is null or g.until > t.at)
-        order by g.rule),
+        union select c.rule from access_rule c
+        where c.actor = t.organization and c.patient = $1 and c.rule = 'break-glass' and c.since <= t.at
+          and c.until > t.at
+        order by 1),
     exists (select from chart c where c.rid = any(t.rids) and c.source = $7)
 from told t left join resource o on o.rid = t.organization and o.shard = (t.organization & 255)::smallint
 order by t.seq
@@ -50,9 +53,9 @@ order by t.seq
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """recipient: `Organization/<id>`, None if it is not there any more. what: `Type/id` of each.
+    """recipient: `Organization/<id>` or a person's, None if it is not there any more. what: `Type/id` of each.
 
-    rules: by which it was shown then, of the grants that are on record; empty: none of them is.
+    rules: by which it was shown then, of the grants and emergencies that are on record; empty: none is.
     is_of_own: the organization told wrote some of it, so that it also sees the AuditEvent.
     """
 
@@ -84,15 +87,15 @@ async def of_patient(
         Disclosure(
             row[0],
             row[1],
-            row[2] and f"Organization/{row[2]}",
-            row[3],
+            row[2] and f"{types.name_of(row[2])}/{row[3]}",
             row[4],
+            row[5],
             tuple(
                 f"{types.name_of(kind)}/{fhir_id}"
-                for kind, fhir_id in zip(row[5], row[6], strict=True)
+                for kind, fhir_id in zip(row[6], row[7], strict=True)
             ),
-            tuple(row[7]),
-            row[8],
+            tuple(row[8]),
+            row[9],
         )
         for row in rows
     ]

@@ -153,6 +153,15 @@ class Engine:
         async with self.pool.acquire() as conn, conn.transaction():
             yield conn
 
+    @contextlib.asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Connection]:
+        """One REPEATABLE READ snapshot to compare things in, which changes nothing and locks nothing."""
+        async with (
+            self.pool.acquire() as conn,
+            conn.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield conn
+
     async def rids(self, count: int) -> list[int]:
         """`count` fresh sequence numbers; `rid = number << 8 | shard`. Gaps are normal."""
         async with self._rid_lock:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from coordhub.r4.types import NUMBER
 from coordhub.store.engine import Connection
 from coordhub.store.tables import metadata
 
@@ -21,6 +22,11 @@ SHOWN: Final = 5
 _TERMINAL = "('rejected', 'cancelled', 'entered-in-error', 'failed', 'completed')"
 _OPEN = "('queued', 'leased', 'parked')"
 _INDEXES = tuple(name for name in metadata.tables if name.startswith("idx_"))
+_CONSENTED = (
+    "exists (select from episode e join resource k on k.patient = e.patient join change x on x.rid = k.rid"
+    f" where e.id = c.episode and k.type = {NUMBER['Consent']} and x.at >= g.until)"
+)
+"""Whether a Consent of the patient was written when grant `g` of candidate `c` ended, or since."""
 
 INVARIANTS: Final[dict[str, str]] = {
     "every change of a referral is relayed": """
@@ -118,6 +124,32 @@ INVARIANTS: Final[dict[str, str]] = {
         ) v on v.shard = r.shard and v.rid = r.rid
         where coalesce(v.versions, 0) <> r.version - 1 or coalesce(v.last, 0) <> r.version - 1
     """,
+    "every version is what its predecessor allows": """
+        select 'version ' || rid || '/' || version
+        from (
+            select rid, version, op, lag(op) over (partition by rid order by version) as before
+            from (
+                select rid, version, op from resource
+                union all select rid, version, op from resource_version
+            ) v
+        ) v
+        where (op = 'create') <> (coalesce(before, 'delete') = 'delete')
+           or (op = 'delete' and before is null)
+    """,
+    "every body says which version it is": """
+        select 'version ' || v.rid || '/' || v.version
+        from (
+            select rid, version, fhir_id, updated, body from resource
+            union all
+            select v.rid, v.version, r.fhir_id, v.updated, v.body from resource_version v
+            join resource r on r.shard = v.shard and r.rid = v.rid
+        ) v
+        cross join lateral (select v.body::jsonb as it, v.body::jsonb -> 'meta' as meta) b
+        where v.body is not null
+          and (b.it ->> 'id' is distinct from v.fhir_id
+               or b.meta ->> 'versionId' is distinct from v.version::text
+               or (b.meta ->> 'lastUpdated')::timestamptz is distinct from v.updated)
+    """,
     "every version is of a resource": """
         select 'version ' || v.rid || '/' || v.version from resource_version v
         where not exists (select from resource r where r.shard = v.shard and r.rid = v.rid)
@@ -141,6 +173,37 @@ INVARIANTS: Final[dict[str, str]] = {
         select 'grant of ' || g.rid || ' to ' || g.organization from access_grant g
         where not exists (select from resource r where r.rid = g.rid)
            or not exists (select from resource r where r.rid = g.because)
+    """,
+    "who is asked may see the Task and the ServiceRequest that ask it, unless a Consent ended it": f"""
+        select 'candidate ' || c.episode || '/' || c.ordinal from candidate c
+        where (select count(distinct g.rid) from access_grant g
+               where g.organization = c.organization and g.because = c.task and g.rule = 'party'
+                 and g.rid in (c.task, c.request) and (g.until is null or {_CONSENTED})) <> 2
+    """,
+    "a grant is because of a Task that asks its organization, or of a referral of its own": """
+        select 'grant of ' || g.rid || ' to ' || g.organization from access_grant g
+        where not exists (
+                select from candidate c
+                where c.organization = g.organization
+                  and (g.rule in ('party', 'referral') and c.task = g.because
+                       -- of several that were asked, the one that has won
+                       or g.rule = 'party' and c.episode = g.because and c.accepted_at is not null
+                       -- a Task that asks to stop
+                       or g.rule = 'party' and g.rid = g.because and exists (
+                         select from change s where s.rid = g.rid and s.episode = c.episode)))
+          and not exists (
+                select from episode e
+                where g.rule = 'result' and e.id = g.because and e.requester = g.organization)
+    """,
+    "what was shared for a referral is shared until its Task is declined, and no longer": """
+        select 'grant of ' || g.rid || ' to ' || g.organization from access_grant g
+        join candidate c on c.task = g.because
+        where g.rule = 'referral'
+          and (g.until is null) = (c.status in ('rejected', 'cancelled', 'entered-in-error'))
+    """,
+    "every timer is of a Task of its referral": """
+        select 'timer ' || t.id from timer t
+        where not exists (select from candidate c where c.task = t.subject and c.episode = t.episode)
     """,
     "every id that a client chose leads to its resource": """
         select 'id in shard ' || a.shard || ' of type ' || a.type from assigned_id a

@@ -6,13 +6,13 @@ http://hl7.org/fhir/R4/http.html#read, #vread
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from coordhub.r4 import datasets, sensitivity, types
 from coordhub.store.engine import Connection
-from coordhub.store.visibility import RAW, WHOLE, Viewer, shown, visible
+from coordhub.store.visibility import DIRECTORY, HUB, RAW, WHOLE, Viewer, shown, visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,8 @@ class Version:
 
     body: its exact JSON, with the hub's labels spliced in; of what is shown in part only, that part;
     None when this version is a deletion. labels: a bit for each sensitivity class.
+    dangling, quarantined: as in the table; told to who locked or located it.
+    seen: the state of its row (xmin), which anything written to it alters; told to who located it.
     """
 
     rid: int
@@ -34,6 +36,9 @@ class Version:
     patient: int | None
     body: str | None
     labels: int = 0
+    dangling: bool = False
+    quarantined: bool = False
+    seen: int | None = None
 
     @property
     def deleted(self) -> bool:
@@ -179,6 +184,7 @@ class Located:
 
     visible: whether the writer may see it; if not, to the writer it does not exist.
     episode: the referral that a Task or ServiceRequest belongs to.
+    quarantined: shown to nobody but its source.
     current: its version as stored, as `lock` would give it, where that was asked for and the writer
         may see it.
     """
@@ -191,6 +197,7 @@ class Located:
     deleted: bool
     visible: bool
     episode: int | None
+    quarantined: bool
     current: Version | None = None
 
 
@@ -212,7 +219,7 @@ async def locate(
         " case when w.whole then r.body end,"
         f" r.labels, {RAW}, r.body is null, "
         f"{condition},"
-        " coalesce(e.id, e2.id, c.episode, c2.episode), w.whole"
+        " coalesce(e.id, e2.id, c.episode, c2.episode), r.quarantined, w.whole, r.dangling, r.xmin"
         " from unnest($1::smallint[], $2::text[], $3::smallint[], $4::boolean[]) w(type, id, shard, whole)"
         f" join resource r on {_AT.format(type='w.type', id='w.id', shard='w.shard')}"
         " left join episode e on e.id = r.rid"
@@ -230,7 +237,7 @@ async def locate(
 
 def _located(row: Any) -> Located:
     version = version_of(row)
-    deleted, is_visible, episode, whole = row[WIDTH:]
+    deleted, is_visible, episode, quarantined, whole, dangling, seen = row[WIDTH:]
     return Located(
         version.rid,
         version.type,
@@ -240,8 +247,37 @@ def _located(row: Any) -> Located:
         deleted,
         is_visible,
         episode,
-        version if whole and is_visible else None,
+        quarantined,
+        replace(version, dangling=dangling, quarantined=quarantined, seen=seen)
+        if whole and is_visible
+        else None,
     )
+
+
+async def known_to(
+    conn: Connection, viewer: Viewer, names: Sequence[tuple[int, str, str]]
+) -> dict[tuple[int, str], int]:
+    """What a reference that organization (rid) wrote means, for each (organization, type, id).
+
+    By (organization, `Type/id`): the rid, where it is its own, of the directory, or was ever shown to
+    it. What the hub wrote may mean anything. Deleted ones are found too: they were there when named.
+    """
+    condition, arguments = visible(viewer, "r", 7)
+    rows = await conn.fetch(
+        "select w.organization, w.type, r.fhir_id, r.rid"
+        " from unnest($1::bigint[], $2::smallint[], $3::text[], $4::smallint[]) w(organization, type, id, shard)"
+        f" join resource r on {_AT.format(type='w.type', id='w.id', shard='w.shard')}"
+        f" where (r.source in (w.organization, $5) or w.organization = $6 or exists ("
+        f" select from access_grant g where g.organization = w.organization and g.rid = r.rid)) and {condition}",
+        [organization for organization, _, _ in names],
+        [types.NUMBER[kind] for _, kind, _ in names],
+        [fhir_id for _, _, fhir_id in names],
+        [shard_of_id(fhir_id) for _, _, fhir_id in names],
+        DIRECTORY,
+        HUB,
+        *arguments,
+    )
+    return {(row[0], f"{types.name_of(row[1])}/{row[2]}"): row[3] for row in rows}
 
 
 async def lock(conn: Connection, rids: Sequence[int]) -> dict[int, Version]:
@@ -249,9 +285,26 @@ async def lock(conn: Connection, rids: Sequence[int]) -> dict[int, Version]:
     if not rids:
         return {}
     rows = await conn.fetch(
-        f"select {COLUMNS}, r.labels, {RAW} from resource r"
+        f"select {COLUMNS}, r.labels, {RAW}, r.dangling, r.quarantined from resource r"
         " where (r.shard, r.rid) in (select (w.rid & 255)::smallint, w.rid from unnest($1::bigint[]) w(rid))"
         " order by r.rid for update",
         sorted(rids),
     )
-    return {row[0]: version_of(row) for row in rows}
+    return {
+        row[0]: replace(version_of(row), dangling=row[WIDTH], quarantined=row[WIDTH + 1])
+        if row[WIDTH]
+        else version_of(row)
+        for row in rows
+    }
+
+
+async def targets(conn: Connection, rids: Sequence[int]) -> dict[int, set[int]]:
+    """rids of what these (locked) resources refer to, as far as a search parameter looks there."""
+    rows = await conn.fetch(
+        "select rid, target from idx_reference where rid = any($1::bigint[]) and target is not null",
+        list(rids),
+    )
+    found: dict[int, set[int]] = {rid: set() for rid in rids}
+    for rid, target in rows:
+        found[rid].add(target)
+    return found

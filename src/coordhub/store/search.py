@@ -78,6 +78,14 @@ async def search(
     return Page([version_of(row) for row in page], list(page[-1][WIDTH:]) if more else None)
 
 
+def keeps_its_plan(query: Query) -> bool:
+    """Whether one plan is right for all values: what is asked of one patient's record and more.
+
+    Such a search goes by a connection that keeps its plans; to plan it costs more than to run it.
+    """
+    return _patient(query) is not None and len(query.criteria) > 1
+
+
 async def composed(
     conn: Connection,
     engine: Engine,

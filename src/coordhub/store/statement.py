@@ -87,7 +87,7 @@ PARTS: Final = {
     "w": Part(
         "rid bigint, type smallint, fhir_id text, version int, op text, author bigint, source bigint,"
         " patient bigint, body text, assigned boolean, episode bigint, labels bigint,"
-        " were bigint",
+        " dangling boolean, quarantined boolean, seen xid",
         "select * from {rows}",
     ),
     "superseded": Part(
@@ -98,16 +98,18 @@ PARTS: Final = {
     ),
     "inserted": Part(
         "",
-        "insert into resource (shard, rid, type, fhir_id, version, op, updated, author, source, patient, labels, body)"
-        " select (rid & 255)::smallint, rid, type, fhir_id, version, op, $1, author, source, patient, labels, body"
-        " from w where version = 1",
+        "insert into resource (shard, rid, type, fhir_id, version, op, updated, author, source, patient, labels, body,"
+        " dangling, quarantined)"
+        " select (rid & 255)::smallint, rid, type, fhir_id, version, op, $1, author, source, patient, labels, body,"
+        " dangling, quarantined from w where version = 1",
     ),
     "updated": Part(
         "",
         "update resource r set version = w.version, op = w.op, updated = $1, author = w.author,"
-        " patient = w.patient, labels = w.labels, body = w.body"
+        " patient = w.patient, labels = w.labels, body = w.body, dangling = w.dangling,"
+        " quarantined = w.quarantined"
         " from w where r.rid = w.rid and r.shard = (w.rid & 255)::smallint and w.version > 1"
-        " and r.version = w.version - 1 and r.labels = w.were returning w.rid",
+        " and r.version = w.version - 1 and coalesce(r.xmin = w.seen, true) returning w.rid",
     ),
     "assigned": Part(
         "",
@@ -229,8 +231,8 @@ PARTS: Final = {
 def statement(kinds: tuple[str, ...]) -> str:
     """The statement that writes these kinds, its arguments after $1 being theirs, in their order.
 
-    It divides by zero, and so writes nothing, where a resource is no longer at the version before, or was
-    labelled since.
+    It divides by zero, and so writes nothing, where a resource is no longer at the version before, or its
+    row was written since it was seen: labelled, or reindexed.
     """
     ctes: list[str] = []
     first = 2

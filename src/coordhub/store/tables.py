@@ -115,12 +115,27 @@ resource = Table(
         comment="a bit per sensitivity class",
     ),
     Column("body", Text, comment="the exact JSON of this version; null once deleted"),
+    Column(
+        "dangling",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="a reference of it leads nowhere",
+    ),
+    Column(
+        "quarantined",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="shown to nobody but its source, until it dangles no more",
+    ),
     PrimaryKeyConstraint("rid", "shard"),
     UniqueConstraint("shard", "type", "fhir_id"),
     CheckConstraint("op in ('create', 'update', 'delete')", name="op_known"),
     CheckConstraint("(op = 'delete') = (body is null)", name="deleted_has_no_body"),
     CheckConstraint("version >= 1", name="version_positive"),
     CheckConstraint("rid & 255 = shard", name="rid_carries_shard"),
+    CheckConstraint("dangling or not quarantined", name="quarantined_dangles"),
     comment="The current version of every resource",
 )
 Index("resource_patient_idx", resource.c.patient, resource.c.type, resource.c.rid)
@@ -598,7 +613,10 @@ client = Table(
     metadata,
     identifier_text("id"),
     Column(
-        "organization", BigInteger, nullable=False, comment="rid of the Organization it acts for"
+        "organization",
+        BigInteger,
+        nullable=False,
+        comment="rid of the Organization it acts for, or of the Patient or RelatedPerson",
     ),
     Column(
         "scopes",
@@ -612,13 +630,32 @@ client = Table(
         Text,
         nullable=False,
         server_default=text("'refuse'"),
-        comment="what becomes of a write with a reference that leads nowhere: refuse, warn",
+        comment="what becomes of a write with a reference that leads nowhere: refuse, warn, quarantine",
     ),
     Column("active", Boolean, nullable=False, server_default=text("true")),
     instant("created_at"),
-    CheckConstraint("reference_policy in ('refuse', 'warn')", name="reference_policy_known"),
+    Column(
+        "role",
+        Text,
+        nullable=False,
+        server_default=text("'system'"),
+        comment="system: of an organization; privacy-officer: of one's privacy officer; "
+        "person: of a patient or who acts for one",
+    ),
+    Column(
+        "break_glass",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="may open a patient's record in an emergency",
+    ),
+    CheckConstraint(
+        "reference_policy in ('refuse', 'warn', 'quarantine')", name="reference_policy_known"
+    ),
+    CheckConstraint("role in ('system', 'privacy-officer', 'person')", name="role_known"),
+    CheckConstraint("role <> 'person' or not break_glass", name="person_treats_nobody"),
     PrimaryKeyConstraint("id"),
-    comment="Software that may call the hub, each bound to one organization",
+    comment="Software that may call the hub, each bound to one organization or person",
 )
 
 idempotency = Table(
@@ -667,6 +704,12 @@ audit = Table(
     comment="Who did or saw what, append only, durable before the answer",
 )
 Index("audit_organization_idx", audit.c.organization, audit.c.at)
+Index(
+    "audit_break_glass_idx",
+    audit.c.organization,
+    audit.c.at,
+    postgresql_where=text("interaction = '$break-glass'"),
+)
 Index("audit_xid_idx", audit.c.xid, audit.c.seq)
 Index("audit_at_idx", audit.c.at, postgresql_using="brin")
 Index("audit_rids_idx", audit.c.rids, postgresql_using="gin")

@@ -32,8 +32,10 @@ class Write(NamedTuple):
 
     author: rid of the organization that wrote this version; source: of the one whose resource it is.
     assigned: the id was chosen by the client, not by the hub.
-    labels: a bit for each sensitivity class of its content; were: those of the version before.
+    labels: a bit for each sensitivity class of its content.
     episode: the referral this change belongs to; None: nobody is told of it.
+    dangling: a reference of it leads nowhere; quarantined: and so only its source is to see it.
+    seen: the state of its row (xmin) that this was made from; None: the row is locked.
     """
 
     rid: int
@@ -48,7 +50,9 @@ class Write(NamedTuple):
     assigned: bool = False
     episode: int | None = None
     labels: int = 0
-    were: int = 0
+    dangling: bool = False
+    quarantined: bool = False
+    seen: int | None = None
 
 
 class Grant(NamedTuple):
@@ -220,9 +224,12 @@ async def transact(conn: Connection, batch: Batch, *, now: datetime) -> None:
     """Write it all, inside the caller's transaction if there is one.
 
     now: the instant of this commit, meta.lastUpdated of all it writes. Two creations of one
-    client-chosen id: 409 for the second. Overtaken where a resource is not at the version before.
+    client-chosen id: 409 for the second. Overtaken where a resource is not at the version before, or its row not
+    as it was seen.
     """
     rows = {kind: some for kind, some in _rows(batch).items() if some}
+    if not rows:
+        return
     arguments: list[Any] = []
     for kind, some in rows.items():
         if PARTS[kind].as_json:

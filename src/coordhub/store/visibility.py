@@ -2,10 +2,11 @@
 
 A row is visible to a Viewer if its organization wrote it, if it is of the public directory, or if
 `access_shows` says so: by a rule of the patient's (a Consent, a treatment relationship) or by a grant
-(a referral, a result). Rules and grants are decisions, made in the transaction of the change that
-altered them (record.grants, record.consents); reading only looks them up, so that what is withdrawn
-is withdrawn for the next read. The fragment is added to every statement that reads a resource for
-someone, so that a hidden row and an absent one are the same row: none.
+(a referral, a result); what is in quarantine, only if its organization wrote it. Rules and grants are
+decisions, made in the transaction of the change that altered them (record.grants, record.consents);
+reading only looks them up, so that what is withdrawn is withdrawn for the next read. The fragment is
+added to every statement that reads a resource for someone, so that a hidden row and an absent one are
+the same row: none.
 
 The function is kept in the database: Postgres then plans it once a session and not with each search,
 and reports under row-level security decide by the same text.
@@ -25,6 +26,15 @@ DIRECTORY = 2 << 8
 
 ANYONE = 0
 """Actor of a rule that is about everyone."""
+
+OWN_CHART = 1 << 59
+"""Precedence of a patient's sight of its own record: above what it said of others in its Consents."""
+
+EMERGENCY = 1 << 60
+"""Precedence of a broken glass: above every Consent, for its hour."""
+
+NEVER = 1 << 61
+"""Precedence of what no Consent and no emergency lifts."""
 
 WHOLE = 0
 """The data set of what is shown as it is."""
@@ -109,19 +119,24 @@ def sees(actor: str, row: str) -> str:
     For statements that look with many eyes at once, and show nothing.
     """
     return (
-        f"({row}.source in ({actor}, {DIRECTORY}) or access_shows({actor}, {row}.rid, {row}.patient,"
-        f" {row}.type, {row}.labels, null) is not null)"
+        f"({row}.source = {actor} or {row}.source = {DIRECTORY} and not {row}.quarantined"
+        f" or access_shows({actor}, {row}.rid, {row}.patient, {row}.type, {row}.labels, {row}.quarantined, null)"
+        " is not null)"
     )
 
 
 def _own(row: str, first: int) -> str:
-    return f"{row}.source = any(${first}::bigint[])"
+    """Of the viewer's organization, or of the directory and not in quarantine."""
+    return (
+        f"({row}.source = any(${first}::bigint[])"
+        f" and (not {row}.quarantined or {row}.source = ${first + 1}))"
+    )
 
 
 def _shows(row: str, first: int, labels: str | None = None) -> str:
     return (
         f"access_shows(${first + 1}::bigint, {row}.rid, {row}.patient, {row}.type,"
-        f" {labels or f'{row}.labels'}, ${first + 2}::smallint[])"
+        f" {labels or f'{row}.labels'}, {row}.quarantined, ${first + 2}::smallint[])"
     )
 
 
@@ -167,7 +182,8 @@ victim service provider wrote."""
 
 FUNCTIONS = f"""
 create or replace function access_shows(
-    actor_ bigint, rid_ bigint, patient_ bigint, type_ smallint, labels_ bigint, datasets_ smallint[]
+    actor_ bigint, rid_ bigint, patient_ bigint, type_ smallint, labels_ bigint, quarantined_ boolean,
+    datasets_ smallint[]
 ) returns smallint language plpgsql stable parallel safe cost 100
 -- Searches make custom plans; in here that would be anew for each row.
 set plan_cache_mode = force_generic_plan as $body$
@@ -179,6 +195,9 @@ declare
     ruling boolean := patient_ is not null and labels_ & {VSP} = 0;
     shown smallint;
 begin
+    if quarantined_ then
+        return null;
+    end if;
     if ruling then
         select c.permit, c.rule into ruled, by_rule
 {RULING.rstrip()};

@@ -37,10 +37,14 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """dataset: number of the data set it is shown by, 0 for the whole, None: it is not shown."""
+    """dataset: number of the data set it is shown by, 0 for the whole, None: it is not shown.
+
+    quarantined: then to nobody but its source, whatever is ruled or granted.
+    """
 
     dataset: int | None
     labels: int
+    quarantined: bool
     ruling: Ruling | None
     grants: Sequence[Granted]
 
@@ -49,7 +53,8 @@ async def decision(conn: Connection, viewer: Viewer, rid: int, actor: int) -> De
     """What is decided just now about this resource of the viewer's and this actor."""
     condition, arguments = visible(viewer, "r", 3)
     row = await conn.fetchrow(
-        "select access_shows(a.actor_, r.rid, r.patient, r.type, r.labels, null), r.labels,"
+        "select access_shows(a.actor_, r.rid, r.patient, r.type, r.labels, r.quarantined, null),"
+        " r.labels, r.quarantined,"
         " w.permit, w.rule, w.because, w.since, w.until from resource r cross join lateral"
         " (select $2::bigint actor_, r.rid rid_, r.patient patient_, r.type type_, r.labels labels_) a"
         f" left join lateral (select c.* {RULING}) w on r.labels & {VSP} = 0"
@@ -66,8 +71,8 @@ async def decision(conn: Connection, viewer: Viewer, rid: int, actor: int) -> De
         rid,
         actor,
     )
-    ruling = None if row[2] is None else Ruling(*row[2:])
-    return Decision(row[0], row[1], ruling, [Granted(*one) for one in grants])
+    ruling = None if row[3] is None else Ruling(*row[3:])
+    return Decision(row[0], row[1], row[2], ruling, [Granted(*one) for one in grants])
 
 
 @dataclass(frozen=True, slots=True)

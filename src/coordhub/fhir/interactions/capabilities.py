@@ -27,6 +27,10 @@ INTERACTIONS = (
 )  # fmt: skip
 SYSTEM = ("transaction", "batch", "search-system", "history-system")
 _COLUMNS = ("_id", "_lastUpdated")
+_OWN = frozenset(
+    {"accounting-of-disclosures", "break-glass", "lower-label", "status-of-referral", "why"}
+)
+"""Operations that this hub defines itself."""
 _SECURITY = (
     "Every request but this one carries `Authorization: Bearer <token>`, a token of this hub bound "
     "to a client and its organization. An organization sees what it wrote, what it is party to, "
@@ -110,7 +114,7 @@ def _operations(level: str, base: str, resource_type: str | None = None) -> list
 
 
 def _definition(name: str, base: str, resource_type: str | None) -> str:
-    if name in ("accounting-of-disclosures", "status-of-referral", "why"):
+    if name in _OWN:
         return f"{base}/OperationDefinition/{name}"
     owner = resource_type if OPERATIONS[name].types else "Resource"
     return f"http://hl7.org/fhir/OperationDefinition/{owner}-{name}"

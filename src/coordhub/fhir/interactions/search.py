@@ -16,7 +16,7 @@ from coordhub.fhir.searching import Plan, not_applied, plan
 from coordhub.r4.views import View
 from coordhub.store import include, search_types
 from coordhub.store.resources import Version
-from coordhub.store.search import Page
+from coordhub.store.search import Page, keeps_its_plan
 
 USUAL_COUNT = 50
 MOST_INCLUDED = 2000
@@ -63,7 +63,14 @@ async def _look(
     page: Page = Page([], None)
     brought: list[Version] | None = []
     total = None
-    async with engine.searches.acquire() as conn:
+    kept = (
+        len(queries) == 1
+        and within is None
+        and shape.total == "none"
+        and not shape.includes
+        and keeps_its_plan(queries[0])
+    )
+    async with (engine.pool if kept else engine.searches).acquire() as conn:
         if not shape.count_only:
             page = await search_types.search_types(
                 conn,

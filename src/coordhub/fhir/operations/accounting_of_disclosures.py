@@ -1,7 +1,8 @@
 """The operation $accounting-of-disclosures: who saw or was sent what of a patient's chart.
 
-Answered to the organization whose Patient it is, from the audit: deliveries, and what others looked
-at, with its time, purpose and rule, for six years back unless `start` and `end` say otherwise.
+Answered to the privacy officer of the organization whose Patient it is, from the audit: deliveries, and
+what others looked at, with its time, purpose and rule, for six years back unless `start` and `end` say
+otherwise.
 
 http://hl7.org/fhir/R4/operations.html, https://www.ecfr.gov/current/title-45/section-164.528
 """
@@ -15,6 +16,7 @@ from typing import Any, Final
 from coordhub import errors
 from coordhub.access import viewer
 from coordhub.fhir import moments
+from coordhub.fhir.audit_event import BREAK_GLASS
 from coordhub.fhir.context import Answer, Asked, Context
 from coordhub.r4 import document
 from coordhub.record.hub import instant
@@ -48,6 +50,7 @@ async def answer(context: Context, asked: Asked) -> Answer:
         found = await resources.read(conn, view, *asked.target.instance())
         if found is None or found.source != asked.caller.organization:
             raise errors.not_found(asked.target.reference)
+        asked.caller.require_privacy_officer("The accounting of disclosures")
         told = await disclosures.of_patient(conn, view, found.rid, since, until, MOST)
     if len(told) > MOST:
         raise errors.too_costly(
@@ -78,7 +81,9 @@ def _parts(context: Context, one: Disclosure) -> Iterator[Parameter]:
     yield {"name": "how", "valueCode": "sent" if one.delivery is not None else one.interaction}
     for reference in one.what:
         yield {"name": "what", "valueReference": {"reference": reference}}
-    if _RULES.intersection(one.rules):
+    if "break-glass" in one.rules:
+        yield {"name": "purpose", "valueCoding": BREAK_GLASS}
+    elif _RULES.intersection(one.rules):
         yield {"name": "purpose", "valueCoding": _PURPOSE}
     for rule in one.rules:
         yield {"name": "rule", "valueCode": rule}

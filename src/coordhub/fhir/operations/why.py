@@ -1,7 +1,7 @@
 """The operation $why: why an organization is, or is not, shown a resource, told to whose it is.
 
-What is decided just now, what decided it, and what was sent before. Answered to the organization that
-wrote the resource; to who merely sees it, 403, and to all others it is absent.
+What is decided just now, what decided it, and what was sent before. Answered to the privacy officer of
+the organization that wrote the resource; to who merely sees it, 403, and to all others it is absent.
 
 http://hl7.org/fhir/R4/operations.html
 """
@@ -45,6 +45,7 @@ async def answer(context: Context, asked: Asked) -> Answer:
             raise errors.forbidden(
                 f"{target.reference} was written by another organization; ask that one why it is shown, or not."
             )
+        asked.caller.require_privacy_officer("$why")
         if len(stated) != 1:
             raise FhirError(
                 400,
@@ -94,11 +95,18 @@ def _decided(
     found: Version, decision: why.Decision, own: bool, known: Mapping[int, Version]
 ) -> Iterator[Parameter]:
     """permit or deny, by which rule, because of what: the last only as far as the caller sees it."""
-    public = found.source == DIRECTORY
+    public = found.source == DIRECTORY and not decision.quarantined
     seen = own or public or decision.dataset is not None
     yield _code("decision", "permit" if seen else "deny")
     if own or public:
         yield _code("rule", "own" if own else "directory")
+        return
+    if decision.quarantined:
+        yield {
+            "name": "withheld",
+            "valueString": "It is in quarantine, as a reference of it leads nowhere: shown to nobody but the "
+            "organization that wrote it. Send what is missing, then it again.",
+        }
         return
     ruling = decision.ruling
     if ruling is not None:
@@ -138,7 +146,8 @@ def _labels(found: Version, decision: why.Decision, own: bool) -> Iterator[Param
         yield {"name": "label", "valueCoding": coding}
     ruling = decision.ruling
     uncovered = [one for one in decision.grants if decision.labels & ~one.labels]
-    if not own and decision.dataset is None and uncovered and (ruling is None or ruling.permit):
+    kept = not own and not decision.quarantined and decision.dataset is None
+    if kept and uncovered and (ruling is None or ruling.permit):
         yield {
             "name": "withheld",
             "valueString": "A referral names it, and covers no such class: a Consent whose securityLabel names "

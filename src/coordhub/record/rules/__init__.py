@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from coordhub.errors import business_rule
-from coordhub.record.rules import abort, organization, result, task
+from coordhub.record.rules import abort, organization, person, result, task
 from coordhub.record.work import Draft, Work
 from coordhub.store import episodes
 
@@ -35,6 +35,8 @@ async def lock_episodes(work: Work, besides: Collection[int] = ()) -> None:
 
 def may_write(work: Work, draft: Draft) -> bool:
     """May the caller change this resource of another organization? Only the Task that asks it."""
+    if work.caller.is_person:
+        return person.may_answer(work, draft)
     episode = work.episode_of(draft.rid)
     if episode is None or draft.type != "Task" or draft.document is None:
         return False
@@ -43,12 +45,16 @@ def may_write(work: Work, draft: Draft) -> bool:
 
 
 async def apply(work: Work) -> None:
-    """Put the drafts through the rules of their types."""
+    """Put the drafts through the rules of their types; what is in quarantine waits for them."""
     for draft in list(work.drafts):
         if draft.unchanged:
             continue
-        if draft.document is None:
+        if work.caller.is_person:
+            await person.apply(work, draft)
+        elif draft.document is None:
             _refuse_to_delete_what_is_underway(work, draft)
+        elif draft.quarantined:
+            continue
         elif draft.type == "Task" and abort.asks_to_stop(work, draft):
             abort.apply(work, draft)
         elif draft.type == "Task":

@@ -1,0 +1,185 @@
+"""Episode, candidates and timers as rows, beside what they are projected from.
+
+Sources are the versions of a referral's Tasks, the change log that says which these are, the grants
+that say which organization was asked, and the ledger that says when it was told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from coordhub.r4 import types
+from coordhub.store.engine import Connection
+from coordhub.store.visibility import HUB, Viewer, visible
+
+
+class EpisodeState(NamedTuple):
+    id: int
+    requester: int
+    request: int
+    patient: int | None
+    state: str
+    opened_at: datetime
+    planned_at: datetime | None
+    closed_at: datetime | None
+
+
+class CandidateState(NamedTuple):
+    """Without `seen_at`, which is the reader's doing and stands nowhere else."""
+
+    episode: int
+    ordinal: int
+    organization: int
+    recipient: str
+    task: int
+    request: int
+    status: str
+    asked_at: datetime
+    delivered_at: datetime | None
+    accepted_at: datetime | None
+    ended_at: datetime | None
+
+
+class TimerState(NamedTuple):
+    """Without `fired_at`: a timer that fires again finds its question answered."""
+
+    episode: int
+    kind: str
+    subject: int
+    due_at: datetime
+
+
+Row = EpisodeState | CandidateState | TimerState
+
+
+class TaskVersion(NamedTuple):
+    """One version of a Task. status: None: deleted."""
+
+    rid: int
+    version: int
+    updated: datetime
+    source: int
+    patient: int | None
+    body: str | None
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """organizations: whom each Task asks. delivered: when each was first acknowledged. opened: the episode's first."""
+
+    organizations: dict[int, int]
+    delivered: dict[int, datetime]
+    opened: datetime | None
+
+
+async def episodes(conn: Connection, after: int, limit: int) -> list[int]:
+    """The next referrals there are, by the change log or by their rows."""
+    rows = await conn.fetch(
+        "select id from (select distinct episode as id from change where episode > $1"
+        " union select id from episode where id > $1) e order by id limit $2",
+        after,
+        limit,
+    )
+    return [row[0] for row in rows]
+
+
+async def tasks(conn: Connection, viewer: Viewer, episode: int) -> dict[int, list[TaskVersion]]:
+    """All versions of the referral's Tasks, oldest first: the sender's and the hub's."""
+    condition, arguments = visible(viewer, "r", 4)
+    rows = await conn.fetch(
+        "select r.rid, v.version, v.updated, r.source, r.patient, v.body, v.body::jsonb ->> 'status'"
+        " from (select distinct rid from change where episode = $1 and type = $2) c"
+        " join resource r on r.rid = c.rid and (r.rid = $1 or r.source = $3)"
+        " cross join lateral (select r.version, r.updated, r.body union all"
+        "  select o.version, o.updated, o.body from resource_version o where o.shard = r.shard and o.rid = r.rid) v"
+        f" where {condition} order by r.rid, v.version",
+        episode,
+        types.NUMBER["Task"],
+        HUB,
+        *arguments,
+    )
+    found: dict[int, list[TaskVersion]] = {}
+    for row in rows:
+        found.setdefault(row[0], []).append(TaskVersion(*row))
+    return found
+
+
+async def told(conn: Connection, episode: int, rids: Sequence[int]) -> Told:
+    """What grants, ledger and change log say of the referral and these Tasks of it."""
+    organizations = await conn.fetch(
+        "select because, organization from access_grant"
+        " where because = any($1::bigint[]) and rid = because and rule = 'party'",
+        list(rids),
+    )
+    delivered = await conn.fetch(
+        "select rid, min(settled_at) from delivery"
+        " where episode = $1 and state = 'delivered' group by rid",
+        episode,
+    )
+    opened = await conn.fetchval(
+        "select min(at) from change where episode = $1 and rid = $1", episode
+    )
+    return Told({r[0]: r[1] for r in organizations}, {r[0]: r[1] for r in delivered}, opened)
+
+
+async def stored(conn: Connection, episode: int) -> list[Row]:
+    """The rows of this referral as they are."""
+    found: list[Row] = []
+    for made, table, key in _TABLES:
+        columns = ", ".join(made._fields)
+        rows = await conn.fetch(f"select {columns} from {table} where {key} = $1", episode)
+        found.extend(made(*row) for row in rows)
+    return found
+
+
+_TABLES: tuple[tuple[type[Row], str, str], ...] = (
+    (EpisodeState, "episode", "id"),
+    (CandidateState, "candidate", "episode"),
+    (TimerState, "timer", "episode"),
+)
+
+
+async def write(conn: Connection, episode: int, rows: Sequence[Row]) -> None:
+    """Make the rows of this referral these; what only its old rows know stays with them."""
+    whole = [row for row in rows if isinstance(row, EpisodeState)]
+    asked = [row for row in rows if isinstance(row, CandidateState)]
+    timed = [row for row in rows if isinstance(row, TimerState)]
+    await conn.execute(
+        "delete from episode where id = $1 and id <> all($2::bigint[])",
+        episode,
+        [row.id for row in whole],
+    )
+    await conn.executemany(
+        "insert into episode (id, requester, request, patient, state, opened_at, planned_at, closed_at, shard)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $1::bigint & 255)"
+        " on conflict (id) do update set requester = $2, request = $3, patient = $4, state = $5,"
+        " opened_at = $6, planned_at = $7, closed_at = $8",
+        whole,
+    )
+    seen = {
+        row[0]: row[1]
+        for row in await conn.fetch(
+            "delete from candidate where episode = $1 returning task, seen_at", episode
+        )
+    }
+    await conn.executemany(
+        "insert into candidate (episode, ordinal, organization, recipient, task, request, status, asked_at,"
+        " delivered_at, accepted_at, ended_at, seen_at, shard)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $5::bigint & 255)",
+        [(*row, seen.get(row.task)) for row in asked],
+    )
+    await conn.execute(
+        "delete from timer where episode = $1 and subject <> all($2::bigint[])",
+        episode,
+        [row.subject for row in timed],
+    )
+    await conn.executemany(
+        "insert into timer (episode, kind, subject, due_at, shard)"
+        " values ($1, $2, $3, $4, $3::bigint & 255)"
+        " on conflict (subject, kind) do update set episode = $1, due_at = $4",
+        timed,
+    )
