@@ -71,7 +71,7 @@ _CODINGS: Final[Mapping[int, tuple[Coding, ...]]] = {
             "display": "sexual assault, abuse, or domestic violence information sensitivity",
         },
     ),
-    VSP: ({"system": OWN, "code": "VSP", "display": "content of a victim service provider"},),
+    VSP: (),  # told to nobody: to whom it is shown, it would say that this tells of a provider
     RESTRICTED: ({"system": CONFIDENTIALITY, "code": "R", "display": "restricted"},),
 }  # fmt: skip
 
