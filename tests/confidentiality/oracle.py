@@ -374,7 +374,10 @@ class Oracle:
         if "purpose" in provision:
             own = {"COC"} if viewer.startswith("Organization/") else {"PATRQT"}
             own |= {"TREAT", "CAREMGT"} if self.is_provider(viewer) else set()
-            if not own & {each["code"] for each in provision["purpose"]}:
+            meant = {each["code"] for each in provision["purpose"]}
+            if "TREAT" in meant and not permit:
+                meant |= {"COC", "CAREMGT"}  # who denies treatment denies what is part of it
+            if not own & meant:
                 return False
         if "period" in provision:
             low, high = _period(provision["period"])

@@ -197,6 +197,8 @@ async def test_given_a_reporting_role_when_it_reads_tables_then_rows_are_what_is
     }
     assert len(everything["resource_version"]) > 100
     for place, actor in enumerate(world.actors.values()):
+        if not FULL and place % 3 == POLICIES.index(policy):
+            continue
         whole = {
             rids[each.reference]
             for each in oracle.held.values()
@@ -204,7 +206,7 @@ async def test_given_a_reporting_role_when_it_reads_tables_then_rows_are_what_is
         }
         conn = await _reporter(world, policy, str(actor.rid))
         for table, rows in everything.items():
-            if not FULL and table != "resource" and place % 9 != POLICIES.index(policy):
+            if not FULL and table != "resource" and (place + 1) % 9 != POLICIES.index(policy):
                 continue
             got = sorted(row[0] for row in await conn.fetch(f"select rid from {table}"))
             expected = sorted(rid for (rid,) in rows if rid in whole)
