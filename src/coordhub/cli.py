@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from coordhub.commands import audit, labels, removal, running, schedules
+from coordhub.commands import audit, labels, removal, running, schedules, vsp
 from coordhub.commands.wiring import act as _act
 from coordhub.commands.wiring import need as _need
 from coordhub.commands.wiring import operator as _operator
@@ -39,6 +39,7 @@ cli = typer.Typer(
 
 cli.add_typer(audit.audit, name="audit")
 cli.add_typer(labels.labels, name="labels")
+cli.add_typer(vsp.vsp, name="vsp")
 cli.add_typer(removal.expunge, name="expunge")
 cli.add_typer(schedules.retention, name="retention")
 cli.command()(schedules.hold)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from coordhub.commands.wiring import Reason, on_a_hub, operator, stop
+from coordhub.commands.wiring import By, Reason, on_a_hub, operator, stop
 
 if TYPE_CHECKING:
     from coordhub.record.hub import Hub
@@ -22,8 +22,6 @@ expunge = typer.Typer(
     no_args_is_help=True,
     help="Remove content for ever: one person proposes, another confirms. Needs DATABASE_URL of the owner.",
 )
-
-By = Annotated[str, typer.Option(help="Who you are; it stands in the audit.")]
 
 
 @expunge.command("propose")

@@ -81,12 +81,14 @@ async def work_until_told(settings: Settings, url: str) -> None:
 
     from coordhub.r4 import datasets
     from coordhub.record.bootstrap import open_hub
-    from coordhub.store import roles
+    from coordhub.store import roles, vault
     from coordhub.store.engine import Engine
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if settings.vsp_keys is not None:
+        vault.use(vault.Vault(settings.vsp_keys))
     if settings.datasets is not None:
         datasets.use(datasets.read(settings.datasets.read_bytes()))
     engine = await Engine.open(

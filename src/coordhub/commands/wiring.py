@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from coordhub.store.engine import Engine
 
 Reason = Annotated[str, typer.Option(help="Why; it stands in the audit.")]
+By = Annotated[str, typer.Option(help="Who you are; it stands in the audit.")]
 
 
 def read_settings(home: Path | None = None) -> Settings:
@@ -110,10 +111,13 @@ def on_a_hub(command: str, step: Callable[[Hub], Coroutine[Any, Any, Any]]) -> A
     """Run it on a hub of its own, as the login of DATABASE_URL: the owner, where the record is rewritten."""
     from coordhub.admin.acts import NothingDone
     from coordhub.record.bootstrap import open_hub
+    from coordhub.store import vault
     from coordhub.store.engine import Engine
 
     given = read_settings()
     url = need(given, key=False)
+    if given.vsp_keys is not None:
+        vault.use(vault.Vault(given.vsp_keys))
 
     async def done() -> Any:
         engine = await Engine.open(

@@ -88,6 +88,8 @@ begin
         {_UNINDEXED}
         update client c set active = false where c.organization = any(rids_) and c.role = 'person';
         delete from label_lowered l where l.rid = any(rids_);
+        delete from vsp_release l
+        where l.consent = any(rids_) or l.task = any(rids_) or l.told = any(rids_);
         delete from party p where p.organization = any(rids_) and p.kind = 'person';
         -- That they stood, the accounting tells; what they said, goes.
         update access_rule c set until = least(c.until, at_, now()), systems = null, codes = null, types = null,
@@ -281,7 +283,8 @@ async def hindrances(conn: Connection, rids: Sequence[int], now: datetime) -> li
 async def who_was_told(conn: Connection, rids: Sequence[int]) -> list[Told]:
     """Organizations that were sent these or looked at them, who wrote them aside."""
     rows = await conn.fetch(
-        "select o.fhir_id, o.body::json ->> 'name', r.type, r.fhir_id, bool_or(a.delivery is not null), max(a.at)"
+        "select o.fhir_id, case when o.body like '{%' then o.body::json ->> 'name' end,"
+        " r.type, r.fhir_id, bool_or(a.delivery is not null), max(a.at)"
         " from audit a cross join lateral unnest(a.rids) u(rid) join resource r on r.rid = u.rid"
         " join resource o on o.rid = a.organization"
         f" where a.rids && $1::bigint[] and u.rid = any($1::bigint[]) and a.organization <> all(array[r.source, {HUB}])"
