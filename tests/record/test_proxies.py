@@ -125,7 +125,11 @@ async def test_given_a_parent_when_it_looks_then_age_decides_and_violence_stays_
 ) -> None:
     references = await chart(house, birth_date)
     made = await house.create(house.clinic, mother(references[0]))
-    assert await sees(house, await person(house, made.reference), *references) == expected
+    app = await person(house, made.reference)
+    assert await sees(house, app, *references) == expected
+    kitchen = {"role": {"text": "x"}, "reference": {"reference": house.kitchen.reference}}
+    given = await house.create(house.clinic, consent(references[0], "permit", actor=[kitchen]))
+    assert await sees(house, app, given.reference) == [False]
 
 
 async def test_given_a_consent_that_names_the_caregiver_when_it_looks_then_what_it_names_is_seen(
@@ -191,6 +195,7 @@ async def test_given_a_caregiver_of_another_organization_when_written_then_it_se
     with pytest.raises(NothingDone, match="organization that holds"):
         await person(house, made.reference)
     app = Caller("x", made.rid, made.reference, scopes.EVERYTHING, role="person")
+    await house.rows("insert into party (organization, kind) values ($1, 'person')", made.rid)
     assert await sees(house, app, who, plain) == [False, False]
 
 

@@ -34,7 +34,10 @@ from coordhub.record import (
     patching,
     provenance,
     proxies,
+    release,
     rules,
+    unlisting,
+    veil,
     withdrawal,
 )
 from coordhub.record.hub import DIRECTORY_SHARD, Hub, instant
@@ -52,7 +55,7 @@ from coordhub.record.operations import (
 from coordhub.record.validation import quarantine, references, structure
 from coordhub.record.work import Draft, Work
 from coordhub.store import idempotency as keys
-from coordhub.store import index, resources
+from coordhub.store import index, resources, vsp
 from coordhub.store.engine import SERIALIZATION_RETRY, Begin, Connection
 from coordhub.store.resources import Version
 from coordhub.store.transact import AuditRow, Overtaken, Write, transact
@@ -113,6 +116,7 @@ async def commit(
                         [(one.status, one.rid, one.version) for one in written],
                     )
         except (Overtaken, *SERIALIZATION_RETRY):
+            hub.lists.forget()
             if attempt == 2:
                 raise conflict(
                     "Others keep writing the same resources. Send the request again."
@@ -171,6 +175,10 @@ async def apply(
     unlocked: try the change of one resource without lock; Overtaken if another commit was faster.
     """
     work = Work(hub, conn, caller, hub.clock(), begin=begin, unlocked=unlocked)
+    if caller.is_hub:
+        work.apart = await vsp.marked(conn)
+    else:
+        work.apart = (await hub.lists.current(conn)).apart
     view = viewer.deciding() if caller.is_hub else viewer.of(caller)
     meant = await conditional.settle(work, operations)
     matched = meant.matched
@@ -188,7 +196,9 @@ async def apply(
     await references.check(work)
     for draft in work.drafts:
         draft.patient = _patient_of(work, draft)
+    await unlisting.strip(work)
     await rules.apply(work)
+    await release.decide(work)
     await provenance.write(work)
     await labelling.decide(work)
     await grants.decide(work)
@@ -253,7 +263,8 @@ async def _draft(
         elif isinstance(operation, Update) and operation.criteria is not None:
             raise conflict(
                 f"{operation.type}/{operation.id} exists and does not match the criteria. "
-                "Send the body without id, or update it by its id."
+                "Send the body without id, or update it by its id.",
+                operation.at,
             )
         else:
             existing[position] = found.rid
@@ -313,13 +324,14 @@ async def _current(work: Work, rids: list[int]) -> dict[int, Version]:
 def _may_choose_id(caller: Caller, operation: Update, *, taken: bool) -> None:
     """Ids are the hub's to give. An id that someone else holds answers like one that may not be chosen."""
     if operation.patched is not None:
-        raise not_found(f"{operation.type}/{operation.id}")
+        raise not_found(f"{operation.type}/{operation.id}", operation.at)
     if operation.if_match is not None:
         raise FhirError(
             412,
             Issue(
                 "conflict",
                 f"{operation.type}/{operation.id} is not known here, so no version of it can match.",
+                operation.at,
             ),
         )
     if taken or not caller.update_as_create:
@@ -327,6 +339,7 @@ def _may_choose_id(caller: Caller, operation: Update, *, taken: bool) -> None:
             f"{operation.type}/{operation.id} is not known here, and ids are given by the hub: "
             f"POST to {operation.type} and use the id of the answer.",
             "GET, PATCH, DELETE",
+            operation.at,
         )
     caller.require(operation.type, "create")
 
@@ -351,7 +364,9 @@ def _next_version(
 ) -> Draft | None:
     assert not isinstance(operation, Create)
     if operation.if_match is not None and operation.if_match != previous.version:
-        raise version_conflict(previous.reference, f'W/"{operation.if_match}"', previous.version)
+        raise version_conflict(
+            previous.reference, f'W/"{operation.if_match}"', previous.version, operation.at
+        )
     if document is None and previous.deleted:
         return None
     draft = Draft(
@@ -366,7 +381,7 @@ def _next_version(
         sent, stored = document, draft.before() or {}
         if previous.quarantined:
             sent, stored = (quarantine.tagged(one, quarantined=False) for one in (sent, stored))
-        draft.unchanged = _content(sent) == _content(stored)
+        draft.compare(sent, stored)
     if (
         previous.source != work.caller.organization
         and not draft.unchanged
@@ -379,17 +394,6 @@ def _next_version(
             operation.at,
         )
     return draft
-
-
-def _content(document: dict[str, object]) -> bytes:
-    """A document without what the hub sets, to see whether an update changes anything."""
-    meta = document.get("meta")
-    kept = {key: value for key, value in document.items() if key not in ("id", "meta")}
-    if isinstance(meta, dict):
-        own = {key: value for key, value in meta.items() if key not in ("versionId", "lastUpdated")}
-        if own:
-            kept["meta"] = own
-    return fhir_json.encode(kept)
 
 
 def _patient_of(work: Work, draft: Draft) -> int | None:
@@ -420,32 +424,23 @@ async def _write(work: Work, interaction: str) -> None:
     systems = await work.hub.engine.systems(
         index.systems_in(extracted for _, extracted in (*new, *old))
     )
-    targets = {f"{kind}/{fhir_id}": found.rid for (kind, fhir_id), found in work.located.items()}
-    targets |= {draft.reference: draft.rid for draft in work.drafts}
-    missing = {
-        found.reference.local
-        for _, extracted in old
-        for found in extracted.references
-        if found.reference.local is not None and found.reference.local not in targets
-    }
-    if missing:
-        names = [(name.partition("/")[0], name.partition("/")[2]) for name in sorted(missing)]
-        for known in (await resources.locate(work.conn, viewer.deciding(), names)).values():
-            targets[f"{known.type}/{known.id}"] = known.rid
+    targets = await _targets(work, [extracted for _, extracted in old])
+    terms = (await work.hub.lists.current(work.conn)).terms
     batch = work.batch
     for draft, extracted in new:
-        batch.add.update(
-            index.rows_of(
-                extracted,
-                rid=draft.rid,
-                source=draft.source,
-                patient=draft.patient,
-                systems=systems,
-                targets=_without(targets, draft.nowhere),
-            )
+        plain = index.rows_of(
+            extracted,
+            rid=draft.rid,
+            source=draft.source,
+            patient=draft.patient,
+            systems=systems,
+            targets=_without(targets, draft.nowhere),
         )
+        batch.add.update(veil.rows(work, draft, plain, extracted, terms))
     for draft, extracted in old:
         assert draft.previous is not None
+        if not _kept_open(draft):
+            continue
         stood = targets
         if draft.targets is not None:
             stood = {name: rid for name, rid in targets.items() if rid in draft.targets}
@@ -465,12 +460,41 @@ async def _write(work: Work, interaction: str) -> None:
             draft.rid, draft.type, draft.id, draft.version, draft.op, draft.author, draft.source,
             draft.patient, draft.body, draft.assigned, draft.episode, draft.labels, draft.dangling,
             draft.quarantined, draft.previous.seen if draft.previous is not None else None,
+            draft.keeper,
         )
         for draft in changing
     ]  # fmt: skip
+    veiled = {draft.rid for draft in changing if draft.previous and not _kept_open(draft)}
+    if veiled or work.unlisted:
+        await work.hold()
+        await vsp.forget_index(work.conn, veiled)
     work.wakes = any(draft.episode is not None for draft in changing)
     batch.audit.append(_audit(work, interaction))
     await transact(work.conn, batch, now=work.now)
+    if work.unlisted:
+        await vsp.hide_versions_before(work.conn, work.unlisted)
+
+
+def _kept_open(draft: Draft) -> bool:
+    """Whether its index rows are those of its text, before and now."""
+    return draft.keeper is None and (draft.previous is None or draft.previous.keeper is None)
+
+
+async def _targets(work: Work, superseded: Sequence[extract.Extracted]) -> dict[str, int]:
+    """rid of each `Type/id` that is or was referred to."""
+    targets = {f"{kind}/{fhir_id}": found.rid for (kind, fhir_id), found in work.located.items()}
+    targets |= {draft.reference: draft.rid for draft in work.drafts}
+    missing = {
+        found.reference.local
+        for extracted in superseded
+        for found in extracted.references
+        if found.reference.local is not None and found.reference.local not in targets
+    }
+    if missing:
+        names = [(name.partition("/")[0], name.partition("/")[2]) for name in sorted(missing)]
+        for known in (await resources.locate(work.conn, viewer.deciding(), names)).values():
+            targets[f"{known.type}/{known.id}"] = known.rid
+    return targets
 
 
 def _without(targets: dict[str, int], nowhere: set[str]) -> dict[str, int]:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from coordhub.r4 import types
+from coordhub.store import vault
 from coordhub.store.engine import Connection
 from coordhub.store.visibility import HUB, Viewer, visible
 
@@ -56,7 +57,10 @@ Row = EpisodeState | CandidateState | TimerState
 
 
 class TaskVersion(NamedTuple):
-    """One version of a Task. status: None: deleted."""
+    """One version of a Task.
+
+    status: None: deleted, or sealed: under the key of a victim service provider (store.vault).
+    """
 
     rid: int
     version: int
@@ -65,6 +69,7 @@ class TaskVersion(NamedTuple):
     patient: int | None
     body: str | None
     status: str | None
+    sealed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,8 @@ async def tasks(conn: Connection, viewer: Viewer, episode: int) -> dict[int, lis
     """All versions of the referral's Tasks, oldest first: the sender's and the hub's."""
     condition, arguments = visible(viewer, "r", 4)
     rows = await conn.fetch(
-        "select r.rid, v.version, v.updated, r.source, r.patient, v.body, v.body::jsonb ->> 'status'"
+        "select r.rid, v.version, v.updated, r.source, r.patient, v.body,"
+        " case when v.body like '{%' then v.body::jsonb ->> 'status' end"
         " from (select distinct rid from change where episode = $1 and type = $2) c"
         " join resource r on r.rid = c.rid and (r.rid = $1 or r.source = $3)"
         " cross join lateral (select r.version, r.updated, r.body union all"
@@ -104,7 +110,13 @@ async def tasks(conn: Connection, viewer: Viewer, episode: int) -> dict[int, lis
     )
     found: dict[int, list[TaskVersion]] = {}
     for row in rows:
-        found.setdefault(row[0], []).append(TaskVersion(*row))
+        rid, version, updated, source, patient, body, status = row
+        sealed = vault.is_sealed(body)
+        if sealed:
+            body = vault.in_use().open(rid, body).body
+        found.setdefault(rid, []).append(
+            TaskVersion(rid, version, updated, source, patient, body, status, sealed)
+        )
     return found
 
 

@@ -782,3 +782,42 @@ label_lowered = Table(
     ),
     comment="Labels that a privacy officer took away; who, when and why is in the audit",
 )
+
+vsp_mark = Table(
+    "vsp_mark",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("organization", BigInteger, nullable=False, comment="rid of the Organization"),
+    Column(
+        "act",
+        Text,
+        nullable=False,
+        comment="mark; propose, confirm: of its removal, which takes two persons",
+    ),
+    Column("account", Text, nullable=False, comment="who did it"),
+    Column("reason", Text, nullable=False),
+    instant("at"),
+    CheckConstraint("act in ('mark', 'propose', 'confirm')", name="act_known"),
+    comment="What was done about the mark of victim service providers, append only",
+)
+Index("vsp_mark_organization_idx", vsp_mark.c.organization)
+
+vsp_release = Table(
+    "vsp_release",
+    metadata,
+    Column(
+        "consent",
+        BigInteger,
+        primary_key=True,
+        autoincrement=False,
+        comment="rid of the provider's Consent",
+    ),
+    Column("task", BigInteger, nullable=False, comment="rid of the Task that asks the provider"),
+    Column(
+        "told", BigInteger, nullable=False, comment="rid of the hub's Task that tells the status"
+    ),
+    Column("organization", BigInteger, nullable=False, comment="rid of whom it is told"),
+    instant("until"),
+    comment="Written releases of victim service providers: one referral's status, to one agency",
+)
+Index("vsp_release_task_idx", vsp_release.c.task)

@@ -74,7 +74,7 @@ def visible(
     """
     if viewer.everything:
         return "true", []
-    condition = f"({_own(row, first)} or {_shows(row, first, labels)} is not null)"
+    condition = f"({_own(row, first, labels)} or {_shows(row, first, labels)} is not null)"
     return f"{condition}{_of_types(viewer, row, first)}", _arguments(viewer)
 
 
@@ -110,7 +110,8 @@ def shown(viewer: Viewer, row: str, first: int, labels: str | None = None) -> st
     if viewer.everything:
         return f"{stated}, {RAW}"
     return (
-        f"{stated}, case when {_own(row, first)} then {WHOLE} else {_shows(row, first, labels)} end"
+        f"{stated}, case when {_own(row, first, labels)} then {WHOLE}"
+        f" else {_shows(row, first, labels)} end"
     )
 
 
@@ -120,17 +121,20 @@ def sees(actor: str, row: str) -> str:
     For statements that look with many eyes at once, and show nothing.
     """
     return (
-        f"({row}.source = {actor} or {row}.source = {DIRECTORY} and not {row}.quarantined"
+        f"(({row}.source = {actor} or {row}.source = {DIRECTORY} and not {row}.quarantined"
+        f" and {row}.labels & {VSP} = 0)"
         f" or access_shows({actor}, {row}.rid, {row}.patient, {row}.type, {row}.labels, {row}.quarantined, null)"
         " is not null)"
     )
 
 
-def _own(row: str, first: int) -> str:
-    """Of the viewer's organization, or of the directory and not in quarantine."""
+def _own(row: str, first: int, labels: str | None = None) -> str:
+    """Of the viewer's organization, or of the directory, not in quarantine, and not what tells where a
+    victim service provider is.
+    """
     return (
-        f"({row}.source = any(${first}::bigint[])"
-        f" and (not {row}.quarantined or {row}.source = ${first + 1}))"
+        f"({row}.source = any(${first}::bigint[]) and ({row}.source = ${first + 1}::bigint"
+        f" or not {row}.quarantined and {labels or f'{row}.labels'} & {VSP} = 0))"
     )
 
 
