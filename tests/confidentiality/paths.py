@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx2
-from oracle import SHOWN, WHOLE, Document, Held, Oracle, codings
+from oracle import ACT, LEVEL, SHOWN, WHOLE, Document, Held, Oracle, codings
 from world import KEY, Actor, Opened, World
 
 from coordhub.r4 import document as fhir_json
@@ -357,21 +357,22 @@ async def by_labels(looker: Looker) -> AsyncIterator[Difference]:
     """$meta of a type: labels in use; and what is found by them."""
     for kind in ("Condition", "Patient"):
         seen = [one for one in looker.all_of(kind) if looker.finds(one)]
-        said = {
-            (each["system"], each["code"])
-            for one in seen for each in one.last.get("meta", {}).get("security", ())
-        }  # fmt: skip
+        said = {label for one in seen for each in looker.oracle.classes(one.reference) for label in LABELS[each]}
         meta = (await looker.ask("GET", f"/{kind}/$meta")).json().get("parameter", [{}])[0].get("valueMeta", {})
         yield f"{kind}/$meta", {(each["system"], each["code"]) for each in meta.get("security", ())}, said
-    path = "/Condition?_security=R&_count=500"
-    yield path, await looker.found(path), looker.expected(
-        "Condition", lambda one: "RESTRICTED" in oracle_labels(one), "_security"
-    )  # fmt: skip
+    for code, named in (("R", "RESTRICTED"), ("NORDSCLCD", "SUD"), ("HIV", "HIV")):
+        path = f"/Condition?_security={code}&_count=500"
+        yield path, await looker.found(path), looker.expected(
+            "Condition", lambda one, named=named: named in looker.oracle.classes(one.reference), "_security"
+        )  # fmt: skip
 
 
-def oracle_labels(one: Held) -> set[str]:
-    security = one.last.get("meta", {}).get("security", ())
-    return {"RESTRICTED" for each in security if each["code"] == "R"}
+LABELS = {
+    "SUD": [(ACT, "SUD"), (ACT, "42CFRPart2"), (ACT, "NORDSCLCD"), ("urn:coordhub:notice", "42CFRPart2")],
+    "HIV": [(ACT, "HIV")], "PSY": [(ACT, "PSY")], "SEX": [(ACT, "SEX")], "SDV": [(ACT, "SDV")],
+    "VSP": [("urn:coordhub:sensitivity", "VSP")], "RESTRICTED": [(LEVEL, "R")],
+}  # fmt: skip
+"""How a reader is told of a class, whoever found it."""
 
 
 async def by_asking_about(looker: Looker) -> AsyncIterator[Difference]:

@@ -31,12 +31,12 @@ INDEXES: Final = (
 )  # fmt: skip
 
 READABLE: Final = {
-    "resource": "access_reports(source, rid, patient, type, labels, quarantined)",
-    "resource_version": "access_reports_of(rid, version)",
-    "change": "access_reports_of(rid, version)",
-    **dict.fromkeys(INDEXES, "access_reports_of(rid, null)"),
+    "resource": "null",
+    "resource_version": "version",
+    "change": "version",
+    **dict.fromkeys(INDEXES, "null"),
 }
-"""What REPORT may read, and the condition under which it reads a row."""
+"""What REPORT may read, and which version of its resource a row is about; null: the current one."""
 
 PUBLIC: Final = ("code_system",)
 """What it reads besides: names of code systems, by which index rows are understood."""
@@ -55,36 +55,30 @@ end
 $$
 """
 
-_FUNCTIONS: Final = f"""
+_FUNCTION: Final = f"""
 do $do$
 begin
-    -- As the owner, for REPORT reads no rules; whom it asks for is the session's own.
+    -- As the owner, for REPORT reads no rules; and by the tables of this schema, whatever a session names so.
     execute format($make$
-create or replace function access_reports(
-    source_ bigint, rid_ bigint, patient_ bigint, type_ smallint, labels_ bigint, quarantined_ boolean
-) returns boolean language plpgsql stable parallel safe security definer cost 100
-set search_path = %1$I, pg_temp as $body$
--- Whether the organization of this session sees the row, and sees it whole.
+create or replace function access_reports(rid_ bigint, version_ int)
+returns boolean language plpgsql stable parallel safe security definer cost 200
+set search_path = %1$I, pg_temp set plan_cache_mode = force_generic_plan as $body$
+-- Whether the organization of this session sees the resource, and sees it whole; of a version by its classes, too.
 declare
     actor_ bigint := nullif(current_setting('coordhub.organization', true), '')::bigint;
+    of_ record;
 begin
-    return source_ = {DIRECTORY} and not quarantined_ or actor_ is not null and (source_ = actor_
-        or access_shows(actor_, rid_, patient_, type_, labels_, quarantined_, null::smallint[])
-           is not distinct from {WHOLE}::smallint);
-end
-$body$
-    $make$, current_schema);
-    execute format($make$
-create or replace function access_reports_of(rid_ bigint, version_ int)
-returns boolean language sql stable parallel safe security definer cost 200
-set search_path = %1$I, pg_temp as $body$
--- The same by the number of a resource; of a version by the classes of that one, too.
-select coalesce((
-    select access_reports(r.source, r.rid, r.patient, r.type, r.labels | coalesce(v.labels, 0),
-        r.quarantined)
+    select r.source, r.patient, r.type, r.labels | coalesce(v.labels, 0) as labels, r.quarantined into of_
     from resource r left join resource_version v
       on v.shard = r.shard and v.rid = r.rid and v.version = version_
-    where r.rid = rid_ and r.shard = (rid_ & 255)::smallint), false)
+    where r.rid = rid_ and r.shard = (rid_ & 255)::smallint;
+    if not found then
+        return false;
+    end if;
+    return of_.source = {DIRECTORY} and not of_.quarantined or actor_ is not null and (of_.source = actor_
+        or access_shows(actor_, rid_, of_.patient, of_.type, of_.labels, of_.quarantined, null::smallint[])
+           is not distinct from {WHOLE}::smallint);
+end
 $body$
     $make$, current_schema);
 end
@@ -101,7 +95,8 @@ begin
         set local lock_timeout = '5s';
         drop policy if exists everyone on {table};
         create policy everyone on {table} using (true) with check (true);
-        create policy reports on {table} as restrictive for select to {role} using ({condition});
+        create policy reports on {table} as restrictive for select to {role}
+            using (access_reports(rid, {version}));
         alter table {table} enable row level security;
     end if;
 end
@@ -137,7 +132,7 @@ async def prepare(conn: Connection) -> None:
     A table gets its wall before anything of it is granted.
     """
     await conn.execute(_MAKE)
-    await conn.execute(_FUNCTIONS)
-    for table, condition in READABLE.items():
-        await conn.execute(_WALL.format(table=table, role=REPORT, condition=condition))
+    await conn.execute(_FUNCTION)
+    for table, version in READABLE.items():
+        await conn.execute(_WALL.format(table=table, role=REPORT, version=version))
     await conn.execute(_GRANT)
