@@ -13,8 +13,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from coordhub.store import reporting, roles
-from coordhub.store.visibility import FUNCTIONS
+from coordhub.store import expunge, reporting, retention, roles, visibility
 
 LOCK = 0x636F6F7264687562
 """Advisory lock (`coordhub` in ASCII): of several processes that start at once, one migrates."""
@@ -58,7 +57,8 @@ async def _replace_functions(conn: AsyncConnection) -> None:
     """Functions are no tables: the newest text replaces what there is, by whichever version."""
     raw = await conn.get_raw_connection()
     assert raw.driver_connection is not None
-    await raw.driver_connection.execute(FUNCTIONS)
+    for functions in (visibility.FUNCTIONS, expunge.FUNCTIONS, retention.FUNCTIONS):
+        await raw.driver_connection.execute(functions)
 
 
 def _upgrade(connection: Connection) -> None:
