@@ -7,7 +7,8 @@ policy and the time, and shares no code with the hub. The rules, in the order in
 2. Whom a Task of the hub asks sees that Task, its ServiceRequest and its Provenance, whatever they are
    about: trimmed to the data set of its kind of service if it does not treat; of several who are asked
    at once each sees the ServiceRequest without the identity, until one has won.
-3. The patient's Consents speak of the rest (permits without an actor, to organizations). Of the provisions that match, the one of the latest Consent
+3. The patient's Consents speak of the rest (permits without an actor, to organizations). Of the
+   provisions that match, the one of the latest Consent
    decides, in it the deepest, of equals the denial. A permit counts from the organization whose Patient
    it is, and does not match what is of a sensitive class that no label on the way to it names.
 4. Where they say nothing, who has taken a referral on treats the patient, and so does who provides care
@@ -58,7 +59,8 @@ DERIVED_FROM = {
 PARTS = {"DiagnosticReport": ("result",), "Observation": ("hasMember", "derivedFrom")}
 DATES = {
     "Condition": ("recordedDate", "onsetDateTime"), "Observation": ("effectiveDateTime",),
-    "DiagnosticReport": ("effectiveDateTime",), "Patient": ("birthDate",), "ServiceRequest": ("authoredOn",), "Consent": ("dateTime",),
+    "DiagnosticReport": ("effectiveDateTime",), "Patient": ("birthDate",),
+    "ServiceRequest": ("authoredOn",), "Consent": ("dateTime",),
     "Task": ("authoredOn", "lastModified"), "Provenance": ("recorded",),
 }  # fmt: skip
 
@@ -187,7 +189,7 @@ class Oracle:
         ruled = self.ruled(viewer, one)
         if "VSP" not in classes:
             standing = ruled is None and not classes and (
-                self.treats(viewer, self.patient(one)) and self.by_default(viewer)
+                (self.treats(viewer, self.patient(one)) and self.by_default(viewer))
                 or self._represents(viewer, self.patient(one))
             )  # fmt: skip
             if (ruled or standing) and self.is_trusted(viewer):
@@ -316,9 +318,7 @@ class Oracle:
                 said.append((given, depth, not permit))
         return None if not said else not max(said)[2]
 
-    def _said(
-        self, document: Document, viewer: str, one: Held
-    ) -> Iterator[tuple[int, bool, bool]]:
+    def _said(self, document: Document, viewer: str, one: Held) -> Iterator[tuple[int, bool, bool]]:
         root = document.get("provision", {})
         codes = {code for _, code in codings(document.get("policyRule", {}))}
         permits = root.get("type") == "permit" if "type" in root else "OPTIN" in codes
@@ -359,7 +359,9 @@ class Oracle:
             if viewer not in actors:
                 return False
         if "securityLabel" in provision:
-            wanted = {BY_LABEL.get((each["system"], each["code"])) for each in provision["securityLabel"]}
+            wanted = {
+                BY_LABEL.get((each["system"], each["code"])) for each in provision["securityLabel"]
+            }
             if not wanted & self.classes(one.reference):
                 return False
         if "class" in provision and one.type not in {each["code"] for each in provision["class"]}:
@@ -368,9 +370,9 @@ class Oracle:
             wanted_codes = {coding for each in provision["code"] for coding in codings(each)}
             if not wanted_codes & set(codings(one.last.get("code"))):
                 return False
-        if "data" in provision:
-            if one.reference not in {each["reference"]["reference"] for each in provision["data"]}:
-                return False
+        instances = {each["reference"]["reference"] for each in provision.get("data", ())}
+        if instances and one.reference not in instances:
+            return False
         if "purpose" in provision:
             own = {"COC"} if viewer.startswith("Organization/") else {"PATRQT"}
             own |= {"TREAT", "CAREMGT"} if self.is_provider(viewer) else set()
@@ -386,9 +388,15 @@ class Oracle:
         if "dataPeriod" in provision:
             spans = [_span(one.last[name]) for name in DATES.get(one.type, ()) if name in one.last]
             low, high = _period(provision["dataPeriod"])
-            if permit and not (spans and all(low <= first and last <= high for first, last in spans)):
+            if permit and not (
+                spans and all(low <= first and last <= high for first, last in spans)
+            ):
                 return False  # all its dates lie within what is permitted
-            if not permit and spans and not any(first < high and last > low for first, last in spans):
+            if (
+                not permit
+                and spans
+                and not any(first < high and last > low for first, last in spans)
+            ):
                 return False  # one touches what is denied, or there is none
         return True
 
@@ -478,13 +486,14 @@ class Oracle:
                     covers = everything - {"SUD", "VSP"}
                     found.setdefault(name, []).append((WHOLE, covers, False))
         for one in self.held.values():
-            if one.type == "Communication" and one.writer == self.hub:
-                if viewer in references(one.last["recipient"]):  # that the glass was broken
-                    found.setdefault(one.reference, []).append((WHOLE, everything - {"VSP"}, True))
-            if one.type == "Task" and one.writer == self.hub and "partOf" not in one.last:
-                if self.organization(one.last["owner"]["reference"]) == viewer:
-                    # it is asked to stop
-                    found.setdefault(one.reference, []).append((WHOLE, everything, True))
+            if one.writer != self.hub:
+                continue
+            is_notice = one.type == "Communication"  # that the glass was broken
+            if is_notice and viewer in references(one.last["recipient"]):
+                found.setdefault(one.reference, []).append((WHOLE, everything - {"VSP"}, True))
+            asks_to_stop = one.type == "Task" and "partOf" not in one.last
+            if asks_to_stop and self.organization(one.last["owner"]["reference"]) == viewer:
+                found.setdefault(one.reference, []).append((WHOLE, everything, True))
         return found
 
     def _statuses(self, asked: Asked) -> list[str]:
@@ -564,7 +573,10 @@ class Oracle:
 
     def _results(self, asked: Asked) -> set[str]:
         """What who was asked wrote for who asked: on the order, or as output of its Task; with its parts."""
-        orders = {asked.request.reference, *references((asked.request.versions[0] or {}).get("basedOn"))}
+        orders = {
+            asked.request.reference,
+            *references((asked.request.versions[0] or {}).get("basedOn")),
+        }
         based = self._once("based", self._based_on)
         named = {name for order in orders for name in based.get(order, ())}
         for version in asked.task.versions:
@@ -591,9 +603,7 @@ def codings(node: Any) -> list[tuple[str | None, str]]:
     if not isinstance(node, dict):
         return []
     own = [(node.get("system"), node["code"])] if isinstance(node.get("code"), str) else []
-    return own + [
-        found for name, each in node.items() if name != "meta" for found in codings(each)
-    ]
+    return own + [found for name, each in node.items() if name != "meta" for found in codings(each)]
 
 
 def references(node: Any) -> list[str]:

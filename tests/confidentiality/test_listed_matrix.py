@@ -75,8 +75,12 @@ async def test_given_all_there_is_when_each_role_reads_each_then_it_is_shown_wha
     assert 0 < seen < looked
 
 
-def _differing(got: dict[str, str], expected: dict[str, str]) -> list[tuple[str, str | None, str | None]]:
-    names = sorted(name for name in got.keys() | expected.keys() if got.get(name) != expected.get(name))
+def _differing(
+    got: dict[str, str], expected: dict[str, str]
+) -> list[tuple[str, str | None, str | None]]:
+    names = sorted(
+        name for name in got.keys() | expected.keys() if got.get(name) != expected.get(name)
+    )
     return [(name, got.get(name), expected.get(name)) for name in names[:9]]
 
 
@@ -146,10 +150,12 @@ async def test_given_deliveries_when_composed_then_they_hold_what_their_recipien
             expected = _travelling(oracle, organization, changed, held[5])
             assert got == expected, (organization, changed)
             for entry in bundle["entry"]:
-                cut = too_much(entry["resource"], oracle.sees(organization, entry["request"]["url"]))
+                cut = too_much(
+                    entry["resource"], oracle.sees(organization, entry["request"]["url"])
+                )
                 assert not cut, (organization, entry["request"]["url"])
     print(f"\n{policy}: {sent} of {len(rows)} composed, no difference")
-    assert 0 < sent
+    assert sent > 0
 
 
 FOLLOWED = {
@@ -167,10 +173,10 @@ def _travelling(oracle: Oracle, recipient: str, changed: str, version: int) -> s
         names: set[str] = set()
         for one, document in frontier:
             shown = oracle.sees(recipient, one.reference)
+            elements = set(FOLLOWED.get(one.type, ()))
             if shown not in (WHOLE, None) and one.type != "Task":
-                document = {name: value for name, value in document.items()
-                            if name in (paths.SHOWN[str(shown)][one.type] or ())}  # fmt: skip
-            for element in FOLLOWED.get(one.type, ()):
+                elements &= paths.SHOWN[str(shown)][one.type] or set()
+            for element in elements:
                 names |= set(references(document.get(element)))
         new = {name for name in names - found if name in oracle.held
                and oracle.sees(recipient, name) and oracle.held[name].current is not None}  # fmt: skip

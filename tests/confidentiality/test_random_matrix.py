@@ -28,7 +28,14 @@ from coordhub.record.operations import Create, Update
 from coordhub.store import reporting, resources
 
 WORLDS = int(os.environ.get("COORDHUB_MATRIX_WORLDS", "8"))
-CAST = {"clinic": True, "spec": True, "rival": True, "food": False, "stranger": True, "other": False}
+CAST = {
+    "clinic": True,
+    "spec": True,
+    "rival": True,
+    "food": False,
+    "stranger": True,
+    "other": False,
+}
 RECIPIENTS = ("spec", "rival", "food", "other")
 NAMED = ("SUD", "HIV", "PSY", "SEX", "SDV", "RESTRICTED")
 REASONS = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
@@ -67,7 +74,9 @@ async def _happen(world: World, random: Random) -> list[str]:
     consents: list[Document] = []
     told: list[str] = []
     for moment in range(random.randint(3, 9)):
-        what = random.choice(("consent", "consent", "consent", "refer", "refer", "answer", "change", "write", "team"))
+        what = random.choice(
+            ("consent", "consent", "consent", "refer", "refer", "answer", "change", "write", "team")
+        )
         told.append(what)
         try:
             if what == "consent":
@@ -142,7 +151,10 @@ async def _write(world: World, random: Random, record: dict[str, str], about: Do
 def _consent(world: World, random: Random, record: dict[str, str], moment: int) -> Document:
     kind = random.choice(("permit", "permit", "deny"))
     root = {"type": kind, **_dimensions(world, random, record, {"label", "code"})}
-    free = {"label", "code"} - {"label" if "securityLabel" in root else "", "code" if "code" in root else ""}
+    free = {"label", "code"} - {
+        "label" if "securityLabel" in root else "",
+        "code" if "code" in root else "",
+    }
     nested = [
         {"type": random.choice(("permit", "deny")), **_dimensions(world, random, record, free)}
         for _ in range(random.randint(0, 3))
@@ -175,15 +187,22 @@ def _dimensions(
         found["code"] = [{"coding": [{"system": ICD10, "code": code}]}]
     if random.random() < 0.2:
         some = random.sample(("Patient", "Condition", "Observation", "Task", "ServiceRequest"), 2)
-        found["class"] = [{"system": "http://hl7.org/fhir/resource-types", "code": one} for one in some]
+        found["class"] = [
+            {"system": "http://hl7.org/fhir/resource-types", "code": one} for one in some
+        ]
     if random.random() < 0.15:
-        found["period"] = random.choice(({"end": "2026-01-31"}, {"start": "2099-01-01"}, {"start": "2026-01-01"}))
+        found["period"] = random.choice(
+            ({"end": "2026-01-31"}, {"start": "2099-01-01"}, {"start": "2026-01-01"})
+        )
     if random.random() < 0.15:
-        found["dataPeriod"] = {"start": "2025-01-01", "end": random.choice(("2025-05-31", "2025-12-31"))}
+        found["dataPeriod"] = {
+            "start": "2025-01-01",
+            "end": random.choice(("2025-05-31", "2025-12-31")),
+        }
     if random.random() < 0.1:
         found["purpose"] = [{"system": REASONS, "code": random.choice(("TREAT", "COC", "CAREMGT"))}]
     if random.random() < 0.1:
-        one = random.choice([each for each in record.values()])
+        one = random.choice(list(record.values()))
         found["data"] = [{"meaning": "instance", "reference": {"reference": one}}]
     return found
 
@@ -218,6 +237,7 @@ async def _compare(
             )
             await reporter.close()
             whole = {name for name, how in shown.items() if how == WHOLE}
-            assert {f"{types.name_of(row[0])}/{row[1]}" for row in rows} == whole, (actor.name, policy)
-
-
+            assert {f"{types.name_of(row[0])}/{row[1]}" for row in rows} == whole, (
+                actor.name,
+                policy,
+            )

@@ -124,7 +124,9 @@ class World:
         self.records |= {name: one["patient"] for name, one in zip(names, made, strict=True)}
         return made
 
-    async def refer(self, *wishes: tuple[dict[str, str], Sequence[str], Sequence[str]], who: str = "clinic") -> list[str]:
+    async def refer(
+        self, *wishes: tuple[dict[str, str], Sequence[str], Sequence[str]], who: str = "clinic"
+    ) -> list[str]:
         """`who` refers patients: record, who is asked, which parts of the record are named. Its Tasks."""
         operations: list[Operation] = []
         for number, (record, asked, parts) in enumerate(wishes):
@@ -161,8 +163,12 @@ class World:
 
     async def break_glass(self, name: str, patient: str, nature: str | None) -> None:
         who = self.actors[name].caller
-        [practitioner] = await self.commit(who, Create("Practitioner", {"resourceType": "Practitioner"}))
-        emergency = Emergency("ETREAT" if nature else "BTG", "unconscious", practitioner.reference, nature)
+        [practitioner] = await self.commit(
+            who, Create("Practitioner", {"resourceType": "Practitioner"})
+        )
+        emergency = Emergency(
+            "ETREAT" if nature else "BTG", "unconscious", practitioner.reference, nature
+        )
         allowed = dataclasses.replace(who, break_glass=True)
         opened = await open_record(self.hub, allowed, Named(None, None, patient), emergency)
         assert opened is not None
@@ -243,9 +249,10 @@ class World:
             await stack.enter_async_context(app.router.lifespan_context(app))
             http = await stack.enter_async_context(
                 httpx2.AsyncClient(
-                    transport=httpx2.ASGITransport(app=app), base_url=BASE.removesuffix("/fhir"),
+                    transport=httpx2.ASGITransport(app=app),
+                    base_url=BASE.removesuffix("/fhir"),
                     timeout=60,
-                )  # fmt: skip
+                )
             )
             yield Opened(hub, http, Tokens(KEY.encode(), engine))
 
@@ -257,9 +264,7 @@ class Opened:
     tokens: Tokens
 
     def token(self, client: str, scope: str = "system/*.cruds") -> str:
-        return self.tokens.issue(
-            client, scope, now=self.hub.clock(), lifetime=timedelta(hours=1)
-        )
+        return self.tokens.issue(client, scope, now=self.hub.clock(), lifetime=timedelta(hours=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,7 +347,11 @@ def consent(
 
 
 def actors(*references: str) -> list[Document]:
-    role = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}]}
+    role = {
+        "coding": [
+            {"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}
+        ]
+    }
     return [{"role": role, "reference": {"reference": one}} for one in references]
 
 
@@ -471,7 +480,9 @@ def _consents(world: World) -> dict[str, Any]:
     def of(*names: str) -> list[Document]:
         return actors(*(world.actors[one].reference for one in names))
 
-    some = of("accepted", "food_accepted", "winner", "rival", "stranger", "stranger_social", "completed")
+    some = of(
+        "accepted", "food_accepted", "winner", "rival", "stranger", "stranger_social", "completed"
+    )
     others = of("asked", "food", "declined", "loser", "rival_social", "winner_social", "member")
     permit: Document = {"type": "permit"}
     deny: Document = {"type": "deny"}

@@ -11,7 +11,9 @@ ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 ICD10 = "http://hl7.org/fhir/sid/icd-10-cm"
 OPIOID_USE, ASTHMA = "F11.20", "J45.20"
 NOTICE = "42 CFR part 2 prohibits unauthorized use or disclosure of these records."
-VARYING = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f-]{21}|\d{4}-\d\d-\d\dT[0-9:.+Z-]+|demo-\w+|[0-9a-f]{12,}")
+VARYING = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f-]{21}|\d{4}-\d\d-\d\dT[0-9:.+Z-]+|demo-\w+|[0-9a-f]{12,}"
+)
 
 
 def naming(bundle, *codes):
@@ -35,7 +37,11 @@ def naming(bundle, *codes):
 
 def agreed(patient, treating, helping):
     """The patient agrees that both are told, and who treats of substance use treatment, too."""
-    role = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}]}
+    role = {
+        "coding": [
+            {"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}
+        ]
+    }
 
     def actors(*references):
         return [{"role": role, "reference": {"reference": one}} for one in references]
@@ -67,7 +73,9 @@ def security(document):
     return {(one["system"], one["code"]) for one in document.get("meta", {}).get("security", ())}
 
 
-async def test_s25_given_a_food_bank_when_a_referral_names_part_2_records_then_it_cannot_tell(house):
+async def test_s25_given_a_food_bank_when_a_referral_names_part_2_records_then_it_cannot_tell(
+    house,
+):
     riverside, mounds = house.riverside, house.mounds
     told = []
     for codes in ((ASTHMA, OPIOID_USE), (ASTHMA,)):
@@ -94,7 +102,9 @@ async def test_s25_given_a_food_bank_when_a_referral_names_part_2_records_then_i
         assert trace not in str(told)
 
 
-async def test_s25_given_a_specialist_when_consent_names_part_2_then_it_has_them_with_the_notice(house):
+async def test_s25_given_a_specialist_when_consent_names_part_2_then_it_has_them_with_the_notice(
+    house,
+):
     riverside, lakeside, mounds = house.riverside, house.lakeside, house.mounds
 
     # Given a referral to the specialist that names the counselling record, and no Consent
@@ -123,7 +133,9 @@ async def test_s25_given_a_specialist_when_consent_names_part_2_then_it_has_them
     told = await house.rows("select query from audit where interaction = '$break-glass'")
     assert "opioid" in str(told)
     assert "Practitioner" in str(told)
-    await house.hub.engine.pool.execute("update access_rule set until = now() where rule = 'break-glass'")
+    await house.hub.engine.pool.execute(
+        "update access_rule set until = now() where rule = 'break-glass'"
+    )
     assert not await lakeside.sees(counselling)
 
     # When the patient consents to that, then it comes with the notice
@@ -131,7 +143,12 @@ async def test_s25_given_a_specialist_when_consent_names_part_2_then_it_has_them
     made = await riverside.ask("POST", "/Consent", consent)
     assert made.status_code == 201, made.text
     shown = await lakeside.read(counselling)
-    labels = {(ACT, "SUD"), (ACT, "42CFRPart2"), (ACT, "NORDSCLCD"), ("urn:coordhub:notice", "42CFRPart2")}
+    labels = {
+        (ACT, "SUD"),
+        (ACT, "42CFRPart2"),
+        (ACT, "NORDSCLCD"),
+        ("urn:coordhub:notice", "42CFRPart2"),
+    }
     assert labels <= security(shown)
     assert NOTICE in [one.get("display") for one in shown["meta"]["security"]]
 

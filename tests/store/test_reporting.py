@@ -31,7 +31,11 @@ async def test_given_any_table_when_the_report_reads_it_then_only_those_it_is_gi
         else:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await conn.fetch(f"select from {name}")
-        for text in (f"delete from {name}", f"truncate {name}", f"alter table {name} disable row level security"):
+        for text in (
+            f"delete from {name}",
+            f"truncate {name}",
+            f"alter table {name} disable row level security",
+        ):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await conn.execute(text)
     await conn.close()
