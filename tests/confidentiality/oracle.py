@@ -12,8 +12,8 @@ policy and the time, and shares no code with the hub. The rules, in the order in
    decides, in it the deepest, of equals the denial. A permit counts from the organization whose Patient
    it is, and does not match what is of a sensitive class that no label on the way to it names.
 4. Where they say nothing, who has taken a referral on from who holds the record treats the patient, and so
-   does who provides care and is of a CareTeam that the holder of the record wrote: it sees the chart, save for what is of any
-   sensitive class. So does the legal representative of an adult, whatever the policy is.
+   does who provides care and is of a CareTeam that the holder of the record wrote: it sees the chart, save
+   for what is of any sensitive class. So does the legal representative of an adult, whatever the policy is.
 5. What a referral names (the patient, the order, what supports it) is shared with who is asked; what
    the asked produces, with who asked. A denial takes that away. Of a sensitive class it is shared only
    if a Consent permits it; results are withheld only of 42 CFR Part 2.

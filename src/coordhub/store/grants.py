@@ -18,7 +18,8 @@ _PARTS = (
 async def shareable(conn: Connection, sender: int, rids: Iterable[int]) -> dict[int, int]:
     """Of `rids` and the results they consist of, those that organization `sender` may see itself.
 
-    By rid the data set that it is shown them by: no more than that is its to share. A report brings its observations, a panel its members; one level. What is in the directory needs no grant.
+    By rid the data set that it is shown them by: no more than that is its to share. A report brings its
+    observations, a panel its members; one level. What is in the directory needs no grant.
     """
     viewer = Viewer(sender)
     condition, arguments = visible(viewer, "r", 4)
