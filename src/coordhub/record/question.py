@@ -32,7 +32,7 @@ def told(task: Document, dataset: int, *, blind: bool) -> Document:
         elements["restriction"] = limits
     if not blind:
         return elements
-    kept = {name: elements[name] for name in ("priority", "restriction") if name in elements}
+    kept = {name: value for name, value in elements.items() if name in ("priority", "restriction")}
     if "reference" in elements.get("for", {}):
         kept["for"] = {"reference": elements["for"]["reference"]}
     return kept
