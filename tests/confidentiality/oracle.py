@@ -6,7 +6,7 @@ policy and the time, and shares no code with the hub. The rules, in the order in
 1. Who wrote a resource sees it. What the directory's steward wrote, everybody sees.
 2. Whom a Task of the hub asks sees that Task, its ServiceRequest and its Provenance, whatever they are
    about: trimmed to the data set of its kind of service if it does not treat; of several who are asked
-   at once each sees the ServiceRequest without the identity, until one has won.
+   at once each sees both without the identity, until one has won.
 3. The patient's Consents speak of the rest (permits without an actor, to organizations). Of the
    provisions that match, the one of the latest Consent
    decides, in it the deepest, of equals the denial. A permit counts from the organization whose Patient
@@ -84,6 +84,7 @@ SHOWN = {
         "Patient": _PERSON, "ServiceRequest": _REQUEST, "Task": None, "Consent": _CONSENT,
     },
     "blind": {
+        "Task": None,
         "ServiceRequest": _REQUEST - {"subject", "requester", "identifier", "locationCode",
                                       "locationReference"},
     },
@@ -100,7 +101,8 @@ FINDS_BY = {
              "Consent": {"_id", "patient", "date", "status"}, "Observation": {"_id", "patient", "subject"}},
     "social": {"Patient": _OF_PERSON, "ServiceRequest": _OF_REQUEST, "Task": _OF_TASK,
                "Consent": {"_id", "patient", "date", "status"}},
-    "blind": {"ServiceRequest": {"_id", "status", "performer", "authored"}},
+    "blind": {"ServiceRequest": {"_id", "status", "performer", "authored"},
+              "Task": _OF_TASK - {"patient", "subject"}},
 }  # fmt: skip
 """Search parameters that ask for nothing but what the data set shows, of those the matrix uses."""
 
@@ -519,7 +521,10 @@ class Oracle:
         withdrawn = self._was_withdrawn(asked)
         # Who had not heard of it before the withdrawal is not told of it any more.
         if not withdrawn or self._won(asked):
-            yield asked.task.reference, asked.dataset
+            if asked.rivals:
+                yield asked.task.reference, "blind"
+            if not asked.rivals or self._won(asked):
+                yield asked.task.reference, asked.dataset
             for one in self._provenances().get(asked.task.reference, ()):
                 yield one, WHOLE
         if not withdrawn:

@@ -117,8 +117,10 @@ def expected_mark(one: Held, shown: str | None) -> str:
 
 def too_much(document: Document, shown: str | None) -> set[str]:
     """Elements that the data set does not have and are there all the same, not masked."""
-    if shown in (None, WHOLE) or document["resourceType"] == "Task":
+    if shown in (None, WHOLE):
         return set()
+    if document["resourceType"] == "Task":
+        return {"for"} & document.keys() if shown == "blind" else set()
     allowed = SHOWN[str(shown)].get(document["resourceType"]) or set()
     return {
         name for name, value in document.items()

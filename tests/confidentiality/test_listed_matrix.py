@@ -176,6 +176,8 @@ def _travelling(oracle: Oracle, recipient: str, changed: str, version: int) -> s
             elements = set(FOLLOWED.get(one.type, ()))
             if shown not in (WHOLE, None) and one.type != "Task":
                 elements &= paths.SHOWN[str(shown)][one.type] or set()
+            if shown == "blind":
+                elements -= {"for"}
             for element in elements:
                 names |= set(references(document.get(element)))
         new = {name for name in names - found if name in oracle.held

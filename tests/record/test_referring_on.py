@@ -9,8 +9,9 @@ from open_hub import House, Party, Referral, patient, service_request, task
 
 from coordhub.errors import FhirError
 from coordhub.r4 import document as fhir_json
-from coordhub.r4 import types
+from coordhub.r4 import search, types
 from coordhub.record.operations import Create
+from coordhub.store.search import search as find
 
 
 async def chart(house: House) -> tuple[str, str]:
@@ -153,3 +154,40 @@ async def test_given_several_are_asked_when_one_has_won_then_it_is_not_told_besi
         assert told is not None
         assert told["restriction"] == {"repetitions": 3}
         assert house.van.reference not in str(told)
+
+
+async def test_given_who_knows_the_patient_when_asked_beside_others_then_it_cannot_tell_for_whom(
+    house: House,
+) -> None:
+    ada, _ = await chart(house)
+    await refers(house, house.clinic, ada, house.pantry)
+    assert await shown(house, house.pantry, ada) is not None
+
+    order = service_request(ada, house.clinic.reference, house.pantry.service, house.van.service)
+    written = await house.commit(
+        house.clinic,
+        Create("ServiceRequest", order, full_url="urn:uuid:order"),
+        Create("Task", task("urn:uuid:order", ada, house.clinic.reference)),
+    )
+    await house.relay()
+    sent = Referral(house, ada, "", *(one.reference for one in written))
+    mine = (await sent.tasks())["pantry"]
+    told = await shown(house, house.pantry, mine)
+    assert told is not None
+    assert "for" not in told
+    by_patient = search.parse_query("Task", [("patient", ada), ("_id", mine.removeprefix("Task/"))])
+    async with house.engine.searches.acquire() as conn:
+        page = await find(conn, house.engine, house.pantry.viewer, by_patient, limit=5)
+    assert page.versions == []
+
+    # it sends back what it read, and then is told
+    answer = {**told, "status": "accepted", "note": [{"text": "on our way"}]}
+    assert (await house.update(house.pantry, told["id"], answer)).status == 200
+    won = await shown(house, house.pantry, mine)
+    assert won is not None
+    assert won["for"] == {"reference": ada}
+    assert won["note"] == [{"text": "on our way"}]
+    lost = await shown(house, house.van, (await sent.tasks())["van"])
+    assert lost is not None
+    assert lost["status"] == "cancelled"
+    assert "for" not in lost

@@ -54,6 +54,7 @@ class UnusableDatasetsError(ValueError):
 class _Type(msgspec.Struct, forbid_unknown_fields=True):
     elements: list[str] = []
     all_but: list[str] | None = None
+    untagged: bool = False
     only: dict[str, list[str]] = {}
 
 
@@ -70,11 +71,13 @@ class Shown:
 
     paths: elements, each by its names without `[x]`. hidden: the same, of a type shown whole but
     for them; None: only `paths` are shown. only: by path the tokens of which one must be there.
+    untagged: what is cut is not marked, so that it can be sent back; the hub puts it in again.
     """
 
     paths: frozenset[tuple[str, ...]]
     hidden: frozenset[tuple[str, ...]] | None = None
     only: tuple[tuple[tuple[str, ...], frozenset[str]], ...] = ()
+    untagged: bool = False
 
     def covers(self, path: tuple[str, ...]) -> bool:
         """Whether all that stands at and below this path is shown."""
@@ -157,7 +160,7 @@ class Datasets:
         kept = self._resource(document, shown, number)
         if shown.hidden is not None and len(kept) == len(document) and kept == document:
             return body
-        return fhir_json.encode(tagged(kept)).decode()
+        return fhir_json.encode(kept if shown.untagged else tagged(kept)).decode()
 
     def params_allowed(self, number: int, resource_type: str) -> frozenset[str]:
         """Codes of the search parameters that ask for nothing but what this data set shows."""
@@ -460,6 +463,7 @@ def _shown_of(name: str, kind: str, given: _Type | list[str]) -> Shown | None:
         frozenset(_path(name, kind, text) for text in one.elements),
         None if one.all_but is None else frozenset(_path(name, kind, text) for text in one.all_but),
         tuple((_path(name, kind, text), frozenset(codes)) for text, codes in one.only.items()),
+        one.untagged,
     )
 
 

@@ -186,6 +186,8 @@ def _next_version(
     if document is not None and previous.body is not None:
         document = sensitivity.unspliced(document, previous.labels, draft.before())
         draft.document = document
+        if not work.caller.is_person and rules.may_write(work, draft):
+            draft.document = document = _with_untold(document, draft.before() or {})
         sent, stored = document, draft.before() or {}
         if previous.quarantined:
             sent, stored = (quarantine.tagged(one, quarantined=False) for one in (sent, stored))
@@ -198,6 +200,14 @@ def _next_version(
     ):
         raise _not_its_own(draft)
     return draft
+
+
+def _with_untold(document: dict[str, object], before: dict[str, object]) -> dict[str, object]:
+    """With whom the Task is for, which a candidate is not told before it has won, and so cannot send back."""
+    if "for" in document or "for" not in before:
+        return document
+    named = {**document, "for": before["for"]}
+    return {name: named[name] for name in before if name in named} | named
 
 
 async def _refuse_guess(work: Work, view: Viewer, draft: Draft) -> None:

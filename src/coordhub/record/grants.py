@@ -72,8 +72,8 @@ async def _asked(work: Work, asked: CandidateRow) -> None:
     dataset = await _dataset(work, asked)
     competing = competes(work, episode) and asked.organization not in work.apart
     grants = work.batch.grants
-    shown = ((asked.task, dataset), (asked.request, datasets.BLIND if competing else dataset))
-    for rid, as_set in shown:
+    for rid in (asked.task, asked.request):
+        as_set = datasets.BLIND if competing else dataset
         grants.append(Grant(asked.organization, rid, asked.task, "party", ALL, as_set))
     if not competing:
         await _share(work, episode, asked, dataset)
@@ -93,8 +93,9 @@ async def _answered(work: Work, episode: Episode, candidate: Candidate, status: 
     if status in _AT_WORK and not before:
         if len(episode.candidates) > 1:
             dataset = await _dataset(work, candidate)
-            work.batch.grants.append(
-                Grant(candidate.organization, candidate.request, episode.id, "party", ALL, dataset)
+            work.batch.grants.extend(
+                Grant(candidate.organization, rid, episode.id, "party", ALL, dataset)
+                for rid in (candidate.task, candidate.request)
             )
             await _share(work, episode, candidate, dataset)
         if episode.patient is not None and await _may_open(work, episode, candidate):
