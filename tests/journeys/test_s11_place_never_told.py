@@ -295,7 +295,6 @@ async def test_s11_given_its_own_session_when_it_reads_its_account_then_all_is_t
 async def test_s11_given_an_author_whose_text_tells_its_place_when_it_looks_then_nothing_says_so(
     house, told_everywhere
 ):
-    safe, _, _ = told_everywhere
     lab = house.metrolab
     for kind, note in (("Observation", "Lives at"), ("Communication", "her number")):
         telling = [each for each in await lab.find(kind) if note in json.dumps(each)]
