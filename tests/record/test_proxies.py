@@ -80,6 +80,18 @@ async def test_given_a_denial_to_everyone_when_the_patient_looks_then_it_still_s
     assert await sees(house, ada, who, plain) == [True, True]
 
 
+async def test_given_a_permit_to_everyone_when_the_app_of_another_looks_then_it_is_nobodys_record(
+    house: House,
+) -> None:
+    references = await chart(house, "1990-01-01")
+    await house.create(house.clinic, consent(references[0], "permit"))
+    assert await sees(house, house.stranger.caller, *references[:2]) == [True, True]
+    other = (await house.create(house.clinic, patient("2"))).reference
+    made = await house.create(house.clinic, mother(other))
+    for someone in (other, made.reference):
+        assert await sees(house, await person(house, someone), *references) == [False] * 5
+
+
 def consent(subject: str, kind: str, **provision: Any) -> dict[str, Any]:
     return {
         "resourceType": "Consent",

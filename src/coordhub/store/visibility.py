@@ -25,7 +25,7 @@ DIRECTORY = 2 << 8
 """rid of the steward of the public directory; what it wrote, every authenticated organization sees."""
 
 ANYONE = 0
-"""Actor of a rule that is about everyone."""
+"""Actor of a rule that is about everyone; what it permits, it permits organizations."""
 
 OWN_CHART = 1 << 59
 """Precedence of a patient's sight of its own record: above what it said of others in its Consents."""
@@ -161,6 +161,9 @@ def _arguments(viewer: Viewer) -> list[object]:
 
 RULING = f"""        from access_rule c
         where c.patient = patient_ and c.actor in (actor_, {ANYONE})
+          -- a person sees one chart: by being named, not among everyone
+          and (c.actor <> {ANYONE} or not c.permit or not exists (
+                select from party p where p.organization = actor_ and p.kind = 'person'))
           and c.since <= now() and (c.until is null or c.until > now())
           and (c.types is null or type_ = any(c.types))
           and (c.rids is null or rid_ = any(c.rids))
