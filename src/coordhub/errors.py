@@ -59,23 +59,25 @@ def forbidden(diagnostics: str, expression: str = "") -> FhirError:
     return FhirError(403, Issue("forbidden", diagnostics, expression))
 
 
-def not_found(reference: str) -> FhirError:
+def not_found(reference: str, at: str = "") -> FhirError:
     """404: absent, or not the caller's to see; the two are the same answer."""
-    return FhirError(404, Issue("not-found", f"{reference} is not known here."))
+    return FhirError(404, Issue("not-found", f"{reference} is not known here.", at))
 
 
-def gone(reference: str, version: int) -> FhirError:
+def gone(reference: str, version: int, at: str = "") -> FhirError:
     """410: deleted; the history still answers to those who may see it."""
     return FhirError(
         410,
-        Issue("deleted", f"{reference} was deleted. Its history remains at {reference}/_history."),
+        Issue(
+            "deleted", f"{reference} was deleted. Its history remains at {reference}/_history.", at
+        ),
         headers={"ETag": f'W/"{version}"'},
     )
 
 
-def method_not_allowed(diagnostics: str, allowed: str) -> FhirError:
+def method_not_allowed(diagnostics: str, allowed: str, at: str = "") -> FhirError:
     """405: the interaction does not exist at this address; `allowed` are the methods that do."""
-    return FhirError(405, Issue("not-supported", diagnostics), headers={"Allow": allowed})
+    return FhirError(405, Issue("not-supported", diagnostics, at), headers={"Allow": allowed})
 
 
 def not_supported(diagnostics: str, expression: str = "") -> FhirError:
@@ -93,12 +95,12 @@ def business_rule(diagnostics: str, expression: str = "") -> FhirError:
     return FhirError(409, Issue("business-rule", diagnostics, expression))
 
 
-def conflict(diagnostics: str) -> FhirError:
+def conflict(diagnostics: str, at: str = "") -> FhirError:
     """409: another writer was first, or something still depends on the target."""
-    return FhirError(409, Issue("conflict", diagnostics))
+    return FhirError(409, Issue("conflict", diagnostics, at))
 
 
-def version_conflict(reference: str, expected: str, current: int) -> FhirError:
+def version_conflict(reference: str, expected: str, current: int, at: str = "") -> FhirError:
     """412: If-Match names another version than the current one."""
     return FhirError(
         412,
@@ -106,14 +108,15 @@ def version_conflict(reference: str, expected: str, current: int) -> FhirError:
             "conflict",
             f"{reference} is at version {current}, If-Match asked for {expected}. "
             "Read it again, apply your change to what you read, and send that version's ETag.",
+            at,
         ),
         headers={"ETag": f'W/"{current}"'},
     )
 
 
-def precondition_failed(diagnostics: str) -> FhirError:
+def precondition_failed(diagnostics: str, at: str = "") -> FhirError:
     """412: conditional criteria match more than one resource."""
-    return FhirError(412, Issue("multiple-matches", diagnostics))
+    return FhirError(412, Issue("multiple-matches", diagnostics, at))
 
 
 def too_large(diagnostics: str) -> FhirError:

@@ -119,6 +119,29 @@ async def test_given_two_criteria_that_match_one_resource_when_sent_then_400(hou
     assert "twice" in refused.json()["issue"][0]["diagnostics"]
 
 
+async def test_given_a_transaction_when_an_entry_cannot_be_then_the_refusal_names_it(house):
+    made = (await house.near.ask("POST", "/Patient", PATIENT)).json()
+    await house.near.ask("POST", "/Patient", PATIENT)
+    known = f"Patient/{made['id']}"
+    patch = {"resourceType": "Binary", "contentType": "application/json-patch+json", "data": "W10="}
+    first = entry("POST", "Patient", {"resourceType": "Patient"})
+    for status, bad in (
+        (412, entry("PUT", known, made, ifMatch='W/"7"')),
+        (412, entry("DELETE", known, ifMatch='W/"7"')),
+        (412, entry("PATCH", known, patch, ifMatch='W/"7"')),
+        (412, entry("PUT", "Patient/none", {**made, "id": "none"}, ifMatch='W/"1"')),
+        (405, entry("PUT", "Patient/none", {**made, "id": "none"})),
+        (404, entry("PATCH", "Patient/none", patch)),
+        (412, entry("PUT", CRITERIA, PATIENT)),
+        (412, entry("POST", "Patient", PATIENT, ifNoneExist=CRITERIA.partition("?")[2])),
+        (409, entry("PUT", "Patient?identifier=urn:test:mrn|2", made)),
+    ):
+        refused = await house.near.ask("POST", "/", bundle(first, bad))
+        assert refused.status_code == status, refused.text
+        (issue,) = refused.json()["issue"]
+        assert issue["expression"][0].startswith("Bundle.entry[1]"), refused.text
+
+
 async def test_given_hundreds_of_conditional_entries_when_sent_twice_then_each_is_there_once(house):
     def numbered(number: int) -> dict[str, Any]:
         system = {"system": "urn:test:mrn", "value": f"n{number}"}

@@ -78,6 +78,18 @@ async def test_given_versions_of_a_type_when_asked_for_then_newest_first_deletio
     assert deleted["response"]["status"].startswith("204")
 
 
+async def test_given_a_deleted_resource_when_put_back_then_its_history_says_put(house):
+    patient = await made(house.near)
+    assert (await house.near.ask("DELETE", f"/{patient}")).status_code == 204
+    back = await house.near.ask("PUT", f"/{patient}", {**PATIENT, "id": patient.partition("/")[2]})
+    assert back.status_code == 201
+    entries = (await house.near.ask("GET", f"/{patient}/_history")).json()["entry"]
+    assert [
+        (one["request"]["method"], one["request"]["url"], one["response"]["status"][:3])
+        for one in entries
+    ] == [("PUT", patient, "201"), ("DELETE", patient, "204"), ("POST", "Patient", "201")]
+
+
 async def test_given_versions_of_all_types_when_asked_for_then_only_what_the_caller_sees(
     house, past
 ):

@@ -57,6 +57,37 @@ async def test_given_a_version_the_reader_has_when_read_then_304(house):
     assert other.status_code == 200
 
 
+async def test_given_what_became_sensitive_without_a_version_when_read_again_then_it_is_told(house):
+    made = (await house.near.ask("POST", "/Patient", PATIENT)).json()
+    subject = {"reference": f"Patient/{made['id']}"}
+    harmless = {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "J00"}]}
+    origin = {
+        "resourceType": "Observation", "status": "final", "code": harmless, "subject": subject
+    }  # fmt: skip
+    first = (await house.near.ask("POST", "/Observation", origin)).json()
+    derived = {**origin, "derivedFrom": [{"reference": f"Observation/{first['id']}"}]}
+    path = f"/Observation/{(await house.near.ask('POST', '/Observation', derived)).json()['id']}"
+    known = {"If-None-Match": 'W/"1"'}
+    assert (await house.near.ask("GET", path, headers=known)).status_code == 304
+    opioid = {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "F11.20"}]}
+    raised = {**origin, "id": first["id"], "code": opioid}
+    await house.near.ask("PUT", f"/Observation/{first['id']}", raised)
+    again = await house.near.ask("GET", path, headers=known)
+    assert (again.status_code, again.headers["etag"]) == (200, 'W/"1"')
+    assert "SUD" in [one["code"] for one in again.json()["meta"]["security"]]
+
+
+async def test_given_a_list_header_when_sent_in_parts_then_all_of_them_count(house):
+    who = ("authorization", f"Bearer {house.near.token}")
+    parts = ("return=minimal", "handling=lenient")
+    asked = [who, *(("prefer", part) for part in parts)]
+    lenient = await house.http.get("/fhir/Patient?nonsense=x", headers=asked)
+    assert lenient.status_code == 200, lenient.text
+    takes = [who, ("accept", "application/fhir+xml"), ("accept", "application/fhir+json")]
+    answered = await house.http.get("/fhir/Patient", headers=takes)
+    assert answered.status_code == 200, answered.text
+
+
 async def test_given_updates_when_read_by_version_then_each_is_there_and_history_lists_them(house):
     made = (await house.near.ask("POST", "/Patient", PATIENT)).json()
     path = f"/Patient/{made['id']}"

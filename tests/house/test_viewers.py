@@ -35,6 +35,7 @@ EXEMPT = {
     ),
     "consents.may_be_asked": "The same of those who might be asked, before they are: rids, no content.",
     "grants.shareable": "Makes the Viewer itself, of the organization whose sharing is decided.",
+    "consents.may_be_asked": "Those who might be asked, before they are: rids, no content.",
     "grants.written_by": "Asks who wrote what, for the decision to share it: rids, no content.",
     "sensitive.held": "Holds origins still for a label's sake: rids and classes, no content.",
     "sensitive.lower_labels": "Writes classes beside the text, and gives back nothing.",

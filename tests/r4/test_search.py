@@ -172,12 +172,7 @@ def test_given_an_unknown_parameter_then_the_nearest_one_is_named() -> None:
         ("Task", "_total", "accurate", "_total"),
         ("Task", "_text", "x", "_text"),
         ("Task", "_count", "0", "_count=0"),
-        ("Task", "code:in", "http://x.example", ":in"),
         ("Task", "owner", "Organization/o/_history/1", "owner"),
-        ("Observation", "code:above", "http://loinc.org|1", "terminology"),
-        ("Observation", "code:below", "http://loinc.org|1", "terminology"),
-        ("Observation", "code:not-in", "http://x.example", "terminology"),
-        ("Observation", "patient:below", "Patient/x", "hierarchy"),
         ("QuestionnaireResponse", "questionnaire.title", "x", "canonical"),
         ("Task", "focus._id", "x", "name one"),
         ("Task", ".".join(["part-of"] * 10) + ".status", "x", "At most"),
@@ -195,6 +190,28 @@ def test_given_what_is_not_served_then_it_is_refused_by_name_and_never_passed_ov
     lenient = parse_query(resource_type, [(name, value)], lenient=True)
     assert lenient.criteria == ()
     assert lenient.ignored == (name,)
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "name", "value", "named"),
+    [
+        ("Task", "code:in", "http://x.example", ":in"),
+        ("Task", "_id:not", "x", "_id"),
+        ("Observation", "code:above", "http://loinc.org|1", "terminology"),
+        ("Observation", "code:below", "http://loinc.org|1", "terminology"),
+        ("Observation", "code:not-in", "http://x.example", "terminology"),
+        ("Observation", "patient:below", "Patient/x", "hierarchy"),
+        ("Observation", "has-member:Observation.code:in", "http://x.example", ":in"),
+    ],
+)
+def test_given_a_modifier_that_is_not_served_then_it_is_refused_even_when_lenient(
+    resource_type: str, name: str, value: str, named: str
+) -> None:
+    ((code, _, diagnostics),) = refused(resource_type, (name, value))
+    assert code == "not-supported"
+    assert named in diagnostics
+    with pytest.raises(FhirError):
+        parse_query(resource_type, [(name, value)], lenient=True)
 
 
 @pytest.mark.parametrize(
@@ -270,6 +287,14 @@ def test_given_several_faults_then_all_are_told_at_once_without_the_values() -> 
 def test_given_too_many_values_then_the_query_is_refused() -> None:
     ((code, _, _),) = refused("Task", ("code", ",".join(["a"] * 1001)))
     assert code == "too-costly"
+
+
+def test_given_more_parameters_than_can_be_planned_then_the_query_is_refused() -> None:
+    many = [("code", "a")] * 29 + [("_lastUpdated", "ge2026")]
+    assert len(parse_query("Task", many).criteria) == 29
+    ((code, _, diagnostics),) = refused("Task", ("code", "b"), *many)
+    assert code == "too-costly"
+    assert "30 at once" in diagnostics
 
 
 def test_given_a_lenient_query_then_the_rest_of_it_still_counts() -> None:

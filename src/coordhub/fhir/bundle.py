@@ -83,7 +83,7 @@ def past(base: str, version: Version) -> Entry:
     entry: Entry = {"fullUrl": f"{base}/{version.reference}"}
     if version.body is not None:
         entry["resource"] = _stored(version.body)
-    method = _METHODS[version.op]
+    method = "PUT" if version.op == "create" and version.version > 1 else _METHODS[version.op]
     entry["request"] = {
         "method": method,
         "url": version.type if method == "POST" else version.reference,

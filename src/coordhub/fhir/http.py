@@ -111,7 +111,7 @@ async def respond(request: Request) -> Response:
         )
         request.state.caller = caller
     query = _pairs(request.scope["query_string"])
-    accept = request.headers.get("accept")
+    accept = _listed(request, "accept")
     formats = [value for name, value in query if name == "_format"]
     may_be_bytes = segments[:1] == ["Binary"]
     if not may_be_bytes:
@@ -140,7 +140,7 @@ async def _asked(
     sent = request.headers
     conditions = headers.conditions(
         match=sent.get("if-match"),
-        none_match=sent.get("if-none-match"),
+        none_match=_listed(request, "if-none-match"),
         modified_since=sent.get("if-modified-since"),
         none_exist=sent.get("if-none-exist"),
     )
@@ -180,10 +180,15 @@ async def _asked(
         query,
         parsed,
         conditions,
-        headers.preference(sent.get("prefer")),
+        headers.preference(_listed(request, "prefer")),
         _idempotency(key, request, data),
         provenance=provenance,
     )
+
+
+def _listed(request: Request, name: str) -> str | None:
+    """A header that is a list, of which each part may come as a header of its own (RFC 9110, 5.3)."""
+    return ", ".join(request.headers.getlist(name)) or None
 
 
 async def _parsed(data: bytes, deepest: int) -> dict[str, Any]:
@@ -225,7 +230,7 @@ def _pairs(text: bytes) -> tuple[tuple[str, str], ...]:
 
 def _native(context: Context, request: Request, answered: Answer) -> Response:
     """A Binary as its own content."""
-    made = binary.native(answered.body, request.headers.get("accept"))
+    made = binary.native(answered.body, _listed(request, "accept"))
     sent = {**_about(context, answered), **binary.HEADERS}
     return written(
         answered.status, made.content, sent, head=request.method == "HEAD", media=made.media
@@ -239,7 +244,7 @@ async def _response(
     content = answered.body
     if content and is_pretty:
         content = pretty(content)
-    takes_gzip = compression.is_taken(request.headers.get("accept-encoding"))
+    takes_gzip = compression.is_taken(_listed(request, "accept-encoding"))
     if len(content) >= compression.SMALL and takes_gzip:
         content = await compression.compressed(content)
         sent["Content-Encoding"] = "gzip"

@@ -30,7 +30,7 @@ from coordhub.r4.search_criteria import (
     read_condition,
 )
 from coordhub.r4.search_measures import NearValue, NumberValue, QuantityValue
-from coordhub.r4.search_text import Invalid, NotServed, Unknown
+from coordhub.r4.search_text import Invalid, ModifierNotServed, NotServed, Unknown
 from coordhub.r4.search_values import (
     CompositeValue,
     DateValue,
@@ -66,6 +66,8 @@ __all__ = [
 
 LARGEST_COUNT = 1000
 MOST_VALUES = 1000
+MOST_CONDITIONS = 30
+"""Parameters of one query that must all hold: what planning them costs grows faster than their number."""
 PARAMETER_LIST = "http://hl7.org/fhir/R4/searchparameter-registry.html"
 
 SORTED = frozenset({"string", "token", "date", "number", "quantity", "uri", "reference"})
@@ -119,7 +121,7 @@ def parse_query(
     base: this server's FHIR base, below which absolute references are local.
     now: for the prefix `ap`, which is wider the longer ago its date is.
     Raises FhirError 400 with an issue for every fault. `lenient` forgives what is not known or not
-    served, not what is badly written.
+    served, not what is badly written, and no modifier: without it a search asks for something else.
     """
     return _Reading(resource_type, lenient, base, now).read(pairs)
 
@@ -148,6 +150,15 @@ class _Reading:
         for name, value in pairs:
             values += 1 + value.count(",")
             self._pair(name, value)
+        asked = len(self.criteria) + len(self.last_updated)
+        if asked > MOST_CONDITIONS:
+            self.issues.append(
+                Issue(
+                    "too-costly",
+                    f"The query has {asked} parameters that must all hold; ask for at most "
+                    f"{MOST_CONDITIONS} at once.",
+                )
+            )
         if values > MOST_VALUES:
             self.issues.append(
                 Issue(
@@ -195,6 +206,8 @@ class _Reading:
             )
         except Unknown as fault:
             self._unknown(name, fault.resource_type, fault.code)
+        except ModifierNotServed as reason:
+            self._fault("not-supported", name, str(reason))
         except NotServed as reason:
             self._not_served(name, str(reason))
         except Invalid as reason:

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from coordhub.r4.parameters import SearchParameter, parameters, target_types
-from coordhub.r4.search_text import Invalid, NotServed, Unknown, split_values
+from coordhub.r4.search_text import Invalid, ModifierNotServed, NotServed, Unknown, split_values
 from coordhub.r4.search_values import TokenValue, Value, read_values
 from coordhub.r4.types import NAMES, NUMBER
 
@@ -88,7 +88,7 @@ def read_condition(
 def read_ids(modifier: str | None, value: str) -> tuple[TokenValue, ...]:
     """The logical ids of an `_id`."""
     if modifier is not None:
-        raise NotServed("_id takes no modifier.")
+        raise ModifierNotServed("_id takes no modifier; leave it out.")
     asked = dict.fromkeys(split_values(value))
     if not all(_ID.fullmatch(each) for each in asked):
         raise Invalid("_id takes logical ids: letters, digits, '-' and '.', at most 64.")

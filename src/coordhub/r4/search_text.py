@@ -20,6 +20,10 @@ class NotServed(Exception):
     """R4 has it, this hub does not offer it; the text says why, or what to ask instead."""
 
 
+class ModifierNotServed(NotServed):
+    """It is a modifier, of which R4 has that it is refused whatever the search says it would forgive."""
+
+
 class Unknown(Exception):
     """`resource_type` has no parameter `code`."""
 

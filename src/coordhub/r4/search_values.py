@@ -32,7 +32,13 @@ from coordhub.r4.search_measures import (
     read_number,
     read_quantity,
 )
-from coordhub.r4.search_text import Invalid, NotServed, split_escaped, unescape
+from coordhub.r4.search_text import (
+    Invalid,
+    ModifierNotServed,
+    NotServed,
+    split_escaped,
+    unescape,
+)
 from coordhub.r4.types import NUMBER
 
 
@@ -182,11 +188,14 @@ def _check_modifier(parameter: SearchParameter, modifier: str | None) -> str | N
     if modifier == "of-type" and not any(path.leaf == "Identifier" for path in parameter.paths):
         raise Invalid(f"{parameter.code} is no identifier; :of-type is for these only.")
     if parameter.kind == "reference" and modifier in _HIERARCHY and not hierarchies(parameter):
-        raise NotServed(f"What {parameter.code} refers to is in no hierarchy that R4 defines.")
+        raise ModifierNotServed(
+            f"What {parameter.code} refers to is in no hierarchy that R4 defines; "
+            f"leave :{modifier} out."
+        )
     if modifier in served:
         return None
     if parameter.kind == "token" and modifier in _TERMINOLOGY:
-        raise NotServed(
+        raise ModifierNotServed(
             f"{parameter.code}:{modifier} needs a terminology, and none is loaded here; "
             "name the codes."
         )

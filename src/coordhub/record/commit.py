@@ -263,7 +263,8 @@ async def _draft(
         elif isinstance(operation, Update) and operation.criteria is not None:
             raise conflict(
                 f"{operation.type}/{operation.id} exists and does not match the criteria. "
-                "Send the body without id, or update it by its id."
+                "Send the body without id, or update it by its id.",
+                operation.at,
             )
         else:
             existing[position] = found.rid
@@ -323,13 +324,14 @@ async def _current(work: Work, rids: list[int]) -> dict[int, Version]:
 def _may_choose_id(caller: Caller, operation: Update, *, taken: bool) -> None:
     """Ids are the hub's to give. An id that someone else holds answers like one that may not be chosen."""
     if operation.patched is not None:
-        raise not_found(f"{operation.type}/{operation.id}")
+        raise not_found(f"{operation.type}/{operation.id}", operation.at)
     if operation.if_match is not None:
         raise FhirError(
             412,
             Issue(
                 "conflict",
                 f"{operation.type}/{operation.id} is not known here, so no version of it can match.",
+                operation.at,
             ),
         )
     if taken or not caller.update_as_create:
@@ -337,6 +339,7 @@ def _may_choose_id(caller: Caller, operation: Update, *, taken: bool) -> None:
             f"{operation.type}/{operation.id} is not known here, and ids are given by the hub: "
             f"POST to {operation.type} and use the id of the answer.",
             "GET, PATCH, DELETE",
+            operation.at,
         )
     caller.require(operation.type, "create")
 
@@ -361,7 +364,9 @@ def _next_version(
 ) -> Draft | None:
     assert not isinstance(operation, Create)
     if operation.if_match is not None and operation.if_match != previous.version:
-        raise version_conflict(previous.reference, f'W/"{operation.if_match}"', previous.version)
+        raise version_conflict(
+            previous.reference, f'W/"{operation.if_match}"', previous.version, operation.at
+        )
     if document is None and previous.deleted:
         return None
     draft = Draft(

@@ -151,8 +151,9 @@ def _mean(
 ) -> None:
     if len(matches) > _most(operation):
         raise precondition_failed(
-            f"{operation.at or 'This request'}: the criteria match more than one {operation.type}. "
-            "Use criteria that identify one, such as an identifier."
+            f"The criteria match more than one {operation.type}. "
+            "Use criteria that identify one, such as an identifier.",
+            operation.at,
         )
     match operation:
         case Create():

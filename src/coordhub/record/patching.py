@@ -65,11 +65,13 @@ def again(update: Update, current: Version) -> Update:
 
 def _update(patch: Patch, version: Version | None) -> Update:
     if version is None:
-        raise not_found(f"{patch.type}/{patch.id}")
+        raise not_found(f"{patch.type}/{patch.id}", patch.at)
     if patch.if_match is not None and patch.if_match != version.version:
-        raise version_conflict(version.reference, f'W/"{patch.if_match}"', version.version)
+        raise version_conflict(
+            version.reference, f'W/"{patch.if_match}"', version.version, patch.at
+        )
     if version.body is None:
-        raise gone(version.reference, version.version)
+        raise gone(version.reference, version.version, patch.at)
     return Update(
         patch.type, patch.id, _outcome(patch.change, version.body, patch.at), patch.if_match,
         patch.full_url, patch.at, patched=Patched(patch.change, version.version),

@@ -25,7 +25,8 @@ async def answer(context: Context, asked: Asked) -> Answer:
         raise errors.not_found(target.reference)
     if found.body is None:
         raise errors.gone(target.reference, found.version)
-    same = unchanged(asked.conditions, found.version, found.updated)
+    # Labels come and go without a version; who has this one may not have them.
+    same = not found.labels and unchanged(asked.conditions, found.version, found.updated)
     return Answer(
         304 if same else 200,
         b"" if same else shown(found.body, view),
