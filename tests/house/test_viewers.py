@@ -33,7 +33,6 @@ EXEMPT = {
     "consents.permitted": (
         "Looks with the eyes of each recipient in turn: who may not see the patient any more; rids of Tasks."
     ),
-    "consents.may_be_asked": "The same of those who might be asked, before they are: rids, no content.",
     "grants.shareable": "Makes the Viewer itself, of the organization whose sharing is decided.",
     "consents.may_be_asked": "Those who might be asked, before they are: rids, no content.",
     "grants.written_by": "Asks who wrote what, for the decision to share it: rids, no content.",
