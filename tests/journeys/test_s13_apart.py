@@ -151,6 +151,11 @@ async def test_s13_given_records_from_before_the_mark_when_it_is_marked_then_the
     house.hub.lists.forget()
 
     assert sealed == 3
+    bodies = await house.rows(
+        "select body from resource_version where rid in (select task from candidate)"
+    )
+    assert len(bodies) == 1
+    assert bodies[0]["body"].startswith("vsp1.")
     assert not await house.riverside.sees(result)
     assert await safe.sees(result)
     assert (await safe.read(task))["status"] == "accepted"
