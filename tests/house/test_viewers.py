@@ -33,6 +33,13 @@ EXEMPT = {
     "consents.permitted": (
         "Looks with the eyes of each recipient in turn: who may not see the patient any more; rids of Tasks."
     ),
+    "expunge.chart": "All of a patient's chart, to be removed by its owner's command: rids, no content.",
+    "expunge.hindrances": "Why that cannot be done now: kinds and rids, no content.",
+    "expunge.who_was_told": "Who has copies of what goes, told to the operator: names of organizations, ids.",
+    "expunge.mentioned_by": "What will refer to a tombstone, told to the operator: ids, no content.",
+    "expunge.back_again": "What a backup brought back, to be removed again: rids, no content.",
+    "retention.due": "Counts what a schedule would remove.",
+    "retention.holds": "The operators' list of holds: ids of Patients and reasons, no content.",
     "grants.shareable": "Makes the Viewer itself, of the organization whose sharing is decided.",
     "consents.may_be_asked": "Those who might be asked, before they are: rids, no content.",
     "grants.written_by": "Asks who wrote what, for the decision to share it: rids, no content.",

@@ -82,10 +82,16 @@ class Told:
 
 
 async def episodes(conn: Connection, after: int, limit: int) -> list[int]:
-    """The next referrals there are, by the change log or by their rows."""
+    """The next referrals there are, by the change log or by their rows.
+
+    Without those of whose Tasks anything was expunged: their rows are what is left to tell of them.
+    """
     rows = await conn.fetch(
         "select id from (select distinct episode as id from change where episode > $1"
-        " union select id from episode where id > $1) e order by id limit $2",
+        " union select id from episode where id > $1) e"
+        " where not exists (select from expunged x where x.rid = e.id) and not exists ("
+        "   select from candidate c join expunged x on x.rid in (c.task, c.request) where c.episode = e.id)"
+        " order by id limit $2",
         after,
         limit,
     )

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from coordhub.r4.datasets import BLIND
 from coordhub.r4.sensitivity import VSP
 
 HUB = 1 << 8
@@ -218,13 +219,15 @@ begin
             return {WHOLE};
         end if;
     end if;
-    select min(g.dataset) into shown
+    -- of several data sets the one that was chosen for it, and not that of who has not won yet
+    select g.dataset into shown
     from access_grant g
     where g.organization = actor_ and g.rid = rid_ and (g.until is null or g.until > now())
       and (datasets_ is null or g.dataset = {WHOLE} or g.dataset = any(datasets_))
       and (labels_ & ~g.labels = 0 or ruled)
       and (g.rule in ('party', 'release')
-           or labels_ & {VSP} = 0 and coalesce(ruled, access_by_default(treating)));
+           or labels_ & {VSP} = 0 and coalesce(ruled, access_by_default(treating)))
+    order by g.dataset = {BLIND}, g.dataset limit 1;
     return shown;
 end
 $body$;
