@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0010_vsp"
-down_revision = "0011_break_glass"
+down_revision = "0009_break_glass"
 branch_labels = None
 depends_on = None
 

@@ -67,6 +67,20 @@ async def test_given_criteria_when_deleted_then_the_one_match_is_gone(house):
     assert (await house.near.ask("GET", f"/Patient/{made['id']}")).status_code == 410
 
 
+async def test_given_criteria_that_leave_nothing_out_when_sent_then_400_and_nothing_is_touched(
+    house,
+):
+    made = (await house.near.ask("POST", "/Patient", PATIENT)).json()
+    for odd in ("_sort=name", "_count=1"):
+        for method, body in (("DELETE", None), ("PUT", {"resourceType": "Patient"})):
+            refused = await house.near.ask(method, f"/Patient?{odd}", body)
+            assert (refused.status_code, refused.json()["issue"][0]["code"]) == (400, "invalid")
+        refused = await house.near.ask("POST", "/Patient", PATIENT, headers={"If-None-Exist": odd})
+        assert refused.status_code == 400
+    read = await house.near.ask("GET", f"/Patient/{made['id']}")
+    assert (read.status_code, read.headers["etag"]) == (200, 'W/"1"')
+
+
 async def test_given_several_matches_when_deleted_then_as_many_as_the_setting_allows(house):
     ids = [(await house.near.ask("POST", "/Patient", PATIENT)).json()["id"] for _ in range(3)]
     assert (await house.near.ask("DELETE", f"/{CRITERIA}")).status_code == 412

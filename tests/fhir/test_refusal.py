@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 
 import pytest
@@ -53,6 +54,26 @@ async def test_given_no_database_when_asked_then_503_and_ready_says_no(house):
         assert answered.json()["issue"][0]["code"] == "transient"
     assert (await house.http.get("/ready")).status_code == 503
     assert (await house.http.get("/health")).status_code == 200
+
+
+async def test_given_searches_on_all_connections_when_another_comes_then_503_says_when_to_return(
+    house,
+):
+    searches = house.context.hub.engine.searches
+    usual, searches.patience = searches.patience, 0.05
+    try:
+        async with contextlib.AsyncExitStack() as busy:
+            for _ in range(searches.get_max_size()):
+                await busy.enter_async_context(searches.acquire())
+            refused = await house.near.ask("GET", "/Patient?name=x")
+            assert (
+                await house.near.ask("POST", "/Patient", {"resourceType": "Patient"})
+            ).is_success
+    finally:
+        searches.patience = usual
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
+    assert refused.json()["issue"][0]["code"] == "transient"
+    assert (await house.near.ask("GET", "/Patient?name=x")).status_code == 200
 
 
 async def test_given_a_search_that_is_logged_when_answered_then_its_query_is_not_in_the_log(

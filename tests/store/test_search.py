@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from coordhub.access import viewer
 from coordhub.errors import FhirError
 from coordhub.r4.search import parse_query
 from coordhub.record.operations import Create
-from coordhub.store import search
+from coordhub.store import search, search_types
 from coordhub.store.visibility import Viewer
 
 if TYPE_CHECKING:
@@ -389,6 +390,14 @@ async def test_given_a_search_beyond_the_time_limit_when_asked_then_it_is_refuse
             await conn.execute("set statement_timeout = '50ms'")
             with pytest.raises(FhirError) as caught:
                 await search.search(conn, house.engine, house.clinic.viewer, query, limit=10)
+            with pytest.raises(FhirError) as counting:
+                await search_types.count(conn, house.engine, house.clinic.viewer, [query])
+            two = [query, dataclasses.replace(query, resource_type="DiagnosticReport")]
+            with pytest.raises(FhirError) as several:
+                await search_types.search_types(
+                    conn, house.engine, house.clinic.viewer, two, limit=10
+                )
         await conn.execute("reset statement_timeout")
-    assert caught.value.status == 400
-    assert caught.value.issues[0].code == "too-costly"
+    for each in (caught, counting, several):
+        assert each.value.status == 400
+        assert each.value.issues[0].code == "too-costly"

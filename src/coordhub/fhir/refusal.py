@@ -20,8 +20,9 @@ def of(error: Exception) -> FhirError:
         return error
     if is_outage(error):
         return errors.unavailable(
-            "The hub's database does not answer just now. Nothing was stored unless you are told "
-            "so by the answer to the same request with the same Idempotency-Key.",
+            "The hub's database does not answer just now, or too much is asked of it. Nothing was "
+            "stored unless you are told so by the answer to the same request with the same "
+            "Idempotency-Key.",
             RETRY_AFTER_SECONDS,
         )
     return FhirError(

@@ -116,12 +116,18 @@ def _query(resource_type: str, criteria: str, at: str) -> Query:
     if not pairs:
         raise bad_request("The criteria are empty. Use for example identifier=system|value.", at)
     try:
-        return parse_query(resource_type, pairs)
+        query = parse_query(resource_type, pairs)
     except FhirError as error:
         raise FhirError(
             error.status,
             *(Issue(i.code, i.diagnostics, at or i.expression, i.severity) for i in error.issues),
         ) from error
+    if not (query.criteria or query.last_updated or query.ids is not None):
+        raise bad_request(
+            f"These criteria leave no {resource_type} out. Use for example identifier=system|value.",
+            at,
+        )
+    return query
 
 
 async def _matches(

@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
 
@@ -53,6 +53,23 @@ async def _as_it_is(connection: object) -> None:
     """
 
 
+if TYPE_CHECKING:
+    _Pool = asyncpg.Pool[asyncpg.Record]
+else:  # there it takes no parameter
+    _Pool = asyncpg.Pool
+
+
+class Searches(_Pool):
+    """Connections for searches. Where all are busy nobody waits longer than `patience` seconds: TimeoutError."""
+
+    patience = 5.0
+
+    def acquire(
+        self, *, timeout: float | None = None
+    ) -> asyncpg.pool.PoolAcquireContext[asyncpg.Record]:
+        return super().acquire(timeout=timeout or self.patience)
+
+
 class Engine:
     """One per process. `open` it, hand it down, `close` it."""
 
@@ -60,7 +77,7 @@ class Engine:
         self,
         url: str,
         pool: asyncpg.Pool[asyncpg.Record],
-        searches: asyncpg.Pool[asyncpg.Record],
+        searches: Searches,
         asides: asyncpg.Pool[asyncpg.Record],
     ) -> None:
         self.url = url
@@ -103,10 +120,15 @@ class Engine:
             max_cached_statement_lifetime=0,
             reset=_as_it_is,
         )
-        searches = await asyncpg.create_pool(
+        searches = await Searches(
             url,
+            connection_class=asyncpg.Connection,
+            record_class=asyncpg.Record,
             min_size=1,
             max_size=searching,
+            max_queries=50_000,
+            max_inactive_connection_lifetime=300.0,
+            loop=None,
             server_settings={
                 **common,
                 "plan_cache_mode": "force_custom_plan",

@@ -12,7 +12,8 @@ http://hl7.org/fhir/R4/search.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -66,16 +67,23 @@ async def search(
     statement, arguments = await composed(
         conn, engine, viewer, query, limit=limit, after=after, source=source
     )
-    try:
+    with in_time():
         rows = await conn.fetch(statement, *arguments)
+    page = rows[:limit]
+    more = len(rows) > limit
+    return Page([version_of(row) for row in page], list(page[-1][WIDTH:]) if more else None)
+
+
+@contextlib.contextmanager
+def in_time() -> Iterator[None]:
+    """400 too-costly if a search within takes longer than the connection's time limit."""
+    try:
+        yield
     except asyncpg.QueryCanceledError as error:
         raise too_costly(
             "The search took too long. Ask for less: add a patient, a code, a date or an "
             "identifier, or sort by _lastUpdated."
         ) from error
-    page = rows[:limit]
-    more = len(rows) > limit
-    return Page([version_of(row) for row in page], list(page[-1][WIDTH:]) if more else None)
 
 
 def keeps_its_plan(query: Query) -> bool:

@@ -61,7 +61,8 @@ async def search_types(
     if after is not None:
         statement += f" where {beyond(keys, after, arguments)}"
     statement += f" order by {order_by(keys)} limit {arguments.add(limit + 1, 'int')}"
-    rows = await conn.fetch(statement, *arguments.values)
+    with search.in_time():
+        rows = await conn.fetch(statement, *arguments.values)
     page = rows[:limit]
     more = len(rows) > limit
     return Page([version_of(row) for row in page], list(page[-1][WIDTH:]) if more else None)
@@ -80,9 +81,9 @@ async def count(
     arguments = Arguments()
     where = await matching(conn, engine, viewer, queries, arguments, within)
     limit = "" if most is None else f" limit {arguments.add(most, 'int')}"
-    found = await conn.fetchval(
-        f"select count(*) from (select from resource r where {where}{limit}) r", *arguments.values
-    )
+    statement = f"select count(*) from (select from resource r where {where}{limit}) r"
+    with search.in_time():
+        found = await conn.fetchval(statement, *arguments.values)
     return int(found)
 
 

@@ -87,6 +87,10 @@ async def _search(context: Context, asked: Asked) -> Answer:
     hub, caller = context.hub, asked.caller
     _require_served(name for name, _ in asked.query)
     planned = plan(asked, base=hub.base, now=hub.clock())
+    if planned.shape.count_only:
+        raise errors.not_supported(
+            "The hub's own AuditEvents are not counted; ask for a page of them.", "http._count"
+        )
     query = planned.queries[0]
     before = None
     if planned.cursor is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013_retention"
+revision = "0011_retention"
 down_revision = "0010_vsp"
 branch_labels = None
 depends_on = None
