@@ -51,6 +51,7 @@ EXEMPT = {
     "vsp.seal": "Puts texts under a key, and gives back nothing.",
     "vsp.seal_versions_before": "Puts texts under a key, and gives back nothing.",
     "vsp.forget_doings": "Takes from the ledger what a provider did, and gives back nothing.",
+    "reporting.prepare": "Builds the wall before reports, at a migration, and gives back nothing.",
     "transact.transact": "The write path: gives back nothing of a resource.",
 }
 """Functions that touch the tables of resources without being given a Viewer, and why they may."""
