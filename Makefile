@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all synthea sequences mutations test-clients chaos bench lint format lock clean reset
+.PHONY: help setup run test test-all synthea sequences mutations matrix test-clients chaos bench lint format lock clean reset
 
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -13,6 +13,7 @@ CHAOS_CRASHES ?= 2
 CHAOS_REFERRALS ?= 1000
 FUZZ ?= 10
 MUTATIONS ?= 10000
+WORLDS ?= 200
 BENCH ?=
 
 help:
@@ -30,7 +31,7 @@ test: lint
 	$(PY) -m pytest
 
 ## make test-all  the same, and the long runs
-test-all: test synthea sequences mutations chaos test-clients
+test-all: test synthea sequences mutations matrix chaos test-clients
 
 ## make synthea   every Synthea patient at hand sent and read back (where ../shared holds them)
 synthea: .venv/.dev
@@ -43,6 +44,10 @@ sequences: .venv/.dev
 ## make mutations  a good referral changed at random 10,000 times: never a 5xx, nothing half stored
 mutations: .venv/.dev
 	COORDHUB_JOURNEY_MUTATIONS=$(MUTATIONS) $(PY) -m pytest tests/journeys/test_s29_dirty_bundle.py -k mutated -s
+
+## make matrix    every path for every role under every policy, and random worlds: seen as an oracle says
+matrix: .venv/.dev
+	COORDHUB_MATRIX=full COORDHUB_MATRIX_WORLDS=$(WORLDS) $(PY) -m pytest tests/confidentiality -s
 
 ## make chaos     kill server and worker at random while referrals flow
 chaos: .venv/.dev

@@ -252,6 +252,43 @@ def test_given_nothing_of_that_name_when_lowered_then_one_sentence_says_so(
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "say what to change"),
+        (("--person", "Patient/1", "--deactivate"), "say what to change"),
+        (("--role", "person"), "--role is system or privacy-officer"),
+    ],
+)
+def test_given_a_client_when_nothing_or_two_things_are_asked_then_it_says_what_may_be(
+    bare: Path, words: tuple[str, ...], said: str
+) -> None:
+    code, _, error = run("client", "near", *words)
+
+    assert code == 1
+    assert said in error
+
+
+def test_given_a_person_that_is_not_there_when_a_client_is_made_for_it_then_one_sentence_says_so(
+    database_url: str,
+) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", "from coordhub.cli import main; main()"),
+            *("client", "app", "--person", "Patient/none"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "DATABASE_URL": database_url},
+    )
+
+    assert (done.returncode, done.stderr.strip()) == (
+        1,
+        "coordhub client: there is no Patient/none here. Name a Patient/id or RelatedPerson/id.",
+    )
+
+
 @pytest.mark.usefixtures("bare")
 @pytest.mark.parametrize(
     ("command", "broken", "said"),

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0008_quarantine"
-down_revision = "0006_audit"
+down_revision = "0007_audit"
 branch_labels = None
 depends_on = None
 

@@ -3,7 +3,8 @@
 The map of the house. A conveyor with one door inward and one gap: whatever comes in, by whichever
 door, is one `record.commit`; whatever goes out goes through the table `change`, read by `routing`.
 
-- `cli`       commands; wires parts and runs them.
+- `cli`       the command line; wires parts and runs them.
+- `commands`  commands by subject, and what all of them stand on.
 - `app`       the web application: pools, the handler of every exception, the doors.
 - `sandbox`   development mode: a sample community, simulated partners, the demo, loading files.
 - `fhir`      a door: the FHIR R4 RESTful API, one module per interaction.

@@ -10,6 +10,7 @@ import dataclasses
 import time
 import uuid
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
@@ -32,7 +33,7 @@ from coordhub.r4 import datasets
 from coordhub.record.bootstrap import open_hub
 from coordhub.record.hub import Hub, Safeguards
 from coordhub.settings import Settings
-from coordhub.store import outage, roles
+from coordhub.store import outage, roles, vault
 from coordhub.store.audit import AuditLog
 from coordhub.store.engine import Engine
 
@@ -101,6 +102,8 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
     if settings.token_key is None:
         raise RuntimeError("COORDHUB_TOKEN_KEY is not set: 32 secret characters at least.")
     key = settings.token_key.get_secret_value().encode()
+    if settings.vsp_keys is not None:
+        vault.use(vault.Vault(settings.vsp_keys))
     if settings.datasets is not None:
         datasets.use(datasets.read(settings.datasets.read_bytes()))
     if hub is None:
@@ -136,7 +139,10 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
 
 def safeguards_of(settings: Settings) -> Safeguards:
     return Safeguards(
-        settings.break_glass, settings.break_glass_attempts, settings.confidential_age
+        settings.break_glass,
+        settings.break_glass_attempts,
+        settings.confidential_age,
+        timedelta(days=settings.vsp_release_days),
     )
 
 

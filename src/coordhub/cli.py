@@ -7,21 +7,27 @@ Imports stand inside the commands, so that `--help` and a wrong option answer at
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from coordhub.commands import audit, labels, removal, running, schedules, vsp
+from coordhub.commands.wiring import act as _act
+from coordhub.commands.wiring import need as _need
+from coordhub.commands.wiring import operator as _operator
+from coordhub.commands.wiring import read_settings as _settings
+from coordhub.commands.wiring import run as _run
+from coordhub.commands.wiring import secret as _secret
+from coordhub.commands.wiring import stop as _stop
+from coordhub.commands.wiring import token_key as _key
+
 if TYPE_CHECKING:
-    from coordhub.admin.acts import Operator
     from coordhub.record.hub import Hub
-    from coordhub.sandbox.dev import Ground, Parts
     from coordhub.settings import Settings
     from coordhub.store.engine import Engine
-    from coordhub.store.seals import Checked
 
 cli = typer.Typer(
     name="coordhub",
@@ -31,24 +37,20 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-audit = typer.Typer(help="The audit and its seals.", no_args_is_help=True)
-cli.add_typer(audit, name="audit")
+cli.add_typer(audit.audit, name="audit")
+cli.add_typer(labels.labels, name="labels")
+cli.add_typer(vsp.vsp, name="vsp")
+cli.add_typer(removal.expunge, name="expunge")
+cli.add_typer(schedules.retention, name="retention")
+cli.command()(schedules.hold)
+cli.command()(removal.export)
 
 Home = Annotated[
     Path | None,
     typer.Option("--home", help="Folder of the development mode to use; COORDHUB_HOME by default."),
 ]
-labels = typer.Typer(
-    no_args_is_help=True,
-    help="What is sensitive: the code lists, whole organizations, one resource. Needs DATABASE_URL.",
-)
-cli.add_typer(labels, name="labels")
-
 PERSONAL = "system/*.rs system/Communication.c system/Observation.c system/QuestionnaireResponse.c system/Task.u"
 """Scopes of a person's client."""
-
-Reason = Annotated[str, typer.Option(help="Why; it stands in the audit.")]
-Class = Annotated[str, typer.Option("--class", help="SUD, HIV, PSY, SEX or SDV.")]
 
 As = Annotated[str, typer.Option("--as", help="Organization of the sample community to act as.")]
 
@@ -81,7 +83,7 @@ def dev() -> None:
         settings.postgres_bin,
         settings.consent_policy,
     )
-    raise typer.Exit(_run(dev.run(plan, _parts(settings))))
+    raise typer.Exit(_run(dev.run(plan, running.parts(settings))))
 
 
 @cli.command()
@@ -125,7 +127,7 @@ def work() -> None:
     settings = _settings()
     telemetry.configure(settings.log_level)
     url = _need(settings, key=True)
-    _run(_work_until_told(settings, url))
+    _run(running.work_until_told(settings, url))
 
 
 @cli.command()
@@ -383,39 +385,6 @@ def replay(delivery: Annotated[str, typer.Argument(help="Id in the table deliver
     _act("replay", act)
 
 
-@audit.command("verify")
-def audit_verify(
-    expect: Annotated[
-        list[str] | None,
-        typer.Option(help="A seal that was written down, NUMBER:MAC as the log has it."),
-    ] = None,
-) -> None:
-    """Walk the seals of the audit; say which rows or seals were altered, removed or inserted.
-
-    Exit code 1 if any was. Needs DATABASE_URL and COORDHUB_TOKEN_KEY, reads only.
-    """
-    settings = _settings()
-    url = _need(settings, key=True)
-    try:
-        expected = {
-            int(one.partition(":")[0]): bytes.fromhex(one.partition(":")[2]) for one in expect or []
-        }
-    except ValueError:
-        _stop(
-            "coordhub audit verify: write --expect as NUMBER:MAC, as in the log line audit.sealed."
-        )
-    checked = _run(_verify_audit(settings, url, expected))
-    for fault in checked.faults:
-        print(fault)
-    since = f", since {checked.open_since:%Y-%m-%d %H:%M:%S%z}" if checked.open_since else ""
-    print(
-        f"{checked.rows} rows under {checked.last.number} seals checked, {len(checked.faults)} faults; "
-        f"{checked.open} rows not sealed yet{since}. "
-        f"Newest seal: {checked.last.number}:{checked.last.mac.hex() if checked.last.number else ''}"
-    )
-    raise typer.Exit(1 if checked.faults else 0)
-
-
 @cli.command()
 def openapi(
     output: Annotated[
@@ -431,262 +400,6 @@ def openapi(
     else:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(described, encoding="utf-8")
-
-
-def _act(command: str, act: Callable[[Engine], Coroutine[Any, Any, None]]) -> None:
-    """Do it on the database of DATABASE_URL; that there was nothing to do it to is said."""
-    from coordhub.admin.acts import NothingDone
-    from coordhub.store import roles
-    from coordhub.store.engine import Engine
-
-    url = _need(_settings(), key=False)
-
-    async def done() -> None:
-        engine = await Engine.open(await roles.application(url), size=2)
-        try:
-            await act(engine)
-        finally:
-            await engine.close()
-
-    try:
-        _run(done())
-    except NothingDone as nothing:
-        _stop(f"coordhub {command}: {nothing}")
-
-
-def _operator() -> Operator:
-    import getpass
-
-    from coordhub.admin.acts import UNNAMED, Operator
-
-    try:
-        return Operator(getpass.getuser())
-    except (KeyError, OSError):
-        return UNNAMED
-
-
-@labels.command("list")
-def labels_list(
-    name: Annotated[str | None, typer.Option("--class", help="Only of this class.")] = None,
-) -> None:
-    """Print the code lists as they are: class, system, code."""
-    from coordhub.record import label_acts
-
-    for entry in _labelling(lambda hub, _: label_acts.lists(hub)):
-        if name in (None, entry.name):
-            print(entry.name, entry.system, entry.code, sep="\t")
-
-
-@labels.command("add")
-def labels_add(name: Class, system: str, code: str, reason: Reason) -> None:
-    """Put a code, or all that begin so (F11*), on the list of a class."""
-    _change_list(name, system, code, reason, add=True)
-
-
-@labels.command("remove")
-def labels_remove(name: Class, system: str, code: str, reason: Reason) -> None:
-    """Take a code off the list of a class. What is stored keeps its labels."""
-    _change_list(name, system, code, reason, add=False)
-
-
-def _change_list(name: str, system: str, code: str, reason: str, *, add: bool) -> None:
-    from coordhub.record import label_acts
-
-    _labelling(
-        lambda hub, by: label_acts.change_list(
-            hub, label_acts.Act(by, reason), name, system, code, add=add
-        )
-    )
-    print("Done. For what is stored already: coordhub labels apply")
-
-
-@labels.command("source")
-def labels_source(
-    organization: Annotated[str, typer.Argument(help="Organization/id")],
-    reason: Reason,
-    name: Annotated[str, typer.Option("--class", help="Classes with commas between.")] = "",
-) -> None:
-    """Make all that an organization writes about people sensitive (a Part 2 program: SUD)."""
-    from coordhub.r4.sensitivity import NAMES
-    from coordhub.record import label_acts
-
-    classes = [each for each in name.split(",") if each]
-    if not set(classes) <= NAMES.keys():
-        _stop(f"coordhub labels: the classes are {', '.join(NAMES)}.")
-    bits = sum({NAMES[each] for each in classes})
-    _labelling(
-        lambda hub, by: label_acts.set_source(hub, label_acts.Act(by, reason), organization, bits)
-    )
-    print("Done. For what is stored already: coordhub labels apply")
-
-
-@labels.command("lower")
-def labels_lower(
-    resource: Annotated[str, typer.Argument(help="Type/id")], name: Class, reason: Reason
-) -> None:
-    """Take a class from one resource, in all its versions: the privacy officer's act."""
-    from coordhub.r4.sensitivity import names
-    from coordhub.record import label_acts
-
-    left = _labelling(
-        lambda hub, by: label_acts.lower(hub, label_acts.Act(by, reason), resource, name)
-    )
-    print(f"{resource} is labelled {', '.join(names(left)) or 'nothing'} now.")
-
-
-@labels.command("apply")
-def labels_apply(reason: Reason) -> None:
-    """Label all that is stored by the lists as they are now. Nothing is lowered."""
-    from coordhub.record import label_acts, label_lists
-
-    async def apply(hub: Hub, by: str) -> int:
-        # servers write by their older lists until then
-        await asyncio.sleep(label_lists.REFRESH)
-        return await label_acts.apply(
-            hub,
-            label_acts.Act(by, reason),
-            told=lambda looked, rose: print(f"{looked} looked at, {rose} raised", file=sys.stderr),
-        )
-
-    print(f"{_labelling(apply)} raised.")
-
-
-def _labelling(step: Callable[[Hub, str], Coroutine[Any, Any, Any]]) -> Any:
-    """Run it on a hub of its own, given also the account that runs it."""
-    import getpass
-
-    from coordhub.record.bootstrap import open_hub
-    from coordhub.record.label_acts import CannotLabelError
-    from coordhub.store import roles
-    from coordhub.store.engine import Engine
-
-    settings = _settings()
-    url = _need(settings, key=False)
-
-    async def run() -> Any:
-        engine = await Engine.open(await roles.application(url), size=3, statement_timeout_ms=0)
-        try:
-            return await step(await open_hub(engine, settings.base), f"cli:{getpass.getuser()}")
-        finally:
-            await engine.close()
-
-    try:
-        return _run(run())
-    except CannotLabelError as error:
-        _stop(f"coordhub labels: {error}")
-
-
-def _settings(home: Path | None = None) -> Settings:
-    from pydantic import ValidationError
-
-    from coordhub.settings import Settings
-
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-        _stop("coordhub: a setting cannot be used. " + "; ".join(faults))
-    return settings if home is None else settings.model_copy(update={"home": home})
-
-
-def _parts(settings: Settings) -> Parts:
-    """The application and the worker for development mode, on the ground it lays."""
-    from coordhub.sandbox.dev import Parts
-
-    def given(ground: Ground) -> Settings:
-        from datetime import timedelta
-        from ipaddress import ip_network
-
-        from pydantic import SecretStr
-
-        quick = {"retry_base": timedelta(seconds=1), "retry_cap": timedelta(seconds=30)}
-        loopback = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
-        return settings.model_copy(
-            update={
-                **{
-                    name: wait
-                    for name, wait in quick.items()
-                    if name not in settings.model_fields_set
-                },
-                "database_url": SecretStr(ground.database_url),
-                "token_key": SecretStr(ground.token_key.decode()),
-                "base_url": ground.base,
-                "outbound_networks": (*settings.outbound_networks, *loopback),
-            }
-        )
-
-    def build(ground: Ground) -> Any:
-        from coordhub import app
-
-        return app.build(given(ground), ground.hub)
-
-    async def work(ground: Ground, stop: asyncio.Event) -> None:
-        await _route(given(ground), ground.hub, stop)
-
-    return Parts(build, work)
-
-
-async def _route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
-    """The routing worker on an open hub, until `stop`."""
-    from random import random
-
-    from coordhub.outbound.client import Outbound
-    from coordhub.routing.channels.hl7_fhir_rest import HL7FhirRest
-    from coordhub.routing.deliver import Sending
-    from coordhub.routing.resolve import SERVED
-    from coordhub.routing.retry import RetryPolicy
-    from coordhub.routing.worker import Pace, Worker
-    from coordhub.store import seals
-
-    policy = RetryPolicy(settings.retry_base, settings.retry_cap, settings.retry_budget)
-    pace = Pace(settings.worker_poll, settings.delivery_lease)
-    async with Outbound(allowed_networks=settings.outbound_networks) as outbound:
-        channels = {SERVED: HL7FhirRest(outbound, hub.clock)}
-        key = seals.sealing_key(_key(settings) or b"")
-        async with asyncio.TaskGroup() as group:
-            group.create_task(
-                seals.keep_sealing(hub.engine, key, settings.audit_seal_every, hub.clock, stop)
-            )
-            await Worker(Sending(hub, channels, policy, random), pace).run(stop)
-
-
-async def _verify_audit(settings: Settings, url: str, expected: dict[int, bytes]) -> Checked:
-    from coordhub.store import seals
-    from coordhub.store.engine import Engine
-
-    former = (one.get_secret_value().encode() for one in settings.former_token_keys)
-    keys = [seals.sealing_key(one) for one in (_key(settings) or b"", *former)]
-    engine = await Engine.open(url, size=2, statement_timeout_ms=0)
-    try:
-        async with engine.pool.acquire() as conn:
-            return await seals.verify(conn, {seals.name_of(key): key for key in keys}, expected)
-    finally:
-        await engine.close()
-
-
-async def _work_until_told(settings: Settings, url: str) -> None:
-    """The routing worker on a database of its own pool, until SIGINT or SIGTERM."""
-    import signal
-
-    from coordhub.r4 import datasets
-    from coordhub.record.bootstrap import open_hub
-    from coordhub.store import roles
-    from coordhub.store.engine import Engine
-
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    if settings.datasets is not None:
-        datasets.use(datasets.read(settings.datasets.read_bytes()))
-    engine = await Engine.open(
-        await roles.application(url),
-        size=settings.pool_size,
-        consent_policy=settings.consent_policy,
-    )
-    try:
-        await _route(settings, await open_hub(engine, settings.base), stop)
-    finally:
-        await engine.close()
 
 
 async def _on_the_hub(settings: Settings, url: str, work: Callable[[Hub], Awaitable[int]]) -> int:
@@ -719,43 +432,3 @@ def _member(credentials: dict[str, Any], key: str) -> dict[str, Any]:
     if key not in organizations:
         _stop(f"There is no {key} in the sample community. Known are {', '.join(organizations)}.")
     return organizations[key]
-
-
-def _need(settings: Settings, *, key: bool) -> str:
-    """The database's address, where it and, if asked for, the token key are set."""
-    url = _secret(settings.database_url)
-    missing = ["DATABASE_URL"] if url is None else []
-    if key and settings.token_key is None:
-        missing.append("COORDHUB_TOKEN_KEY")
-    if missing:
-        _stop(f"Set {' and '.join(missing)}. To try the hub without either: coordhub dev")
-    return url or ""
-
-
-def _secret(value: Any) -> str | None:
-    return None if value is None else str(value.get_secret_value())
-
-
-def _key(settings: Settings) -> bytes | None:
-    secret = _secret(settings.token_key)
-    return None if secret is None else secret.encode()
-
-
-def _run(step: Coroutine[Any, Any, Any]) -> Any:
-    """Run it; that Postgres cannot be used is said in a sentence."""
-    import uvloop
-
-    from coordhub.store import outage
-
-    try:
-        return uvloop.run(step)
-    except Exception as error:
-        if outage.is_outage(error) or type(error).__module__.startswith("asyncpg."):
-            name = type(error).__name__
-            _stop(f"coordhub: the database cannot be used ({name}). Check DATABASE_URL.")
-        raise
-
-
-def _stop(sentence: str) -> NoReturn:
-    print(sentence, file=sys.stderr)
-    raise typer.Exit(1)

@@ -140,6 +140,13 @@ class Settings(BaseSettings):
     datasets: Annotated[Path | None, AfterValidator(_of_datasets)] = None
     """File with data sets of your own, or narrower ones, for kinds of recipients (docs/labels.md)."""
 
+    vsp_keys: Path | None = None
+    """Folder of the keys of victim service providers, one file each, outside of the database and of
+    its backups; every process needs it. Without it nobody can be marked as one."""
+
+    vsp_release_days: PositiveInt = 30
+    """Days ahead that a victim service provider's written release may end at most."""
+
     break_glass: Duration = timedelta(hours=1)
     """A record that is opened in an emergency (`$break-glass`) stays open this long."""
 

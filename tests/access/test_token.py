@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
-from open_hub import House
+from open_hub import House, patient
 
 from coordhub.access.token import Tokens
+from coordhub.admin.acts import Operator, bind_person
 from coordhub.errors import FhirError
 from coordhub.record.operations import Delete
 from coordhub.store import clients
@@ -161,3 +162,19 @@ def test_given_any_text_when_read_as_a_token_then_refused_and_nothing_else_raise
 ) -> None:
     with pytest.raises(FhirError):
         Tokens(KEY, house.engine)._read(text)
+
+
+async def test_given_an_app_of_a_person_when_it_calls_then_it_is_that_person_until_it_is_deleted(
+    house: House,
+) -> None:
+    made = await house.create(house.clinic, patient())
+    await bind_person(house.hub, Operator("rosa"), "app", made.reference, "system/*.rs")
+    tokens = Tokens(KEY, house.engine)
+    caller = await tokens.caller(f"Bearer {issue(tokens, house, 'app')}", None)
+    assert (caller.reference, caller.organization) == (made.reference, made.rid)
+    assert caller.is_person
+    assert not caller.break_glass
+    await house.commit(house.clinic, Delete("Patient", made.id))
+    again = Tokens(KEY, house.engine)
+    status, *_ = await answer(again, f"Bearer {issue(again, house, 'app')}")
+    assert status == 401

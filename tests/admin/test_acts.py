@@ -79,3 +79,22 @@ async def test_given_a_delivery_when_replayed_then_only_one_that_was_given_up_is
             await replay(engine, BY, delivery, NOW)
         assert await engine.pool.fetchval("select state from delivery") == state
         assert await _acts(engine) == []
+
+
+async def test_given_a_client_when_told_what_it_may_then_the_audit_says_so_and_a_persons_may_not(
+    engine: Engine,
+) -> None:
+    async with engine.pool.acquire() as conn:
+        await clients.register(conn, "near", 768, "", update_as_create=False, now=NOW)
+        await clients.register(conn, "app", 769, "", update_as_create=False, now=NOW, role="person")
+    await change_client(engine, BY, "near", NOW, role="privacy-officer", break_glass=True)
+    row = await engine.pool.fetchrow("select role, break_glass from client where id = 'near'")
+    assert tuple(row or ()) == ("privacy-officer", True)
+    for change in ({"role": "system"}, {"break_glass": True}):
+        with pytest.raises(NothingDone, match="of a person"):
+            await change_client(engine, BY, "app", NOW, **change)
+    await change_client(engine, BY, "app", NOW, active=False)
+    assert [said for _, said in await _acts(engine)] == [
+        {"by": "rosa", "client": "near", "role": "privacy-officer", "break_glass": "true"},
+        {"by": "rosa", "client": "app", "active": "false"},
+    ]

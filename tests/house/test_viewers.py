@@ -33,13 +33,24 @@ EXEMPT = {
     "consents.permitted": (
         "Looks with the eyes of each recipient in turn: who may not see the patient any more; rids of Tasks."
     ),
-    "consents.may_be_asked": "The same of those who might be asked, before they are: rids, no content.",
+    "expunge.chart": "All of a patient's chart, to be removed by its owner's command: rids, no content.",
+    "expunge.hindrances": "Why that cannot be done now: kinds and rids, no content.",
+    "expunge.who_was_told": "Who has copies of what goes, told to the operator: names of organizations, ids.",
+    "expunge.mentioned_by": "What will refer to a tombstone, told to the operator: ids, no content.",
+    "expunge.back_again": "What a backup brought back, to be removed again: rids, no content.",
+    "retention.due": "Counts what a schedule would remove.",
+    "retention.holds": "The operators' list of holds: ids of Patients and reasons, no content.",
     "grants.shareable": "Makes the Viewer itself, of the organization whose sharing is decided.",
+    "consents.may_be_asked": "Those who might be asked, before they are: rids, no content.",
     "grants.written_by": "Asks who wrote what, for the decision to share it: rids, no content.",
     "sensitive.held": "Holds origins still for a label's sake: rids and classes, no content.",
     "sensitive.lower_labels": "Writes classes beside the text, and gives back nothing.",
     "sensitive.raise_labels": "Writes classes beside the text, and gives back nothing.",
     "invariants.violations": "The operators' check of the ledger: answers with ids and counts.",
+    "vsp.places_state": "Whether what providers keep of their places has changed: counts and a time.",
+    "vsp.seal": "Puts texts under a key, and gives back nothing.",
+    "vsp.seal_versions_before": "Puts texts under a key, and gives back nothing.",
+    "vsp.forget_doings": "Takes from the ledger what a provider did, and gives back nothing.",
     "transact.transact": "The write path: gives back nothing of a resource.",
 }
 """Functions that touch the tables of resources without being given a Viewer, and why they may."""

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
+from pathlib import Path
 from random import random
 from typing import Any
 
@@ -31,9 +32,11 @@ from coordhub.app import build
 from coordhub.outbound.client import Outbound, Timeouts
 from coordhub.r4 import document as fhir_json
 from coordhub.r4 import types
+from coordhub.record import vsp_acts
 from coordhub.record.bootstrap import open_hub
 from coordhub.record.commit import commit
 from coordhub.record.hub import Hub
+from coordhub.record.label_acts import Act
 from coordhub.record.operations import Create
 from coordhub.routing.channels.hl7_fhir_rest import HL7FhirRest
 from coordhub.routing.deliver import Sending
@@ -44,7 +47,7 @@ from coordhub.sandbox import community, demo, simulator
 from coordhub.sandbox.community import Seat
 from coordhub.sandbox.members import MEMBERS, SYSTEM
 from coordhub.settings import Settings
-from coordhub.store import clients, roles
+from coordhub.store import clients, roles, vault
 from coordhub.store.engine import Engine
 from coordhub.store.visibility import DIRECTORY
 
@@ -309,6 +312,10 @@ class House:
         return types.name_of(number)
 
     @staticmethod
+    def type_number(name: str) -> int:
+        return types.NUMBER[name]
+
+    @staticmethod
     def target(element: Document) -> str:
         """`Type/id` of a Reference, relative or absolute."""
         return "/".join(str(element["reference"]).split("/")[-2:])
@@ -418,7 +425,8 @@ class House:
         kind, _, fhir_id = referral.task.partition("/")
         rows = await self.rows(
             "select c.at, c.type, c.op, c.version, o.body::jsonb->>'name' as author,"
-            " coalesce(v.body, r.body)::jsonb->>'status' as status, d.state, d.attempts,"
+            " case when coalesce(v.body, r.body) like '{%'"
+            " then coalesce(v.body, r.body)::jsonb->>'status' end as status, d.state, d.attempts,"
             " d.settled_at, t.body::jsonb->>'name' as recipient"
             " from change c join resource e on e.fhir_id = $1 and e.type = $2 and e.rid = c.episode"
             " join resource r on r.rid = c.rid"
@@ -518,3 +526,26 @@ async def house(database_url: str, consent_policy: str) -> AsyncIterator[House]:
         for seat in seats.values():
             running.seat(seat)
         yield running
+
+
+OPERATOR = Act("A. Operator", "keeps its place confidential")
+
+
+@pytest.fixture
+async def operators(house: House, database_url: str) -> AsyncIterator[Hub]:
+    """The hub as an operator's command opens it: another process, the owner of the database."""
+    engine = await Engine.open(database_url, size=3)
+    yield await open_hub(engine, house.hub.base)
+    await engine.close()
+
+
+@pytest.fixture
+async def safe(house: House, operators: Hub, tmp_path: Path) -> AsyncIterator[Organization]:
+    """Harbor Advocates, marked as a victim service provider."""
+    vault.use(vault.Vault(tmp_path / "keys"))
+    safe = house.harbor
+    await vsp_acts.new_key(operators, OPERATOR, safe.reference)
+    await vsp_acts.mark(operators, OPERATOR, safe.reference, others_know_after=0)
+    house.hub.lists.forget()
+    yield safe
+    vault.use(vault.Vault())

@@ -149,9 +149,13 @@ async def test_given_nobody_several_or_a_shelters_patient_when_broken_then_nothi
         " on conflict (organization) do update set kind = 'vsp'",
         house.van.rid,
     )
+    held = dataclasses.replace(house.pantry.caller, reference_policy="quarantine")
+    nowhere = {"reference": "Organization/nowhere"}
+    await house.create(held, patient("10", birthDate=BORN, managingOrganization=nowhere))
+    assert await house.value("select count(*) from resource where quarantined") == 1
     what = await emergency(house)
     for whom in (
-        named("none"), named("7", "1980-02-04"), named("8"), named("9"), named("7|"), named("7,8"),
+        named("10"), named("none"), named("7", "1980-02-04"), named("8"), named("9"), named("7|"), named("7,8"),
         Named(None, None, "Patient/none"), Named(None, None, vsp["patient"]),
         Named(None, None, made["plain"]),
     ):  # fmt: skip
@@ -160,7 +164,7 @@ async def test_given_nobody_several_or_a_shelters_patient_when_broken_then_nothi
     rows = await house.rows(
         "select outcome, fhir_id, rids from audit where interaction = '$break-glass'"
     )
-    assert rows == [(404, None, [])] * 9
+    assert rows == [(404, None, [])] * 10
 
 
 async def test_given_own_record_of_the_same_person_when_broken_then_the_others_is_meant(

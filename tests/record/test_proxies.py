@@ -80,6 +80,18 @@ async def test_given_a_denial_to_everyone_when_the_patient_looks_then_it_still_s
     assert await sees(house, ada, who, plain) == [True, True]
 
 
+async def test_given_a_permit_to_everyone_when_the_app_of_another_looks_then_it_is_nobodys_record(
+    house: House,
+) -> None:
+    references = await chart(house, "1990-01-01")
+    await house.create(house.clinic, consent(references[0], "permit"))
+    assert await sees(house, house.stranger.caller, *references[:2]) == [True, True]
+    other = (await house.create(house.clinic, patient("2"))).reference
+    made = await house.create(house.clinic, mother(other))
+    for someone in (other, made.reference):
+        assert await sees(house, await person(house, someone), *references) == [False] * 5
+
+
 def consent(subject: str, kind: str, **provision: Any) -> dict[str, Any]:
     return {
         "resourceType": "Consent",
@@ -113,7 +125,11 @@ async def test_given_a_parent_when_it_looks_then_age_decides_and_violence_stays_
 ) -> None:
     references = await chart(house, birth_date)
     made = await house.create(house.clinic, mother(references[0]))
-    assert await sees(house, await person(house, made.reference), *references) == expected
+    app = await person(house, made.reference)
+    assert await sees(house, app, *references) == expected
+    kitchen = {"role": {"text": "x"}, "reference": {"reference": house.kitchen.reference}}
+    given = await house.create(house.clinic, consent(references[0], "permit", actor=[kitchen]))
+    assert await sees(house, app, given.reference) == [False]
 
 
 async def test_given_a_consent_that_names_the_caregiver_when_it_looks_then_what_it_names_is_seen(
@@ -179,6 +195,7 @@ async def test_given_a_caregiver_of_another_organization_when_written_then_it_se
     with pytest.raises(NothingDone, match="organization that holds"):
         await person(house, made.reference)
     app = Caller("x", made.rid, made.reference, scopes.EVERYTHING, role="person")
+    await house.rows("insert into party (organization, kind) values ($1, 'person')", made.rid)
     assert await sees(house, app, who, plain) == [False, False]
 
 

@@ -180,3 +180,33 @@ def test_given_children_when_the_requester_withdraws_then_begun_ones_are_asked()
     assert withdraw(running) == Withdrawal(
         (Cancel("Task/0", because), Cancel("Task/1", because)), ("Task/2",)
     )
+
+
+def apart(status: str) -> Child:
+    return Child("Task/apart", status, "a", apart=True)
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_given_a_child_that_is_apart_when_it_moves_then_nothing_follows_for_anyone(
+    status: str,
+) -> None:
+    others = children("requested", "accepted")
+    for beside in ([], others, children("rejected"), children("completed")):
+        expected = parent([*beside, apart("requested")], "accepted")
+        assert parent([*beside, apart(status)], "accepted") == expected
+    assert on_child_change([*others, apart("requested")], "Task/apart", status) == Proceed()
+    assert withdraw([*others, apart(status)]).ask == withdraw(others).ask
+
+
+def test_given_only_a_child_that_is_apart_when_computed_then_it_says_delivered() -> None:
+    assert parent([apart("rejected")], "requested") == Parent("accepted", "delivered-to-service")
+    assert parent([apart("completed"), *children("rejected")], "in-progress") == Parent(
+        "in-progress", "delivered-to-service"
+    )
+    assert parent([apart("completed")], "cancelled").status == "cancelled"
+
+
+def test_given_siblings_when_one_wins_then_what_is_apart_is_not_cancelled_with_them() -> None:
+    asked = [*children("requested", "requested", needs="aa"), apart("requested")]
+    step = on_child_change(asked, "Task/0", "accepted")
+    assert step == Proceed((Cancel("Task/1", REASONS["not-selected"]),))

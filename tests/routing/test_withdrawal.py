@@ -67,9 +67,12 @@ async def test_given_a_permit_when_it_is_withdrawn_before_an_answer_then_nobody_
     await house.relay()
     assert await house.read(house.kitchen, sent.patient) is not None
     asked = (await sent.tasks())["kitchen"]
+    origin = await house.value("select fhir_id from resource where body like '%\"Provenance\"%'")
+    assert await house.read(house.kitchen, f"Provenance/{origin}") is not None
 
     await house.update(house.clinic, made.id, {**permit, "status": "inactive"})
 
+    assert await house.read(house.kitchen, f"Provenance/{origin}") is None
     task = await house.document(asked)
     assert (task["status"], reason(task)) == ("cancelled", "consent-withdrawn")
     mine = await house.document(sent.task)

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 BREAKS: list[tuple[str, str]] = [
     (
+        "what was expunged is without content, and nobody's rule",
+        (
+            "insert into expunged (rid, type, fhir_id, version, whole, at)"
+            " select rid, type, fhir_id, version, true, updated from resource where version > 1 limit 1"
+        ),
+    ),
+    (
         "every change of a referral is relayed",
         "update change set relayed_at = null, at = at - interval '1 hour' where episode is not null",
     ),

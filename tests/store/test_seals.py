@@ -38,7 +38,7 @@ class Book:
             return await seals.seal(self.conn, KEY, now, most)
 
     async def verify(self, expected: dict[int, bytes] | None = None) -> Checked:
-        return await seals.verify(self.conn, {seals.name_of(KEY): KEY}, expected)
+        return await seals.verify(self.conn, {seals.name_of(KEY): KEY}, expected, now=NOW)
 
     async def faults(self) -> str:
         return "\n".join((await self.verify()).faults)
@@ -231,7 +231,7 @@ async def test_given_the_newest_seal_cut_off_when_checked_against_a_note_of_it_t
 async def test_given_another_key_when_checked_then_it_is_asked_for_by_name(book: Book) -> None:
     await book.write()
     await book.seal()
-    checked = await seals.verify(book.conn, {})
+    checked = await seals.verify(book.conn, {}, now=NOW)
     assert checked.faults == [
         f"seal 1 of 2026-05-01 12:00:00+0000: made with key {seals.name_of(KEY)}, which is not given"
     ]

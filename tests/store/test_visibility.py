@@ -215,3 +215,21 @@ async def test_given_a_deleted_resource_when_read_then_its_viewers_learn_so_and_
     assert version.deleted
     assert await house.read(house.stranger, made.reference) is None
     assert await found(house, house.clinic.viewer) == []
+
+
+@pytest.mark.parametrize("own", [1, 6, 100])
+async def test_given_who_won_when_it_reads_what_it_was_asked_blindly_then_it_is_shown_by_its_data_set(
+    house: House, own: int
+) -> None:
+    made = await house.create(house.clinic, patient())
+    for dataset in (5, own):
+        await house.value(
+            "insert into access_grant (shard, organization, rid, because, rule, since, dataset)"
+            " values (($2::bigint & 255)::smallint, $1, $2, $3::smallint, 'party', now(), $3::smallint) returning 1",
+            house.kitchen.rid, made.rid, dataset,
+        )  # fmt: skip
+    shown = await house.value(
+        "select access_shows($1, rid, patient, type, labels, quarantined, null) from resource where rid = $2",
+        house.kitchen.rid, made.rid,
+    )  # fmt: skip
+    assert shown == own

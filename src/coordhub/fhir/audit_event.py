@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from coordhub.record.accounting import BREAK_GLASS
 from coordhub.record.hub import instant
 from coordhub.store.audit_trail import Row
 
@@ -23,12 +24,6 @@ REST: Final = "http://hl7.org/fhir/restful-interaction"
 TYPES: Final = "http://terminology.hl7.org/CodeSystem/audit-event-type"
 LIFECYCLE: Final = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle"
 ACTS: Final = "urn:coordhub:audit-act"
-BREAK_GLASS: Final[Element] = {
-    "system": "http://terminology.hl7.org/CodeSystem/v3-ActReason",
-    "code": "BTG",
-    "display": "break the glass",
-}
-"""For what something is looked at in an emergency (`$break-glass`)."""
 _ENTITIES: Final = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 _ROLES: Final = "http://terminology.hl7.org/CodeSystem/object-role"
 _BALP: Final = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit."

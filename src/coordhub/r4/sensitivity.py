@@ -71,7 +71,7 @@ _CODINGS: Final[Mapping[int, tuple[Coding, ...]]] = {
             "display": "sexual assault, abuse, or domestic violence information sensitivity",
         },
     ),
-    VSP: ({"system": OWN, "code": "VSP", "display": "content of a victim service provider"},),
+    VSP: (),  # told to nobody: to whom it is shown, it would say that this tells of a provider
     RESTRICTED: ({"system": CONFIDENTIALITY, "code": "R", "display": "restricted"},),
 }  # fmt: skip
 
@@ -161,6 +161,15 @@ def bits_of_meta(document: Mapping[str, Any]) -> int:
 def codings(bits: int) -> list[Coding]:
     """The labels to show for these classes, in the order of the bits."""
     return [dict(one) for bit, group in _CODINGS.items() if bits & bit for one in group]
+
+
+def shown_by(code: str, system: str | None, *, any_system: bool) -> int:
+    """The classes that are shown by this label, among others."""
+    return sum(
+        bit
+        for bit, group in _CODINGS.items()
+        if any(one["code"] == code and (any_system or one["system"] == system) for one in group)
+    )
 
 
 def names(bits: int) -> list[str]:

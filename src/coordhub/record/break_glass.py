@@ -147,7 +147,10 @@ async def _meant(hub: Hub, conn: Connection, caller: Caller, named: Named) -> Ve
     may = [
         one for one in matches if not one.labels & VSP and await kind_of(conn, one.source) != "vsp"
     ]
-    return may[0] if len(may) == 1 else None
+    if len(may) != 1:
+        return None
+    held = await resources.locate(conn, view, [("Patient", may[0].id)])
+    return None if any(one.quarantined for one in held.values()) else may[0]
 
 
 def _escaped(text: str) -> str:

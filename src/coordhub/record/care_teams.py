@@ -4,8 +4,8 @@ http://hl7.org/fhir/R4/careteam.html
 
 Believed of the organization that holds the patient's record, and of the hub, only: else whoever sees
 a name could make itself its team. A participant counts by the organization that the directory says
-is behind it, and only if that one treats. Like taking on a referral it opens what is labelled with no
-sensitivity class, and a Consent has the last word.
+is behind it, and (store.visibility) only while that one treats. Like taking on a referral it opens
+what is labelled with no sensitivity class, and a Consent has the last word.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from coordhub.errors import Issue
 from coordhub.r4.interval import END, parse_period
 from coordhub.record import parties
 from coordhub.record.work import Draft, Work
-from coordhub.store.parties import kind_of
 from coordhub.store.transact import Rule, RuleEnd
 from coordhub.store.visibility import HUB
 
@@ -58,7 +57,7 @@ async def _begin(work: Work, draft: Draft, document: dict[str, Any]) -> None:
     organizations: set[int] = set()
     for text in list(dict.fromkeys(_members(document, work.hub.base)))[:MOST]:
         found = await services.recipient(work.conn, text, work.hub.base)
-        if found is not None and await kind_of(work.conn, found.organization.rid) == "treatment":
+        if found is not None:
             organizations.add(found.organization.rid)
     work.batch.rules.extend(
         Rule(each, draft.patient, True, 0, since, draft.rid, "team", until)

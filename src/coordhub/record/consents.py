@@ -40,8 +40,8 @@ _PERSONS = frozenset({"Patient", "RelatedPerson"})
 async def decide(work: Work) -> None:
     """Give the batch the rules of the Consents that it writes."""
     for draft in work.drafts:
-        if draft.type != "Consent" or draft.unchanged:
-            continue
+        if draft.type != "Consent" or draft.unchanged or draft.source in work.apart:
+            continue  # a victim service provider's says nothing outside of its own records
         if draft.previous is not None:
             work.batch.rules_ended.append(RuleEnd(draft.rid))
         if draft.document is not None and consent.in_force(draft.document):

@@ -44,6 +44,8 @@ async def decide(work: Work) -> None:
         episode = work.episodes.get(draft.episode)
         if episode is None:
             continue
+        if draft.author in work.apart:
+            continue
         if draft.type == "Task":
             await _outputs(work, draft, episode)
         elif draft.type != "ServiceRequest" and draft.source != episode.requester:
@@ -53,13 +55,21 @@ async def decide(work: Work) -> None:
             one = episode.candidate_of_task(answered.task)
             if one is not None:
                 await _answered(work, episode, one, answered.status)
+    work.batch.grants = [_bounded(work, grant) for grant in work.batch.grants]
+
+
+def _bounded(work: Work, grant: Grant) -> Grant:
+    """No sight of what is a victim service provider's, but for itself and by its release."""
+    if grant.organization in work.apart or grant.rule == "release":
+        return grant
+    return grant._replace(labels=grant.labels & ~VSP)
 
 
 async def _asked(work: Work, asked: CandidateRow) -> None:
     """Who is asked alone sees what it is about; who is asked with others sees only what is asked."""
     episode = work.episodes[asked.episode]
     dataset = await _dataset(work, asked)
-    competing = competes(work, episode)
+    competing = competes(work, episode) and asked.organization not in work.apart
     grants = work.batch.grants
     shown = ((asked.task, dataset), (asked.request, datasets.BLIND if competing else dataset))
     for rid, as_set in shown:
@@ -72,7 +82,8 @@ def competes(work: Work, episode: Episode) -> bool:
     """Whether several are asked at once, of whom the first to accept wins."""
     waiting = [one for one in episode.candidates if one.status not in machine.TERMINAL]
     asked = [one for one in work.batch.candidates if one.episode == episode.id]
-    return len(waiting) + len(asked) > 1
+    organizations = [*(one.organization for one in waiting), *(one.organization for one in asked)]
+    return sum(each not in work.apart for each in organizations) > 1
 
 
 async def _answered(work: Work, episode: Episode, candidate: Candidate, status: str) -> None:

@@ -10,8 +10,11 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from coordhub.access import viewer
+from coordhub.r4 import document as fhir_json
+from coordhub.record.confidential import NO_TERMS, Terms, taken_from
 from coordhub.record.labels import CodeLists, Entry, compiled, shipped
-from coordhub.store import sensitive
+from coordhub.store import sensitive, vault, vsp
 from coordhub.store.engine import Connection
 from coordhub.store.sensitive import CodeChange
 
@@ -21,10 +24,15 @@ REFRESH = 5.0
 
 @dataclass(frozen=True, slots=True)
 class InUse:
-    """codes: compiled. sources: by organization (rid) the classes of all it writes about people."""
+    """codes: compiled. sources: by organization (rid) the classes of all it writes about people.
+
+    apart: the victim service providers. terms: by which theirs is known that must not be told.
+    """
 
     codes: CodeLists
     sources: Mapping[int, int]
+    apart: frozenset[int] = frozenset()
+    terms: Terms = NO_TERMS
 
 
 class Lists:
@@ -34,6 +42,8 @@ class Lists:
         self._read_at = float("-inf")
         self._changes: list[CodeChange] | None = None
         self._in_use = InUse(CodeLists({}, {}), {})
+        self._places: tuple[object, ...] = ()
+        self._terms = NO_TERMS
 
     async def current(self, conn: Connection) -> InUse:
         """The lists, at most REFRESH old."""
@@ -43,9 +53,25 @@ class Lists:
             codes = self._in_use.codes
             if changes != self._changes:
                 codes = compiled(entries(changes))
-            self._in_use = InUse(codes, await sensitive.sources(conn))
+            apart = await vsp.marked(conn)
+            terms = await self._terms_of(conn, apart)
+            self._in_use = InUse(codes, await sensitive.sources(conn), apart, terms)
             self._changes, self._read_at = changes, now
         return self._in_use
+
+    async def _terms_of(self, conn: Connection, apart: frozenset[int]) -> Terms:
+        """Of those whose keys are at hand; read again when what they are taken from has changed."""
+        at_hand = sorted(each for each in apart if vault.in_use().has(each))
+        state = await vsp.places_state(conn, at_hand) if at_hand else ()
+        if state != self._places:
+            found = await vsp.places(conn, viewer.deciding(), at_hand) if at_hand else []
+            self._terms = taken_from(
+                (each.source, fhir_json.parse(each.body.encode()))
+                for each in found
+                if each.body is not None
+            )
+            self._places = state
+        return self._terms
 
     def forget(self) -> None:
         """Read them anew at the next use."""

@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from coordhub.access import viewer
+from coordhub.r4.sensitivity import SDV, VSP
 from coordhub.record import labels, parties
 from coordhub.record.label_lists import InUse
+from coordhub.record.veil import is_theirs
 from coordhub.record.work import Draft, Work
 from coordhub.store import resources, sensitive
 from coordhub.store.engine import Connection
 from coordhub.store.transact import Overtaken
+from coordhub.store.visibility import HUB
 
 
 async def decide(work: Work) -> None:
@@ -28,6 +31,7 @@ async def decide(work: Work) -> None:
         if draft.document is None or draft.unchanged:
             continue
         computed[draft.rid] = of_itself(draft.document, (draft.source, draft.author), lists)
+        computed[draft.rid] |= _kept(work, draft, lists) | work.sensitive.get(draft.rid, 0)
         found = _origins(work, draft)
         if found:
             named[draft.rid] = found
@@ -68,6 +72,8 @@ async def decide(work: Work) -> None:
         for draft in work.drafts
         if draft.previous is not None and draft.labels & ~draft.previous.labels
     }
+    _keep_derived(work, named)
+    await _raise_stored(work, written)
     if raised and work.compared:
         raise Overtaken  # perhaps by who derives from it now: once more, with its lock
     if raised:
@@ -77,9 +83,29 @@ async def decide(work: Work) -> None:
         await spread(work.conn, work.hub.base, raised, but=written)
 
 
+def _kept(work: Work, draft: Draft, lists: InUse) -> int:
+    """Say under whose key it is stored, and the classes that this comes of."""
+    assert draft.document is not None
+    if draft.keeper is None and draft.previous is not None:
+        draft.keeper = draft.previous.keeper
+    if draft.keeper is None:
+        writers = (draft.source, draft.author)
+        draft.keeper = next((each for each in writers if each in lists.apart), None)
+    if draft.keeper is None:
+        draft.keeper = lists.terms.told_by(draft.document)
+    if draft.keeper is None:
+        return 0
+    return VSP | SDV if is_theirs(draft) else VSP
+
+
 def of_itself(document: dict[str, object], writers: tuple[int, ...], lists: InUse) -> int:
-    """By its codes, its labels, and who wrote it; what is about nobody no writer makes sensitive."""
+    """By its codes, its labels, and who wrote it.
+
+    What is about nobody no writer makes sensitive, but victim service providers.
+    """
     bits = labels.label(document, lists.codes)
+    if any(writer in lists.apart for writer in writers):
+        bits |= VSP | SDV
     if labels.is_about_a_person(document):
         for writer in writers:
             bits |= lists.sources.get(writer, 0)
@@ -121,6 +147,25 @@ async def spread(
             count += len(further)
         raised = further
     return count
+
+
+def _keep_derived(work: Work, named: Mapping[int, set[int]]) -> None:
+    """What the hub derives from a provider's is stored as that is; a provider's is in no patient's chart."""
+    keepers = {draft.rid: draft.keeper for draft in work.drafts if draft.keeper is not None}
+    for draft in work.drafts:
+        if draft.keeper is None and draft.source == HUB and draft.labels & VSP:
+            origins = (keepers.get(origin) for origin in named.get(draft.rid, ()))
+            draft.keeper = next((each for each in origins if each is not None), None)
+        if is_theirs(draft):
+            draft.patient = None
+
+
+async def _raise_stored(work: Work, written: Mapping[int, Draft]) -> None:
+    """Raise what a rule says is sensitive and this commit does not write."""
+    stored = {rid: bits for rid, bits in work.sensitive.items() if rid not in written}
+    if stored:
+        await work.hold()
+        await sensitive.raise_labels(work.conn, stored)
 
 
 def _newly_said(draft: Draft) -> int:

@@ -8,6 +8,7 @@ A local reference becomes a target where the one who wrote the resource could kn
 (`resources.known_to`): what came after the reference to it is found by it from then on. The patient
 whose record a resource is comes from its references too, and is set with them; but a Provenance that
 names no patient may be of the record of what it is about (`record.provenance`), and stays where it is.
+What is under the key of a victim service provider keeps the rows that it has (`record.veil`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from coordhub.r4 import compartment, types
 from coordhub.r4 import document as fhir_json
 from coordhub.r4.extract import Extracted, extract
 from coordhub.record.hub import Hub
-from coordhub.store import index, resources
+from coordhub.store import index, resources, vault
 from coordhub.store import reindex as store
 from coordhub.store.engine import Connection
 from coordhub.store.index import IndexRows
@@ -51,12 +52,16 @@ async def reindex(
             end = current[-1].rid if len(current) == size else store.LAST
             stored = await store.indexed(conn, after, end)
             wanted = await _wanted(hub, conn, current, stored)
-        nobodys = sorted(stored.keys() - wanted.keys())
+        sealed = {one.rid for one in current if vault.is_sealed(one.body)}
+        nobodys = sorted(stored.keys() - wanted.keys() - sealed)
         wrong = [
             one.rid
             for one in current
-            if wanted[one.rid].patient != one.patient
-            or not stored.get(one.rid, Indexed()).equals(wanted[one.rid].rows)
+            if one.rid not in sealed
+            and (
+                wanted[one.rid].patient != one.patient
+                or not stored.get(one.rid, Indexed()).equals(wanted[one.rid].rows)
+            )
         ]
         if mend:
             await _mend(hub, wrong)
@@ -82,6 +87,7 @@ async def _mend(hub: Hub, wrong: Sequence[int]) -> None:
 async def _rewrite(hub: Hub, rids: Sequence[int], *, wait: bool) -> set[int]:
     async with hub.engine.transaction() as conn:
         held = await store.hold(conn, viewer.deciding(), rids, wait=wait)
+        held = [one for one in held if not vault.is_sealed(one.body)]
         wanted = await _wanted(hub, conn, held)
         await store.clear(conn, [one.rid for one in held])
         await store.assign_patients(conn, {rid: each.patient for rid, each in wanted.items()})
@@ -114,7 +120,7 @@ async def _wanted(
     names: set[tuple[int, str, str]] = set()
     wanted = {one.rid: Wanted(one.patient, IndexRows()) for one in current}
     for one in current:
-        if one.body is None:
+        if one.body is None or vault.is_sealed(one.body):
             continue
         document = fhir_json.parse(one.body.encode())
         found = extract(document, base=hub.base)

@@ -9,7 +9,7 @@ their rows only and are kept, as far as the row is there.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -53,8 +53,9 @@ async def reproject(hub: Hub, *, after: int = 0, mend: bool = True) -> AsyncIter
         for number in page:
             async with hub.engine.transaction() as conn:
                 await episodes.lock(conn, [number])
-                wanted = await _project(hub, conn, number)
                 found = await projections.stored(conn, number)
+                kept = {row.task: row for row in found if isinstance(row, CandidateState)}
+                wanted = await _project(hub, conn, number, kept)
                 differences = _compare(found, wanted)
                 if differences and mend:
                     await projections.write(conn, number, wanted)
@@ -64,8 +65,14 @@ async def reproject(hub: Hub, *, after: int = 0, mend: bool = True) -> AsyncIter
         after = page[-1]
 
 
-async def _project(hub: Hub, conn: Connection, episode: int) -> list[Row]:
-    """The rows that follow from the Tasks of this referral; none if it has no Task."""
+async def _project(
+    hub: Hub, conn: Connection, episode: int, kept: Mapping[int, CandidateState]
+) -> list[Row]:
+    """The rows that follow from the Tasks of this referral; none if it has no Task.
+
+    kept: the candidates as they stand, by their Tasks. Of one whose Task is sealed, a victim service
+    provider's, the row does not follow the Task: it must not tell what became of it.
+    """
     tasks = await projections.tasks(conn, viewer.deciding(), episode)
     told = await projections.told(conn, episode, list(tasks))
     sent = tasks.pop(episode, None)
@@ -93,6 +100,10 @@ async def _project(hub: Hub, conn: Connection, episode: int) -> list[Row]:
     )
     for ordinal, rid in enumerate(asked):
         answers = tasks[rid][1:]
+        if any(one.sealed for one in tasks[rid]):
+            if rid in kept:
+                rows.append(kept[rid]._replace(ordinal=ordinal))
+            continue
         rows.append(
             CandidateState(
                 episode, ordinal, told.organizations[rid],

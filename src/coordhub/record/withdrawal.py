@@ -88,7 +88,10 @@ async def _stop(work: Work, episode: Episode, candidate: Candidate, apply: Apply
     stored = await resources.read_rids(work.conn, viewer.deciding(), [candidate.task])
     task = stored[candidate.task]
     me = caller.hub(work.hub.organization)
-    withdrawal = pure.permission_withdrawn([pure.Child(task.reference, candidate.status)])
+    status = candidate.status
+    if candidate.organization in work.apart:  # which the ledger is not told of
+        status = str(parties.document(task)["status"])
+    withdrawal = pure.permission_withdrawn([pure.Child(task.reference, status)])
     operations: list[Operation] = [
         _told(work, task, {"status": cancel.status}, cancel.reason) for cancel in withdrawal.cancels
     ]

@@ -32,6 +32,7 @@ class Draft:
     author: rid of the organization that writes this version; source: whose resource it is.
     unchanged: it equals what is stored, so that no version is made.
     labels: a bit for each sensitivity class of its content.
+    keeper: rid of the victim service provider under whose key it is stored.
     episode: the referral it belongs to, so that those concerned are told.
     warnings: what is stored all the same.
     nowhere: the `Type/id` it names that lead nowhere for its writer; in the index they are addresses.
@@ -51,6 +52,7 @@ class Draft:
     assigned: bool = False
     patient: int | None = None
     labels: int = 0
+    keeper: int | None = None
     episode: int | None = None
     unchanged: bool = False
     at: str = ""
@@ -78,6 +80,22 @@ class Draft:
             self._before = fhir_json.parse(self.previous.body.encode())
         return self._before
 
+    def compare(self, sent: dict[str, Any] | None, stored: dict[str, Any] | None) -> None:
+        """Set `unchanged`: whether what is sent says what is stored already."""
+        if sent is not None and self.previous is not None:
+            self.unchanged = _content(sent) == _content(stored or {})
+
+
+def _content(document: dict[str, object]) -> bytes:
+    """A document without what the hub sets, to see whether an update changes anything."""
+    meta = document.get("meta")
+    kept = {key: value for key, value in document.items() if key not in ("id", "meta")}
+    if isinstance(meta, dict):
+        own = {key: value for key, value in meta.items() if key not in ("versionId", "lastUpdated")}
+        if own:
+            kept["meta"] = own
+    return fhir_json.encode(kept)
+
 
 @dataclass(slots=True)
 class Work:
@@ -89,6 +107,9 @@ class Work:
     consenting: patients whose Consents are written.
     permitted: Tasks of their open referrals whose recipients may see them, before the write.
     begin: begins the transaction that is not begun yet; None: the caller has opened it.
+    apart: the victim service providers (rids), whose doings are not told.
+    sensitive: classes that a rule gives a resource (rid), whatever its text says.
+    unlisted: entries (rid) of the directory of which this commit takes away what must not be told.
     unlocked: the one resource that is changed need not be locked; the state it was seen in is compared by
         the statement that writes. compared: so it is done here.
     """
@@ -102,6 +123,9 @@ class Work:
     episodes: dict[int, Episode] = field(default_factory=dict)
     batch: Batch = field(default_factory=Batch)
     wakes: bool = False
+    apart: frozenset[int] = frozenset()
+    sensitive: dict[int, int] = field(default_factory=dict)
+    unlisted: set[int] = field(default_factory=set)
     consenting: frozenset[int] = frozenset()
     permitted: frozenset[int] = frozenset()
     begin: Begin | None = None

@@ -22,6 +22,7 @@ BUSINESS_STATUS_SYSTEM = "urn:coordhub:business-status"
 BUSINESS_STATUSES: dict[str, str] = {
     "screening": "Checking permission, identity and directory",
     "awaiting-recipient": "Waiting for a recipient's answer",
+    "delivered-to-service": "Delivered to the service",
     "re-referring": "Declined by one recipient, another is being asked",
     "matched": "A recipient has accepted",
     "appointment-scheduled": "An appointment is made",
@@ -67,6 +68,8 @@ class Child:
     need: reference of its SR2; children of one need compete.
     reason: code of statusReason, "" when absent or not one of ours.
     business_status: a code of BUSINESS_STATUSES when the child tells more than its status.
+    apart: asks a victim service provider, of whose answer nobody learns: not by T1, not by what
+    becomes of its siblings, not by what the requester may do.
     """
 
     task: str
@@ -75,6 +78,7 @@ class Child:
     reason: str = ""
     business_status: str = ""
     outputs: tuple[Output, ...] = ()
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,9 @@ def parent(children: Sequence[Child], current: str, *, more: bool = False) -> Pa
     A final or draft T1 keeps its status whatever the children do; outputs still arrive (a service
     delivered after a cancellation is delivered).
     """
+    told = [child for child in children if not child.apart]
+    if len(told) < len(children):
+        return _beside_one_apart(told, current, more=more)
     outputs = _union(children)
     if current in TERMINAL or current == "draft":
         return Parent(current, "", None, outputs)
@@ -118,6 +125,16 @@ def parent(children: Sequence[Child], current: str, *, more: bool = False) -> Pa
     hopping = refused or not live
     business = "re-referring" if hopping else "awaiting-recipient"
     return Parent("in-progress", business, None, outputs)
+
+
+def _beside_one_apart(told: Sequence[Child], current: str, *, more: bool) -> Parent:
+    """T1 of which a child is apart: as the others make it, and never at an end for want of a provider."""
+    others = parent(told, current, more=more)
+    if told and others.status not in ("rejected", "failed"):
+        return others
+    if current in TERMINAL or current == "draft":
+        return others
+    return Parent(_forward("accepted", current), "delivered-to-service", None, others.outputs)
 
 
 def unaddressed(current: str, reason: str = "no-provider-available") -> Parent:
@@ -157,10 +174,14 @@ def on_child_change(children: Sequence[Child], task: str, status: str) -> Procee
     children: the episode's children as they stand before the change, `task` among them.
     First accept wins within a need: candidates still being asked are cancelled as not selected.
     """
-    if status not in WON:
-        return Proceed()
     changing = next(child for child in children if child.task == task)
-    siblings = [child for child in children if child.need == changing.need and child.task != task]
+    if status not in WON or changing.apart:
+        return Proceed()
+    siblings = [
+        child
+        for child in children
+        if child.need == changing.need and child.task != task and not child.apart
+    ]
     for sibling in siblings:
         if sibling.status in WON:
             return AlreadyWon(sibling.task)
@@ -181,8 +202,13 @@ class Withdrawal:
 
 
 def withdraw(children: Sequence[Child]) -> Withdrawal:
-    """The requester cancels T1: what nobody has begun ends with it."""
-    return _stop(children, "requester-cancelled", STARTED)
+    """The requester cancels T1: what nobody has begun ends with it.
+
+    Who is apart and has taken it on goes on: neither to stop it nor to be refused would be neutral.
+    """
+    told = _stop([child for child in children if not child.apart], "requester-cancelled", STARTED)
+    apart = _stop([child for child in children if child.apart], "requester-cancelled", WON)
+    return Withdrawal((*told.cancels, *apart.cancels), told.ask)
 
 
 def permission_withdrawn(children: Sequence[Child]) -> Withdrawal:

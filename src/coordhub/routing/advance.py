@@ -13,6 +13,7 @@ from typing import Any
 
 from coordhub.access import caller, viewer
 from coordhub.directory import services
+from coordhub.r4 import datasets
 from coordhub.r4.typed import new_task
 from coordhub.record import commit, parties, question
 from coordhub.record.hub import Hub, instant
@@ -108,6 +109,7 @@ async def ask(hub: Hub, conn: Connection, episode: Episode) -> None:
         )
         for dataset in dict.fromkeys(recipients.values())
     ]
+    competing = sum(dataset != datasets.VSP for dataset in recipients.values())
     for text, dataset in recipients.items():
         document = new_task(
             part_of=t1.reference,
@@ -117,6 +119,6 @@ async def ask(hub: Hub, conn: Connection, episode: Episode) -> None:
             authored_on=instant(hub.clock()),
             group=(REFERRAL_SYSTEM, t1.id),
         )
-        document |= question.told(task, dataset, blind=len(recipients) > 1)
+        document |= question.told(task, dataset, blind=competing > 1 and dataset != datasets.VSP)
         operations.append(Create("Task", document))
     await commit.apply(hub, conn, me, operations, interaction="transaction")

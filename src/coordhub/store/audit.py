@@ -22,9 +22,12 @@ with n as materialized (
     update candidate c set seen_at = $1
     from (select distinct n.organization, unnest(n.rids) as rid from n where n.outcome between 200 and 299) s
     where (c.task = s.rid or c.request = s.rid) and c.organization = s.organization and c.seen_at is null
+      and not exists (select from party p where p.organization = c.organization and p.kind = 'vsp')
 )
 insert into audit (at, client, organization, interaction, outcome, type, fhir_id, rids, query, delivery, request_id)
-select $1, client, organization, interaction, outcome, type, fhir_id, coalesce(rids, '{}'), query, delivery, request_id
+select $1, client, organization, interaction, outcome, type, fhir_id, coalesce(rids, '{}'),
+    case when not exists (select from party p where p.organization = n.organization and p.kind = 'vsp') then query end,
+    delivery, request_id
 from n
 """
 
@@ -57,7 +60,8 @@ class AuditLog:
     async def record(self, row: AuditRow) -> None:
         """Returns when the row is durable; raises what the database raised if it could not be made so.
 
-        The first authorised look of a recipient at its Task is also noted as `candidate.seen_at`.
+        The first authorised look of a recipient at its Task is also noted as `candidate.seen_at`, but
+        for a victim service provider, of whom nobody learns what it saw; what it searched by is not kept.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((row, done))

@@ -65,15 +65,16 @@ _NOT_SENT = ("refused", "dns", "tls", "blocked")
 
 
 async def end_party(conn: Connection, task: int, request: int, now: datetime) -> None:
-    """Who was asked by this Task no longer sees the ServiceRequest; nor the Task, if it never reached it.
+    """Who was asked by this Task no longer sees the ServiceRequest; nor the Task with what the hub says
+    of its making, if it never reached it.
 
     What may have arrived counts as arrived: its end is told on the Task.
     """
     await conn.execute(
         "update access_grant g set until = least($3::timestamptz, now()) from candidate c"
         " where c.task = $1 and g.organization = c.organization and g.because in (c.task, c.episode)"
-        " and g.rule = 'party' and g.until is null and (g.rid = $2 or g.rid = c.task"
-        "   and c.delivered_at is null and c.seen_at is null and c.accepted_at is null"
+        " and g.rule = 'party' and g.until is null and (g.rid = $2"
+        "   or c.delivered_at is null and c.seen_at is null and c.accepted_at is null"
         "   and not exists (select from delivery d left join attempt a on a.delivery = d.id"
         "     where d.episode = c.episode and d.organization = c.organization and (d.state = 'leased'"
         "       or a.outcome <> 'unreachable' or split_part(a.detail, ':', 1) <> all($4::text[]))))",

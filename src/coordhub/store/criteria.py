@@ -36,7 +36,8 @@ from coordhub.r4.search import (
 )
 from coordhub.r4.search_criteria import COLUMNS
 from coordhub.r4.search_measures import EARTH_RADIUS, MeasureCondition
-from coordhub.store import narrowing
+from coordhub.r4.sensitivity import VSP, shown_by
+from coordhub.store import narrowing, vault
 from coordhub.store.resources import shard_of_id
 from coordhub.store.visibility import Viewer, visible
 
@@ -130,6 +131,11 @@ class Criteria:
         """Whether links are looked up for each row that is walked, not read from their other side."""
         self.patient: str | None = None
         """SQL of the rid of the one patient in whose records the matches can only be."""
+
+    @property
+    def keeps_apart(self) -> bool:
+        """Whether the viewer's own records are in no patient's chart: a victim service provider's."""
+        return not self._viewer.everything and vault.in_use().has(self._viewer.organization)
 
     def condition(self, asked: Condition, row: str = "r") -> str:
         """A condition on alias `row` of table resource."""
@@ -235,6 +241,8 @@ class Criteria:
         if isinstance(first, MissingValue):
             tables = (table, *_ALSO.get(parameter.kind, ()))
             stated = any_of(f"exists ({self._rows(each, parameter, row)})" for each in tables)
+            if parameter.code == "_security":
+                stated = f"({stated} or {row}.labels & {~VSP} <> 0)"  # VSP is shown to nobody
             return f"not {stated}" if first.missing else stated
         if modifier == "of-type":
             head = f"select from {table} i where i.param = {self._add(-parameter.id, 'smallint')}"
@@ -244,7 +252,10 @@ class Criteria:
         fits = self._fits(criterion)
         if row is None:
             return f"{head} and {fits}"
-        return f"{'not ' if modifier == 'not' else ''}exists ({head} and {fits})"
+        found = f"exists ({head} and {fits})"
+        if parameter.code == "_security" and (bits := _classes(criterion)):
+            found = f"({found} or {row}.labels & {self._add(bits, 'bigint')} <> 0)"
+        return f"not {found}" if modifier == "not" else found
 
     def _rows(self, table: str, parameter: SearchParameter, row: str | None) -> str:
         return (
@@ -255,9 +266,13 @@ class Criteria:
 
     def _fits(self, criterion: Criterion) -> str:
         values = criterion.values
-        codes = [each.code for each in values if isinstance(each, TokenValue) and each.any_system]
+        codes = [
+            each.code
+            for each in values
+            if isinstance(each, TokenValue) and each.any_system and each.code is not None
+        ]
         if len(codes) == len(values) > 1:
-            return f"i.code = any({self._add(codes, 'text[]')})"
+            return f"i.code = any({self._add(self._stored(codes), 'text[]')})"
         return any_of(
             self._value(value, criterion.parameter, criterion.modifier) for value in values
         )
@@ -297,8 +312,19 @@ class Criteria:
         if not value.any_system:
             parts.append(f"{system} = {self._system(value.system)}")
         if value.code is not None:
-            parts.append(f"{code} = {self._add(value.code, 'text')}")
+            stored = self._stored([value.code])
+            if code == "i.code" and len(stored) > 1:
+                parts.append(f"{code} = any({self._add(stored, 'text[]')})")
+            else:
+                parts.append(f"{code} = {self._add(value.code, 'text')}")
         return " and ".join(parts)
+
+    def _stored(self, codes: Sequence[str]) -> list[str]:
+        """As they stand in the index, for who has a key also as they stand in its own rows."""
+        if not self.keeps_apart:
+            return list(codes)
+        keeper, vaulted = self._viewer.organization, vault.in_use()
+        return [*codes, *(vaulted.blind(keeper, code) for code in codes)]
 
     def _like(self, column: str, text: str, *, within: bool = False) -> str:
         pattern = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
@@ -435,6 +461,15 @@ class Criteria:
             case ReferenceValue():
                 return f"i.target = any(array({self.rids(value)}))"
         raise AssertionError(value)
+
+
+def _classes(criterion: Criterion) -> int:
+    """The sensitivity classes that are shown by one of these labels, though no author wrote it."""
+    bits = 0
+    for value in criterion.values:
+        if isinstance(value, TokenValue) and value.code is not None:
+            bits |= shown_by(value.code, value.system, any_system=value.any_system)
+    return bits
 
 
 def _leaves(asked: Condition) -> Iterator[Criterion]:

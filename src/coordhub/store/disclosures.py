@@ -11,13 +11,17 @@ https://www.ecfr.gov/current/title-45/section-164.528
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from coordhub.r4 import types
 from coordhub.store.audit_trail import TOLD
 from coordhub.store.engine import Connection
 from coordhub.store.visibility import HUB, Viewer
+
+SIX_YEARS: Final = timedelta(days=6 * 365 + 2)
+"""How far back it reaches, and how long the audit is kept at least."""
 
 _WRITES = ["create", "update", "patch", "delete", "transaction"]
 

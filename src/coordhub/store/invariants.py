@@ -21,6 +21,10 @@ SHOWN: Final = 5
 
 _TERMINAL = "('rejected', 'cancelled', 'entered-in-error', 'failed', 'completed')"
 _OPEN = "('queued', 'leased', 'parked')"
+_GONE = "(select from expunged x where x.rid = r.rid and x.whole)"
+_RETAINED = "coalesce((select t.done_until from retention t where t.subject = '{}'), '-infinity')"
+"""What is older than this may have been removed by a retention schedule."""
+
 _INDEXES = tuple(name for name in metadata.tables if name.startswith("idx_"))
 _CONSENTED = (
     "exists (select from episode e join resource k on k.patient = e.patient join change x on x.rid = k.rid"
@@ -39,7 +43,7 @@ INVARIANTS: Final[dict[str, str]] = {
           and not exists (select from change c where c.episode = e.id and c.relayed_at is null)
     """,
     # The same as routing.policy says, and on purpose not by asking it.
-    "everyone concerned by a relayed change has a delivery": """
+    "everyone concerned by a relayed change has a delivery": f"""
         select 'change ' || c.seq || ' for organization ' || w.organization
         from change c
         join episode e on e.id = c.episode
@@ -48,6 +52,7 @@ INVARIANTS: Final[dict[str, str]] = {
         cross join lateral (
             select coalesce(a.organization, g.organization, e.requester) as organization) w
         where c.relayed_at is not null and c.op <> 'delete' and w.organization <> c.author
+          and c.at >= {_RETAINED.format("delivery")}
           and not exists (
             select from delivery d where d.change = c.seq and d.organization = w.organization)
     """,
@@ -77,9 +82,9 @@ INVARIANTS: Final[dict[str, str]] = {
         select 'attempt ' || a.number || ' of ' || a.delivery from attempt a
         where not exists (select from delivery d where d.id = a.delivery)
     """,
-    "what was delivered is audited as disclosed": """
+    "what was delivered is audited as disclosed": f"""
         select 'delivery ' || d.id from delivery d
-        where d.state = 'delivered'
+        where d.state = 'delivered' and d.settled_at >= {_RETAINED.format("audit")}
           and not exists (
             select from audit a where a.delivery = d.id and a.organization = d.organization)
     """,
@@ -101,20 +106,25 @@ INVARIANTS: Final[dict[str, str]] = {
         join attempt a on a.delivery = later.id and a.number = 1
         where a.at < earlier.settled_at
     """,
-    "a candidate's status is that of its Task": """
+    "a candidate's status is that of its Task": f"""
         select 'candidate ' || c.episode || '/' || c.ordinal from candidate c
         left join resource r on r.rid = c.task and r.shard = c.shard
-        where r.body is null or r.body::jsonb ->> 'status' <> c.status
+        where r.body is null and not exists {_GONE}
+           or case when r.body like '{{%' then r.body::jsonb ->> 'status' <> c.status
+              else r.body is not null and c.status not in ('requested', 'cancelled') end
     """,
     "a referral is closed when its sender's Task is terminal, and only then": f"""
         select 'episode ' || e.id from episode e
         left join resource r on r.rid = e.id and r.shard = e.shard
-        where r.body is null or (e.state = 'closed') <> (r.body::jsonb ->> 'status' in {_TERMINAL})
+        where r.body is null and (e.state = 'open' or not exists {_GONE})
+           or case when r.body like '{{%'
+             then (e.state = 'closed') <> (r.body::jsonb ->> 'status' in {_TERMINAL}) end
     """,
     "an unanswered candidate of a closed referral is not asked any longer": """
         select 'candidate ' || c.episode || '/' || c.ordinal from candidate c
         join episode e on e.id = c.episode
         where e.state = 'closed' and c.status in ('requested', 'received')
+          and not exists (select from resource r where r.rid = c.task and r.body like 'vsp%')
     """,
     "every resource has all its versions": """
         select 'resource ' || r.rid from resource r
@@ -133,8 +143,10 @@ INVARIANTS: Final[dict[str, str]] = {
                 union all select rid, version, op from resource_version
             ) v
         ) v
-        where (op = 'create') <> (coalesce(before, 'delete') = 'delete')
-           or (op = 'delete' and before is null)
+        where ((op = 'create') <> (coalesce(before, 'delete') = 'delete')
+           or (op = 'delete' and before is null))
+          -- up to the tombstone all that is left says deleted
+          and not exists (select from expunged x where x.rid = v.rid and v.version <= x.version + 1)
     """,
     "every body says which version it is": """
         select 'version ' || v.rid || '/' || v.version
@@ -144,8 +156,9 @@ INVARIANTS: Final[dict[str, str]] = {
             select v.rid, v.version, r.fhir_id, v.updated, v.body from resource_version v
             join resource r on r.shard = v.shard and r.rid = v.rid
         ) v
-        cross join lateral (select v.body::jsonb as it, v.body::jsonb -> 'meta' as meta) b
-        where v.body is not null
+        cross join lateral (select case when v.body like '{%' then v.body::jsonb end as it) t
+        cross join lateral (select t.it, t.it -> 'meta' as meta) b
+        where v.body like '{%'
           and (b.it ->> 'id' is distinct from v.fhir_id
                or b.meta ->> 'versionId' is distinct from v.version::text
                or (b.meta ->> 'lastUpdated')::timestamptz is distinct from v.updated)
@@ -163,11 +176,25 @@ INVARIANTS: Final[dict[str, str]] = {
         full join change c on c.rid = v.rid and c.version = v.version
         where v.rid is null or c.rid is null or c.op <> v.op or c.author <> v.author
     """,
-    "every change is audited": """
+    "every change is audited": f"""
         select 'change ' || c.seq from change c
         left join (select distinct at, unnest(rids) as rid from audit) a
           on a.at = c.at and a.rid = c.rid
-        where a.rid is null
+        where a.rid is null and c.at >= {_RETAINED.format("audit")}
+    """,
+    "what was expunged is without content, and nobody's rule": f"""
+        select 'resource ' || x.rid || '/' || x.version from expunged x
+        join resource r on r.rid = x.rid
+        where r.version <= x.version and r.body is not null
+           or exists (select from resource_version v where v.shard = r.shard and v.rid = r.rid
+                        and v.version <= x.version and (v.body is not null or v.op <> 'delete'))
+           or x.whole and r.body is null and (
+                exists (select from access_rule c where c.because = x.rid
+                          and (c.codes is not null or c.until is null or c.until > x.at))
+                or exists (select from label_lowered l where l.rid = x.rid)
+                or exists (select from delivery d where d.rid = x.rid and d.settled_at is null))
+           or x.at >= {_RETAINED.format("audit")}
+              and not exists (select from audit a where a.at = x.at and x.rid = any(a.rids))
     """,
     "every grant is about something that is there, for a reason that is there": """
         select 'grant of ' || g.rid || ' to ' || g.organization from access_grant g
@@ -179,6 +206,7 @@ INVARIANTS: Final[dict[str, str]] = {
         where (select count(distinct g.rid) from access_grant g
                where g.organization = c.organization and g.because = c.task and g.rule = 'party'
                  and g.rid in (c.task, c.request) and (g.until is null or {_CONSENTED})) <> 2
+          and not exists (select from expunged x where x.whole and x.rid in (c.task, c.request))
     """,
     "a grant is because of a Task that asks its organization, or of a referral of its own": """
         select 'grant of ' || g.rid || ' to ' || g.organization from access_grant g
@@ -194,12 +222,15 @@ INVARIANTS: Final[dict[str, str]] = {
           and not exists (
                 select from episode e
                 where g.rule = 'result' and e.id = g.because and e.requester = g.organization)
+          -- of a tombstone, to whom was told of what it was
+          and not exists (select from expunged x where x.whole and x.rid = g.rid and g.because = g.rid)
     """,
     "what was shared for a referral is shared until its Task is declined, and no longer": """
         select 'grant of ' || g.rid || ' to ' || g.organization from access_grant g
         join candidate c on c.task = g.because
         where g.rule = 'referral'
           and (g.until is null) = (c.status in ('rejected', 'cancelled', 'entered-in-error'))
+          and not exists (select from expunged x where x.whole and x.rid in (g.rid, g.because))
     """,
     "every timer is of a Task of its referral": """
         select 'timer ' || t.id from timer t

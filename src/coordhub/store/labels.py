@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from coordhub.r4 import sensitivity, types
 from coordhub.r4.parameters import parameters
 from coordhub.store.engine import Connection
 from coordhub.store.visibility import Viewer, visible
@@ -42,4 +43,19 @@ async def in_use(
         most,
         *arguments,
     )
-    return [Label(*row) for row in rows]
+    found = [Label(*row) for row in rows]
+    return [*found, *(one for one in await _of_the_hub(conn, viewer, kinds) if one not in found)][
+        :most
+    ]
+
+
+async def _of_the_hub(conn: Connection, viewer: Viewer, kinds: Sequence[str]) -> list[Label]:
+    """Those that the hub shows for the classes it found, though no author wrote them."""
+    condition, arguments = visible(viewer, "r", 2)
+    bits = await conn.fetchval(
+        "select bit_or(r.labels) from resource r where r.type = any($1::smallint[])"
+        f" and r.labels <> 0 and r.body is not null and {condition}",
+        [types.NUMBER[kind] for kind in kinds],
+        *arguments,
+    )
+    return [Label("security", one["system"], one["code"]) for one in sensitivity.codings(bits or 0)]

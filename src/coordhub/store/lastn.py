@@ -30,7 +30,7 @@ async def newest(
     code = (
         "coalesce((select string_agg(i.system || '|' || i.code, ' ' order by i.system, i.code)"
         f" from idx_token i where i.rid = r.rid and i.param = {known['code'].id}),"
-        " r.body::jsonb #>> '{code,text}')"
+        " case when r.body like '{%' then r.body::jsonb #>> '{code,text}' end)"
     )
     at = (
         "coalesce((select max(i.high) from idx_date i where i.rid = r.rid"

@@ -13,8 +13,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from coordhub.store import roles
-from coordhub.store.visibility import FUNCTIONS
+from coordhub.store import expunge, reporting, retention, roles, visibility
 
 LOCK = 0x636F6F7264687562
 """Advisory lock (`coordhub` in ASCII): of several processes that start at once, one migrates."""
@@ -47,6 +46,7 @@ async def upgrade(url: str) -> None:
             raw = await conn.get_raw_connection()
             assert raw.driver_connection is not None
             await roles.grant(raw.driver_connection)
+            await reporting.prepare(raw.driver_connection)
             await conn.execute(text("select pg_advisory_unlock(:lock)"), {"lock": LOCK})
             await conn.commit()
     finally:
@@ -57,7 +57,8 @@ async def _replace_functions(conn: AsyncConnection) -> None:
     """Functions are no tables: the newest text replaces what there is, by whichever version."""
     raw = await conn.get_raw_connection()
     assert raw.driver_connection is not None
-    await raw.driver_connection.execute(FUNCTIONS)
+    for functions in (visibility.FUNCTIONS, expunge.FUNCTIONS, retention.FUNCTIONS):
+        await raw.driver_connection.execute(functions)
 
 
 def _upgrade(connection: Connection) -> None:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from coordhub.r4 import types
+from coordhub.store import vault
 from coordhub.store.engine import Connection
 from coordhub.store.visibility import HUB, Viewer, visible
 
@@ -56,7 +57,10 @@ Row = EpisodeState | CandidateState | TimerState
 
 
 class TaskVersion(NamedTuple):
-    """One version of a Task. status: None: deleted."""
+    """One version of a Task.
+
+    status: None: deleted, or sealed: under the key of a victim service provider (store.vault).
+    """
 
     rid: int
     version: int
@@ -65,6 +69,7 @@ class TaskVersion(NamedTuple):
     patient: int | None
     body: str | None
     status: str | None
+    sealed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +82,16 @@ class Told:
 
 
 async def episodes(conn: Connection, after: int, limit: int) -> list[int]:
-    """The next referrals there are, by the change log or by their rows."""
+    """The next referrals there are, by the change log or by their rows.
+
+    Without those of whose Tasks anything was expunged: their rows are what is left to tell of them.
+    """
     rows = await conn.fetch(
         "select id from (select distinct episode as id from change where episode > $1"
-        " union select id from episode where id > $1) e order by id limit $2",
+        " union select id from episode where id > $1) e"
+        " where not exists (select from expunged x where x.rid = e.id) and not exists ("
+        "   select from candidate c join expunged x on x.rid in (c.task, c.request) where c.episode = e.id)"
+        " order by id limit $2",
         after,
         limit,
     )
@@ -91,7 +102,8 @@ async def tasks(conn: Connection, viewer: Viewer, episode: int) -> dict[int, lis
     """All versions of the referral's Tasks, oldest first: the sender's and the hub's."""
     condition, arguments = visible(viewer, "r", 4)
     rows = await conn.fetch(
-        "select r.rid, v.version, v.updated, r.source, r.patient, v.body, v.body::jsonb ->> 'status'"
+        "select r.rid, v.version, v.updated, r.source, r.patient, v.body,"
+        " case when v.body like '{%' then v.body::jsonb ->> 'status' end"
         " from (select distinct rid from change where episode = $1 and type = $2) c"
         " join resource r on r.rid = c.rid and (r.rid = $1 or r.source = $3)"
         " cross join lateral (select r.version, r.updated, r.body union all"
@@ -104,7 +116,13 @@ async def tasks(conn: Connection, viewer: Viewer, episode: int) -> dict[int, lis
     )
     found: dict[int, list[TaskVersion]] = {}
     for row in rows:
-        found.setdefault(row[0], []).append(TaskVersion(*row))
+        rid, version, updated, source, patient, body, status = row
+        sealed = vault.is_sealed(body)
+        if sealed:
+            body = vault.in_use().open(rid, body).body
+        found.setdefault(rid, []).append(
+            TaskVersion(rid, version, updated, source, patient, body, status, sealed)
+        )
     return found
 
 

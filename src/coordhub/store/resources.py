@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from coordhub.r4 import datasets, sensitivity, types
+from coordhub.store import vault
 from coordhub.store.engine import Connection
 from coordhub.store.visibility import DIRECTORY, HUB, RAW, WHOLE, Viewer, shown, visible
 
@@ -20,7 +21,8 @@ class Version:
     """One version of a resource, as far as it is shown to whom it was read for.
 
     body: its exact JSON, with the hub's labels spliced in; of what is shown in part only, that part;
-    None when this version is a deletion. labels: a bit for each sensitivity class.
+    None when this version is a deletion. labels: a bit for each sensitivity class. keeper: rid of the
+    organization under whose key it is stored (store.vault); None: it is stored as it is.
     dangling, quarantined: as in the table; told to who locked or located it.
     seen: the state of its row (xmin), which anything written to it alters; told to who located it.
     """
@@ -36,6 +38,7 @@ class Version:
     patient: int | None
     body: str | None
     labels: int = 0
+    keeper: int | None = None
     dangling: bool = False
     quarantined: bool = False
     seen: int | None = None
@@ -59,15 +62,20 @@ WIDTH = 12
 
 
 def version_of(row: Any) -> Version:
-    """The one place where a body is cut down to what its viewer is shown of it."""
+    """The one place where a body is opened, and cut down to what its viewer is shown of it."""
     rid, number, fhir_id, version, op, updated, author, source, patient, body = row[:10]
     labels, dataset = row[10:WIDTH]
     kind = types.name_of(number)
+    keeper = None
+    if body is not None:
+        body, keeper = vault.in_use().open(rid, body)
     if body is not None and labels and dataset != RAW:
         body = sensitivity.splice(body, labels)
     if body is not None and dataset > WHOLE:
         body = datasets.in_use().trim(body, dataset, kind)
-    return Version(rid, kind, fhir_id, version, op, updated, author, source, patient, body, labels)
+    return Version(
+        rid, kind, fhir_id, version, op, updated, author, source, patient, body, labels, keeper
+    )
 
 
 def shard_of_id(fhir_id: str) -> int | None:
@@ -216,7 +224,7 @@ async def locate(
     condition, arguments = visible(viewer, "r", 5)
     rows = await conn.fetch(
         "select r.rid, r.type, r.fhir_id, r.version, r.op, r.updated, r.author, r.source, r.patient,"
-        " case when w.whole then r.body end,"
+        f" case when w.whole and {condition} then r.body end,"
         f" r.labels, {RAW}, r.body is null, "
         f"{condition},"
         " coalesce(e.id, e2.id, c.episode, c2.episode), r.quarantined, w.whole, r.dangling, r.xmin"

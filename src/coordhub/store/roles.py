@@ -3,7 +3,8 @@
 Migrations make the role APPLICATION, which logs in for nobody: a login of the deployment is made a
 member of it, and whoever connects with more (development mode, tests) steps down to it. It reads and
 writes what the hub works with, creates nothing, and of what is append-only it may neither update
-nor delete nor truncate a row, save for the labels of versions. Expunging runs as the owner, by a command.
+nor delete nor truncate a row, save for the labels of versions. Expunging runs as the owner, by a command;
+what a retention schedule of the owner has made due, one function of the database removes for whoever calls it.
 
 https://www.postgresql.org/docs/current/user-manag.html
 """
@@ -20,6 +21,9 @@ from coordhub.store.engine import Connection
 APPLICATION: Final = "coordhub_app"
 
 APPEND_ONLY: Final = ("attempt", "audit", "audit_seal", "resource_version")
+
+READ_ONLY: Final = ("alembic_version", "expunge", "expunged", "legal_hold", "retention")
+"""What decides about removal: written by operators, as the owner, and by the database's own functions."""
 
 _MAKE: Final = f"""
 do $$
@@ -50,10 +54,10 @@ begin
     loop
         execute format('revoke all on %I from {APPLICATION}', name);
         execute format('grant select on %I to {APPLICATION}', name);
-        if name <> 'alembic_version' then
+        if name <> all (array['{"', '".join(READ_ONLY)}']) then
             execute format('grant insert on %I to {APPLICATION}', name);
         end if;
-        if name <> all (array['alembic_version', '{"', '".join(APPEND_ONLY)}']) then
+        if name <> all (array['{"', '".join((*READ_ONLY, *APPEND_ONLY))}']) then
             execute format('grant update, delete on %I to {APPLICATION}', name);
         end if;
     end loop;

@@ -27,7 +27,10 @@ from typing import Any, Final
 
 import msgspec
 
+from coordhub.store.disclosures import SIX_YEARS
 from coordhub.store.engine import UNAVAILABLE, Connection, Engine
+from coordhub.store.retention import AUDIT_MARK
+from coordhub.store.visibility import HUB
 from coordhub.telemetry import log
 
 LOCK: Final = 0x636F6F7264736561
@@ -156,7 +159,7 @@ class Checked:
     """faults: a sentence for each seal or row that is not as it was; empty if all is.
 
     last: the newest seal. rows: how many were checked; open: how many no seal covers yet, since
-    open_since.
+    open_since. retained: under how many seals retention removed the rows.
     """
 
     faults: Sequence[str]
@@ -164,19 +167,25 @@ class Checked:
     rows: int
     open: int
     open_since: datetime | None
+    retained: int = 0
 
 
 async def verify(
-    conn: Connection, keys: Mapping[str, bytes], expected: Mapping[int, bytes] | None = None
+    conn: Connection,
+    keys: Mapping[str, bytes],
+    expected: Mapping[int, bytes] | None = None,
+    *,
+    now: datetime,
 ) -> Checked:
     """Walk all seals and their rows in one snapshot.
 
     keys: by name. expected: MACs of seals that were written down elsewhere.
     """
     faults: list[str] = []
-    before, rows = GENESIS, 0
+    before, rows, retained = GENESIS, 0, 0
     made: list[Seal] = []
     async with conn.transaction(isolation="repeatable_read", readonly=True):
+        removed_until = await _removed_until(conn)
         async for one in _seals(conn):
             said = f"seal {one.number} of {one.sealed_at:%Y-%m-%d %H:%M:%S%z}"
             if one.number != before.number + 1:
@@ -191,7 +200,9 @@ async def verify(
             found = await conn.fetch(
                 _ROWS, str(before.until[0]), before.until[1], str(one.until[0]), one.until[1]
             )
-            if key is not None:
+            if not found and one.number <= removed_until and one.sealed_at < now - SIX_YEARS:
+                retained += 1
+            elif key is not None:
                 faults.extend(f"{said}: {fault}" for fault in _differences(one, made, found, key))
             rows += len(found)
             before = one
@@ -219,7 +230,18 @@ async def verify(
             "restored from a dump and cannot be sealed on (docs/operations.md, Audit)"
         )
     assert left is not None
-    return Checked(faults, before, rows, left[0], left[1])
+    return Checked(faults, before, rows, left[0], left[1], retained)
+
+
+async def _removed_until(conn: Connection) -> int:
+    """The seal up to which the audit says that its rows were removed by a retention schedule."""
+    number: int | None = await conn.fetchval(
+        "select max(substring(query from '^until=([0-9]{1,18})$')::bigint) from audit"
+        " where interaction = $1 and organization = $2 and client is null",
+        AUDIT_MARK,
+        HUB,
+    )
+    return number or 0
 
 
 def _differences(one: Seal, made: Sequence[Seal], found: Sequence[Any], key: bytes) -> list[str]:

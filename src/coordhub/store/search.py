@@ -218,7 +218,7 @@ def _matching(
         for alternatives in query.last_updated
     )
     patient = _patient(query)
-    if patient is not None:
+    if patient is not None and not criteria.keeps_apart:
         criteria.patient = f"({criteria.rids(ReferenceValue(patient, ('Patient',), None))} limit 1)"
         conditions.append(f"r.patient = {criteria.patient}")
     conditions.extend(criteria.condition(each) for each in query.criteria)

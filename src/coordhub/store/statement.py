@@ -13,6 +13,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from coordhub.r4.sensitivity import VSP
+
 
 class Part(NamedTuple):
     """columns: name and type of each, as in a column definition; none: the part reads those of `w`.
@@ -158,9 +160,22 @@ PARTS: Final = {
     "composites_added": _added("idx_composite", _COMPOSITE),
     "positions_added": _added("idx_position", _POSITION),
     "granted": Part(
-        "organization bigint, rid bigint, because bigint, rule text, labels bigint, dataset smallint",
-        "insert into access_grant (organization, rid, because, rule, labels, dataset, since, shard)"
-        " select n.*, $1, (n.rid & 255)::smallint from {rows} on conflict do nothing",
+        "organization bigint, rid bigint, because bigint, rule text, labels bigint, dataset smallint,"
+        " until timestamptz",
+        "insert into access_grant as g (organization, rid, because, rule, labels, dataset, until, since, shard)"
+        " select n.*, $1, (n.rid & 255)::smallint from {rows}"
+        " on conflict (organization, rid, because, rule) do update set until = excluded.until"
+        " where g.rule = 'release'",
+    ),
+    "granted_no_more": Part(
+        "because bigint, rule text",
+        "update access_grant g set until = $1 from {rows}"
+        " where g.because = n.because and g.rule = n.rule and (g.until is null or g.until > $1)",
+    ),
+    "released": Part(
+        "consent bigint, task bigint, told bigint, organization bigint, until timestamptz",
+        "insert into vsp_release (consent, task, told, organization, until) select n.* from {rows}"
+        " on conflict (consent) do update set until = excluded.until",
     ),
     "ruled_no_more": Part(
         "because bigint",
@@ -174,7 +189,7 @@ PARTS: Final = {
         "insert into access_rule (actor, patient, permit, precedence, since, because, rule, until, types, rids,"
         " only_labels, covers, systems, codes, data_from, data_to, purposes) select n.* from {rows}",
     ),
-    "party": Part(
+    "partied": Part(
         "organization bigint, kind text",
         "insert into party (organization, kind) select n.organization, n.kind from {rows}"
         " on conflict (organization) do update set kind = excluded.kind where party.kind <> 'vsp'",
@@ -232,7 +247,8 @@ def statement(kinds: tuple[str, ...]) -> str:
     """The statement that writes these kinds, its arguments after $1 being theirs, in their order.
 
     It divides by zero, and so writes nothing, where a resource is no longer at the version before, or its
-    row was written since it was seen: labelled, or reindexed.
+    row was written since it was seen: labelled, or reindexed; or is a victim service provider's and not
+    labelled so.
     """
     ctes: list[str] = []
     first = 2
@@ -242,6 +258,13 @@ def statement(kinds: tuple[str, ...]) -> str:
         ctes.append(f"{kind} as {how}({part.rendered(first)})")
         first += part.width if part.columns else 0
     ends = ["$1::timestamptz"]
+    if "w" in kinds:
+        # a provider that was marked a moment ago, of which this process did not know yet
+        overlooked = (
+            "exists (select from w join party p on p.organization = any(array[w.source, w.author])"
+            f" and p.kind = 'vsp' where w.labels & {VSP} = 0)"
+        )
+        ends.append(f"1 / (not {overlooked})::int")
     if "updated" in kinds:
         before = "(select count(*) from w where version > 1)"
         ends.append(f"1 / ((select count(*) from updated) = {before})::int")

@@ -782,3 +782,109 @@ label_lowered = Table(
     ),
     comment="Labels that a privacy officer took away; who, when and why is in the audit",
 )
+
+vsp_mark = Table(
+    "vsp_mark",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("organization", BigInteger, nullable=False, comment="rid of the Organization"),
+    Column(
+        "act",
+        Text,
+        nullable=False,
+        comment="mark; propose, confirm: of its removal, which takes two persons",
+    ),
+    Column("account", Text, nullable=False, comment="who did it"),
+    Column("reason", Text, nullable=False),
+    instant("at"),
+    CheckConstraint("act in ('mark', 'propose', 'confirm')", name="act_known"),
+    comment="What was done about the mark of victim service providers, append only",
+)
+Index("vsp_mark_organization_idx", vsp_mark.c.organization)
+
+vsp_release = Table(
+    "vsp_release",
+    metadata,
+    Column(
+        "consent",
+        BigInteger,
+        primary_key=True,
+        autoincrement=False,
+        comment="rid of the provider's Consent",
+    ),
+    Column("task", BigInteger, nullable=False, comment="rid of the Task that asks the provider"),
+    Column(
+        "told", BigInteger, nullable=False, comment="rid of the hub's Task that tells the status"
+    ),
+    Column("organization", BigInteger, nullable=False, comment="rid of whom it is told"),
+    instant("until"),
+    comment="Written releases of victim service providers: one referral's status, to one agency",
+)
+Index("vsp_release_task_idx", vsp_release.c.task)
+
+expunge = Table(
+    "expunge",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("what", Text, nullable=False, comment="resource, versions (the old ones) or patient"),
+    Column("rid", BigInteger, nullable=False),
+    Column("type", SmallInteger, nullable=False, comment="r4.types number"),
+    identifier_text("fhir_id"),
+    Column("reason", Text, nullable=False, comment="as the proposer wrote it; no content"),
+    Column("proposed_by", Text, nullable=False),
+    instant("proposed_at"),
+    Column("confirmed_by", Text, comment="somebody else"),
+    instant("confirmed_at", nullable=True),
+    CheckConstraint("what in ('resource', 'versions', 'patient')", name="what_known"),
+    CheckConstraint(
+        "(confirmed_by is null) = (confirmed_at is null)", name="confirmed_by_somebody"
+    ),
+    CheckConstraint("lower(confirmed_by) <> lower(proposed_by)", name="two_persons"),
+    comment="Proposals to remove content for ever, and who confirmed them",
+)
+
+expunged = Table(
+    "expunged",
+    metadata,
+    Column("seq", BigInteger, Identity(), primary_key=True),
+    Column("rid", BigInteger, nullable=False),
+    Column("type", SmallInteger, nullable=False, comment="r4.types number"),
+    identifier_text("fhir_id"),
+    Column(
+        "version", Integer, nullable=False, comment="the content of this and all before it is gone"
+    ),
+    Column("whole", Boolean, nullable=False, comment="false: later versions stayed"),
+    instant("at"),
+    Column("act", BigInteger, comment="expunge.id; null: by a retention schedule"),
+    comment="The expunge log: what has to be removed again after a backup was restored; ids only",
+)
+Index("expunged_rid_idx", expunged.c.rid)
+
+legal_hold = Table(
+    "legal_hold",
+    metadata,
+    Column("patient", BigInteger, primary_key=True, autoincrement=False, comment="rid"),
+    Column("reason", Text, nullable=False, comment="no content"),
+    Column("held_by", Text, nullable=False),
+    instant("since"),
+    comment="Patients of whose chart nothing is removed",
+)
+
+retention = Table(
+    "retention",
+    metadata,
+    identifier_text("subject", comment="a resource type, a sensitivity class, audit, delivery ..."),
+    Column("type", SmallInteger, comment="r4.types number, where it is a type"),
+    Column("labels", BigInteger, comment="its bit, where it is a sensitivity class"),
+    Column("keep", Text, comment="ISO 8601 duration; null: for ever (again)"),
+    Column("since", Text, nullable=False, comment="from when it counts: update, care"),
+    instant("ran_at", nullable=True, comment="when nothing more was due"),
+    instant("done_until", nullable=True, comment="what is older may be gone"),
+    Column(
+        "done_seal", BigInteger, comment="of the audit: under seals up to this one nothing is left"
+    ),
+    PrimaryKeyConstraint("subject"),
+    CheckConstraint("since in ('update', 'care')", name="since_known"),
+    CheckConstraint("type is null or labels is null", name="one_kind"),
+    comment="How long what is kept, and how far that was carried out",
+)

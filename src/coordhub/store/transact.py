@@ -18,6 +18,7 @@ import msgspec
 
 from coordhub.errors import conflict
 from coordhub.r4 import types
+from coordhub.store import vault
 from coordhub.store.engine import Connection
 from coordhub.store.index import IndexRows
 from coordhub.store.statement import PARTS, statement
@@ -36,6 +37,7 @@ class Write(NamedTuple):
     episode: the referral this change belongs to; None: nobody is told of it.
     dangling: a reference of it leads nowhere; quarantined: and so only its source is to see it.
     seen: the state of its row (xmin) that this was made from; None: the row is locked.
+    keeper: rid of the organization under whose key it is stored; None: it is stored as it is.
     """
 
     rid: int
@@ -53,12 +55,14 @@ class Write(NamedTuple):
     dangling: bool = False
     quarantined: bool = False
     seen: int | None = None
+    keeper: int | None = None
 
 
 class Grant(NamedTuple):
     """`organization` may see `rid`, because of resource `because` by rule `rule`.
 
     labels: sensitivity classes that it covers. dataset: number of what is shown of it; 0: the whole.
+    until: first instant at which it no longer holds; None: while the reason stands.
     """
 
     organization: int
@@ -67,6 +71,24 @@ class Grant(NamedTuple):
     rule: str
     labels: int = 0
     dataset: int = 0
+    until: datetime | None = None
+
+
+class GrantEnd(NamedTuple):
+    """The grants that resource `because` made by this rule end now."""
+
+    because: int
+    rule: str
+
+
+class Release(NamedTuple):
+    """A provider's written release; columns of vsp_release."""
+
+    consent: int
+    task: int
+    told: int
+    organization: int
+    until: datetime
 
 
 class Rule(NamedTuple):
@@ -159,6 +181,8 @@ class Batch:
     add: IndexRows = field(default_factory=IndexRows)
     remove: IndexRows = field(default_factory=IndexRows)
     grants: list[Grant] = field(default_factory=list)
+    grants_ended: list[GrantEnd] = field(default_factory=list)
+    releases: list[Release] = field(default_factory=list)
     episodes: list[EpisodeRow] = field(default_factory=list)
     planned: list[int] = field(default_factory=list)
     closed: list[int] = field(default_factory=list)
@@ -173,7 +197,7 @@ class Batch:
 
 def _rows(batch: Batch) -> dict[str, Sequence[tuple[Any, ...]]]:
     """What there is of each kind, as `statement.PARTS` calls it; without columns of its own: who needs it."""
-    writes = [(row.rid, types.NUMBER[row.type], *row[2:]) for row in batch.writes]
+    writes = [_written(row) for row in batch.writes]
     fresh = [row for row in batch.writes if row.version == 1]
     again = [row for row in batch.writes if row.version > 1]
     withdrawn = [(row.task,) for row in batch.statuses if row.status in _WITHDRAWN]
@@ -187,9 +211,11 @@ def _rows(batch: Batch) -> dict[str, Sequence[tuple[Any, ...]]]:
         **{f"{kind}_removed": rows for kind, rows in batch.remove.flat()},
         **{f"{kind}_added": rows for kind, rows in batch.add.flat()},
         "granted": batch.grants,
+        "granted_no_more": batch.grants_ended,
+        "released": batch.releases,
         "ruled_no_more": batch.rules_ended,
         "ruled": batch.rules,
-        "party": batch.parties,
+        "partied": batch.parties,
         "audited": batch.audit,
         "opened": batch.episodes,
         "progressed": [
@@ -201,6 +227,25 @@ def _rows(batch: Batch) -> dict[str, Sequence[tuple[Any, ...]]]:
         "ended": withdrawn,
         "timed": batch.timers,
     }
+
+
+def _written(row: Write) -> tuple[Any, ...]:
+    """As the table has it: the type by its number, and sealed where a key is kept for it."""
+    *head, body, assigned, episode, labels, dangling, quarantined, seen, keeper = row
+    if body is not None and keeper is not None:
+        body = vault.in_use().seal(keeper, row.rid, body)
+    return (
+        row.rid,
+        types.NUMBER[row.type],
+        *head[2:],
+        body,
+        assigned,
+        episode,
+        labels,
+        dangling,
+        quarantined,
+        seen,
+    )
 
 
 _OF_A_VERSION = ("resource_version_pkey", "change_rid_version_key")

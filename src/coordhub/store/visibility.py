@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from coordhub.r4.datasets import BLIND
 from coordhub.r4.sensitivity import VSP
 
 HUB = 1 << 8
@@ -25,7 +26,7 @@ DIRECTORY = 2 << 8
 """rid of the steward of the public directory; what it wrote, every authenticated organization sees."""
 
 ANYONE = 0
-"""Actor of a rule that is about everyone."""
+"""Actor of a rule that is about everyone; what it permits, it permits organizations."""
 
 OWN_CHART = 1 << 59
 """Precedence of a patient's sight of its own record: above what it said of others in its Consents."""
@@ -73,7 +74,7 @@ def visible(
     """
     if viewer.everything:
         return "true", []
-    condition = f"({_own(row, first)} or {_shows(row, first, labels)} is not null)"
+    condition = f"({_own(row, first, labels)} or {_shows(row, first, labels)} is not null)"
     return f"{condition}{_of_types(viewer, row, first)}", _arguments(viewer)
 
 
@@ -109,7 +110,8 @@ def shown(viewer: Viewer, row: str, first: int, labels: str | None = None) -> st
     if viewer.everything:
         return f"{stated}, {RAW}"
     return (
-        f"{stated}, case when {_own(row, first)} then {WHOLE} else {_shows(row, first, labels)} end"
+        f"{stated}, case when {_own(row, first, labels)} then {WHOLE}"
+        f" else {_shows(row, first, labels)} end"
     )
 
 
@@ -119,17 +121,20 @@ def sees(actor: str, row: str) -> str:
     For statements that look with many eyes at once, and show nothing.
     """
     return (
-        f"({row}.source = {actor} or {row}.source = {DIRECTORY} and not {row}.quarantined"
+        f"(({row}.source = {actor} or {row}.source = {DIRECTORY} and not {row}.quarantined"
+        f" and {row}.labels & {VSP} = 0)"
         f" or access_shows({actor}, {row}.rid, {row}.patient, {row}.type, {row}.labels, {row}.quarantined, null)"
         " is not null)"
     )
 
 
-def _own(row: str, first: int) -> str:
-    """Of the viewer's organization, or of the directory and not in quarantine."""
+def _own(row: str, first: int, labels: str | None = None) -> str:
+    """Of the viewer's organization, or of the directory, not in quarantine, and not what tells where a
+    victim service provider is.
+    """
     return (
-        f"({row}.source = any(${first}::bigint[])"
-        f" and (not {row}.quarantined or {row}.source = ${first + 1}))"
+        f"({row}.source = any(${first}::bigint[]) and ({row}.source = ${first + 1}::bigint"
+        f" or not {row}.quarantined and {labels or f'{row}.labels'} & {VSP} = 0))"
     )
 
 
@@ -157,6 +162,9 @@ def _arguments(viewer: Viewer) -> list[object]:
 
 RULING = f"""        from access_rule c
         where c.patient = patient_ and c.actor in (actor_, {ANYONE})
+          -- a person sees one chart: by being named, not among everyone
+          and (c.actor <> {ANYONE} or not c.permit or not exists (
+                select from party p where p.organization = actor_ and p.kind = 'person'))
           and c.since <= now() and (c.until is null or c.until > now())
           and (c.types is null or type_ = any(c.types))
           and (c.rids is null or rid_ = any(c.rids))
@@ -211,13 +219,15 @@ begin
             return {WHOLE};
         end if;
     end if;
-    select min(g.dataset) into shown
+    -- of several data sets the one that was chosen for it, and not that of who has not won yet
+    select g.dataset into shown
     from access_grant g
     where g.organization = actor_ and g.rid = rid_ and (g.until is null or g.until > now())
       and (datasets_ is null or g.dataset = {WHOLE} or g.dataset = any(datasets_))
       and (labels_ & ~g.labels = 0 or ruled)
       and (g.rule in ('party', 'release')
-           or labels_ & {VSP} = 0 and coalesce(ruled, access_by_default(treating)));
+           or labels_ & {VSP} = 0 and coalesce(ruled, access_by_default(treating)))
+    order by g.dataset = {BLIND}, g.dataset limit 1;
     return shown;
 end
 $body$;

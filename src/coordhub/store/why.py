@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from coordhub.r4.sensitivity import VSP
+from coordhub.store.audit_trail import TOLD
 from coordhub.store.engine import Connection
 from coordhub.store.visibility import RULING, Viewer, visible
 
@@ -65,6 +66,10 @@ async def decision(conn: Connection, viewer: Viewer, rid: int, actor: int) -> De
     )
     if row is None:
         return None
+    if (
+        row[1] & VSP
+    ):  # that it tells of a victim service provider is told to nobody, its author neither
+        return Decision(row[0], row[1] & ~VSP, row[2], None, [])
     grants = await conn.fetch(
         "select rule, because, since, labels from access_grant"
         " where rid = $1 and organization = $2 and (until is null or until > now()) order by since, rule",
@@ -111,7 +116,8 @@ class Shown:
 async def shown(conn: Connection, rid: int, organization: int, most: int) -> list[Shown]:
     """When the organization was shown it, newest first, from the audit."""
     rows = await conn.fetch(
-        "select at, interaction from audit where organization = $2 and $1 = any(rids)"
+        "select a.at, a.interaction from audit a where a.organization = $2 and $1 = any(a.rids)"
+        f" and {TOLD}"
         " order by at desc limit $3",
         rid,
         organization,

@@ -20,8 +20,12 @@ PROVIDER = "prov"
 def apply(work: Work, draft: Draft) -> None:
     """Who provides health care treats; everyone else is a social service."""
     if draft.source == DIRECTORY and draft.document is not None:
-        kind = "treatment" if _provides_care(draft.document) else "social"
-        work.batch.parties.append(Party(draft.rid, kind))
+        work.batch.parties.append(Party(draft.rid, kind_of(draft.document)))
+
+
+def kind_of(document: dict[str, Any]) -> str:
+    """treatment or social."""
+    return "treatment" if _provides_care(document) else "social"
 
 
 def _provides_care(document: dict[str, Any]) -> bool:

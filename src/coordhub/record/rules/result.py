@@ -13,8 +13,13 @@ from coordhub.record.work import Draft, Work
 
 
 def apply(work: Work, draft: Draft) -> None:
-    """Give the draft its episode if it is a result, so that the relay delivers it."""
+    """Give the draft its episode if it is a result, so that the relay delivers it.
+
+    What a victim service provider writes is told to nobody, not to the relay either.
+    """
     assert draft.document is not None
+    if work.caller.organization in work.apart:
+        return
     for text in parties.locals_of(draft.document.get("basedOn"), work.hub.base):
         rid = work.rid_of(text)
         episode = work.episode_of(rid) if rid is not None else None

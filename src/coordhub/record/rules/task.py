@@ -15,6 +15,7 @@ from typing import Any
 from coordhub.access import viewer
 from coordhub.directory import services
 from coordhub.errors import FhirError, Issue, business_rule, forbidden, unprocessable
+from coordhub.r4.sensitivity import SDV, VSP
 from coordhub.record import parties, question, recipients
 from coordhub.record.hub import instant
 from coordhub.record.work import Draft, Work
@@ -90,17 +91,23 @@ async def _open(work: Work, draft: Draft) -> None:
                 _at(draft, "owner"),
             )
         )
+    asked = {
+        text: await services.recipient(work.conn, text, work.hub.base) for text in named.references
+    }
     issues = [
         Issue(
             "value",
             f"{text} cannot be asked: name a recipient by its reference in the hub's directory (Type/id).",
             _place(work, draft, focus, named.source),
         )
-        for text in named.references
-        if await services.recipient(work.conn, text, work.hub.base) is None
+        for text, found in asked.items()
+        if found is None
     ]
     if issues:
         raise unprocessable(*issues)
+    if any(found.organization.rid in work.apart for found in asked.values() if found):
+        # that it is asked says what the person needs
+        work.sensitive |= {draft.rid: SDV, request[0]: SDV}
     draft.episode = draft.rid
     work.batch.episodes.append(
         EpisodeRow(draft.rid, work.caller.organization, request[0], draft.patient)
@@ -177,7 +184,7 @@ async def _sender_wrote(work: Work, draft: Draft, episode: Episode) -> None:
     if new == old:
         return
     tasks = await _tasks(work, episode)
-    withdrawal = pure.withdraw(_children(episode, tasks))
+    withdrawal = pure.withdraw(_children(work, episode, tasks))
     if withdrawal.ask:
         raise business_rule(
             "A recipient has begun the work, so the referral can only be ended with it. Ask it to "
@@ -187,6 +194,12 @@ async def _sender_wrote(work: Work, draft: Draft, episode: Episode) -> None:
     if old not in machine.STARTED:  # else its recipient has accepted, and not begun
         _judge(draft, old, new, machine.REQUESTER)
     _cancel(work, episode, tasks, withdrawal.cancels)
+    told = list(work.batch.statuses)
+    work.batch.statuses.extend(
+        CandidateStatus(one.task, "cancelled")
+        for one in episode.candidates
+        if one.organization in work.apart and one.task not in {each.task for each in told}
+    )
     work.batch.closed.append(episode.id)
 
 
@@ -227,6 +240,13 @@ async def _hub_asks(work: Work, draft: Draft) -> None:
         )
     )
     work.batch.planned.append(episode.id)
+    if found.organization.rid in work.apart:
+        work.sensitive |= {draft.rid: VSP | SDV, request: VSP | SDV}
+        work.sensitive |= {episode.id: SDV, episode.request: SDV}
+        for each in work.drafts:
+            if each.rid in (draft.rid, request) and each.keeper is None:
+                each.keeper = found.organization.rid
+        return  # that time ran out would tell that it did not accept
     due = timers.accept_by(document)
     if due is not None:
         work.batch.timers.append(TimerRow(episode.id, "accept-by", draft.rid, due))
@@ -238,12 +258,17 @@ async def settle_asked(work: Work) -> None:
         episode = work.episodes[number]
         asked = {row.task: row for row in work.batch.candidates if row.episode == number}
         children = [
-            pure.Child(draft.reference, str(draft.document["status"]), str(episode.request))
+            pure.Child(
+                draft.reference,
+                str(draft.document["status"]),
+                str(episode.request),
+                apart=asked[draft.rid].organization in work.apart,
+            )
             for draft in work.drafts
             if draft.rid in asked and draft.document is not None
         ]
         tasks = await _tasks(work, episode)
-        children = [*_children(episode, tasks), *children]
+        children = [*_children(work, episode, tasks), *children]
         _move_parent(work, episode, tasks[episode.id], children)
 
 
@@ -256,12 +281,19 @@ async def _candidate_wrote(work: Work, draft: Draft, episode: Episode) -> None:
     candidate = episode.candidate_of_task(draft.rid)
     if candidate is None:
         return
-    draft.episode = episode.id
     old, new = str(before["status"]), str(after["status"])
+    if candidate.organization in work.apart:
+        if work.caller.is_hub:
+            draft.episode = episode.id
+        else:
+            _only_the_answer(draft, before, after)
+            _judge(draft, old, new, machine.OWNER)
+        return
+    draft.episode = episode.id
     tasks = await _tasks(work, episode)
     if not work.caller.is_hub:
         _only_the_answer(draft, before, after)
-        step = pure.on_child_change(_children(episode, tasks), draft.reference, new)
+        step = pure.on_child_change(_children(work, episode, tasks), draft.reference, new)
         if isinstance(step, pure.AlreadyWon):
             raise business_rule(
                 "Another organization was first: this need is already taken. Nothing is asked of you any more.",
@@ -334,17 +366,22 @@ async def _tasks(work: Work, episode: Episode) -> dict[int, Version]:
 
 
 def _children(
-    episode: Episode, tasks: dict[int, Version], drafts: Sequence[Draft] = ()
+    work: Work, episode: Episode, tasks: dict[int, Version], drafts: Sequence[Draft] = ()
 ) -> list[pure.Child]:
     """The T2s as they stand, or as the drafts of this commit have them."""
     changed = {draft.rid: draft for draft in drafts if draft.document is not None}
     return [
-        _child(episode.request, tasks[one.task], changed.get(one.task))
+        _child(
+            episode.request,
+            tasks[one.task],
+            changed.get(one.task),
+            apart=one.organization in work.apart,
+        )
         for one in episode.candidates
     ]
 
 
-def _child(need: int, version: Version, draft: Draft | None) -> pure.Child:
+def _child(need: int, version: Version, draft: Draft | None, *, apart: bool) -> pure.Child:
     document = draft.document if draft is not None else parties.document(version)
     assert document is not None
     return pure.Child(
@@ -354,6 +391,7 @@ def _child(need: int, version: Version, draft: Draft | None) -> pure.Child:
         _code(document.get("statusReason"), machine.REASON_SYSTEM),
         _code(document.get("businessStatus"), pure.BUSINESS_STATUS_SYSTEM),
         tuple(document.get("output") or ()),
+        apart,
     )
 
 
@@ -383,7 +421,7 @@ def _cancel(
 
 def _compute_parent(work: Work, episode: Episode, tasks: dict[int, Version]) -> None:
     """Put T1 to what its T2s say now."""
-    _move_parent(work, episode, tasks[episode.id], _children(episode, tasks, work.drafts))
+    _move_parent(work, episode, tasks[episode.id], _children(work, episode, tasks, work.drafts))
 
 
 def _move_parent(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0007_label_codes"
+revision = "0005_label_codes"
 down_revision = "0004_access_rules"
 branch_labels = None
 depends_on = None

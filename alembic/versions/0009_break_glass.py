@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0011_break_glass"
+revision = "0009_break_glass"
 down_revision = "0008_quarantine"
 branch_labels = None
 depends_on = None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0005_consent"
-down_revision = "0007_label_codes"
+revision = "0006_consent"
+down_revision = "0005_label_codes"
 branch_labels = None
 depends_on = None
 

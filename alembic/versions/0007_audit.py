@@ -7,8 +7,8 @@ from alembic import op
 
 from coordhub.store.tables import Xid8
 
-revision = "0006_audit"
-down_revision = "0005_consent"
+revision = "0007_audit"
+down_revision = "0006_consent"
 branch_labels = None
 depends_on = None
 

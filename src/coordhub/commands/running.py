@@ -1,0 +1,102 @@
+"""The parts of a running hub, put together: for development mode, and for the worker alone."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from coordhub.commands.wiring import token_key
+
+if TYPE_CHECKING:
+    from coordhub.record.hub import Hub
+    from coordhub.sandbox.dev import Ground, Parts
+    from coordhub.settings import Settings
+
+
+def parts(settings: Settings) -> Parts:
+    """The application and the worker for development mode, on the ground it lays."""
+    from coordhub.sandbox.dev import Parts
+
+    def given(ground: Ground) -> Settings:
+        from datetime import timedelta
+        from ipaddress import ip_network
+
+        from pydantic import SecretStr
+
+        quick = {"retry_base": timedelta(seconds=1), "retry_cap": timedelta(seconds=30)}
+        loopback = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+        return settings.model_copy(
+            update={
+                **{
+                    name: wait
+                    for name, wait in quick.items()
+                    if name not in settings.model_fields_set
+                },
+                "database_url": SecretStr(ground.database_url),
+                "token_key": SecretStr(ground.token_key.decode()),
+                "base_url": ground.base,
+                "outbound_networks": (*settings.outbound_networks, *loopback),
+            }
+        )
+
+    def build(ground: Ground) -> Any:
+        from coordhub import app
+
+        return app.build(given(ground), ground.hub)
+
+    async def work(ground: Ground, stop: asyncio.Event) -> None:
+        await route(given(ground), ground.hub, stop)
+
+    return Parts(build, work)
+
+
+async def route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
+    """The routing worker on an open hub, until `stop`."""
+    from random import random
+
+    from coordhub.outbound.client import Outbound
+    from coordhub.routing.channels.hl7_fhir_rest import HL7FhirRest
+    from coordhub.routing.deliver import Sending
+    from coordhub.routing.resolve import SERVED
+    from coordhub.routing.retry import RetryPolicy
+    from coordhub.routing.worker import Pace, Worker
+    from coordhub.store import retention, seals
+
+    policy = RetryPolicy(settings.retry_base, settings.retry_cap, settings.retry_budget)
+    pace = Pace(settings.worker_poll, settings.delivery_lease)
+    async with Outbound(allowed_networks=settings.outbound_networks) as outbound:
+        channels = {SERVED: HL7FhirRest(outbound, hub.clock)}
+        key = seals.sealing_key(token_key(settings) or b"")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(
+                seals.keep_sealing(hub.engine, key, settings.audit_seal_every, hub.clock, stop)
+            )
+            group.create_task(retention.keep_retaining(hub.engine, stop))
+            await Worker(Sending(hub, channels, policy, random), pace).run(stop)
+
+
+async def work_until_told(settings: Settings, url: str) -> None:
+    """The routing worker on a database of its own pool, until SIGINT or SIGTERM."""
+    import signal
+
+    from coordhub.r4 import datasets
+    from coordhub.record.bootstrap import open_hub
+    from coordhub.store import roles, vault
+    from coordhub.store.engine import Engine
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if settings.vsp_keys is not None:
+        vault.use(vault.Vault(settings.vsp_keys))
+    if settings.datasets is not None:
+        datasets.use(datasets.read(settings.datasets.read_bytes()))
+    engine = await Engine.open(
+        await roles.application(url),
+        size=settings.pool_size,
+        consent_policy=settings.consent_policy,
+    )
+    try:
+        await route(settings, await open_hub(engine, settings.base), stop)
+    finally:
+        await engine.close()

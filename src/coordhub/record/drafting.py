@@ -1,0 +1,212 @@
+"""From operations to drafts: what each supersedes, who may write it, the id and shard of what is new.
+
+Locks are taken here, episodes before resources, unless one resource is changed without.
+
+http://hl7.org/fhir/R4/http.html#update, #upsert, #concurrency
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from coordhub.access.caller import Caller
+from coordhub.errors import (
+    FhirError,
+    Issue,
+    conflict,
+    forbidden,
+    method_not_allowed,
+    not_found,
+    version_conflict,
+)
+from coordhub.r4 import sensitivity
+from coordhub.record import (
+    identity,
+    patching,
+    rules,
+    withdrawal,
+)
+from coordhub.record.hub import DIRECTORY_SHARD
+from coordhub.record.operations import (
+    Create,
+    Delete,
+    Settled,
+    Update,
+)
+from coordhub.record.validation import quarantine
+from coordhub.record.work import Draft, Work
+from coordhub.store import resources
+from coordhub.store.resources import Version
+from coordhub.store.visibility import Viewer
+
+
+async def draft(
+    work: Work,
+    view: Viewer,
+    operations: Sequence[Settled],
+    names: Sequence[str],
+    mapping: dict[str, str],
+    positions: Sequence[int],
+) -> dict[int, Draft | None]:
+    """Drafts by position; None for the deletion of what is not there. Locks episodes, then resources."""
+    caller, hub = work.caller, work.hub
+    existing: dict[int, int] = {}
+    created: list[int] = []
+    nothing: set[int] = set()
+    for position in positions:
+        operation = operations[position]
+        if isinstance(operation, Create):
+            created.append(position)
+            continue
+        found = work.located.get((operation.type, operation.id))
+        if found is None or not found.visible:
+            if isinstance(operation, Delete):
+                nothing.add(position)
+            else:
+                _may_choose_id(caller, operation, taken=found is not None)
+                created.append(position)
+        elif isinstance(operation, Update) and operation.criteria is not None:
+            raise conflict(
+                f"{operation.type}/{operation.id} exists and does not match the criteria. "
+                "Send the body without id, or update it by its id.",
+                operation.at,
+            )
+        else:
+            existing[position] = found.rid
+    touched = await withdrawal.referrals_touched(work, operations, mapping)
+    await rules.lock_episodes(work, touched)
+    await withdrawal.look_before(work)
+    locked = await _current(work, list(existing.values()))
+    numbers = iter(await hub.engine.rids(len(created)) if created else [])
+    drafts: dict[int, Draft | None] = {}
+    for position in positions:
+        operation = operations[position]
+        if position in nothing:
+            drafts[position] = None
+            continue
+        if position in existing and isinstance(operation, Update) and operation.patched is not None:
+            current = locked[existing[position]]
+            if current.version != operation.patched.version:
+                operation = patching.again(operation, current)
+                await identity.locate_names(work, [operation], hub.base, view, ())
+        document = None
+        if not isinstance(operation, Delete):
+            document = work.rewritten(operation.document, mapping)
+        kind, _, fhir_id = names[position].partition("/")
+        if position in existing:
+            draft = _next_version(work, operation, locked[existing[position]], document)
+        else:
+            assigned = isinstance(operation, Update)
+            shard = (
+                _shard_of(work, kind, fhir_id, document or {}, mapping)
+                if assigned
+                else int(fhir_id[:2], 16)
+            )
+            draft = Draft(
+                operation, kind, fhir_id, next(numbers) << 8 | shard, 1,
+                caller.organization, caller.organization, document, assigned=assigned, at=operation.at,
+            )  # fmt: skip
+        drafts[position] = draft
+        if draft is not None:
+            work.drafts.append(draft)
+    return drafts
+
+
+async def _current(work: Work, rids: list[int]) -> dict[int, Version]:
+    """What the operations supersede: as it was located where no lock is needed, else locked."""
+    if not rids:
+        return {}
+    known = {
+        found.rid: found.current for found in work.located.values() if found.current is not None
+    }
+    if work.unlocked and all(rid in known for rid in rids):
+        work.compared = True
+        return {rid: known[rid] for rid in rids}
+    await work.hold()
+    return await resources.lock(work.conn, rids)
+
+
+def _may_choose_id(caller: Caller, operation: Update, *, taken: bool) -> None:
+    """Ids are the hub's to give. An id that someone else holds answers like one that may not be chosen."""
+    if operation.patched is not None:
+        raise not_found(f"{operation.type}/{operation.id}", operation.at)
+    if operation.if_match is not None:
+        raise FhirError(
+            412,
+            Issue(
+                "conflict",
+                f"{operation.type}/{operation.id} is not known here, so no version of it can match.",
+                operation.at,
+            ),
+        )
+    if taken or not caller.update_as_create:
+        raise method_not_allowed(
+            f"{operation.type}/{operation.id} is not known here, and ids are given by the hub: "
+            f"POST to {operation.type} and use the id of the answer.",
+            "GET, PATCH, DELETE",
+            operation.at,
+        )
+    caller.require(operation.type, "create")
+
+
+def _shard_of(
+    work: Work, kind: str, fhir_id: str, document: dict[str, object], mapping: dict[str, str]
+) -> int:
+    if kind == "Patient":
+        return identity.shard_of_new_patient(fhir_id)
+    for text in work.patients_in(document):
+        found = work.located.get(("Patient", text.partition("/")[2]))
+        return (
+            found.rid & 255
+            if found is not None and found.visible
+            else identity.shard_of_new_patient(text.partition("/")[2])
+        )
+    return DIRECTORY_SHARD
+
+
+def _next_version(
+    work: Work, operation: Settled, previous: Version, document: dict[str, object] | None
+) -> Draft | None:
+    assert not isinstance(operation, Create)
+    if operation.if_match is not None and operation.if_match != previous.version:
+        raise version_conflict(
+            previous.reference, f'W/"{operation.if_match}"', previous.version, operation.at
+        )
+    if document is None and previous.deleted:
+        return None
+    draft = Draft(
+        operation, previous.type, previous.id, previous.rid, previous.version + 1,
+        work.caller.organization, previous.source, document, previous, at=operation.at,
+    )  # fmt: skip
+    if document is None:  # what was held back is not shown by being deleted
+        draft.dangling, draft.quarantined = previous.dangling, previous.quarantined
+    if document is not None and previous.body is not None:
+        document = sensitivity.unspliced(document, previous.labels, draft.before())
+        draft.document = document
+        sent, stored = document, draft.before() or {}
+        if previous.quarantined:
+            sent, stored = (quarantine.tagged(one, quarantined=False) for one in (sent, stored))
+        draft.compare(sent, stored)
+    if (
+        previous.source != work.caller.organization
+        and not draft.unchanged
+        and not work.caller.is_hub
+        and not rules.may_write(work, draft)
+    ):
+        raise forbidden(
+            f"{previous.reference} was written by another organization. You may read it, and change it only where "
+            "a rule of the referral says so (the Task that asks you).",
+            operation.at,
+        )
+    return draft
+
+
+def patient_of(work: Work, draft: Draft) -> int | None:
+    """rid of the patient whose record this is."""
+    if draft.type == "Patient":
+        return draft.rid
+    if draft.document is None:
+        return draft.previous.patient if draft.previous else None
+    for text in work.patients_in(draft.document):
+        return None if text in draft.nowhere else work.rid_of(text)
+    return None

@@ -1,0 +1,277 @@
+"""The listed matrix: whatever anybody asks for, in whatever way, it gets what the oracle says.
+
+One world of some 1,900 resources: a record for each state of Consent, with a Condition of each
+sensitivity class and referrals in every state; 19 roles; three policies. Every (role, resource, policy)
+is read in the store and as the reporting role. Over HTTP every path is taken under every policy, by three
+or four roles each; with COORDHUB_MATRIX=full (`make matrix`) by all of them, and for each resource.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import uuid4
+
+import asyncpg
+import paths
+import pytest
+import pytest_asyncio
+from oracle import WHOLE, Oracle, codings, references
+from paths import Looker, expected_mark, marked, too_much
+from world import POLICIES, World, listed
+
+from coordhub.access import viewer
+from coordhub.r4 import document as fhir_json
+from coordhub.r4 import types
+from coordhub.routing import payload
+from coordhub.store import reporting, resources
+from coordhub.store.deliveries import Claimed
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+FULL = os.environ.get("COORDHUB_MATRIX") == "full"
+DIRECTORY_ONLY = "system/HealthcareService.rs system/Organization.rs"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(lasting_url: str) -> AsyncIterator[World]:
+    async with listed(lasting_url) as written:
+        yield written
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def oracles(world: World) -> dict[str, Oracle]:
+    return {policy: await world.oracle(policy) for policy in POLICIES}
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+async def test_given_all_there_is_when_each_role_reads_each_then_it_is_shown_what_the_oracle_says(
+    world: World, oracles: dict[str, Oracle], policy: str
+) -> None:
+    oracle = oracles[policy]
+    names = [(each.type, each.id) for each in oracle.held.values()]
+    looked, seen = 0, 0
+    async with world.open(policy) as opened, opened.hub.engine.pool.acquire() as conn:
+        for actor in world.actors.values():
+            found = await resources.read_names(conn, viewer.of(actor.caller), names)
+            got = {
+                reference: marked(fhir_json.parse(each.body.encode()))
+                for (kind, fhir_id), each in found.items()
+                if (reference := f"{kind}/{fhir_id}") and each.body is not None
+            }
+            expected = {
+                each.reference: expected_mark(each, shown)
+                for each in oracle.held.values()
+                if (shown := oracle.sees(actor.reference, each.reference)) is not None
+            }
+            assert got == expected, (actor.name, _differing(got, expected))
+            for reference in got:
+                shown = oracle.sees(actor.reference, reference)
+                text = found[tuple(reference.split("/"))].body or ""
+                assert not too_much(fhir_json.parse(text.encode()), shown), (actor.name, reference)
+            looked, seen = looked + len(names), seen + len(got)
+    print(f"\n{policy}: {looked} looks, {seen} shown, no difference")
+    assert 0 < seen < looked
+
+
+def _differing(
+    got: dict[str, str], expected: dict[str, str]
+) -> list[tuple[str, str | None, str | None]]:
+    names = sorted(
+        name for name in got.keys() | expected.keys() if got.get(name) != expected.get(name)
+    )
+    return [(name, got.get(name), expected.get(name)) for name in names[:9]]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+async def test_given_the_world_when_looked_at_over_http_then_every_path_gives_what_the_oracle_says(
+    world: World, oracles: dict[str, Oracle], policy: str
+) -> None:
+    compared = 0
+    async with world.open(policy) as opened:
+        for number, actor in enumerate(world.actors.values()):
+            looker = Looker(
+                world, oracles[policy], opened, actor, opened.token(actor.name),
+                every=1 if FULL else 24,
+            )  # fmt: skip
+            for place, path in enumerate(paths.PATHS):
+                if not FULL and (number + place + 2 * POLICIES.index(policy)) % 6:
+                    continue
+                async for what, got, expected in path(looker):
+                    assert got == expected, (actor.name, what)
+                    compared += 1
+    print(f"\n{policy}: {compared} answers, no difference")
+
+
+async def test_given_a_token_of_directory_scopes_when_it_looks_then_records_are_not_there(
+    world: World, oracles: dict[str, Oracle]
+) -> None:
+    kinds = frozenset({"HealthcareService", "Organization"})
+    async with world.open("opt-out") as opened:
+        for name in ("clinic", "accepted", "stranger"):
+            token = opened.token(name, DIRECTORY_ONLY)
+            looker = Looker(
+                world, oracles["opt-out"], opened, world.actors[name], token, kinds, every=24
+            )
+            for path in (paths.by_type, paths.by_id):
+                async for what, got, expected in path(looker):
+                    assert got == expected, (name, what)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+async def test_given_deliveries_when_composed_then_they_hold_what_their_recipient_is_shown(
+    world: World, oracles: dict[str, Oracle], policy: str
+) -> None:
+    oracle = oracles[policy]
+    rows = await world.owner(
+        "select d.id, d.episode, d.organization, d.endpoint, d.rid, d.version, d.created_at, r.type, r.fhir_id,"
+        " o.fhir_id from delivery d join resource r on r.rid = d.rid join resource o on o.rid = d.organization"
+        " order by d.seq"
+    )
+    rows = rows if FULL else rows[POLICIES.index(policy) :: 3]
+    sent = 0
+    async with world.open(policy) as opened, opened.hub.engine.pool.acquire() as conn:
+        for *held, created, kind, fhir_id, recipient in rows:
+            changed, organization = f"{types.name_of(kind)}/{fhir_id}", f"Organization/{recipient}"
+            composed = await payload.compose(
+                opened.hub, conn, Claimed(*held, 1, created), created + timedelta(seconds=1)
+            )
+            shown = oracle.sees(organization, changed)
+            if composed is None:
+                current = oracle.held[changed]
+                said = [code for _, code in codings(current.last.get("statusReason"))]
+                # Of what was withdrawn only the withdrawal itself is told.
+                assert shown is None or "consent-withdrawn" in said, (changed, organization)
+                continue
+            sent += 1
+            bundle = fhir_json.parse(composed.body)
+            got = {marked(entry["resource"]) for entry in bundle["entry"]}
+            expected = _travelling(oracle, organization, changed, held[5])
+            assert got == expected, (organization, changed)
+            for entry in bundle["entry"]:
+                cut = too_much(
+                    entry["resource"], oracle.sees(organization, entry["request"]["url"])
+                )
+                assert not cut, (organization, entry["request"]["url"])
+    print(f"\n{policy}: {sent} of {len(rows)} composed, no difference")
+    assert sent > 0
+
+
+FOLLOWED = {
+    "Task": ("focus", "for", "owner", "input", "output"),
+    "ServiceRequest": ("subject", "requester", "performer", "supportingInfo", "reasonReference"),
+    "DiagnosticReport": ("result", "performer"), "Observation": ("hasMember", "derivedFrom", "performer"),
+}  # fmt: skip
+
+
+def _travelling(oracle: Oracle, recipient: str, changed: str, version: int) -> set[str]:
+    """The change and what it names, three steps far, as the recipient is shown each."""
+    found = {changed}
+    frontier = [(oracle.held[changed], oracle.held[changed].versions[version - 1] or {})]
+    for _ in range(3):
+        names: set[str] = set()
+        for one, document in frontier:
+            shown = oracle.sees(recipient, one.reference)
+            elements = set(FOLLOWED.get(one.type, ()))
+            if shown not in (WHOLE, None) and one.type != "Task":
+                elements &= paths.SHOWN[str(shown)][one.type] or set()
+            for element in elements:
+                names |= set(references(document.get(element)))
+        new = {name for name in names - found if name in oracle.held
+               and oracle.sees(recipient, name) and oracle.held[name].current is not None}  # fmt: skip
+        found |= new
+        frontier = [(oracle.held[name], oracle.held[name].last) for name in new]
+    return {
+        expected_mark(oracle.held[name], oracle.sees(recipient, name))
+        for name in found
+        if name == changed or oracle.held[name].writer != recipient
+    }
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+async def test_given_a_reporting_role_when_it_reads_tables_then_rows_are_what_is_seen_whole(
+    world: World, oracles: dict[str, Oracle], policy: str
+) -> None:
+    oracle = oracles[policy]
+    rids = {
+        f"{types.name_of(kind)}/{fhir_id}": rid
+        for kind, fhir_id, rid in await world.owner("select type, fhir_id, rid from resource")
+    }
+    everything = {
+        table: await world.owner(f"select rid from {table}") for table in reporting.READABLE
+    }
+    assert len(everything["resource_version"]) > 100
+    for place, actor in enumerate(world.actors.values()):
+        if not FULL and place % 3 == POLICIES.index(policy):
+            continue
+        whole = {
+            rids[each.reference]
+            for each in oracle.held.values()
+            if oracle.sees(actor.reference, each.reference) == WHOLE
+        }
+        conn = await _reporter(world, policy, str(actor.rid))
+        for table, rows in everything.items():
+            if not FULL and table != "resource" and (place + 1) % 9 != POLICIES.index(policy):
+                continue
+            got = sorted(row[0] for row in await conn.fetch(f"select rid from {table}"))
+            expected = sorted(rid for (rid,) in rows if rid in whole)
+            assert got == expected, (actor.name, table)
+        await conn.close()
+
+
+async def test_given_no_organization_when_a_report_reads_then_it_is_the_directory(
+    world: World, oracles: dict[str, Oracle]
+) -> None:
+    oracle = oracles["opt-out"]
+    public = sorted(each.id for each in oracle.held.values() if each.writer == oracle.steward)
+    for setting in ("", None):
+        conn = await _reporter(world, "opt-out", setting)
+        assert sorted(row[0] for row in await conn.fetch("select fhir_id from resource")) == public
+        await conn.close()
+
+
+async def _reporter(
+    world: World, policy: str, organization: str | None
+) -> asyncpg.Connection[asyncpg.Record]:
+    said = {} if organization is None else {"coordhub.organization": organization}
+    return await asyncpg.connect(
+        world.url,
+        server_settings={"role": reporting.REPORT, "coordhub.consent_policy": policy, **said},
+    )
+
+
+async def test_given_criteria_that_match_the_hidden_when_writing_then_they_match_nothing(
+    world: World, oracles: dict[str, Oracle]
+) -> None:
+    """Last: it writes. Conditional identity is among one's own, so that what is seen of others is as absent."""
+    oracle = oracles["by-purpose"]
+    async with world.open("by-purpose") as opened:
+        for name in ("clinic", "accepted", "food_accepted", "stranger"):
+            actor = world.actors[name]
+            looker = Looker(world, oracle, opened, actor, opened.token(name))
+            own = name == "clinic"
+            person = {"resourceType": "Patient", "name": [{"family": "Made"}]}
+            criteria = "identifier=urn:test:mrn|absent"
+            made = await looker.ask("POST", "/Patient", person, **{"If-None-Exist": criteria})
+            assert made.status_code == (200 if own else 201), name
+            order = {
+                "resourceType": "Observation", "status": "final", "code": {"text": "x"},
+                "subject": {"reference": f"Patient?{criteria}"},
+            }  # fmt: skip
+            entry = {"fullUrl": f"urn:uuid:{uuid4()}", "resource": order,
+                     "request": {"method": "POST", "url": "Observation"}}  # fmt: skip
+            bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+            # A reference means what its writer may find by the criteria, as a search of its does
+            means = oracle.finds(actor.reference, world.records["absent"], "identifier")
+            status = (await looker.ask("POST", "", bundle)).status_code
+            assert status == (200 if means else 422), name
+            if not own:
+                kept = {**person, "identifier": [{"system": "urn:test:mrn", "value": f"of-{name}"}]}
+                updated = await looker.ask("PUT", f"/Patient?{criteria}", kept)
+                assert updated.status_code == 201, updated.text
+                await looker.ask("DELETE", f"/Patient?{criteria}")
+    held = await world.held()
+    [still] = [one for one in held if one.reference == world.records["absent"]]
+    assert still.current is not None
+    assert len(still.versions) == 1
