@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 
 from coordhub.fhir import openapi
+from coordhub.r4.composites import component_parameters
+from coordhub.r4.parameters import parameters
 
 PATIENT: dict[str, Any] = {
     "resourceType": "Patient",
@@ -347,6 +349,39 @@ async def test_given_every_parameter_of_the_statement_when_searched_then_none_is
                     "GET", f"/{resource['type']}?{parameter['name']}={value}"
                 )
                 assert found.status_code == 200, found.text
+
+
+async def test_given_every_composite_of_the_statement_when_searched_then_none_is_refused(house):
+    parts = {
+        "token": "a", "reference": "1", "string": "a", "date": "2020", "number": "1", "quantity": "1",
+    }  # fmt: skip
+    asked = 0
+    for resource in (await house.http.get("/fhir/metadata")).json()["rest"][0]["resource"]:
+        kind = resource["type"]
+        for parameter in resource["searchParam"]:
+            if parameter["type"] == "composite":
+                of = component_parameters(parameters(kind)[parameter["name"]])
+                value = "$".join(parts[each.kind] for each in of)
+                found = await house.near.ask("GET", f"/{kind}?{parameter['name']}={value}")
+                assert found.status_code == 200, (kind, parameter, found.text)
+                asked += 1
+    assert asked > 60
+
+
+async def test_given_a_document_that_replaces_another_when_asked_by_both_then_it_is_found(house):
+    document = {"resourceType": "DocumentReference", "status": "current"}
+    document["content"] = [{"attachment": {"url": "http://documents.example/1"}}]
+    made = [await house.near.ask("POST", "/DocumentReference", document) for _ in range(2)]
+    old, other = (f"DocumentReference/{one.json()['id']}" for one in made)
+    relates = [
+        {"code": "replaces", "target": {"reference": old}},
+        {"code": "appends", "target": {"reference": other}},
+    ]
+    new = await house.near.ask("POST", "/DocumentReference", {**document, "relatesTo": relates})
+    assert new.status_code == 201, new.text
+    for value, count in ((f"{old}$replaces", 1), (f"{other}$appends", 1), (f"{old}$appends", 0)):
+        found = await house.near.ask("GET", f"/DocumentReference?relationship={value}")
+        assert len(found.json().get("entry", [])) == count, (value, found.text)
 
 
 async def test_given_what_is_not_offered_when_asked_then_it_is_refused_by_its_name(house):

@@ -293,6 +293,9 @@ async def test_given_a_change_when_validated_then_against_what_is_stored(house):
     path = f"/{one}/$validate"
     assert issues(await house.near.ask("POST", path, patient(id=fhir_id))) == WELL
     assert issues(await house.near.ask("POST", f"{path}?mode=delete")) == WELL
+    assert issues(await house.near.ask("POST", path, patient(id="other"))) == [
+        ("error", "invalid", "Patient.id")
+    ]
     hidden = await house.far.ask("POST", path, patient(id=fhir_id))
     absent = await house.far.ask("POST", "/Patient/absent/$validate", patient(id="absent"))
     assert [code for _, code, _ in issues(hidden)] == [code for _, code, _ in issues(absent)]
