@@ -101,7 +101,7 @@ class Worker:
             await asyncio.wait(self._underway, return_when=asyncio.FIRST_COMPLETED)
             return True
         hub = self._sending.hub
-        async with hub.engine.pool.acquire() as conn:
+        async with hub.engine.pool.acquire_at_last() as conn:
             held = await deliveries.claim(conn, hub.clock(), free, self._pace.lease)
         for one in held:
             task = asyncio.create_task(self._attempt(one))
