@@ -122,7 +122,9 @@ async def test_given_searches_on_all_connections_when_a_conditional_write_needs_
             asked = house.near.ask("POST", "/Patient", patient, headers=criteria)
             refused = await asyncio.wait_for(asked, 30)
             async with engine.pool.acquire() as conn:
-                held = await conn.fetchval("select count(*) from pg_locks where locktype = 'advisory'")
+                held = await conn.fetchval(
+                    "select count(*) from pg_locks where locktype = 'advisory'"
+                )
     finally:
         engine.searches.patience = usual
     assert (refused.status_code, refused.headers["retry-after"], held) == (503, "2", 0)
