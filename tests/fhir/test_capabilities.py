@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from coordhub.fhir.audit_event import SEARCHED
 from coordhub.fhir.dispatch import OPERATIONS
 
 EXAMPLES = {
@@ -77,6 +78,16 @@ async def test_given_the_interactions_of_a_type_when_asked_for_then_each_is_ther
         assert answered.status_code in (status, 422), (one, answered.text)
         if answered.status_code == 404:
             assert answered.json()["issue"][0]["code"] == "not-found"
+
+
+async def test_given_audit_events_when_claimed_then_only_what_searches_of_the_hubs_own_take(
+    house, rest
+):
+    stated = of(rest, "AuditEvent")
+    assert {one["name"] for one in stated["searchParam"]} == set(SEARCHED)
+    assert not {"searchInclude", "searchRevInclude"} & stated.keys()
+    for refused in ("altid=a", "site=a", "_include=*", "_tag=a"):
+        assert (await house.near.ask("GET", f"/AuditEvent?{refused}")).status_code == 400
 
 
 async def test_given_the_system_level_when_walked_then_interactions_parameters_and_compartments(
