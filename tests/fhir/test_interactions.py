@@ -7,8 +7,6 @@ from typing import Any
 import msgspec
 
 from coordhub.fhir import openapi
-from coordhub.r4.composites import component_parameters
-from coordhub.r4.parameters import parameters
 
 PATIENT: dict[str, Any] = {
     "resourceType": "Patient",
@@ -331,41 +329,6 @@ async def test_given_no_token_when_asked_then_only_the_capabilities_answer(house
         assert refused.status_code == 401
         assert refused.json()["issue"][0]["code"] == "login"
         assert refused.headers["www-authenticate"].startswith("Bearer")
-
-
-async def test_given_every_parameter_of_the_statement_when_searched_then_none_is_refused(house):
-    statement = (await house.http.get("/fhir/metadata")).json()
-    example = {
-        "date": "2020", "reference": "1", "token": "a", "string": "a", "uri": "http://a.example",
-        "number": "1", "quantity": "1", "composite": "a$2020", "special": "1|2",
-    }  # fmt: skip
-    for resource in statement["rest"][0]["resource"]:
-        if resource["type"] in (
-            "Task", "ServiceRequest", "Observation", "Patient", "Location", "RiskAssessment",
-        ):  # fmt: skip
-            for parameter in resource["searchParam"]:
-                value = "1" if parameter["name"] == "_id" else example[parameter["type"]]
-                found = await house.near.ask(
-                    "GET", f"/{resource['type']}?{parameter['name']}={value}"
-                )
-                assert found.status_code == 200, found.text
-
-
-async def test_given_every_composite_of_the_statement_when_searched_then_none_is_refused(house):
-    parts = {
-        "token": "a", "reference": "1", "string": "a", "date": "2020", "number": "1", "quantity": "1",
-    }  # fmt: skip
-    asked = 0
-    for resource in (await house.http.get("/fhir/metadata")).json()["rest"][0]["resource"]:
-        kind = resource["type"]
-        for parameter in resource["searchParam"]:
-            if parameter["type"] == "composite":
-                of = component_parameters(parameters(kind)[parameter["name"]])
-                value = "$".join(parts[each.kind] for each in of)
-                found = await house.near.ask("GET", f"/{kind}?{parameter['name']}={value}")
-                assert found.status_code == 200, (kind, parameter, found.text)
-                asked += 1
-    assert asked > 60
 
 
 async def test_given_a_document_that_replaces_another_when_asked_by_both_then_it_is_found(house):
