@@ -84,7 +84,9 @@ class Worker:
                 busy = False
             if not busy:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(woken.wait(), self._pace.poll.total_seconds())
+                    # Not wait_for: in Python 3.11 it loses a cancellation that comes as it ends.
+                    async with asyncio.timeout(self._pace.poll.total_seconds()):
+                        await woken.wait()
 
     async def _relay(self) -> bool:
         found = await relay.relay(self._sending.hub, self._new_id, self._aside)
