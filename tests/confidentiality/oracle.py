@@ -11,9 +11,9 @@ policy and the time, and shares no code with the hub. The rules, in the order in
    provisions that match, the one of the latest Consent
    decides, in it the deepest, of equals the denial. A permit counts from the organization whose Patient
    it is, and does not match what is of a sensitive class that no label on the way to it names.
-4. Where they say nothing, who has taken a referral on treats the patient, and so does who provides care
-   and is of a CareTeam that the holder of the record wrote: it sees the chart, save for what is of any
-   sensitive class. So does the legal representative of an adult, whatever the policy is.
+4. Where they say nothing, who has taken a referral on from who holds the record treats the patient, and so
+   does who provides care and is of a CareTeam that the holder of the record wrote: it sees the chart, save
+   for what is of any sensitive class. So does the legal representative of an adult, whatever the policy is.
 5. What a referral names (the patient, the order, what supports it) is shared with who is asked; what
    the asked produces, with who asked. A denial takes that away. Of a sensitive class it is shared only
    if a Consent permits it; results are withheld only of 42 CFR Part 2.
@@ -430,9 +430,14 @@ class Oracle:
         """Whether it has a referral of this patient at work, or is of its CareTeam."""
         return (viewer, patient) in self._once("treating", lambda: {
             *((each.organization, self.patient(each.request)) for each in self.questions
-              if each.task.last["status"] in AT_WORK),
+              if each.task.last["status"] in AT_WORK and self._is_held_by(each)),
             *self._team_members(),
         })  # fmt: skip
+
+    def _is_held_by(self, asked: Asked) -> bool:
+        patient = self.patient(asked.request)
+        holder = patient and self.held[patient].writer
+        return asked.requester == holder and asked.organization != holder
 
     def _team_members(self) -> Iterator[tuple[str, str]]:
         for team in self.held.values():

@@ -40,6 +40,7 @@ EXEMPT = {
     "expunge.back_again": "What a backup brought back, to be removed again: rids, no content.",
     "retention.due": "Counts what a schedule would remove.",
     "retention.holds": "The operators' list of holds: ids of Patients and reasons, no content.",
+    "grants.opens_chart": "Asks whether a sender holds a record or treats, for the decision to open it: no content.",
     "grants.shareable": "Makes the Viewer itself, of the organization whose sharing is decided.",
     "consents.may_be_asked": "Those who might be asked, before they are: rids, no content.",
     "grants.written_by": "Asks who wrote what, for the decision to share it: rids, no content.",
@@ -77,7 +78,8 @@ def _meant(annotation: Any, names: dict[str, Any]) -> Any:
 
 def _gives_content(function: FunctionType) -> bool:
     """Whether the answer holds a resource's content, also within a dataclass such as Page."""
-    found = _names_within(_meant(function.__annotations__["return"], function.__globals__))
+    written = inspect.unwrap(function)  # what decorates it has other globals
+    found = _names_within(_meant(written.__annotations__["return"], written.__globals__))
     inner = {
         _meant(annotation, vars(inspect.getmodule(each)))
         for each in found

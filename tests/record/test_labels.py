@@ -34,6 +34,8 @@ def condition(system: str, code: str, **more: Any) -> dict[str, Any]:
         (ICD, "F1", 0),
         ("urn:oid:2.16.840.1.113883.6.90", "F11.20", s.SUD),
         ("http://hl7.org/fhir/sid/icd-10", "F11.2", s.SUD),
+        ("https://HL7.org/fhir/sid/icd-10-cm/", "F11.20", s.SUD),
+        (f"{ICD}|2026", "F11.20", s.SUD),
         (ICD, "B20", s.HIV),
         (ICD, "Z21", s.HIV),
         (ICD, "O98.711", s.HIV),

@@ -7,6 +7,8 @@ from datetime import timedelta
 import pytest
 from open_post import TAKEN, Post
 
+from coordhub.store.visibility import EVERYONE
+
 
 async def test_given_a_grant_that_was_removed_when_it_is_sent_then_it_is_suppressed_instead(
     post: Post,
@@ -151,3 +153,23 @@ async def test_given_a_partner_that_fails_when_it_recovers_then_it_gets_the_same
     assert len(set(post.partner.keys)) == 1
     assert post.partner.bundles[0]["entry"] == post.partner.bundles[1]["entry"]
     assert (house.kitchen.rid, "delivered") in await post.ledger()
+
+
+async def test_given_headers_that_let_the_hub_in_when_others_look_then_only_the_partner_gets_them(
+    post: Post,
+) -> None:
+    house = post.house
+    await post.set_endpoint(header=["Authorization: Bearer not for all"])
+    await house.asking(house.kitchen.service)
+    await post.deliver()
+    assert "authorization: bearer not for all" in post.partner.heads[-1]
+
+    for who in (house.kitchen, house.stranger):
+        seen = await house.read(who, post.endpoint)
+        assert seen is not None
+        assert seen.body is not None
+        assert "not for all" not in seen.body
+        assert post.partner.address in seen.body
+    steward = await house.read(EVERYONE, post.endpoint)
+    assert steward is not None
+    assert "not for all" in str(steward.body)

@@ -35,6 +35,7 @@ class Partner:
     answer: tuple[str, bytes] | None = ("200 OK", TAKEN)
     bundles: list[Document] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
     before: Callable[[], Any] | None = None
 
     def named(self, number: int = -1) -> dict[str, Document]:
@@ -48,6 +49,7 @@ class Partner:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            self.heads.append(head)
             length = int(head.partition("content-length: ")[2].split("\r\n")[0])
             self.bundles.append(json.loads(await reader.readexactly(length)))
             self.keys.append(head.partition("idempotency-key: ")[2].split("\r\n")[0])

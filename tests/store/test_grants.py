@@ -9,7 +9,7 @@ from coordhub.store.grants import shareable
 
 async def _shareable(house: House, *rids: int) -> set[int]:
     async with house.engine.pool.acquire() as conn:
-        return await shareable(conn, house.clinic.rid, rids)
+        return set(await shareable(conn, house.clinic.rid, rids))
 
 
 async def test_given_what_the_sender_does_not_see_when_named_then_it_is_not_shared(

@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 from open_hub import House, observation, patient
 
+from coordhub.r4.sensitivity import VSP
 from coordhub.store import migrate, reporting
 
 
@@ -122,3 +123,24 @@ async def test_given_a_login_that_is_no_report_when_it_reads_then_the_wall_is_no
         await owner.execute(f"drop owned by {name}")
         await owner.execute(f"drop role {name}")
         await owner.close()
+
+
+async def test_given_the_directory_when_a_report_looks_then_not_at_what_only_its_steward_is_shown(
+    house: House,
+) -> None:
+    place = {"resourceType": "Location", "name": "a place"}
+    shown, hidden = [await house.create(house.steward, place) for _ in range(2)]
+    door = await house.create(
+        house.steward,
+        {
+            "resourceType": "Endpoint", "status": "active", "address": "https://partner.test/fhir",
+            "connectionType": {"system": "urn:x", "code": "hl7-fhir-rest"}, "payloadType": [{"text": "any"}],
+            "header": ["Authorization: Bearer not for all"],
+        },
+    )  # fmt: skip
+    await house.rows("update resource set labels = $2 where rid = $1", hidden.rid, VSP)
+    conn = await reporter(house.url, **{"coordhub.organization": str(house.stranger.rid)})
+    rids = [shown.rid, hidden.rid, door.rid]
+    seen = await conn.fetch("select rid from resource where rid = any($1)", rids)
+    await conn.close()
+    assert [row[0] for row in seen] == [shown.rid]

@@ -38,6 +38,7 @@ TRANSPORT: Final = 3
 SOCIAL: Final = 4
 BLIND: Final = 5
 VSP: Final = 6
+DIRECTORY: Final = 7
 
 DATA_ABSENT_REASON: Final = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 

@@ -87,7 +87,8 @@ async def draft(
         if position in existing and isinstance(operation, Update) and operation.patched is not None:
             current = locked[existing[position]]
             if current.version != operation.patched.version:
-                operation = patching.again(operation, current)
+                shown = await resources.read_rids(work.conn, view, [current.rid])
+                operation = patching.again(operation, shown.get(current.rid))
                 await identity.locate_names(work, [operation], hub.base, view, ())
         document = None
         if not isinstance(operation, Delete):
@@ -95,6 +96,8 @@ async def draft(
         kind, _, fhir_id = names[position].partition("/")
         if position in existing:
             draft = _next_version(work, operation, locked[existing[position]], document)
+            if draft is not None:
+                await _refuse_guess(work, view, draft)
         else:
             assigned = isinstance(operation, Update)
             shard = (
@@ -193,12 +196,33 @@ def _next_version(
         and not work.caller.is_hub
         and not rules.may_write(work, draft)
     ):
-        raise forbidden(
-            f"{previous.reference} was written by another organization. You may read it, and change it only where "
-            "a rule of the referral says so (the Task that asks you).",
-            operation.at,
-        )
+        raise _not_its_own(draft)
     return draft
+
+
+async def _refuse_guess(work: Work, view: Viewer, draft: Draft) -> None:
+    """403 for sending another's resource as it is, to who is shown a part of it: it would tell what it guessed."""
+    previous = draft.previous
+    if (
+        previous is None
+        or previous.body is None
+        or previous.source == work.caller.organization
+        or not draft.unchanged
+        or work.caller.is_hub
+        or rules.may_write(work, draft)
+    ):
+        return
+    shown = (await resources.read_rids(work.conn, view, [previous.rid])).get(previous.rid)
+    if shown is None or shown.body != sensitivity.splice(previous.body, previous.labels):
+        raise _not_its_own(draft)
+
+
+def _not_its_own(draft: Draft) -> FhirError:
+    return forbidden(
+        f"{draft.reference} was written by another organization. You may read it, and change it only where "
+        "a rule of the referral says so (the Task that asks you).",
+        draft.at,
+    )
 
 
 def patient_of(work: Work, draft: Draft) -> int | None:

@@ -4,7 +4,8 @@
 - referral: and whatever these two name (patient, sender's order, supporting information, input),
   as far as the sender itself may see it, with the observations that a named report consists of;
 - result: who asked may see what the one who was asked produced for it, a report with its parts;
-- treatment: whoever took the referral on may see the patient's chart, while it is at work (a rule).
+- treatment: whoever took the referral on may see the patient's chart, while it is at work (a rule), if
+  its sender holds the record or treats the patient itself, and has not asked itself.
 
 Of several that are asked at once each sees what is asked, and neither for whom nor who else, until it
 has won. To a recipient that does not treat, what is shared is shown by its data set (r4.datasets), and what that
@@ -96,7 +97,7 @@ async def _answered(work: Work, episode: Episode, candidate: Candidate, status: 
                 Grant(candidate.organization, candidate.request, episode.id, "party", ALL, dataset)
             )
             await _share(work, episode, candidate, dataset)
-        if episode.patient is not None:
+        if episode.patient is not None and await _may_open(work, episode, candidate):
             work.batch.rules.append(
                 Rule(
                     candidate.organization, episode.patient, True, 0, work.now, candidate.task,
@@ -105,6 +106,14 @@ async def _answered(work: Work, episode: Episode, candidate: Candidate, status: 
             )  # fmt: skip
     elif before and status in machine.TERMINAL:
         work.batch.rules_ended.append(RuleEnd(candidate.task))
+
+
+async def _may_open(work: Work, episode: Episode, candidate: Candidate) -> bool:
+    """Whether the chart is its sender's to open; nobody opens one by asking itself."""
+    assert episode.patient is not None
+    return candidate.organization != episode.requester and await store.opens_chart(
+        work.conn, episode.requester, episode.patient
+    )
 
 
 async def _dataset(work: Work, candidate: Candidate | CandidateRow) -> int:
@@ -133,11 +142,13 @@ async def _share(
     found = {rid for rid in rids.values() if rid is not None}
     found |= {each.rid for each in located.values()}
     shared = await store.shareable(work.conn, episode.requester, found)
-    if dataset:
-        shared = await _admitted(work, shared, dataset)
+    admitted = await _admitted(work, set(shared), dataset) if dataset else set(shared)
+    # what its sender is itself shown in part only goes on as that part
     work.batch.grants.extend(
-        Grant(candidate.organization, rid, candidate.task, "referral", dataset=dataset)
-        for rid in sorted(shared)
+        Grant(
+            candidate.organization, rid, candidate.task, "referral", dataset=shared[rid] or dataset
+        )
+        for rid in sorted(admitted)
     )
 
 

@@ -40,6 +40,8 @@ ALIASES: Final[Mapping[str, str]] = {
 }
 """Other names of systems in the lists. ICD-10 counts as ICD-10-CM: the chapters are the same."""
 
+_ALIASES: Final = {alias.casefold(): system.casefold() for alias, system in ALIASES.items()}
+
 _NOT_IN_A_CHART: Final = frozenset({"Medication", "Bundle", "Composition", "Binary", "Parameters"})
 """Types that can be about a person though no search parameter says about whom."""
 
@@ -61,8 +63,7 @@ class CodeLists:
     lengths: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def bits(self, system: str, code: str) -> int:
-        system = ALIASES.get(system, system)
-        code = _canonical(code)
+        system, code = _system(system), _canonical(code)
         found = self.exact.get(system, {}).get(code, 0)
         for length in self.lengths.get(system, ()):
             found |= self.beginnings[system].get(code[:length], 0)
@@ -85,13 +86,21 @@ def compiled(entries: Iterable[Entry]) -> CodeLists:
     beginnings: dict[str, dict[str, int]] = {}
     for name, system, code in entries:
         kept = beginnings if code.endswith("*") else exact
-        codes = kept.setdefault(ALIASES.get(system, system), {})
+        codes = kept.setdefault(_system(system), {})
         key = _canonical(code.removesuffix("*"))
         codes[key] = codes.get(key, 0) | NAMES[name]
     lengths = {
         system: tuple(sorted({len(code) for code in codes})) for system, codes in beginnings.items()
     }
     return CodeLists(exact, beginnings, lengths)
+
+
+def _system(uri: str) -> str:
+    """The name by which a system is in the lists: whatever case, version, final slash or https it is sent with."""
+    plain = uri.partition("|")[0].strip().rstrip("/").casefold()
+    if plain.startswith("https://"):
+        plain = f"http://{plain.removeprefix('https://')}"
+    return _ALIASES.get(plain, plain)
 
 
 def _canonical(code: str) -> str:

@@ -9,7 +9,6 @@ http://hl7.org/fhir/R4/http.html#patch
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from coordhub.errors import (
@@ -22,7 +21,6 @@ from coordhub.errors import (
     version_conflict,
 )
 from coordhub.r4 import document as fhir_json
-from coordhub.r4 import sensitivity
 from coordhub.r4.fhirpath_patch import FhirPathPatch
 from coordhub.r4.json_patch import JsonPatch
 from coordhub.record.operations import Operation, Patch, Patched, Settled, Update
@@ -49,16 +47,14 @@ async def attempt(work: Work, view: Viewer, operations: Sequence[Operation]) -> 
     return settled
 
 
-def again(update: Update, current: Version) -> Update:
-    """The same on the locked version, where that is not the one it was tried on."""
+def again(update: Update, current: Version | None) -> Update:
+    """The same on the locked version, as its caller is shown it, where that is not the one it was tried on."""
     patched = update.patched
     assert patched is not None
     patch = Patch(
         update.type, update.id, patched.change, update.if_match, update.full_url, update.at
     )
-    # as it was shown when the patch was tried: with the labels of the hub
-    body = current.body and sensitivity.splice(current.body, current.labels)
-    renewed = _update(patch, replace(current, body=body))
+    renewed = _update(patch, current)
     _refuse_invalid([renewed])
     return renewed
 

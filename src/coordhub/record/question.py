@@ -2,8 +2,9 @@
 
 http://hl7.org/fhir/R4/task.html
 
-No more than its data set shows; and while others are asked as well, nothing that tells for whom, or
-who they are. Who wins is told the rest in the commit that makes it the winner.
+No more than its data set shows; and while others are asked as well, nothing that tells for whom. Who
+wins is told the rest in the commit that makes it the winner. Who else was asked it says at no time:
+that one of them is a victim service provider would tell why.
 """
 
 from __future__ import annotations
@@ -22,17 +23,19 @@ def told(task: Document, dataset: int, *, blind: bool) -> Document:
     """Elements of the sender's Task for the Task that asks; blind: others are asked at the same time."""
     shown = trimmed(task, dataset)
     elements: Document = {name: shown[name] for name in FROM_SENDER if name in shown}
-    if not blind:
-        return elements
-    kept = {name: elements[name] for name in ("priority",) if name in elements}
-    if "reference" in elements.get("for", {}):
-        kept["for"] = {"reference": elements["for"]["reference"]}
     limits = {
         name: value
-        for name, value in elements.get("restriction", {}).items()
+        for name, value in elements.pop("restriction", {}).items()
         if name in ("repetitions", "period")
     }
-    return {**kept, **({"restriction": limits} if limits else {})}
+    if limits:
+        elements["restriction"] = limits
+    if not blind:
+        return elements
+    kept = {name: value for name, value in elements.items() if name in ("priority", "restriction")}
+    if "reference" in elements.get("for", {}):
+        kept["for"] = {"reference": elements["for"]["reference"]}
+    return kept
 
 
 def trimmed(document: Document, dataset: int) -> Document:

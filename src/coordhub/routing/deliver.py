@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from coordhub.access import viewer
 from coordhub.record.hub import Hub
 from coordhub.routing import payload, resolve, retry
 from coordhub.routing.channels.channel import (
@@ -25,6 +24,7 @@ from coordhub.store import deliveries, resources
 from coordhub.store.deliveries import INBOX, Attempt, Claimed
 from coordhub.store.engine import Connection
 from coordhub.store.transact import AuditRow
+from coordhub.store.visibility import EVERYONE
 from coordhub.telemetry import log
 
 
@@ -100,9 +100,7 @@ async def deliver(sending: Sending, held: Claimed) -> None:
 
 async def _endpoint(hub: Hub, conn: Connection, held: Claimed) -> tuple[str, dict[str, str]] | None:
     """Address and headers of the Endpoint as the directory has it now."""
-    versions = await resources.read_rids(
-        conn, viewer.as_organization(held.organization), [held.endpoint]
-    )
+    versions = await resources.read_rids(conn, EVERYONE, [held.endpoint])
     for document in resolve.usable_versions(versions.values(), hub.clock()):
         pairs = (line.partition(":") for line in document.get("header") or [])
         return document["address"], {

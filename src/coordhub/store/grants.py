@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from coordhub.r4.parameters import parameters
 from coordhub.store.engine import Connection
-from coordhub.store.visibility import DIRECTORY, Viewer, visible
+from coordhub.store.visibility import DIRECTORY, Viewer, shown, visible
 
 _PARTS = (
     ("DiagnosticReport", "result"),
@@ -15,20 +15,40 @@ _PARTS = (
 )
 
 
-async def shareable(conn: Connection, sender: int, rids: Iterable[int]) -> set[int]:
+async def shareable(conn: Connection, sender: int, rids: Iterable[int]) -> dict[int, int]:
     """Of `rids` and the results they consist of, those that organization `sender` may see itself.
 
-    A report brings its observations, a panel its members; one level. What is in the directory needs no grant.
+    By rid the data set that it is shown them by: no more than that is its to share. A report brings its
+    observations, a panel its members; one level. What is in the directory needs no grant.
     """
-    condition, arguments = visible(Viewer(sender), "r", 4)
+    viewer = Viewer(sender)
+    condition, arguments = visible(viewer, "r", 4)
+    shown_as = shown(viewer, "r", 4)
     rows = await conn.fetch(
-        f"{_WITH_PARTS} where r.source <> $3 and {condition}",
+        f"{_with_parts(f'r.rid, {shown_as}')} where r.source <> $3 and {condition}",
         sorted(rids),
         _part_numbers(),
         DIRECTORY,
         *arguments,
     )
-    return {row[0] for row in rows}
+    return {rid: dataset for rid, _, dataset in rows}
+
+
+async def opens_chart(conn: Connection, sender: int, patient: int) -> bool:
+    """Whether the chart of a patient (rid) is `sender`'s to open: it holds the record, or treats the patient.
+
+    Who merely saw what a referral or a Consent showed it has no chart to refer from.
+    """
+    found: bool = await conn.fetchval(
+        "select exists (select from resource r where r.rid = $2 and r.shard = ($2 & 255)::smallint"
+        " and r.source = $1)"
+        " or exists (select from access_rule c join party p on p.organization = c.actor"
+        " where c.patient = $2 and c.actor = $1 and c.permit and c.rule in ('treatment', 'team')"
+        " and p.kind = 'treatment' and c.since <= now() and (c.until is null or c.until > now()))",
+        sender,
+        patient,
+    )
+    return found
 
 
 async def asked_by(conn: Connection, task: int) -> int | None:
@@ -43,17 +63,20 @@ async def asked_by(conn: Connection, task: int) -> int | None:
 async def written_by(conn: Connection, author: int, rids: Iterable[int]) -> set[int]:
     """Of `rids` and the results they consist of, those that organization `author` wrote itself."""
     rows = await conn.fetch(
-        f"{_WITH_PARTS} where r.source = $3", sorted(rids), _part_numbers(), author
+        f"{_with_parts('r.rid')} where r.source = $3", sorted(rids), _part_numbers(), author
     )
     return {row[0] for row in rows}
 
 
-_WITH_PARTS = (
-    "with named as (select unnest($1::bigint[]) as rid"
-    " union select i.target from idx_reference i"
-    " where i.rid = any($1::bigint[]) and i.param = any($2::smallint[]) and i.target is not null)"
-    " select r.rid from named n join resource r on r.rid = n.rid and r.shard = (n.rid & 255)::smallint"
-)
+def _with_parts(columns: str) -> str:
+    """A query for `columns` of the named rows `r` ($1), and of what they consist of ($2)."""
+    return (
+        "with named as (select unnest($1::bigint[]) as rid"
+        " union select i.target from idx_reference i"
+        " where i.rid = any($1::bigint[]) and i.param = any($2::smallint[]) and i.target is not null)"
+        f" select {columns} from named n"
+        " join resource r on r.rid = n.rid and r.shard = (n.rid & 255)::smallint"
+    )
 
 
 def _part_numbers() -> list[int]:

@@ -17,7 +17,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from coordhub.r4.datasets import BLIND
+from coordhub.r4.datasets import DIRECTORY as OF_DIRECTORY
 from coordhub.r4.sensitivity import VSP
+from coordhub.r4.types import NUMBER
 
 HUB = 1 << 8
 """rid of the hub's own Organization: the coordination platform, requester of the Tasks it makes."""
@@ -62,7 +64,8 @@ class Viewer:
 
 
 EVERYONE = Viewer(DIRECTORY)
-"""What every authenticated organization sees: the public directory, and nothing else."""
+"""What every authenticated organization sees, the public directory, and nothing else; and what of it only
+its steward is shown: Endpoint.header, by which the hub is let in at a partner's."""
 
 
 def visible(
@@ -110,7 +113,9 @@ def shown(viewer: Viewer, row: str, first: int, labels: str | None = None) -> st
     if viewer.everything:
         return f"{stated}, {RAW}"
     return (
-        f"{stated}, case when {_own(row, first, labels)} then {WHOLE}"
+        f"{stated}, case when {row}.source = ${first + 1}::bigint then {WHOLE}"
+        f" when {_own(row, first, labels)}"
+        f" then case {row}.type when {NUMBER['Endpoint']} then {OF_DIRECTORY} else {WHOLE} end"
         f" else {_shows(row, first, labels)} end"
     )
 
