@@ -13,8 +13,15 @@ import asyncpg
 import pytest
 from typer.testing import CliRunner
 
+from coordhub.access.caller import Caller
+from coordhub.access.scopes import EVERYTHING
 from coordhub.cli import cli
+from coordhub.record.bootstrap import open_hub
+from coordhub.record.commit import commit
+from coordhub.record.operations import Create
 from coordhub.store import seals
+from coordhub.store.engine import Engine
+from coordhub.store.visibility import DIRECTORY
 
 COMMANDS = [
     "dev",
@@ -31,6 +38,7 @@ COMMANDS = [
     "audit",
     "client",
     "replay",
+    "vsp",
 ]
 
 
@@ -326,3 +334,57 @@ def test_given_something_broken_when_checked_and_made_anew_then_it_is_said_and_m
         assert done[0] == code, done
         assert re.search(said, done[1]), done[1]
     assert run(command, "--check")[0] == 0
+
+
+def of_providers(url: str, keys: Path, *words: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-c", "from coordhub.cli import main; main()", "vsp", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "DATABASE_URL": url, "COORDHUB_VSP_KEYS": str(keys)},
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_given_an_organization_when_marked_and_released_by_two_then_each_step_says_what_it_did(
+    database_url: str, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys"
+
+    async def organization() -> str:
+        engine = await Engine.open(database_url, size=2)
+        try:
+            hub = await open_hub(engine, "http://127.0.0.1:8000/fhir")
+            steward = Caller(None, DIRECTORY, "Organization/directory", EVERYTHING)
+            shelter = {"resourceType": "Organization", "name": "Shelter"}
+            create = Create("Organization", shelter)
+            done = await commit(hub, steward, [create], interaction="create")
+        finally:
+            await engine.close()
+        return f"Organization/{done.written[0].id}"
+
+    code, _, err = of_providers(
+        database_url, keys, "key", "new", "Organization/nobody", "--by", "A. Name", "--reason", "x"
+    )
+    assert (code, err.strip()) == (
+        1,
+        "coordhub vsp: There is no Organization/nobody here. Name it as Organization/id.",
+    )
+    named = asyncio.run(organization())
+    first = ("--by", "A. Name", "--reason", "shelter")
+    second = ("--by", "B. Name", "--reason", "closed")
+    code, _, err = of_providers(database_url, keys, "mark", named, *first)
+    assert code == 1
+    assert "coordhub vsp key new" in err
+    code, out, _ = of_providers(database_url, keys, "key", "new", named, *first)
+    assert code == 0
+    assert Path(out.strip()).parent == keys
+    code, out, _ = of_providers(database_url, keys, "mark", named, *first)
+    assert code == 0, out
+    assert out.startswith(f"{named} is marked")
+    code, out, _ = of_providers(database_url, keys, "release-mark", named, *first)
+    assert "Another person" in out
+    assert of_providers(database_url, keys, "release-mark", named, *first, "--confirm")[0] == 1
+    code, out, _ = of_providers(database_url, keys, "release-mark", named, *second, "--confirm")
+    assert (code, out.strip()) == (0, "Its mark is taken away.")

@@ -49,7 +49,7 @@ SENT: Final = (
 
 ANSWERED: Final = (
     "Content-Location", "ETag", "Idempotency-Replayed", "Last-Modified", "Location", "Retry-After",
-    "X-Request-Id",
+    "Warning", "X-Request-Id",
 )  # fmt: skip
 """Headers of an answer that it may look at."""
 

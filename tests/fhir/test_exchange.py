@@ -149,6 +149,7 @@ async def test_given_origins_when_a_page_asks_then_only_those_are_let_in(databas
             assert "access-control-allow-origin" not in other.headers
             stated = await http.get("/fhir/metadata", headers={"Origin": "https://app.example"})
             assert "ETag" in stated.headers["access-control-expose-headers"]
+            assert "Warning" in stated.headers["access-control-expose-headers"]
             refused = await http.get("/fhir/Patient", headers={"Origin": "https://app.example"})
             assert refused.status_code == 401
             assert refused.headers["access-control-allow-origin"] == "https://app.example"

@@ -331,22 +331,20 @@ async def test_given_no_token_when_asked_then_only_the_capabilities_answer(house
         assert refused.headers["www-authenticate"].startswith("Bearer")
 
 
-async def test_given_every_parameter_of_the_statement_when_searched_then_none_is_refused(house):
-    statement = (await house.http.get("/fhir/metadata")).json()
-    example = {
-        "date": "2020", "reference": "1", "token": "a", "string": "a", "uri": "http://a.example",
-        "number": "1", "quantity": "1", "composite": "a$2020", "special": "1|2",
-    }  # fmt: skip
-    for resource in statement["rest"][0]["resource"]:
-        if resource["type"] in (
-            "Task", "ServiceRequest", "Observation", "Patient", "Location", "RiskAssessment",
-        ):  # fmt: skip
-            for parameter in resource["searchParam"]:
-                value = "1" if parameter["name"] == "_id" else example[parameter["type"]]
-                found = await house.near.ask(
-                    "GET", f"/{resource['type']}?{parameter['name']}={value}"
-                )
-                assert found.status_code == 200, found.text
+async def test_given_a_document_that_replaces_another_when_asked_by_both_then_it_is_found(house):
+    document = {"resourceType": "DocumentReference", "status": "current"}
+    document["content"] = [{"attachment": {"url": "http://documents.example/1"}}]
+    made = [await house.near.ask("POST", "/DocumentReference", document) for _ in range(2)]
+    old, other = (f"DocumentReference/{one.json()['id']}" for one in made)
+    relates = [
+        {"code": "replaces", "target": {"reference": old}},
+        {"code": "appends", "target": {"reference": other}},
+    ]
+    new = await house.near.ask("POST", "/DocumentReference", {**document, "relatesTo": relates})
+    assert new.status_code == 201, new.text
+    for value, count in ((f"{old}$replaces", 1), (f"{other}$appends", 1), (f"{old}$appends", 0)):
+        found = await house.near.ask("GET", f"/DocumentReference?relationship={value}")
+        assert len(found.json().get("entry", [])) == count, (value, found.text)
 
 
 async def test_given_what_is_not_offered_when_asked_then_it_is_refused_by_its_name(house):

@@ -87,6 +87,42 @@ async def test_given_a_patient_when_everything_is_asked_for_then_the_record_and_
     assert set(references(posted.json())) == set(references(bundle))
 
 
+async def test_given_attachments_when_everything_is_asked_for_then_their_binaries_come_with_it(
+    house, care
+):
+    async def binary(sender, **more: Any) -> str:
+        kind = {"resourceType": "Binary", "contentType": "text/plain", "data": "YQ=="}
+        return await made(sender, {**kind, **more})
+
+    near, who = house.near, care["who"]
+    relative, absolute, again = [await binary(near) for _ in range(3)]
+    own = await binary(near, securityContext={"reference": who})
+    hidden, unnamed = await binary(house.far), await binary(near)
+    gone = await binary(near)
+    assert (await near.ask("DELETE", f"/{gone}")).status_code == 204
+    urls = [relative, f"http://hub.example/fhir/{absolute}", again, again, own, hidden, gone]
+    urls += ["Binary/absent", f"http://other.example/fhir/{unnamed}"]
+    await made(
+        near,
+        {
+            "resourceType": "DocumentReference",
+            "status": "current",
+            "subject": {"reference": who},
+            "content": [{"attachment": {"url": url}} for url in urls],
+        },
+    )
+
+    async def brought(query: str = "") -> list[str]:
+        found = references((await near.ask("GET", f"/{who}/$everything{query}")).json(), "include")
+        return sorted(one for one in found if one.startswith("Binary/"))
+
+    assert await brought() == sorted([relative, absolute, again, own])
+    assert await brought("?_type=DocumentReference,Binary") == sorted(
+        [relative, absolute, again, own]
+    )
+    assert await brought("?_type=DocumentReference") == []
+
+
 async def test_given_an_encounter_when_everything_is_asked_for_then_its_own_record(house, care):
     bundle = (await house.near.ask("GET", f"/{care['visit']}/$everything")).json()
     assert set(references(bundle, "match")) == {care["visit"], care["new"]}
@@ -293,6 +329,9 @@ async def test_given_a_change_when_validated_then_against_what_is_stored(house):
     path = f"/{one}/$validate"
     assert issues(await house.near.ask("POST", path, patient(id=fhir_id))) == WELL
     assert issues(await house.near.ask("POST", f"{path}?mode=delete")) == WELL
+    assert issues(await house.near.ask("POST", path, patient(id="other"))) == [
+        ("error", "invalid", "Patient.id")
+    ]
     hidden = await house.far.ask("POST", path, patient(id=fhir_id))
     absent = await house.far.ask("POST", "/Patient/absent/$validate", patient(id="absent"))
     assert [code for _, code, _ in issues(hidden)] == [code for _, code, _ in issues(absent)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 
@@ -74,6 +75,61 @@ async def test_given_searches_on_all_connections_when_another_comes_then_503_say
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
     assert refused.json()["issue"][0]["code"] == "transient"
     assert (await house.near.ask("GET", "/Patient?name=x")).status_code == 200
+
+
+async def test_given_reads_and_writes_on_all_connections_when_another_comes_then_503_says_when_to_return(
+    house,
+):
+    pool = house.context.hub.engine.pool
+    assert (await house.near.ask("GET", "/Patient/1")).status_code == 404  # its token is known
+    usual, pool.patience = pool.patience, 0.05
+    try:
+        async with contextlib.AsyncExitStack() as busy:
+            for _ in range(pool.get_max_size()):
+                await busy.enter_async_context(pool.acquire())
+            for method, path, body in (
+                ("GET", "/Patient/1", None),
+                ("POST", "/Patient", {"resourceType": "Patient"}),
+            ):
+                refused = await asyncio.wait_for(house.near.ask(method, path, body), 30)
+                assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
+                assert refused.json()["issue"][0]["code"] == "transient"
+            waiting = asyncio.ensure_future(_a_transaction_at_last(house))
+            with pytest.raises(TimeoutError):  # longer than a door would wait
+                await asyncio.wait_for(asyncio.shield(waiting), 4 * pool.patience)
+        assert await asyncio.wait_for(waiting, 30) == 1
+    finally:
+        pool.patience = usual
+    assert (await house.near.ask("GET", "/Patient/1")).status_code == 404
+
+
+async def _a_transaction_at_last(house) -> int:
+    async with house.context.hub.engine.transaction(at_last=True) as conn:
+        return await conn.fetchval("select 1")
+
+
+async def test_given_searches_on_all_connections_when_a_conditional_write_needs_one_then_503_and_no_lock(
+    house,
+):
+    engine = house.context.hub.engine
+    usual, engine.searches.patience = engine.searches.patience, 0.05
+    patient = {"resourceType": "Patient"}
+    criteria = {"If-None-Exist": "family=Water&given=Ann"}
+    try:
+        async with contextlib.AsyncExitStack() as busy:
+            for _ in range(engine.searches.get_max_size()):
+                await busy.enter_async_context(engine.searches.acquire())
+            asked = house.near.ask("POST", "/Patient", patient, headers=criteria)
+            refused = await asyncio.wait_for(asked, 30)
+            async with engine.pool.acquire() as conn:
+                held = await conn.fetchval(
+                    "select count(*) from pg_locks where locktype = 'advisory'"
+                )
+    finally:
+        engine.searches.patience = usual
+    assert (refused.status_code, refused.headers["retry-after"], held) == (503, "2", 0)
+    again = await house.near.ask("POST", "/Patient", patient, headers=criteria)
+    assert again.status_code == 201
 
 
 async def test_given_a_search_that_is_logged_when_answered_then_its_query_is_not_in_the_log(

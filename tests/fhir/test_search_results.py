@@ -214,6 +214,29 @@ async def test_given_result_parameters_that_make_no_sense_when_searched_then_400
     assert issues[-1]["expression"] == ["http.nonsense"], "every fault at once"
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/Goal?_include=Goal:subjct", ("no reference parameter subjct", "mean subject?", "It has patient, subject.")),
+        ("/Goal?_include=Goal:zzz", ("It has patient, subject.",)),
+        ("/Binary?_include=Binary:subject", ("It has none", "leave this out")),
+        ("/Goal?_include=Goal", ("as Task:focus is",)),
+        ("/Goal?_include=Goal:subject:Pateint", ("as in Task:focus:ServiceRequest", "leave it out")),
+        ("/Goal?_elements=targt", ("no top-level element targt", "mean target?", "lifecycleStatus", "commas")),
+        ("/Goal?_elements=target.measure", ("stands before the dot", "leave it out")),
+        ("?_type=Goal,Task&_elements=zzz", ("None of the types searched has", "zzz")),
+        ("/Goal?_id=Goal/1", ("what follows the slash", "identifier=system|value")),
+    ],
+)  # fmt: skip
+async def test_given_a_parameter_that_names_nothing_when_refused_then_it_says_what_there_is(
+    house, path, said
+):
+    refused = await house.near.ask("GET", path)
+    assert refused.status_code == 400
+    for words in said:
+        assert words in refused.json()["issue"][0]["diagnostics"], refused.text
+
+
 async def test_given_a_lenient_search_when_an_include_is_unknown_then_the_others_are_applied(
     house, care
 ):

@@ -41,7 +41,6 @@ EXEMPT = {
     "retention.due": "Counts what a schedule would remove.",
     "retention.holds": "The operators' list of holds: ids of Patients and reasons, no content.",
     "grants.opens_chart": "Asks whether a sender holds a record or treats, for the decision to open it: no content.",
-    "reporting.prepare": "Defines the wall behind which reports read; it reads nothing itself.",
     "grants.shareable": "Makes the Viewer itself, of the organization whose sharing is decided.",
     "consents.may_be_asked": "Those who might be asked, before they are: rids, no content.",
     "grants.written_by": "Asks who wrote what, for the decision to share it: rids, no content.",
@@ -53,6 +52,7 @@ EXEMPT = {
     "vsp.seal": "Puts texts under a key, and gives back nothing.",
     "vsp.seal_versions_before": "Puts texts under a key, and gives back nothing.",
     "vsp.forget_doings": "Takes from the ledger what a provider did, and gives back nothing.",
+    "reporting.prepare": "Builds the wall before reports, at a migration, and gives back nothing.",
     "transact.transact": "The write path: gives back nothing of a resource.",
 }
 """Functions that touch the tables of resources without being given a Viewer, and why they may."""

@@ -7,9 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from coordhub.record import vsp_acts
+from coordhub.record import label_acts, vsp_acts
 from coordhub.record.label_acts import Act
+from coordhub.record.reindex import reindex
+from coordhub.record.reproject import reproject
 from coordhub.store import vault
+from coordhub.store.invariants import violations
 
 ONE = Act("A. Operator", "it is no provider any more")
 TWO = Act("B. Officer", "its board has said so")
@@ -148,6 +151,11 @@ async def test_s13_given_records_from_before_the_mark_when_it_is_marked_then_the
     house.hub.lists.forget()
 
     assert sealed == 3
+    bodies = await house.rows(
+        "select body from resource_version where rid in (select task from candidate)"
+    )
+    assert len(bodies) == 1
+    assert bodies[0]["body"].startswith("vsp1.")
     assert not await house.riverside.sees(result)
     assert await safe.sees(result)
     assert (await safe.read(task))["status"] == "accepted"
@@ -213,6 +221,40 @@ async def test_s13_given_a_mark_when_it_is_to_be_taken_away_then_two_persons_and
         )
         == 3
     )
+
+
+async def test_s13_given_sealed_records_when_the_hub_is_kept_up_then_they_stay_as_they_are(
+    house, operators, safe, twice
+):
+    sent = await house.riverside.refers(house.referral(house.riverside, safe.reference))
+    task = await house.until(lambda: safe.asked(sent))
+    await safe.answers(task, "accepted")
+    await house.settled()
+
+    async def sealed():
+        rows = await house.rows(
+            "select rid, version, patient, labels, body from resource where body like 'vsp%'"
+            " order by rid"
+        )
+        tokens = await house.rows(
+            "select i.* from idx_token i join resource r on r.rid = i.rid"
+            " where r.body like 'vsp%' order by i.rid, i.param, i.code"
+        )
+        return rows, tokens
+
+    before = await sealed()
+    assert len(before[0]) >= 4
+
+    await label_acts.apply(operators, ONE)
+    pages = [page async for page in reindex(operators)]
+    assert [page.wrong for page in pages] == [()] * len(pages)
+    projected = [each async for each in reproject(operators)]
+    assert [each.differences for each in projected] == [()]
+    async with house.hub.engine.pool.acquire() as conn:
+        assert await violations(conn, house.hub.clock()) == []
+
+    assert await sealed() == before
+    assert (await safe.read(task))["status"] == "accepted"
 
 
 async def test_s13_given_no_key_when_it_is_to_be_marked_then_a_key_is_asked_for(house, operators):

@@ -48,6 +48,30 @@ def apply(*operations: dict[str, Any], at: str = "") -> dict[str, Any]:
     return fhirpath_patch.read(parameters, at).apply(copy.deepcopy(PATIENT), at)
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        operation("delete", "Observation.name"),
+        operation("delete", "Nothing"),
+        operation("add", "Person", name="active", value={"valueBoolean": False}),
+        operation("replace", "Person.active", value={"valueBoolean": False}),
+        operation("insert", "Person.name[0].given", index=0, value={"valueString": "D"}),
+        operation("move", "Person.name[0].given", source=0, destination=1),
+    ],
+)
+def test_given_a_path_from_another_type_when_applied_then_422_says_which_to_write(sent):
+    with pytest.raises(FhirError) as refused:
+        apply(sent)
+    assert refused.value.status == 422
+    assert refused.value.issues[0].expression == "Parameters.parameter[0]"
+    assert "write Patient" in refused.value.issues[0].diagnostics
+
+
+def test_given_paths_from_the_type_or_from_any_when_applied_then_both_lead_there():
+    for path in ("Patient.name", "Resource.name", "name"):
+        assert "name" not in apply(operation("delete", f"{path}[0]")), path
+
+
 def test_given_an_addition_when_applied_then_lists_grow_and_single_elements_appear():
     done = apply(
         operation("add", "Patient", name="identifier", value={"valueIdentifier": {"value": "9"}}),

@@ -56,7 +56,7 @@ def test_given_a_test_that_is_met_when_patched_then_numbers_are_compared_by_valu
         ('[{"op":"add","path":"/status/x","value":1}]', "Observation.status.x"),
         ('[{"op":"move","from":"/nothing","path":"/status"}]', "Observation.status"),
         ('[{"op":"replace","path":"","value":[]}]', ""),
-        (DOUBLING, "Observation.z12"),
+        (DOUBLING, "Observation.z9"),
     ],
 )
 def test_given_what_cannot_be_done_when_patched_then_422_names_the_place(patch, expression):
@@ -97,6 +97,27 @@ def test_given_a_patch_when_applied_twice_then_the_second_starts_from_the_same()
     first = patch.apply(document.parse(OBSERVATION))
     assert patch.apply(document.parse(OBSERVATION)) == first
     assert first["note"] == [{"text": "a"}]
+
+
+@pytest.mark.parametrize("value", ["[0]", "[{}]", '[["a"]]'])
+def test_given_copies_that_double_small_values_when_patched_then_refused_before_they_are_many(
+    value,
+):
+    body = document.parse(OBSERVATION)
+    doublings = '{"op":"copy","from":"/note","path":"/note/-"}'
+    patch = f'[{{"op":"add","path":"/note","value":{value}}},{",".join([doublings] * 20)}]'
+    with pytest.raises(FhirError) as refused:
+        json_patch.read(patch.encode()).apply(body)
+    assert "copies too much" in refused.value.issues[0].diagnostics
+    assert "update" in refused.value.issues[0].diagnostics
+    waiting, many = [body], 0
+    while waiting:
+        here = waiting.pop()
+        many += 1
+        waiting += (
+            here.values() if isinstance(here, dict) else here if isinstance(here, list) else []
+        )
+    assert many < 2 * json_patch.MOST_VALUES_COPIED
 
 
 def test_given_the_last_of_a_list_when_removed_then_the_list_goes_too():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -16,6 +17,7 @@ from coordhub.r4.search_measures import (
     read_number,
     read_quantity,
 )
+from coordhub.r4.search_text import Invalid
 
 PROBABILITY = parameters("RiskAssessment")["probability"]
 QUANTITY = parameters("Observation")["value-quantity"]
@@ -118,6 +120,11 @@ def test_given_a_place_then_distance_has_its_unit_and_its_default() -> None:
     assert read_near(NEAR, "1|2").distance == 50_000
     assert read_near(NEAR, "1|2|3").distance == 3_000
     assert read_near(NEAR, "1|2|3|[mi_i]").distance == pytest.approx(4828.032)
+    assert read_near(NEAR, "1|2|3|[mi_us]").distance == pytest.approx(3 * 6336000 / 3937)
+    assert read_near(NEAR, "1|2|3|[nmi_i]").distance == 5556
+    for unit, said in (("kg", "is no length"), ("[league]", "not known here"), ("miles", "[mi_i]")):
+        with pytest.raises(Invalid, match=re.escape(said)):
+            read_near(NEAR, f"1|2|3|{unit}")
     paris = read_near(NEAR, "48.8566|2.3522|343.6|km")
     assert paris.matches(51.5074, -0.1278)
     assert not read_near(NEAR, "48.8566|2.3522|343.4|km").matches(51.5074, -0.1278)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coordhub.r4 import unit_table
 from coordhub.r4.units import UCUM, unit_of
 
 
@@ -40,6 +41,34 @@ from coordhub.r4.units import UCUM, unit_of
         ("1 g/(kg.d)", "1 mg/g/d"),
         ("1 ug.kg-1.min-1", "60 ug/kg/h"),
         ("1 Pa", "1 N/m2"),
+        ("3937 [ft_us]", "1200 m"),
+        ("3937 [mi_us]", "6336000 m"),
+        ("1 [mi_us]", "5280 [ft_us]"),
+        ("1 [nmi_i]", "1.852 km"),
+        ("1 [fth_i]", "1.8288 m"),
+        ("1 [ft_br]", "30.479976 cm"),
+        ("72 [pnt]", "1 [in_i]"),
+        ("1 [in_i]", "1000 [mil_i]"),
+        ("10 Ao", "1 nm"),
+        ("1 [ly]", "9460730472580800 m"),
+        ("1 [psi]", "1 [lbf_av]/[in_i]2"),
+        ("1 [psi].[sin_i]", "4.4482216152605 N"),
+        ("1 eV", "0.0000000000000000001602176634 J"),
+        ("1 keV", "1000 eV"),
+        ("10000000 erg", "1 J"),
+        ("10000 G", "1 T"),
+        ("1 [in_i'H2O]", "25.4 mm[H2O]"),
+        ("100 [wood'U]", "6 [PRU]"),
+        ("1 [MET]", "3.5 mL/min/kg"),
+        ("1 har", "10000 m2"),
+        ("1 [foz_br]", "28.4130625 mL"),
+        ("1 [gal_us]", "32 [gil_us]"),
+        ("1 [lb_tr]", "5760 [gr]"),
+        ("1 [lton_av]", "2240 [lb_av]"),
+        ("60 ''", "1 '"),
+        ("1 g%", "10 g/L"),
+        ("1 cSt", "1 mm2/s"),
+        ("8 bit", "1 By"),
     ],
 )
 def test_given_the_same_measure_in_two_units_then_its_canonical_form_is_one(
@@ -52,6 +81,14 @@ def test_given_the_same_measure_in_two_units_then_its_canonical_form_is_one(
         assert unit is not None, code
         forms.add((unit.dimension, unit.canonical(Decimal(value))))
     assert len(forms) == 1
+
+
+def test_given_the_table_when_read_then_each_atom_has_a_canonical_form_and_its_name_is_once():
+    names = [name for name, *_ in unit_table.DERIVED]
+    own = [*unit_table.OWN, *unit_table.OWN_WITHOUT_PREFIX]
+    assert len({*names, *own}) == len(names) + len(own)
+    for name in (*names, *own):
+        assert unit_of(UCUM, name) is not None, name
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ class FhirPathPatch:
         """
         for operation in self.operations:
             try:
+                _require_root(document, operation.steps)
                 _APPLY[operation.kind](document, operation)
             except _ImpossibleError as impossible:
                 place = f"{at or 'Parameters'}.{operation.at}"
@@ -211,6 +212,20 @@ _APPLY: Final = {
 
 
 # ---- places
+
+
+def _require_root(document: dict[str, Any], steps: tuple[Step, ...]) -> None:
+    """A path that begins with the name of a type begins with this resource's: elements are lower case."""
+    kind = str(document.get("resourceType"))
+    first = steps[0]
+    if (
+        isinstance(first, Child)
+        and first.name[:1].isupper()
+        and first.name not in (kind, "Resource")
+    ):
+        raise _ImpossibleError(
+            f"The path begins with another type than that of this resource; write {kind}."
+        )
 
 
 def _only(places: Sequence[Place]) -> Place:

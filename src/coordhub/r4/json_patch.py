@@ -21,7 +21,9 @@ from coordhub.r4 import document as fhir_json
 
 MOST_OPERATIONS: Final = 1000
 MOST_COPIED: Final = 1024 * 1024
-"""Bytes that the `copy` operations of one patch may add: a few of them could double it for ever."""
+"""Characters that the `copy` operations of one patch may add: a few of them could double it for ever."""
+MOST_VALUES_COPIED: Final = 10_000
+"""Values that they may add: what is made of many small ones takes long before it is large."""
 
 _NEEDS: Final = {
     "add": ("value",),
@@ -46,15 +48,16 @@ class JsonPatch:
         at: prefix of expressions, where the patch is an entry of a Bundle. 422 naming the first
         operation that cannot be done, a failed `test` among them.
         """
-        copied = 0
+        values, characters = MOST_VALUES_COPIED, MOST_COPIED
         changed: Any = document
         for number, operation in enumerate(self.operations):
             try:
                 if operation["op"] == "copy":
                     source = jsonpointer.resolve_pointer(changed, operation["from"])
-                    copied += len(fhir_json.encode(source))
-                    if copied > MOST_COPIED:
-                        raise _impossible(operation, number, "copies too much", changed, at)
+                    values, characters = _after(source, values, characters)
+                    if values < 0 or characters < 0:
+                        why = f"copies too much: over {MOST_VALUES_COPIED} values or 1 MiB. Send an update"
+                        raise _impossible(operation, number, why, changed, at)
                 patch = jsonpatch.JsonPatch([copy.deepcopy(operation)])
                 changed = patch.apply(changed, in_place=True)
             except jsonpatch.JsonPatchTestFailed:
@@ -131,6 +134,22 @@ def _expression(root: str, pointer: str) -> str:
         else:
             break
     return path
+
+
+def _after(copied: Any, values: int, characters: int) -> tuple[int, int]:
+    """What a copy leaves of them; looked through no further than until one is used up."""
+    waiting = [copied]
+    while waiting and values >= 0 and characters >= 0:
+        here = waiting.pop()
+        values -= 1
+        if isinstance(here, dict):
+            characters -= sum(map(len, here))
+            waiting.extend(here.values())
+        elif isinstance(here, list):
+            waiting.extend(here)
+        else:
+            characters -= len(here) if isinstance(here, str) else 8
+    return values, characters
 
 
 def _drop_empty_arrays(node: Any) -> None:

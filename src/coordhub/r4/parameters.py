@@ -212,7 +212,9 @@ def _parameter(resource_type: str, code: str, entry: dict[str, Any]) -> SearchPa
         kind=cast(Kind, entry["kind"]),
         expression=entry["expression"],
         targets=tuple(entry.get("targets", ())),
-        components=tuple((part[0], part[1]) for part in entry.get("components", ())),
+        components=_straightened(
+            resource_type, code, [(part[0], part[1]) for part in entry.get("components", ())]
+        ),
         system=entry.get("system"),
         phonetic=entry.get("phonetic", False),
         paths=tuple(
@@ -227,3 +229,13 @@ def _parameter(resource_type: str, code: str, entry: dict[str, Any]) -> SearchPa
 def _spec() -> dict[str, Any]:
     data = files("coordhub.r4").joinpath("spec/search-parameters.json.gz").read_bytes()
     return cast(dict[str, Any], msgspec.json.decode(gzip.decompress(data)))
+
+
+def _straightened(
+    resource_type: str, code: str, components: list[tuple[str, str]]
+) -> tuple[tuple[str, str], ...]:
+    """Each component with its own expression: HL7 wrote those of this one parameter crosswise."""
+    if (resource_type, code) == ("DocumentReference", "relationship"):
+        (one, its), (other, others) = components
+        return (one, others), (other, its)
+    return tuple(components)

@@ -91,7 +91,11 @@ def read_ids(modifier: str | None, value: str) -> tuple[TokenValue, ...]:
         raise ModifierNotServed("_id takes no modifier; leave it out.")
     asked = dict.fromkeys(split_values(value))
     if not all(_ID.fullmatch(each) for each in asked):
-        raise Invalid("_id takes logical ids: letters, digits, '-' and '.', at most 64.")
+        raise Invalid(
+            "_id takes logical ids: letters, digits, '-' and '.', at most 64. Send of Type/id what "
+            "follows the slash, several with commas between; what else is known of a resource is "
+            "asked for by identifier=system|value."
+        )
     return tuple(TokenValue(None, each, any_system=True) for each in asked)
 
 

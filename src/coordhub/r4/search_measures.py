@@ -150,8 +150,15 @@ def read_near(parameter: SearchParameter, piece: str) -> NearValue:
     if len(given) == 2:
         return NearValue(given[0], given[1], USUAL_DISTANCE)
     unit = unit_of(UCUM, (parts[3] if len(parts) == 4 else "") or "km")
-    if unit is None or unit.dimension != "m1" or given[2] < 0:
-        raise Invalid(f"{parameter.code} takes a distance in a UCUM unit of length, such as km.")
+    if unit is None:
+        raise Invalid(
+            f"The unit of {parameter.code} is not known here. Give the distance in another UCUM code "
+            "of length: m, km, [ft_i], [mi_i], [mi_us] or [nmi_i]."
+        )
+    if unit.dimension != "m1":
+        raise Invalid(f"The unit of {parameter.code} is no length. Use one such as km or [mi_i].")
+    if given[2] < 0:
+        raise Invalid(f"{parameter.code} takes no distance below 0.")
     return NearValue(given[0], given[1], given[2] * float(unit.factor))
 
 

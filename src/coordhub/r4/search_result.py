@@ -10,7 +10,7 @@ http://hl7.org/fhir/R4/search.html#return
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -141,9 +141,7 @@ class _Reading:
             if name in known:
                 self.elements.add(name)
             else:
-                self._not_served(
-                    ("_elements", value), "_elements names top-level elements of the type."
-                )
+                self._not_served(("_elements", value), _no_element(kind, name, self.types, known))
 
     def _include(self, pair: Pair, reverse: bool, iterate: bool) -> None:
         value = pair[1]
@@ -155,9 +153,15 @@ class _Reading:
         if kind not in NUMBER or not code:
             near = difflib.get_close_matches(kind, NAMES, n=1, cutoff=0.6)
             hint = f" Did you mean {near[0]}?" if near else ""
-            self._not_served(pair, f"It is written [type]:[parameter], or *.{hint}")
+            self._not_served(
+                pair, f"It is written [type]:[parameter], as Task:focus is, or *.{hint}"
+            )
         elif target and target not in NUMBER:
-            self._not_served(pair, "What follows the second colon is a resource type.")
+            self._not_served(
+                pair,
+                "What follows the second colon is a resource type, as in Task:focus:ServiceRequest; "
+                "leave it out to follow the reference to whatever it leads.",
+            )
         elif not reverse and not iterate and kind not in self.types:
             self._not_served(
                 pair, f"{kind} is not searched here; with :iterate it may be included."
@@ -176,7 +180,8 @@ class _Reading:
         else:
             near = difflib.get_close_matches(code, known, n=1, cutoff=0.5)
             hint = f" Did you mean {near[0]}?" if near else ""
-            self._not_served(pair, f"{kind} has no such reference parameter.{hint}")
+            has = f"It has {', '.join(sorted(known))}." if known else "It has none; leave this out."
+            self._not_served(pair, f"{kind} has no reference parameter {_shown(code)}.{hint} {has}")
             return
         self.includes.extend(Include(each.id, target, reverse, iterate) for each in found)
 
@@ -197,6 +202,20 @@ def references(resource_type: str) -> list[SearchParameter]:
         for parameter in parameters(resource_type).values()
         if parameter.kind == "reference" and parameter.indexed
     ]
+
+
+def _no_element(kind: str, name: str, types: Sequence[str], known: Collection[str]) -> str:
+    if kind and kind not in types:
+        return "What stands before the dot is a type that is searched here; leave it out."
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    of = types[0] if len(types) == 1 else "None of the types searched"
+    has = "has no" if len(types) == 1 else "has a"
+    told = f" It has {', '.join(sorted(known))}." if len(types) == 1 else ""
+    return (
+        f"{of} {has} top-level element {_shown(name)}.{hint} _elements takes names of those, "
+        f"with commas between.{told}"
+    )
 
 
 def _shown(name: str) -> str:

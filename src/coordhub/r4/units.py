@@ -18,6 +18,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Final
 
+from coordhub.r4.unit_table import DERIVED, OWN, OWN_WITHOUT_PREFIX
+
 UCUM: Final = "http://unitsofmeasure.org"
 
 _DIGITS = Context(prec=40)
@@ -162,76 +164,14 @@ _WITH_OFFSET: Final = {
     "[degF]": (Fraction(5, 9), Fraction("459.67")),
 }
 
-_OWN: Final = ("g", "m", "s", "K", "C", "cd", "rad", "mol", "eq", "osm", "[iU]")
-_OWN_WITHOUT_PREFIX: Final = (
-    "deg",
-    "[pH]",
-    "[arb'U]",
-    "[CFU]",
-    "[PFU]",
-    "[HPF]",
-    "[LPF]",
-    "[diop]",
-    "[hnsf'U]",
-    "[APL'U]",
-    "[GPL'U]",
-    "[MPL'U]",
-    "[USP'U]",
-    "[Amb'a'1'U]",
-    "[CCID_50]",
-    "[TCID_50]",
-    "[EID_50]",
-    "[knk'U]",
-    "[mclg'U]",
-    "[smgy'U]",
-    "[bdsk'U]",
-    "[ELU]",
-    "[EU]",
-    "[FFU]",
-    "[BAU]",
-    "[AU]",
-    "[Lf]",
-    "[tb'U]",
-    "[todd'U]",
-    "[dye'U]",
-)
-# name: (factor, what of, whether it takes prefixes); in the order in which they build on another
-_DERIVED: Final[tuple[tuple[str, str, str, bool], ...]] = (
-    ("L", "0.001", "m3", True), ("l", "0.001", "m3", True), ("[IU]", "1", "[iU]", True),
-    ("[ppth]", "0.001", "", False), ("[ppm]", "0.000001", "", False),
-    ("[ppb]", "0.000000001", "", False), ("%", "0.01", "", False),
-    ("min", "60", "s", False), ("h", "3600", "s", False), ("d", "86400", "s", False),
-    ("wk", "604800", "s", False), ("a", "31557600", "s", False), ("a_j", "31557600", "s", False),
-    ("mo", "2629800", "s", False), ("mo_j", "2629800", "s", False),
-    ("N", "1", "kg.m/s2", True), ("Pa", "1", "N/m2", True), ("J", "1", "N.m", True),
-    ("W", "1", "J/s", True), ("Hz", "1", "s-1", True), ("A", "1", "C/s", True),
-    ("V", "1", "J/C", True), ("Ohm", "1", "V/A", True), ("S", "1", "A/V", True),
-    ("F", "1", "C/V", True), ("Wb", "1", "V.s", True), ("T", "1", "Wb/m2", True),
-    ("H", "1", "Wb/A", True), ("Bq", "1", "s-1", True), ("Gy", "1", "J/kg", True),
-    ("Sv", "1", "J/kg", True), ("Ci", "37000000000", "Bq", True), ("[rad]", "0.01", "Gy", True),
-    ("RAD", "0.01", "Gy", True), ("[rem]", "0.01", "Sv", True), ("REM", "0.01", "Sv", True),
-    ("kat", "1", "mol/s", True), ("U", "0.000001", "mol/min", True), ("bar", "100000", "Pa", True),
-    ("atm", "101325", "Pa", False), ("m[Hg]", "133322", "Pa", True),
-    ("m[H2O]", "9806.65", "Pa", True), ("dyn", "0.00001", "N", True), ("P", "0.1", "Pa.s", True),
-    ("cal", "4.184", "J", True), ("[Cal]", "4184", "J", False), ("cal_th", "4.184", "J", True),
-    ("t", "1000000", "g", True), ("[in_i]", "0.0254", "m", False),
-    ("[ft_i]", "0.3048", "m", False), ("[yd_i]", "0.9144", "m", False),
-    ("[mi_i]", "1609.344", "m", False), ("[lb_av]", "453.59237", "g", False),
-    ("[oz_av]", "28.349523125", "g", False), ("[stone_av]", "6350.29318", "g", False),
-    ("[gr]", "0.06479891", "g", False), ("[gal_us]", "3.785411784", "L", False),
-    ("[qt_us]", "0.946352946", "L", False), ("[pt_us]", "0.473176473", "L", False),
-    ("[cup_us]", "0.2365882365", "L", False), ("[foz_us]", "0.0295735295625", "L", False),
-    ("[tbs_us]", "0.01478676478125", "L", False), ("[tsp_us]", "0.00492892159375", "L", False),
-    ("[drp]", "0.00005", "L", False), ("[sin_i]", "0.00064516", "m2", False),
-)  # fmt: skip
 _ATOMS: dict[str, tuple[Fraction, _Powers]] = {
-    name: (Fraction(1), {name: 1}) for name in (*_OWN, *_OWN_WITHOUT_PREFIX)
+    name: (Fraction(1), {name: 1}) for name in (*OWN, *OWN_WITHOUT_PREFIX)
 }
-_METRIC: set[str] = set(_OWN)
+_METRIC: set[str] = set(OWN)
 
 
 def _derived() -> Iterator[tuple[str, tuple[Fraction, _Powers], bool]]:
-    for name, factor, of, metric in _DERIVED:
+    for name, factor, of, metric in DERIVED:
         number, powers = _Reading(_TOKEN.findall(of)).term() if of else (Fraction(1), {})
         yield name, (Fraction(factor) * number, powers), metric
 

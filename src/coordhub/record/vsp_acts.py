@@ -25,7 +25,7 @@ from coordhub.store import index, resources, vault, vsp
 from coordhub.store.engine import Connection
 from coordhub.store.resources import Version
 from coordhub.store.transact import AuditRow, Batch, transact
-from coordhub.store.visibility import DIRECTORY
+from coordhub.store.visibility import DIRECTORY, HUB
 
 AT_ONCE = 200
 """Resources sealed in one transaction."""
@@ -48,6 +48,8 @@ async def mark(hub: Hub, act: Act, organization: str, *, others_know_after: floa
     _said(act)
     async with hub.engine.transaction() as conn:
         found = await _named(conn, organization)
+        if found.rid in (HUB, DIRECTORY):
+            raise CannotMarkError(f"{organization} is the hub's own.")
         if not vault.in_use().has(found.rid):
             raise CannotMarkError(
                 f"There is no key for {organization}. Make one first: coordhub vsp key new {organization}"

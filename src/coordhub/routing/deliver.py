@@ -41,7 +41,7 @@ class Sending:
 async def deliver(sending: Sending, held: Claimed) -> None:
     """Try it once and write down what came of it."""
     hub = sending.hub
-    async with hub.engine.pool.acquire() as conn:
+    async with hub.engine.pool.acquire_at_last() as conn:
         # Its time is the delivery's, so that what is sent again under the same key is the same.
         composed = await payload.compose(hub, conn, held, held.created_at)
         endpoint = None if held.endpoint == INBOX else await _endpoint(hub, conn, held)
@@ -129,7 +129,7 @@ async def _settle(
     attempt: Attempt | None = None,
     disclosed: AuditRow | None = None,
 ) -> None:
-    async with hub.engine.pool.acquire() as conn:
+    async with hub.engine.pool.acquire_at_last() as conn:
         held_still = await deliveries.settle(
             conn,
             held,

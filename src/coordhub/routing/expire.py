@@ -27,7 +27,7 @@ async def fire(hub: Hub, aside: Aside | None = None) -> bool:
 
 async def _fire(hub: Hub, besides: Collection[int], told: Callable[[int], None]) -> bool:
     """told: of the episode whose timer was claimed."""
-    async with hub.engine.transaction() as conn:
+    async with hub.engine.transaction(at_last=True) as conn:
         now = hub.clock()
         timer = await timers.claim(conn, now, besides)
         if timer is None:

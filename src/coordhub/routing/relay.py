@@ -37,7 +37,7 @@ async def _relay(
     told: Callable[[int], None],
 ) -> bool:
     """told: of the episode that was claimed."""
-    async with hub.engine.transaction() as conn:
+    async with hub.engine.transaction(at_last=True) as conn:
         claimed = await changes.claim_episode(conn, besides)
         if claimed is None:
             return False

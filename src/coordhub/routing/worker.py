@@ -84,7 +84,9 @@ class Worker:
                 busy = False
             if not busy:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(woken.wait(), self._pace.poll.total_seconds())
+                    # Not wait_for: in Python 3.11 it loses a cancellation that comes as it ends.
+                    async with asyncio.timeout(self._pace.poll.total_seconds()):
+                        await woken.wait()
 
     async def _relay(self) -> bool:
         found = await relay.relay(self._sending.hub, self._new_id, self._aside)
@@ -101,7 +103,7 @@ class Worker:
             await asyncio.wait(self._underway, return_when=asyncio.FIRST_COMPLETED)
             return True
         hub = self._sending.hub
-        async with hub.engine.pool.acquire() as conn:
+        async with hub.engine.pool.acquire_at_last() as conn:
             held = await deliveries.claim(conn, hub.clock(), free, self._pace.lease)
         for one in held:
             task = asyncio.create_task(self._attempt(one))

@@ -435,7 +435,8 @@ class Criteria:
         return f"{' and '.join(box)} and {distance} <= {self._add(value.distance, 'float8')}"
 
     def _composite(self, parts: Sequence[object]) -> str:
-        first, second, *more = parts
+        # the code first, as in the table, where a parameter names it last
+        first, second, *more = sorted(parts, key=lambda part: not isinstance(part, TokenValue))
         assert isinstance(first, TokenValue)
         conditions = [self._token(first, "i.system", "i.code"), self._component(second)]
         for third in more:

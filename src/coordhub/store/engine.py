@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
 
@@ -59,8 +59,8 @@ else:  # there it takes no parameter
     _Pool = asyncpg.Pool
 
 
-class Searches(_Pool):
-    """Connections for searches. Where all are busy nobody waits longer than `patience` seconds: TimeoutError."""
+class Bounded(_Pool):
+    """Connections for the doors. Where all are busy nobody waits longer than `patience` seconds: TimeoutError."""
 
     patience = 5.0
 
@@ -69,6 +69,27 @@ class Searches(_Pool):
     ) -> asyncpg.pool.PoolAcquireContext[asyncpg.Record]:
         return super().acquire(timeout=timeout or self.patience)
 
+    def acquire_at_last(self) -> asyncpg.pool.PoolAcquireContext[asyncpg.Record]:
+        """However long it takes: for the routing worker, whom nobody waits for."""
+        return super().acquire()
+
+
+async def _bounded(url: str, size: int, settings: dict[str, str], **connect: Any) -> Bounded:
+    """What `asyncpg.create_pool` does, with its defaults, for a class of our own."""
+    return await Bounded(
+        url,
+        connection_class=asyncpg.Connection,
+        record_class=asyncpg.Record,
+        min_size=1,
+        max_size=size,
+        max_queries=50_000,
+        max_inactive_connection_lifetime=300.0,
+        loop=None,
+        server_settings=settings,
+        reset=_as_it_is,
+        **connect,
+    )
+
 
 class Engine:
     """One per process. `open` it, hand it down, `close` it."""
@@ -76,8 +97,8 @@ class Engine:
     def __init__(
         self,
         url: str,
-        pool: asyncpg.Pool[asyncpg.Record],
-        searches: Searches,
+        pool: Bounded,
+        searches: Bounded,
         asides: asyncpg.Pool[asyncpg.Record],
     ) -> None:
         self.url = url
@@ -112,30 +133,18 @@ class Engine:
             "statement_timeout": str(statement_timeout_ms),
             "coordhub.consent_policy": consent_policy,
         }
-        pool = await asyncpg.create_pool(
-            url,
-            min_size=1,
-            max_size=max(1, size - searching),
-            server_settings={**common, **BY_KEY},
-            max_cached_statement_lifetime=0,
-            reset=_as_it_is,
+        pool = await _bounded(
+            url, max(1, size - searching), {**common, **BY_KEY}, max_cached_statement_lifetime=0
         )
-        searches = await Searches(
+        searches = await _bounded(
             url,
-            connection_class=asyncpg.Connection,
-            record_class=asyncpg.Record,
-            min_size=1,
-            max_size=searching,
-            max_queries=50_000,
-            max_inactive_connection_lifetime=300.0,
-            loop=None,
-            server_settings={
+            searching,
+            {
                 **common,
                 "plan_cache_mode": "force_custom_plan",
                 # store.search relies on the parts of a union being asked in turn.
                 "max_parallel_workers_per_gather": "0",
             },
-            reset=_as_it_is,
         )
         asides = await asyncpg.create_pool(url, min_size=0, max_size=2, server_settings=common)
         engine = cls(url, pool, searches, asides)
@@ -170,9 +179,13 @@ class Engine:
             yield conn, begin
 
     @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        """A READ COMMITTED transaction, for the routing worker and what is done once at the start."""
-        async with self.pool.acquire() as conn, conn.transaction():
+    async def transaction(self, *, at_last: bool = False) -> AsyncIterator[Connection]:
+        """A READ COMMITTED transaction, for what is no write of the record, and for the routing worker.
+
+        at_last: wait for its connection however long it takes.
+        """
+        waited = self.pool.acquire_at_last() if at_last else self.pool.acquire()
+        async with waited as conn, conn.transaction():
             yield conn
 
     @contextlib.asynccontextmanager

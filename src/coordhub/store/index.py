@@ -262,7 +262,8 @@ def _composite(
     systems: Mapping[str, int],
     targets: Mapping[str, int],
 ) -> CompositeRow:
-    first, second, *more = composite.parts
+    # the code first, as in the table, where a parameter names it last
+    first, second, *more = sorted(composite.parts, key=lambda part: not isinstance(part, Token))
     assert isinstance(first, Token)
     row = CompositeRow(
         composite.parameter, systems[first.system] if first.system else 0, first.code, *owner

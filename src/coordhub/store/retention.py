@@ -223,7 +223,8 @@ async def keep_retaining(engine: Engine, stop: asyncio.Event) -> None:
         except UNAVAILABLE as error:
             log("retention.failed", level="error", error=type(error).__name__)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), LOOK_EVERY)
+            async with asyncio.timeout(LOOK_EVERY):
+                await stop.wait()
 
 
 async def carry_out(conn: Connection, subject: str, stop: asyncio.Event | None = None) -> int:

@@ -151,7 +151,8 @@ async def keep_sealing(
         if ending:
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), every.total_seconds())
+            async with asyncio.timeout(every.total_seconds()):
+                await stop.wait()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ http://hl7.org/fhir/R4/search.html
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import asyncpg
 
@@ -38,6 +38,8 @@ from coordhub.store.engine import Connection, Engine
 from coordhub.store.resources import COLUMNS, WIDTH, Version, version_of
 from coordhub.store.sorting import beyond, keys_of, order_by, walk_of
 from coordhub.store.visibility import Viewer, shown, visible, ways
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +69,16 @@ async def search(
     statement, arguments = await composed(
         conn, engine, viewer, query, limit=limit, after=after, source=source
     )
-    with in_time():
-        rows = await conn.fetch(statement, *arguments)
+    rows = await in_time(conn.fetch(statement, *arguments))
     page = rows[:limit]
     more = len(rows) > limit
     return Page([version_of(row) for row in page], list(page[-1][WIDTH:]) if more else None)
 
 
-@contextlib.contextmanager
-def in_time() -> Iterator[None]:
-    """400 too-costly if a search within takes longer than the connection's time limit."""
+async def in_time(asked: Awaitable[T]) -> T:
+    """What the database answers to a search; 400 too-costly beyond the connection's time limit."""
     try:
-        yield
+        return await asked
     except asyncpg.QueryCanceledError as error:
         raise too_costly(
             "The search took too long. Ask for less: add a patient, a code, a date or an "

@@ -61,8 +61,7 @@ async def search_types(
     if after is not None:
         statement += f" where {beyond(keys, after, arguments)}"
     statement += f" order by {order_by(keys)} limit {arguments.add(limit + 1, 'int')}"
-    with search.in_time():
-        rows = await conn.fetch(statement, *arguments.values)
+    rows = await search.in_time(conn.fetch(statement, *arguments.values))
     page = rows[:limit]
     more = len(rows) > limit
     return Page([version_of(row) for row in page], list(page[-1][WIDTH:]) if more else None)
@@ -82,8 +81,7 @@ async def count(
     where = await matching(conn, engine, viewer, queries, arguments, within)
     limit = "" if most is None else f" limit {arguments.add(most, 'int')}"
     statement = f"select count(*) from (select from resource r where {where}{limit}) r"
-    with search.in_time():
-        found = await conn.fetchval(statement, *arguments.values)
+    found = await search.in_time(conn.fetchval(statement, *arguments.values))
     return int(found)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from coordhub.r4 import types
+from coordhub.store import vault
 from coordhub.store.engine import Connection
 from coordhub.store.resources import COLUMNS, Version, version_of
 from coordhub.store.visibility import Viewer, shown, visible
@@ -153,4 +154,4 @@ async def bodies_before(conn: Connection, viewer: Viewer, rid: int) -> list[str]
         rid,
         *arguments,
     )
-    return [row[0] for row in rows]
+    return [vault.in_use().open(rid, row[0]).body for row in rows]

@@ -135,7 +135,14 @@ def _resource(name: str, base: str, deletes_several: bool) -> dict[str, Any]:
     operations = {
         one["name"]: one for level in ("type", "instance") for one in _operations(level, base, name)
     }
-    about = {"documentation": _AUDIT_EVENTS} if name == "AuditEvent" else {}
+    about: dict[str, Any] = {
+        "searchInclude": ["*", *(f"{name}:{each.code}" for each in references(name))],
+        "searchRevInclude": ["*", *_referring()[name]],
+    }
+    found = served(name)
+    if name == "AuditEvent":
+        about = {"documentation": _AUDIT_EVENTS}
+        found = [parameter for parameter in found if parameter.code in audit_event.SEARCHED]
     return {
         "type": name,
         **about,
@@ -148,10 +155,6 @@ def _resource(name: str, base: str, deletes_several: bool) -> dict[str, Any]:
         "conditionalUpdate": True,
         "conditionalDelete": "multiple" if deletes_several else "single",
         "referencePolicy": ["literal", "logical"],
-        "searchInclude": ["*", *(f"{name}:{each.code}" for each in references(name))],
-        "searchRevInclude": ["*", *_referring()[name]],
-        "searchParam": [
-            {"name": parameter.code, "type": parameter.kind} for parameter in served(name)
-        ],
+        "searchParam": [{"name": parameter.code, "type": parameter.kind} for parameter in found],
         "operation": list(operations.values()),
     }

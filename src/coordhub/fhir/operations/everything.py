@@ -3,8 +3,8 @@
 http://hl7.org/fhir/R4/operation-patient-everything.html, http://hl7.org/fhir/R4/operation-encounter-everything.html
 
 The matches are the resource itself and its compartment, in pages; a page brings along what its
-resources refer to. `start` and `end` leave out what happened at another time; what has no time
-stays.
+resources refer to, and the Binaries that are their attachments. `start` and `end` leave out what
+happened at another time; what has no time stays.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from coordhub.fhir import invocation, moments
 from coordhub.fhir.bundle import address, bundle, found
 from coordhub.fhir.context import Answer, Asked, Context
 from coordhub.fhir.paging import CURSOR, applied
-from coordhub.r4 import types
+from coordhub.r4 import document as fhir_json
+from coordhub.r4 import reference, types
 from coordhub.r4.compartments import compartment, members
 from coordhub.r4.parameters import parameters
 from coordhub.r4.search import Query, parse_query
@@ -79,9 +80,16 @@ async def answer(context: Context, asked: Asked) -> Answer:
         brought = await include.included(
             conn, view, page.versions, _REFERRED_TO, most=MOST_INCLUDED
         )
-    if brought is None:
+        held = await resources.read_names(conn, view, _attached(page.versions, hub.base))
+    if brought is None or len(brought) + len(held) > MOST_INCLUDED:
         raise FhirError(400, Issue("too-costly", "This page is too large; ask with _count."))
     brought = [one for one in brought if _beside(one, whose, query)]
+    known = {one.rid for one in brought}
+    brought += [
+        one
+        for one in held.values()
+        if one.body is not None and one.rid not in known and _is_of_type(one, query)
+    ]
     links = [("self", address(hub.base, path, [*query, (CURSOR, cursor)] if cursor else query))]
     if page.next is not None:
         following = context.paging.seal(page.next, asked.caller, path, query)
@@ -120,10 +128,35 @@ def _wish(kind: str, query: list[tuple[str, str]]) -> _Wish:
 
 def _beside(one: Version, whose: Version, query: list[tuple[str, str]]) -> bool:
     """Whether what a page refers to is no match of another page, and of a type asked for."""
-    named = [name for key, text in query if key == "_type" for name in text.split(",")]
-    if named and one.type not in named:
+    if not _is_of_type(one, query):
         return False
     return one.rid != whose.rid and (whose.type != "Patient" or one.patient != whose.rid)
+
+
+def _is_of_type(one: Version, query: list[tuple[str, str]]) -> bool:
+    named = [name for key, text in query if key == "_type" for name in text.split(",")]
+    return not named or one.type in named
+
+
+def _attached(versions: list[Version], base: str) -> list[tuple[str, str]]:
+    """The Binaries of this hub that are the `url` of an element, as an Attachment has it."""
+    found: dict[tuple[str, str], None] = {}
+    waiting: list[object] = [
+        fhir_json.parse(one.body.encode())
+        for one in versions
+        if one.body is not None and '"url"' in one.body and "Binary/" in one.body
+    ]
+    while waiting:
+        here = waiting.pop()
+        if isinstance(here, dict):
+            url = here.get("url")
+            read = reference.parse(url, base=base) if isinstance(url, str) else None
+            if read is not None and read.kind == "local" and read.type == "Binary" and read.id:
+                found[("Binary", read.id)] = None
+            waiting.extend(here.values())
+        elif isinstance(here, list):
+            waiting.extend(here)
+    return list(found)
 
 
 @cache

@@ -28,6 +28,14 @@ async def answer(context: Context, asked: Asked) -> Answer:
     mode = moments.once(given, "mode")
     issues = _profiles(asked, given)
     operation = _operation(asked, resource, mode)
+    if isinstance(operation, Update) and operation.document.get("id") not in (None, operation.id):
+        issues.append(
+            Issue(
+                "invalid",
+                f"The id of the resource is not {operation.id}, as in the address.",
+                f"{operation.type}.id",
+            )
+        )
     issues += await rehearse(context.hub, asked.caller, [operation])
     return Answer(200, outcome.render(issues or (outcome.ALL_OK,)), is_outcome=True)
 
