@@ -14,6 +14,7 @@ from typing import Any
 from coordhub.access import caller, viewer
 from coordhub.directory import services
 from coordhub.r4 import datasets
+from coordhub.r4 import reference as reference_of
 from coordhub.r4.typed import new_task
 from coordhub.record import commit, parties, question
 from coordhub.record.hub import Hub, instant
@@ -61,6 +62,22 @@ def service_request(
         document["performer"] = [{"reference": performers[0]}]
     else:
         document.pop("performer", None)
+    return _without_loose_ends(document)
+
+
+def _without_loose_ends(document: Document) -> Document:
+    """Without contained resources that nothing refers to any more, such as a team of all who are asked."""
+    while "contained" in document:
+        outside = {name: value for name, value in document.items() if name != "contained"}
+        named = {
+            element.get("reference")
+            for one in (outside, *document["contained"])
+            for _, element in reference_of.walk(one)
+        }
+        kept = [one for one in document["contained"] if f"#{one.get('id')}" in named]
+        if len(kept) == len(document["contained"]):
+            break
+        document = {**outside, **({"contained": kept} if kept else {})}
     return document
 
 
