@@ -389,6 +389,8 @@ class Oracle:
                 return False
         if "dataPeriod" in provision:
             spans = [_span(one.last[name]) for name in DATES.get(one.type, ()) if name in one.last]
+            if one.type == "Consent" and "period" in one.last.get("provision", {}):
+                spans.append(_period(one.last["provision"]["period"]))
             low, high = _period(provision["dataPeriod"])
             if permit and not (
                 spans and all(low <= first and last <= high for first, last in spans)

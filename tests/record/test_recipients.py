@@ -110,8 +110,21 @@ async def test_given_two_that_compete_when_one_accepts_then_its_task_says_what_i
         sent, _, _ = await referred(house, house.kitchen.service, house.pantry.service)
         tasks = await sent.tasks()
         assert "description" not in await house.document(tasks[name])
-        assert (await sent.answer(getattr(house, name), "accepted")).status == 200
+        shown = await house.read(getattr(house, name), tasks[name])
+        assert shown is not None
+        assert shown.body is not None
+        task = fhir_json.parse(shown.body.encode())
+        assert ("for" in task) is whole, "who treats has the whole chart by her Consent"
+        accepted = {**task, "status": "accepted"}
+        assert (await house.update(getattr(house, name), task["id"], accepted)).status == 200
         assert ("description" in await house.document(tasks[name])) is whole, name
+        # It could not name whom it was not told of; the Task is in that patient's record all the same
+        records = await house.rows(
+            "select r.patient = p.rid from resource r, resource p where r.fhir_id = $1 and p.fhir_id = $2",
+            tasks[name].removeprefix("Task/"),
+            sent.patient.removeprefix("Patient/"),
+        )
+        assert records == [(True,)], name
 
 
 async def test_given_who_treats_when_asked_then_it_is_shown_the_whole(house: House) -> None:

@@ -242,5 +242,12 @@ def patient_of(work: Work, draft: Draft) -> int | None:
     if draft.document is None:
         return draft.previous.patient if draft.previous else None
     for text in work.patients_in(draft.document):
-        return None if text in draft.nowhere else work.rid_of(text)
+        if text in draft.nowhere:
+            return None
+        rid = work.rid_of(text)
+        if rid is None and draft.previous is not None:
+            # Not located, since its sender was not told of it and so did not name it.
+            before = work.patients_in(draft.before() or {})
+            return draft.previous.patient if text in before else None
+        return rid
     return None
