@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all synthea sequences mutations matrix test-clients chaos bench lint format lock clean reset
+.PHONY: help setup run test test-all synthea sequences mutations matrix oracle test-clients chaos bench lint format lock clean reset
 
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -14,6 +14,7 @@ CHAOS_REFERRALS ?= 1000
 FUZZ ?= 10
 MUTATIONS ?= 10000
 WORLDS ?= 200
+STORES ?= 200
 BENCH ?=
 
 help:
@@ -31,7 +32,7 @@ test: lint
 	$(PY) -m pytest
 
 ## make test-all  the same, and the long runs
-test-all: test synthea sequences mutations matrix chaos test-clients
+test-all: test synthea sequences mutations matrix oracle chaos test-clients
 
 ## make synthea   every Synthea patient at hand sent and read back (where ../shared holds them)
 synthea: .venv/.dev
@@ -48,6 +49,10 @@ mutations: .venv/.dev
 ## make matrix    every path for every role under every policy, and random worlds: seen as an oracle says
 matrix: .venv/.dev
 	COORDHUB_MATRIX=full COORDHUB_MATRIX_WORLDS=$(WORLDS) $(PY) -m pytest tests/confidentiality -s
+
+## make oracle    random searches of random small stores, answered as R4's words say
+oracle: .venv/.dev
+	COORDHUB_SEARCH_WORLDS=$(STORES) $(PY) -m pytest tests/store/test_search_oracle.py
 
 ## make chaos     kill server and worker at random while referrals flow
 chaos: .venv/.dev

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[1] / "stage"))
+sys.path += [str(Path(__file__).parents[1] / "stage"), str(Path(__file__).parent)]
 
 from open_hub import house
 

@@ -7,9 +7,9 @@ import json
 from typing import Any
 
 import pytest
-from open_hub import House, observation, patient
+from open_hub import House, observation, patient, service_request
 
-from coordhub.r4 import search_result
+from coordhub.r4 import datasets, search_result, types
 from coordhub.r4.compartments import compartment
 from coordhub.r4.search import parse_query
 from coordhub.store import history, include, lastn, search_types
@@ -66,6 +66,34 @@ async def test_given_includes_when_a_page_has_many_matches_then_they_are_one_sta
         "with",
         "select",
     ]
+
+
+async def test_given_an_include_that_a_data_set_leaves_out_when_asked_for_beside_another_then_the_other_is_followed(
+    house: House,
+) -> None:
+    who = await house.create(house.clinic, patient())
+    order = await house.create(
+        house.clinic, service_request(who.reference, house.clinic.reference, status="draft")
+    )
+    await house.create(house.clinic, observation(basedOn=[{"reference": order.reference}]))
+    await house.rows(
+        "insert into access_grant (shard, organization, rid, because, rule, since, dataset)"
+        " select (rid & 255)::smallint, $1, rid, rid, 'referral', now(), $2"
+        " from resource where type = any($3::smallint[])",
+        house.van.rid,
+        datasets.HOUSING,
+        [types.NUMBER[each] for each in ("Patient", "ServiceRequest", "Observation")],
+    )
+    view, query = house.van.viewer, parse_query("ServiceRequest", [])
+    left_out = ("_revinclude", "Observation:based-on")
+    async with house.engine.searches.acquire() as conn:
+        page = await search_types.search_types(conn, house.engine, view, [query], limit=9)
+        found = []
+        for pairs in ([left_out], [("_include", "ServiceRequest:subject"), left_out]):
+            shape = includes("ServiceRequest", *pairs)
+            brought = await include.included(conn, view, page.versions, shape.includes, most=99)
+            found.append(None if brought is None else [one.rid for one in brought])
+    assert found == [[], [who.rid]]
 
 
 async def test_given_a_history_or_the_newest_when_asked_then_each_is_one_statement(

@@ -34,12 +34,13 @@ async def included(
         f"select * from unnest({arguments.add([one.parameter for one in includes], 'smallint[]')},"
         f" {arguments.add([one.target for one in includes], 'smallint[]')},"
         f" {arguments.add([one.reverse for one in includes], 'boolean[]')},"
-        f" {arguments.add([one.iterate for one in includes], 'boolean[]')})"
+        f" {arguments.add([one.iterate for one in includes], 'boolean[]')},"
+        # one array for each, written out: unnest would take an array of arrays for one of numbers
+        f" {arguments.add([_datasets(viewer, one) for one in includes], 'text[]')})"
     )
     rids = arguments.add([match.rid for match in matches], "bigint[]")
     numbers = arguments.add([types.NUMBER[match.type] for match in matches], "smallint[]")
-    followed = narrowing.of_numbers(viewer, {one.parameter for one in includes})
-    named, values = visible(followed, "s", arguments.following)
+    named, values = visible(viewer, "s", arguments.following, datasets="w.datasets::smallint[]")
     arguments.extend(values)
     steps = " union all ".join(_steps(includes, arguments, named))
     enough = len(matches) * 2 + most + 1
@@ -48,7 +49,7 @@ async def included(
     condition, values = visible(viewer, "r", first)
     arguments.extend(values)
     rows = await conn.fetch(
-        f"with recursive wants(param, target, reverse, iterate) as materialized ({wants}),"
+        f"with recursive wants(param, target, reverse, iterate, datasets) as materialized ({wants}),"
         " found(rid, type, matched) as ("
         f" select m.rid, m.type, true from unnest({rids}, {numbers}) m(rid, type)"
         " union"
@@ -66,10 +67,17 @@ async def included(
     return [version_of(row) for row in rows]
 
 
+def _datasets(viewer: Viewer, one: Include) -> str | None:
+    """The data sets that show what this follows, as Postgres writes an array; None: whatever shows."""
+    datasets = narrowing.of_number(viewer, one.parameter).datasets
+    return None if datasets is None else f"{{{','.join(map(str, sorted(datasets)))}}}"
+
+
 def _steps(includes: Sequence[Include], arguments: Arguments, named: str) -> Iterator[str]:
     """From a row `f`: rid of what it leads to, and the type that this must have (0: any).
 
-    named: the condition on `resource s`, whose reference it is, under which the viewer is shown it.
+    named: the condition on `resource s`, whose reference it is, under which the viewer is shown it,
+    by what `wants w` says of the parameter.
     """
     told = f" join resource s on s.rid = i.rid and s.shard = (i.rid & 255)::smallint and {named}"
     wanted = "(w.param = 0 or w.param = i.param) and (f.matched or w.iterate)"

@@ -47,14 +47,12 @@ def of_links(
     return viewer
 
 
-def of_numbers(viewer: Viewer, numbers: Iterable[int]) -> Viewer:
-    """The same for parameters by their numbers; 0 stands for any of them."""
-    for number in numbers:
-        if number == 0:
-            return viewer if viewer.everything else replace(viewer, datasets=frozenset({0}))
-        resource_type, code = _by_number()[number]
-        viewer = of_codes(viewer, resource_type, [code])
-    return viewer
+def of_number(viewer: Viewer, number: int) -> Viewer:
+    """The same for one parameter by its number; 0 stands for any."""
+    if number == 0:
+        return viewer if viewer.everything else replace(viewer, datasets=frozenset({0}))
+    resource_type, code = _by_number()[number]
+    return of_codes(viewer, resource_type, [code])
 
 
 def of_compartment(viewer: Viewer, resource_types: Iterable[str]) -> Viewer:

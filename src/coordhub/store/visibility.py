@@ -69,15 +69,21 @@ its steward is shown: Endpoint.header, by which the hub is let in at a partner's
 
 
 def visible(
-    viewer: Viewer, row: str, first: int, labels: str | None = None
+    viewer: Viewer,
+    row: str,
+    first: int,
+    labels: str | None = None,
+    datasets: str | None = None,
 ) -> tuple[str, list[object]]:
     """A SQL condition on alias `row` of table resource and its arguments from $first on.
 
     labels: SQL of the labels, where they are not the row's own: those of an older version.
+    datasets: SQL of the data sets, where each row that is joined has its own; null: the viewer's.
     """
     if viewer.everything:
         return "true", []
-    condition = f"({_own(row, first, labels)} or {_shows(row, first, labels)} is not null)"
+    shows = _shows(row, first, labels, datasets)
+    condition = f"({_own(row, first, labels)} or {shows} is not null)"
     return f"{condition}{_of_types(viewer, row, first)}", _arguments(viewer)
 
 
@@ -143,10 +149,13 @@ def _own(row: str, first: int, labels: str | None = None) -> str:
     )
 
 
-def _shows(row: str, first: int, labels: str | None = None) -> str:
+def _shows(row: str, first: int, labels: str | None = None, datasets: str | None = None) -> str:
+    among = f"${first + 2}::smallint[]"
+    if datasets is not None:
+        among = f"coalesce({datasets}, {among})"
     return (
         f"access_shows(${first + 1}::bigint, {row}.rid, {row}.patient, {row}.type,"
-        f" {labels or f'{row}.labels'}, {row}.quarantined, ${first + 2}::smallint[])"
+        f" {labels or f'{row}.labels'}, {row}.quarantined, {among})"
     )
 
 
