@@ -13,6 +13,7 @@ CHAOS_CRASHES ?= 2
 CHAOS_REFERRALS ?= 1000
 FUZZ ?= 10
 MUTATIONS ?= 10000
+SEQUENCES ?= 100
 WORLDS ?= 200
 STORES ?= 200
 BENCH ?=
@@ -40,7 +41,7 @@ synthea: .venv/.dev
 
 ## make sequences  long random sequences of interactions, and all that is stored consistent after each
 sequences: .venv/.dev
-	COORDHUB_SEQUENCES=100 COORDHUB_SEQUENCE_LENGTH=80 $(PY) -m pytest tests/fhir/test_sequences.py
+	COORDHUB_SEQUENCES=$(SEQUENCES) COORDHUB_SEQUENCE_LENGTH=80 $(PY) -m pytest tests/fhir/test_sequences.py
 
 ## make mutations  a good referral changed at random 10,000 times: never a 5xx, nothing half stored
 mutations: .venv/.dev
