@@ -33,4 +33,9 @@ hub's own ServiceRequest and Task for each recipient; one delivery per change, r
 
 *It is answered*: `update` of the hub's Task -> the same `record.commit` -> `referral.task_machine`
 (legal? by this actor?), `referral.episode` (siblings, the sender's Task): one commit.
+
+*Somebody looks*: the Caller becomes a Viewer (`access.viewer`); every statement that reads asks
+`access_shows` (`store.visibility`), which goes by the rules of Consents and relationships (`record.consents`,
+`record.care_teams`, `record.proxies`) and by grants (`record.grants`), all made when the facts changed; what is
+shown in part is trimmed, and what is labelled says so, where the store makes a Version.
 """
