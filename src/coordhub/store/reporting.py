@@ -22,7 +22,7 @@ from typing import Final
 from coordhub.r4.sensitivity import VSP
 from coordhub.r4.types import NUMBER
 from coordhub.store.engine import Connection
-from coordhub.store.roles import APPLICATION
+from coordhub.store.roles import APPLICATION, making
 from coordhub.store.visibility import DIRECTORY, WHOLE
 
 REPORT: Final = "coordhub_report"
@@ -42,20 +42,6 @@ READABLE: Final = {
 
 PUBLIC: Final = ("code_system",)
 """What it reads besides: names of code systems, by which index rows are understood."""
-
-_MAKE: Final = f"""
-do $$
-begin
-    if not exists (select from pg_roles where rolname = '{REPORT}') then
-        create role {REPORT} nologin;
-    end if;
-exception
-    when duplicate_object or unique_violation then null; -- by another database of this server
-    when insufficient_privilege then
-        raise notice 'The role {REPORT} is not there and may not be made: docs/operations.md, Reports';
-end
-$$
-"""
 
 _FUNCTION: Final = f"""
 do $do$
@@ -134,7 +120,7 @@ async def prepare(conn: Connection) -> None:
 
     A table gets its wall before anything of it is granted.
     """
-    await conn.execute(_MAKE)
+    await conn.execute(making(REPORT, "Reports"))
     await conn.execute(_FUNCTION)
     for table, version in READABLE.items():
         await conn.execute(_WALL.format(table=table, role=REPORT, version=version))

@@ -25,19 +25,23 @@ APPEND_ONLY: Final = ("attempt", "audit", "audit_seal", "resource_version")
 READ_ONLY: Final = ("alembic_version", "expunge", "expunged", "legal_hold", "retention")
 """What decides about removal: written by operators, as the owner, and by the database's own functions."""
 
-_MAKE: Final = f"""
+
+def making(role: str, section: str) -> str:
+    """SQL that makes a role which nobody logs in by, unless it is there; section: of docs/operations.md."""
+    return f"""
 do $$
 begin
-    if not exists (select from pg_roles where rolname = '{APPLICATION}') then
-        create role {APPLICATION} nologin;
+    if not exists (select from pg_roles where rolname = '{role}') then
+        create role {role} nologin;
     end if;
 exception
     when duplicate_object or unique_violation then null; -- by another database of this server
     when insufficient_privilege then
-        raise notice 'The role {APPLICATION} is not there and may not be made: docs/operations.md, Roles';
+        raise notice 'The role {role} is not there and may not be made: docs/operations.md, {section}';
 end
 $$
 """
+
 
 _GRANT: Final = f"""
 do $$
@@ -71,7 +75,7 @@ $$
 
 async def grant(conn: Connection) -> None:
     """Make the role if that is permitted, and say anew what it may do with each table there is."""
-    await conn.execute(_MAKE)
+    await conn.execute(making(APPLICATION, "Roles"))
     await conn.execute(_GRANT)
 
 
