@@ -11,7 +11,7 @@ import pytest
 
 from coordhub.outbound.client import Answer, Outbound
 from coordhub.r4 import document as fhir_json
-from coordhub.r4 import reference
+from coordhub.r4 import reference, sensitivity
 from coordhub.sandbox import parcels
 from coordhub.sandbox.load import ANYWHERE, Target, load, send
 
@@ -20,6 +20,9 @@ PATIENTS = int(os.environ.get("COORDHUB_SYNTHEA_PATIENTS", "6"))
 """How many patients, the smallest first; there are 39."""
 
 AT_ONCE = 8
+
+LABELS = {coding["code"] for coding in sensitivity.codings(sensitivity.ALL)}
+"""Codes of the labels that the hub gives."""
 
 Document = dict[str, Any]
 
@@ -41,11 +44,17 @@ def spelled(value: Any) -> Any:
 
 
 def without_what_the_hub_sets(document: Document) -> Document:
-    """The document without id, and without meta's version and time; meta itself if nothing is left."""
+    """The document without id, and without meta's version, time and the hub's own labels; meta
+    itself if nothing is left.
+
+    Synthea sends no label: each that is found is the hub's, and must be one of its code lists'.
+    """
+    labels = document.get("meta", {}).get("security", [])
+    assert all(label["code"] in LABELS for label in labels), labels
     meta = {
         name: value
         for name, value in document.get("meta", {}).items()
-        if name not in ("versionId", "lastUpdated")
+        if name not in ("versionId", "lastUpdated", "security")
     }
     kept = {name: value for name, value in document.items() if name not in ("id", "meta")}
     return {**kept, "meta": meta} if meta else kept
