@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from coordhub.app import build
+from coordhub.fhir import binary
 from coordhub.settings import Settings
 
 PATIENT = {"resourceType": "Patient", "name": [{"family": "Water"}]}
@@ -67,6 +68,28 @@ async def test_given_new_bytes_when_put_then_a_version_is_made(house):
     assert put.status_code == 200, put.text
     read = await raw(house, "GET", path)
     assert (read.content, read.headers["content-type"]) == (b"two", "text/plain; charset=utf-8")
+
+
+async def test_given_large_bytes_when_read_then_they_come_in_pieces_and_as_they_were(house):
+    for odd in range(3):
+        content = bytes(range(256)) * 1500 + b"x" * odd
+        made = await raw(house, "POST", "/Binary", content=content, content_type="image/png")
+        read = await raw(house, "GET", f"/Binary/{made.json()['id']}")
+        assert read.content == content
+        assert read.headers["content-length"] == str(len(content))
+        native = binary.native(
+            (await raw(house, "GET", f"/Binary/{made.json()['id']}?_format=json")).content, None
+        )
+        assert max(len(piece) for piece in native.pieces()) <= binary.PIECE
+
+
+async def test_given_base64_in_lines_when_its_bytes_are_read_then_the_lines_are_no_part(house):
+    lines = base64.encodebytes(PDF * 40).decode()
+    assert lines.count("\n") > 3
+    sent = {"resourceType": "Binary", "contentType": "application/pdf", "data": lines}
+    made = await house.near.ask("POST", "/Binary", sent)
+    assert made.json()["data"] == lines
+    assert (await raw(house, "GET", f"/Binary/{made.json()['id']}")).content == PDF * 40
 
 
 async def test_given_a_binary_as_a_resource_when_sent_then_it_is_that(house):

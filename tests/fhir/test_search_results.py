@@ -387,6 +387,23 @@ async def test_given_tags_when_several_types_are_searched_then_each_is_found_by_
     assert references(await found(house.near, "?_tag=urn:test:tags|t")) == {tagged, other}
 
 
+async def test_given_what_two_types_have_when_both_are_searched_then_each_by_its_own(house, care):
+    who = care["who"]
+    both = await found(house.near, f"?_type=Observation,Encounter&patient={who}&_count=2")
+    assert len(both["entry"]) == 2
+    named = await everyone_of(
+        house.near, f"?_type=Observation,Encounter&patient={who}&_count=2&status=final,finished"
+    )
+    assert sorted(named) == sorted(set(care.values()) - {who})
+    chained = await found(house.near, "?_type=Observation,Encounter&subject:Patient.family=Water")
+    assert references(chained) == set(care.values()) - {who}
+    one = await found(house.near, f"?_type=Observation,Encounter&patient={who}&status=finished")
+    assert references(one) == {care["visit"]}
+    refused = await house.near.ask("GET", f"?_type=Observation,Patient&patient={who}")
+    assert refused.status_code == 400
+    assert refused.json()["issue"][0]["expression"] == ["http.patient"]
+
+
 async def test_given_a_search_over_several_types_when_it_asks_for_more_then_400_or_403(house):
     for query, expression in (
         ("_type=Patient,Task&code=1", "http.code"),

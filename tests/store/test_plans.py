@@ -104,6 +104,32 @@ async def test_given_a_viewer_of_nothing_when_searching_then_nothing_is_touched_
             assert await _pages(conn, statement, arguments) <= 20
 
 
+async def test_given_large_attachments_when_searched_then_none_is_opened_but_those_of_the_page(
+    engine: Engine, filled: tuple[str, dict[str, str]]
+) -> None:
+    patient = next(known for name, known in filled[1].items() if name.startswith("Patient"))
+    read = parse_query("Observation", [("patient", patient), ("_sort", "-date")])
+    async with engine.searches.acquire() as conn:
+        statement, arguments = await search.composed(conn, engine, VIEWERS["100 %"], read, limit=3)
+        slim = await _pages(conn, statement, arguments)
+        grown = conn.transaction()
+        await grown.start()
+        try:
+            large = await conn.execute(
+                "update resource set body = rpad(left(body, length(body) - 1), 200000,"
+                " (select string_agg(md5(n::text), '') from generate_series(1, 6250) n))"
+                " where patient = (select patient from resource where fhir_id = $1 limit 1)",
+                patient,
+            )
+            assert int(large.split()[1]) >= EACH
+            bodies = "select sum(length(body)) from resource where length(body) > 190000"
+            assert await _pages(conn, bodies, []) > EACH * 10
+            # The rows moved: each may be looked for on two pages. One text alone is over ten.
+            assert await _pages(conn, statement, arguments) <= 2 * slim + EACH
+        finally:
+            await grown.rollback()
+
+
 async def _pages(conn: Any, statement: str, arguments: list[object]) -> int:
     """Pages that it touches; the first time a session also reads the catalog, which is not counted."""
     for _ in range(2):

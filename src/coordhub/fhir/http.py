@@ -17,6 +17,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from fastapi import Request, Response
+from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from coordhub import errors
@@ -40,6 +41,12 @@ METHODS: Final = (
 """Those that HTTP knows: what an address does not have, dispatch refuses and says what it has."""
 LARGE: Final = 256 * 1024
 """Bytes from which a body is parsed in a thread, so that others are answered meanwhile."""
+
+PRIVATE: Final = {
+    "Cache-Control": "private, no-cache",
+    "Vary": "Authorization, Accept, Accept-Encoding",
+}
+"""What came from one caller's eyes is kept by no cache on the way."""
 
 _BODIES = frozenset({"create", "update", "patch", "transaction", "operation"})
 _FORMS = frozenset({"search-type", "search-system"})
@@ -229,12 +236,17 @@ def _pairs(text: bytes) -> tuple[tuple[str, str], ...]:
 
 
 def _native(context: Context, request: Request, answered: Answer) -> Response:
-    """A Binary as its own content."""
+    """A Binary as its own content, made while it is sent."""
     made = binary.native(answered.body, _listed(request, "accept"))
-    sent = {**_about(context, answered), **binary.HEADERS}
-    return written(
-        answered.status, made.content, sent, head=request.method == "HEAD", media=made.media
-    )
+    sent = {
+        **PRIVATE,
+        **_about(context, answered),
+        **binary.HEADERS,
+        "Content-Length": str(made.size),
+    }
+    if request.method == "HEAD" or not made.size:
+        return Response(b"", answered.status, sent, media_type=made.media if made.size else None)
+    return StreamingResponse(made.pieces(), answered.status, sent, media_type=made.media)
 
 
 async def _response(
@@ -297,12 +309,8 @@ def written(
     head: bool = False,
     media: str = f"{JSON}; charset=utf-8",
 ) -> Response:
-    """What came from one caller's eyes is kept by no cache on the way."""
-    sent = {
-        "Cache-Control": "private, no-cache",
-        "Vary": "Authorization, Accept, Accept-Encoding",
-        **sent,
-    }
+    """The response of these bytes."""
+    sent = {**PRIVATE, **sent}
     if head:
         sent["Content-Length"] = str(len(content))
     return Response(

@@ -2,12 +2,13 @@
 
 http://hl7.org/fhir/R4/search.html, http://hl7.org/fhir/R4/compartmentdefinition.html#search
 
-A search over several types takes the parameters that all resources have, and goes over the types
-that the token may search.
+A search over several types takes the parameters that each of them has, of one kind, and goes over the
+types that the token may search.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,11 +20,12 @@ from coordhub.fhir.context import Asked
 from coordhub.fhir.paging import applied
 from coordhub.r4 import search_result, types
 from coordhub.r4.compartments import Compartment, compartment, members
+from coordhub.r4.parameters import parameters
 from coordhub.r4.search import Query, parse_query
 from coordhub.r4.search_result import Pair, Shape
 
 ALL_HAVE: Final = ("_id", "_lastUpdated", "_profile", "_security", "_source", "_tag")
-"""Parameters of a search over several types."""
+"""Parameters that every type has."""
 
 _SORTS: Final = frozenset({"_id", "-_id", "_lastUpdated", "-_lastUpdated"})
 _ALSO: Final = frozenset({"_sort", "_count", "_cursor", "_format", "_pretty"})
@@ -33,7 +35,7 @@ _ALSO: Final = frozenset({"_sort", "_count", "_cursor", "_format", "_pretty"})
 class Plan:
     """One search, understood.
 
-    queries: one for each type, differing in the type only. path: its address below the base.
+    queries: one for each type, by the same criteria. path: its address below the base.
     pairs: what was applied, for the links. ignored: what a lenient search had to leave out.
     """
 
@@ -64,11 +66,11 @@ def plan(asked: Asked, *, base: str, now: datetime) -> Plan:
     shape, left, issues = search_result.read(kinds, pairs, lenient=lenient)
     ignored = list(shape.ignored)
     if asked.target.type is None:
-        left, odd = _common(left)
+        left, odd = _common(left, kinds)
         if lenient:
             ignored += odd
         else:
-            issues += [_not_common(name) for name, _ in odd]
+            issues += [_not_common(name, kinds) for name, _ in odd]
     try:
         first = parse_query(kinds[0], left, lenient=lenient, base=base, now=now)
     except FhirError as refused:
@@ -125,23 +127,32 @@ def _kinds(asked: Asked) -> tuple[Sequence[str], list[Pair]]:
     return kinds, [pair for pair in asked.query if pair[0] != "_type"]
 
 
-def _common(pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
-    """The pairs that every type understands, and the others."""
+def _common(pairs: Sequence[Pair], kinds: Sequence[str]) -> tuple[list[Pair], list[Pair]]:
+    """The pairs that every one of these types understands, and the others."""
     fits: list[Pair] = []
     odd: list[Pair] = []
     for name, value in pairs:
-        code = name.partition(":")[0]
-        common = code in ALL_HAVE or code in _ALSO
+        code = re.split("[:.]", name, maxsplit=1)[0]
+        common = code in _ALSO or _all_have(code, kinds)
         if code == "_sort":
             common = set(value.split(",")) <= _SORTS
         (fits if common else odd).append((name, value))
     return fits, odd
 
 
-def _not_common(name: str) -> Issue:
+def _all_have(code: str, kinds: Sequence[str]) -> bool:
+    """Whether all of these types have a parameter of this name, and of one kind."""
+    if code in ALL_HAVE:
+        return True
+    valued = {one.kind if one else None for one in (parameters(kind).get(code) for kind in kinds)}
+    return len(valued) == 1 and None not in valued
+
+
+def _not_common(name: str, kinds: Sequence[str]) -> Issue:
+    shared = [code for code in parameters(kinds[0]) if _all_have(code, kinds)]
     return Issue(
         "not-supported",
-        f"A search over several types takes {', '.join(ALL_HAVE)} and sorts by _id and "
+        f"A search over these types takes {', '.join(sorted({*ALL_HAVE, *shared}))} and sorts by _id and "
         "_lastUpdated; for other parameters ask for [type]?[criteria].",
         f"http.{_shown(name)}",
     )
