@@ -11,5 +11,7 @@ recipient asked to meet a need; the Task T2 it is asked with (partOf T1) is a *c
 task_machine: which Task.status may follow which, by whose hand; the reason codes.
 episode: T1 computed from its children; what one child's change does to the others.
 candidates: who is named as recipient.
-timers: which instants a referral has to meet.
+calendar, hours: business time, and what the directory says of when a service is at work.
+deadlines: how long what may take, as data.
+timers: which instants a referral has to meet, as it stands.
 """
