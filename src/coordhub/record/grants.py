@@ -2,8 +2,10 @@
 
 - party: whom a Task of the hub asks may see that Task and its ServiceRequest;
 - referral: and whatever these two name (patient, sender's order, supporting information, input),
-  as far as the sender itself may see it, with the observations that a named report consists of;
-- result: who asked may see what the one who was asked produced for it, a report with its parts;
+  as far as the sender itself may see it, with the observations that a named report consists of; and
+  what the sender says to it about the referral, with what that carries;
+- result: who asked may see what the one who was asked produced for it, a report with its parts, an
+  appointment with its slots, and what it says;
 - treatment: whoever took the referral on may see the patient's chart, while it is at work (a rule), if
   its sender holds the record or treats the patient itself, and has not asked itself.
 
@@ -21,13 +23,13 @@ once its Task is declined or cancelled (transact); the Task itself stays readabl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from coordhub.access import viewer
 from coordhub.r4 import datasets, reference
 from coordhub.r4.sensitivity import ALL, SUD, VSP
-from coordhub.record import parties, recipients
+from coordhub.record import hearing, parties, recipients
 from coordhub.record.work import Draft, Work
 from coordhub.referral import task_machine as machine
 from coordhub.store import grants as store
@@ -51,6 +53,8 @@ async def decide(work: Work) -> None:
             await _outputs(work, draft, episode)
         elif draft.type != "ServiceRequest" and draft.source != episode.requester:
             await _results(work, {draft.rid}, draft.source, episode)
+        elif draft.type in hearing.SAID:
+            await _said(work, draft, episode)
     for answered in work.batch.statuses:
         for episode in work.episodes.values():
             one = episode.candidate_of_task(answered.task)
@@ -124,10 +128,29 @@ async def _dataset(work: Work, candidate: Candidate | CandidateRow) -> int:
     )
 
 
+async def _said(work: Work, draft: Draft, episode: Episode) -> None:
+    """What the sender says, those hear whom it concerns, with what it carries.
+
+    As long as several are asked of whom none has won, nobody: it would tell for whom it is.
+    """
+    assert draft.document is not None
+    heard = await hearing.of(work, draft, episode)
+    if competes(work, episode):
+        return
+    for candidate in episode.candidates:
+        if candidate.organization not in heard:
+            continue
+        dataset = await _dataset(work, candidate)
+        if datasets.in_use().admits(dataset, draft.document):
+            grant = Grant(candidate.organization, draft.rid, candidate.task, "referral")
+            work.batch.grants.append(grant._replace(dataset=dataset))
+            await _share_named(work, episode, candidate, dataset, _carried(work, draft.document))
+
+
 async def _share(
     work: Work, episode: Episode, candidate: Candidate | CandidateRow, dataset: int
 ) -> None:
-    """Grant what the question names, as far as its sender may see it and the data set has it."""
+    """Grant what the question names."""
     asking = [candidate.task, candidate.request]
     if dataset:  # the hub's own order is trimmed for its recipient, and names less
         asking.append(episode.request)
@@ -137,6 +160,17 @@ async def _share(
             text = parties.local(element, work.hub.base)
             if text and not path.startswith("Task.partOf"):
                 named.add(text)
+    await _share_named(work, episode, candidate, dataset, named)
+
+
+async def _share_named(
+    work: Work,
+    episode: Episode,
+    candidate: Candidate | CandidateRow,
+    dataset: int,
+    named: Collection[str],
+) -> None:
+    """Grant these (`Type/id`), as far as the sender may see them and the data set has them."""
     rids = {text: work.rid_of(text) for text in named}
     unknown = [(text.partition("/")[0], text.partition("/")[2]) for text in named if not rids[text]]
     located = await resources.locate(work.conn, viewer.deciding(), sorted(unknown))
@@ -197,10 +231,9 @@ async def _results(work: Work, rids: set[int], author: int, episode: Episode) ->
     written = {draft.rid: draft for draft in work.drafts}
     own = {rid for rid in rids if rid in written and written[rid].source == author}
     for draft in [written[rid] for rid in own]:
-        for name in _PARTS:
-            for text in parties.locals_of((draft.document or {}).get(name), work.hub.base):
-                part = work.rid_of(text)
-                rids = rids | {part} if part is not None else rids
+        for text in _parts(work, draft.document or {}):
+            part = work.rid_of(text)
+            rids = rids | {part} if part is not None else rids
     own |= {rid for rid in rids if rid in written and written[rid].source == author}
     own |= await store.written_by(work.conn, author, rids)
     work.batch.grants.extend(
@@ -208,9 +241,22 @@ async def _results(work: Work, rids: set[int], author: int, episode: Episode) ->
     )
 
 
+def _parts(work: Work, document: dict[str, Any]) -> list[str]:
+    """`Type/id` of what this consists of, or carries."""
+    return [
+        *(text for name in _PARTS for text in parties.locals_of(document.get(name), work.hub.base)),
+        *_carried(work, document),
+    ]
+
+
+def _carried(work: Work, document: dict[str, Any]) -> list[str]:
+    contents = [each.get("contentReference") for each in document.get("payload") or ()]
+    return parties.locals_of(contents, work.hub.base)
+
+
 _AT_WORK = frozenset({"accepted", "in-progress", "on-hold"})
 
 _OF_RESULTS = ALL & ~(SUD | VSP)
 
-_PARTS = ("result", "hasMember", "derivedFrom")
-"""Elements of a report or panel that name what it consists of."""
+_PARTS = ("result", "hasMember", "derivedFrom", "slot")
+"""Elements of a report, panel or appointment that name what it consists of."""

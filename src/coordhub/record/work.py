@@ -178,6 +178,17 @@ class Work:
                 return episode
         return None
 
+    def episode_named(self, reference: str) -> Episode | None:
+        """The locked referral that this `Type/id` belongs to or was said about, as the caller sees it."""
+        rid = self.rid_of(reference)
+        if rid is not None and (found := self.episode_of(rid)) is not None:
+            return found
+        kind, _, fhir_id = reference.partition("/")
+        located = self.located.get((kind, fhir_id))
+        if located is None or not located.visible or located.episode is None:
+            return None
+        return self.episodes.get(located.episode)
+
     def draft_of(self, reference: str) -> Draft | None:
         """The draft of `Type/id`, if this commit writes it; the first of them if a rule adds another."""
         for draft in self.drafts[self._known :]:

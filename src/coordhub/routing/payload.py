@@ -121,6 +121,10 @@ _FOLLOWED: dict[str, frozenset[str]] = {
     "Observation": frozenset({"hasMember", "derivedFrom", "specimen", "performer"}),
     "Procedure": frozenset({"report", "performer"}),
     "DocumentReference": frozenset({"author"}),
+    "Communication": frozenset({"payload", "sender"}),
+    "Appointment": frozenset({"slot", "participant"}),
+    "AppointmentResponse": frozenset({"actor"}),
+    "Slot": frozenset({"schedule"}),
     "PractitionerRole": frozenset({"practitioner", "organization"}),
 }
 """Elements of each type whose targets travel along."""

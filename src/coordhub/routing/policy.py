@@ -1,19 +1,26 @@
 """Who is concerned by a change: a decision over values.
 
 Never its author. The sender hears of its own Task, which is computed from the answers, and of results;
-a candidate hears of the Task that asks it, and of the one that asks it to stop.
+a candidate hears of the Task that asks it, and of the one that asks it to stop. What is said about the
+referral, and its appointments, those hear with whom they were shared.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from coordhub.store.changes import Change
 from coordhub.store.episodes import Episode
 
+SAID = frozenset({"Appointment", "AppointmentResponse", "Communication"})
 
-def concerned(change: Change, episode: Episode, stopping: int | None = None) -> tuple[int, ...]:
+
+def concerned(
+    change: Change, episode: Episode, stopping: int | None = None, hearing: Sequence[int] = ()
+) -> tuple[int, ...]:
     """rids of the organizations that are to get this change.
 
-    stopping: who is asked to stop by it.
+    stopping: who is asked to stop by it. hearing: with whom it was shared.
     """
     if change.op == "delete":
         return ()
@@ -23,6 +30,8 @@ def concerned(change: Change, episode: Episode, stopping: int | None = None) -> 
         recipients = (candidate.organization,)
     elif stopping is not None:
         recipients = (stopping,)
+    elif change.type in SAID:
+        recipients = tuple(hearing)
     else:
         recipients = (episode.requester,)
     return tuple(one for one in recipients if one != change.author)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from coordhub.r4.parameters import parameters
 from coordhub.store.engine import Connection
@@ -58,6 +58,17 @@ async def asked_by(conn: Connection, task: int) -> int | None:
         task,
     )
     return found
+
+
+async def hearers(conn: Connection, rid: int, because: Sequence[int]) -> tuple[int, ...]:
+    """Organizations to whom this was shared by a referral. because: its Tasks."""
+    rows = await conn.fetch(
+        "select distinct organization from access_grant where rid = $1 and because = any($2::bigint[])"
+        " and rule in ('referral', 'result') and until is null order by organization",
+        rid,
+        list(because),
+    )
+    return tuple(row[0] for row in rows)
 
 
 async def written_by(conn: Connection, author: int, rids: Iterable[int]) -> set[int]:

@@ -191,7 +191,7 @@ class Located:
     """What a write must know of a resource that it names: nothing of its content.
 
     visible: whether the writer may see it; if not, to the writer it does not exist.
-    episode: the referral that a Task or ServiceRequest belongs to.
+    episode: the referral that a Task or ServiceRequest belongs to, or that this was said about.
     quarantined: shown to nobody but its source.
     current: its version as stored, as `lock` would give it, where that was asked for and the writer
         may see it.
@@ -227,13 +227,15 @@ async def locate(
         f" case when w.whole and {condition} then r.body end,"
         f" r.labels, {RAW}, r.body is null, "
         f"{condition},"
-        " coalesce(e.id, e2.id, c.episode, c2.episode), r.quarantined, w.whole, r.dangling, r.xmin"
+        " coalesce(e.id, e2.id, c.episode, c2.episode, m.episode), r.quarantined, w.whole, r.dangling, r.xmin"
         " from unnest($1::smallint[], $2::text[], $3::smallint[], $4::boolean[]) w(type, id, shard, whole)"
         f" join resource r on {_AT.format(type='w.type', id='w.id', shard='w.shard')}"
         " left join episode e on e.id = r.rid"
         " left join lateral (select id from episode where request = r.rid order by id desc limit 1) e2 on true"
         " left join candidate c on c.task = r.rid"
-        " left join lateral (select episode from candidate where request = r.rid limit 1) c2 on true",
+        " left join lateral (select episode from candidate where request = r.rid limit 1) c2 on true"
+        f" left join lateral (select m.episode from change m join episode on id = m.episode where m.rid = r.rid"
+        f" order by m.version desc limit 1) m on r.type in ({_SAID})",
         [types.NUMBER[kind] for kind, _ in names],
         [fhir_id for _, fhir_id in names],
         [shard_of_id(fhir_id) for _, fhir_id in names],
@@ -241,6 +243,11 @@ async def locate(
         *arguments,
     )
     return {(found.type, found.id): found for found in map(_located, rows)}
+
+
+_SAID = ", ".join(
+    str(types.NUMBER[kind]) for kind in ("Appointment", "AppointmentResponse", "Communication")
+)
 
 
 def _located(row: Any) -> Located:

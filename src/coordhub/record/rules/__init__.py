@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from coordhub.errors import business_rule
-from coordhub.record.rules import abort, organization, person, result, task
+from coordhub.record.rules import abort, communication, organization, person, result, task
 from coordhub.record.work import Draft, Work
 from coordhub.store import episodes
 
@@ -59,6 +59,8 @@ async def apply(work: Work) -> None:
             abort.apply(work, draft)
         elif draft.type == "Task":
             await task.apply(work, draft)
+        elif draft.type in ("Communication", "AppointmentResponse"):
+            await communication.apply(work, draft)
         elif draft.type == "Organization":
             organization.apply(work, draft)
         elif draft.type != "ServiceRequest":
