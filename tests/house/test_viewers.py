@@ -43,6 +43,7 @@ EXEMPT = {
     "grants.opens_chart": "Asks whether a sender holds a record or treats, for the decision to open it: no content.",
     "grants.shareable": "Makes the Viewer itself, of the organization whose sharing is decided.",
     "consents.may_be_asked": "Those who might be asked, before they are: rids, no content.",
+    "consents.said_of": "The same, with why not, before anybody is asked: rids, no content.",
     "grants.written_by": "Asks who wrote what, for the decision to share it: rids, no content.",
     "sensitive.held": "Holds origins still for a label's sake: rids and classes, no content.",
     "sensitive.lower_labels": "Writes classes beside the text, and gives back nothing.",

@@ -14,4 +14,7 @@ candidates: who is named as recipient.
 calendar, hours: business time, and what the directory says of when a service is at work.
 deadlines: how long what may take, as data.
 timers: which instants a referral has to meet, as it stands.
+matching: who could meet a need, judged criterion by criterion and ranked; wanted and offered read what is
+asked for and what a service offers, places says who is where, same_kind which codes mean the same,
+weights what counts for how much.
 """

@@ -47,6 +47,23 @@ async def may_be_asked(
     return frozenset(row[0] for row in rows)
 
 
+async def said_of(conn: Connection, patient: int, organizations: Sequence[int]) -> dict[int, str]:
+    """Of each of these, whether a referral may show it this patient's record: permitted, denied or unsaid.
+
+    denied: by a rule of the patient's; unsaid: no rule speaks of it, and by default it may not.
+    """
+    rows = await conn.fetch(
+        f"select d.organization, case when {_PERMITTED} then 'permitted'"
+        " when w.rule in ('consent') and not w.permit then 'denied' else 'unsaid' end"
+        " from unnest($2::bigint[]) d(organization) join resource r"
+        " on r.rid = $1::bigint and r.shard = ($1::bigint & 255)::smallint"
+        f" {_JUDGED}",
+        patient,
+        list(organizations),
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 _JUDGED = (
     "left join party p on p.organization = d.organization cross join lateral"
     " (select d.organization actor_, r.rid rid_, r.patient patient_, r.type type_, r.labels labels_) a"

@@ -1,0 +1,143 @@
+"""The services of the directory that could be what is wanted, and what the hub knows beside their text.
+
+http://hl7.org/fhir/R4/healthcareservice.html, http://hl7.org/fhir/R4/organizationaffiliation.html
+
+Two statements, however many services there are: which these are, and where. Only entries of the public
+directory are addresses, whoever looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from coordhub.r4 import types
+from coordhub.r4.parameters import parameters
+from coordhub.store.engine import Connection
+from coordhub.store.resources import COLUMNS, WIDTH, Version, read_rids, version_of
+from coordhub.store.visibility import DIRECTORY, Viewer, shown, visible
+
+AFFILIATION: Final = ("urn:coordhub:affiliation", "accepts-referrals")
+"""OrganizationAffiliation.code: organization takes referrals of participatingOrganization. Who has one
+active affiliation of this code takes those of nobody else; with healthcareService, for these only."""
+
+KIND_PARAMETERS: Final = ("service-category", "service-type", "specialty", "program")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One HealthcareService. All numbers are rids.
+
+    apart: its organization is a victim service provider. agreed: whether it takes referrals of the
+    sender; None: of anyone. away: since when something waits in vain to be delivered to it.
+    """
+
+    version: Version
+    organization: int
+    organization_active: bool
+    apart: bool
+    locations: tuple[int, ...]
+    areas: tuple[int, ...]
+    agreed: bool | None
+    away: datetime | None
+
+
+def _ids(resource_type: str, *codes: str) -> list[int]:
+    known = parameters(resource_type)
+    return [known[code].id for code in codes]
+
+
+async def services(
+    conn: Connection,
+    viewer: Viewer,
+    kinds: Collection[tuple[str, str]],
+    sender: int,
+    now: datetime,
+) -> list[Service]:
+    """Those with one of these codes (system, code) as category, type, specialty or program, or with none at all.
+
+    sender: rid of the organization that refers.
+    """
+    condition, arguments = visible(viewer, "r", 7)
+    listed = sorted(kinds)
+    rows = await conn.fetch(
+        _SERVICES.format(columns=f"{COLUMNS}, {shown(viewer, 'r', 7)}", visible=condition),
+        [system for system, _ in listed],
+        [code for _, code in listed],
+        sender,
+        now,
+        *AFFILIATION,
+        *arguments,
+    )
+    return [_service(row) for row in rows]
+
+
+def _service(row: Any) -> Service:
+    organization, active, apart, locations, areas, agreed, away = tuple(row)[WIDTH:]
+    return Service(
+        version_of(row), organization, active, bool(apart), tuple(locations), tuple(areas), agreed, away
+    )  # fmt: skip
+
+
+_OF_KIND: Final = ", ".join(str(one) for one in _ids("HealthcareService", *KIND_PARAMETERS))
+[_PROVIDER, _LOCATION, _AREA] = _ids(
+    "HealthcareService", "organization", "location", "coverage-area"
+)
+[_ACTIVE] = _ids("Organization", "active")
+[_ROLE, _PRIMARY, _PARTICIPATING, _SERVICE, _IN_FORCE, _PERIOD] = _ids(
+    "OrganizationAffiliation",
+    "role", "primary-organization", "participating-organization", "service", "active", "date",
+)  # fmt: skip
+
+_SERVICES: Final = f"""
+with kind as materialized (
+    select coalesce(s.id, 0) as system, k.code
+    from unnest($1::text[], $2::text[]) k(uri, code) left join code_system s on s.uri = k.uri
+    where k.uri = '' or s.id is not null
+), fit as materialized (
+    select i.rid from kind k join idx_token i on i.param in ({_OF_KIND}) and i.code = k.code
+      and i.system = k.system where i.source = {DIRECTORY}
+    union
+    -- what says nothing of its kind may be of this one
+    select r.rid from resource r where r.source = {DIRECTORY} and r.type = {types.NUMBER["HealthcareService"]}
+      and not exists (select from idx_token i where i.rid = r.rid and i.param in ({_OF_KIND}))
+), accord as materialized (
+    select o.target as organization, s.target as service,
+      bool_or(exists (select from idx_reference m where m.rid = a.rid and m.param = {_PARTICIPATING}
+        and m.target = $3)) as agreed
+    from idx_token t join resource a on a.rid = t.rid and a.source = {DIRECTORY} and a.body is not null
+      join code_system c on c.id = t.system and c.uri = $5
+      join idx_reference o on o.rid = a.rid and o.param = {_PRIMARY}
+      left join idx_reference s on s.rid = a.rid and s.param = {_SERVICE}
+    where t.param = {_ROLE} and t.code = $6
+      and not exists (select from idx_token n where n.rid = a.rid and n.param = {_IN_FORCE} and n.code = 'false')
+      and not exists (select from idx_date d where d.rid = a.rid and d.param = {_PERIOD}
+        and (d.low > $4 or d.high <= $4))
+    group by 1, 2
+), away as materialized (
+    select organization, min(created_at) as since from delivery
+    where state in ('queued', 'leased', 'parked') and attempts > 0 group by organization
+)
+select {{columns}}, o.target,
+  not exists (select from idx_token i where i.rid = o.target and i.param = {_ACTIVE} and i.code = 'false'),
+  p.kind = 'vsp',
+  array(select l.target from idx_reference l where l.rid = r.rid and l.param = {_LOCATION} and l.target is not null),
+  array(select l.target from idx_reference l where l.rid = r.rid and l.param = {_AREA} and l.target is not null),
+  (select bool_or(g.agreed) from accord g where g.organization = o.target and (g.service is null or g.service = r.rid)),
+  (select w.since from away w where w.organization = o.target)
+from fit f join resource r on r.rid = f.rid
+  join idx_reference o on o.rid = r.rid and o.param = {_PROVIDER} and o.target is not null
+  left join party p on p.organization = o.target
+where r.source = {DIRECTORY} and r.body is not null and not r.quarantined and {{visible}}
+"""
+
+
+async def places(conn: Connection, viewer: Viewer, rids: Iterable[int]) -> dict[int, Version]:
+    """Those Locations that are of the directory."""
+    wanted = sorted(set(rids))
+    if not wanted:
+        return {}
+    found = await read_rids(conn, viewer, wanted)
+    return {rid: one for rid, one in found.items() if one.source == DIRECTORY and one.body}
