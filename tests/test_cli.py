@@ -37,6 +37,7 @@ COMMANDS = [
     "labels",
     "audit",
     "client",
+    "partner",
     "replay",
     "vsp",
 ]

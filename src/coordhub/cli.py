@@ -367,6 +367,25 @@ def client(
 
 
 @cli.command()
+def partner(
+    organization: Annotated[str, typer.Argument(help="Organization/id")],
+    profile: Annotated[
+        str,
+        typer.Option(help="What its Tasks say, as agreed: r4, sdoh-cc, bser, 360x or cow."),
+    ],
+) -> None:
+    """Say which profile of Task a partner speaks (docs/referrals.md). Needs DATABASE_URL."""
+
+    async def act(engine: Engine) -> None:
+        from coordhub.admin import acts
+        from coordhub.record.hub import system_clock
+
+        await acts.agree_on_profile(engine, _operator(), organization, profile, system_clock())
+
+    _act("partner", act)
+
+
+@cli.command()
 def replay(delivery: Annotated[str, typer.Argument(help="Id in the table delivery.")]) -> None:
     """Send a dead or parked delivery once more. Needs DATABASE_URL."""
     from uuid import UUID

@@ -9,9 +9,15 @@ from uuid import uuid4
 
 import pytest
 
-from coordhub.admin.acts import NothingDone, Operator, change_client, replay
-from coordhub.store import clients
+from coordhub.access.caller import Caller
+from coordhub.access.scopes import EVERYTHING
+from coordhub.admin.acts import NothingDone, Operator, agree_on_profile, change_client, replay
+from coordhub.record.bootstrap import open_hub
+from coordhub.record.commit import commit
+from coordhub.record.operations import Create
+from coordhub.store import clients, partners
 from coordhub.store.engine import Engine
+from coordhub.store.visibility import DIRECTORY
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 BY = Operator("rosa")
@@ -98,3 +104,38 @@ async def test_given_a_client_when_told_what_it_may_then_the_audit_says_so_and_a
         {"by": "rosa", "client": "near", "role": "privacy-officer", "break_glass": "true"},
         {"by": "rosa", "client": "app", "active": "false"},
     ]
+
+
+async def test_given_an_organization_when_a_profile_is_agreed_on_then_the_last_one_stands(
+    engine: Engine,
+) -> None:
+    hub = await open_hub(engine, "https://hub.example/fhir")
+    steward = Caller(None, DIRECTORY, "Organization/directory", EVERYTHING)
+    document = {"resourceType": "Organization", "active": True, "name": "Near"}
+    done = await commit(hub, steward, [Create("Organization", document)], interaction="create")
+    near = done.written[0]
+    async with engine.pool.acquire() as conn:
+        assert await partners.profile_of(conn, near.rid) == "r4"
+    for profile in ("cow", "bser"):
+        await agree_on_profile(engine, BY, near.reference, profile, NOW)
+    async with engine.pool.acquire() as conn:
+        assert await partners.profile_of(conn, near.rid) == "bser"
+    assert (await _acts(engine))[-1] == (
+        "profile-agreed",
+        {"by": "rosa", "organization": near.reference, "profile": "bser"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("organization", "profile", "said"),
+    [
+        ("Organization/none", "cow", "there is no Organization/none here"),
+        ("Patient/none", "cow", "Name it as Organization/id"),
+        ("Organization/none", "hl7v1", "Known are r4, sdoh-cc, bser, 360x, cow"),
+    ],
+)
+async def test_given_what_cannot_be_agreed_when_tried_then_it_says_why(
+    engine: Engine, organization: str, profile: str, said: str
+) -> None:
+    with pytest.raises(NothingDone, match=said):
+        await agree_on_profile(engine, BY, organization, profile, NOW)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from open_hub import observation, patient, service_request, task
 from open_post import Post, name_endpoint
 
+from coordhub.admin.acts import Operator, agree_on_profile
 from coordhub.r4.sensitivity import PART_2_NOTICE
 from coordhub.record.operations import Create, Update
 
@@ -131,3 +133,32 @@ async def test_given_content_under_part_2_when_delivered_then_the_notice_goes_wi
     for kind in ("ServiceRequest", "Task"):
         [sent] = [one for one in asked if one["resourceType"] == kind]
         assert "NORDSCLCD" in [one["code"] for one in sent["meta"]["security"]], kind
+
+
+@pytest.mark.parametrize(
+    ("profile", "told"),
+    [
+        ("r4", ("requested", None)),
+        ("sdoh-cc", ("requested", None)),
+        ("bser", ("received", "2.0")),
+        ("360x", ("received", "2.0")),
+        ("cow", ("requested", None)),
+    ],
+)
+async def test_given_a_partners_profile_when_it_is_asked_then_in_its_words_and_what_it_reads_is_stored(
+    post: Post, profile: str, told: tuple[str, str | None]
+) -> None:
+    house = post.house
+    await agree_on_profile(
+        house.engine, Operator("rosa"), house.kitchen.reference, profile, house.hub.clock()
+    )
+    sent = await house.asking(house.kitchen.service)
+    await post.deliver()
+    asked = (await sent.tasks())["kitchen"]
+    task = post.partner.named()[asked]
+    codings = task.get("businessStatus", {}).get("coding", [{}])
+    assert (task["status"], codings[0].get("code")) == told
+    stored = await house.document(asked)
+    assert stored["status"] == "requested"
+    assert "businessStatus" not in stored
+    assert ("type" in task["identifier"][0]) == (profile in ("bser", "360x"))

@@ -1,4 +1,4 @@
-"""Acts of operators: clients changed, dead deliveries sent again.
+"""Acts of operators: clients changed, profiles agreed on, dead deliveries sent again.
 
 https://profiles.ihe.net/ITI/BALP/
 """
@@ -13,10 +13,11 @@ from uuid import UUID
 
 from coordhub.record import proxies
 from coordhub.record.hub import Hub
-from coordhub.store import audit, clients, deliveries
+from coordhub.referral import profiles
+from coordhub.store import audit, clients, deliveries, partners, resources
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.transact import AuditRow, transact
-from coordhub.store.visibility import HUB
+from coordhub.store.visibility import EVERYONE, HUB
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,24 @@ async def bind_person(hub: Hub, by: Operator, client: str, person: str, scopes: 
         )
         said = {"client": client, "person": person, "scope": scopes}
         await note(conn, by, "client-registered", now, said)
+
+
+async def agree_on_profile(
+    engine: Engine, by: Operator, organization: str, profile: str, now: datetime
+) -> None:
+    """Say which profile of Task an Organization (`Organization/id`) speaks."""
+    known = profiles.profiles()
+    if profile not in known:
+        raise NothingDone(f"there is no profile {profile}. Known are {', '.join(known)}.")
+    kind, _, fhir_id = organization.partition("/")
+    async with engine.transaction() as conn:
+        found = await resources.read(conn, EVERYONE, kind, fhir_id)
+        if kind != "Organization" or found is None or found.body is None:
+            raise NothingDone(f"there is no {organization} here. Name it as Organization/id.")
+        await partners.agree(conn, found.rid, profile, now)
+        await note(
+            conn, by, "profile-agreed", now, {"organization": organization, "profile": profile}
+        )
 
 
 async def replay(engine: Engine, by: Operator, delivery: UUID, now: datetime) -> None:

@@ -24,6 +24,7 @@ BUSINESS_STATUSES: dict[str, str] = {
     "awaiting-recipient": "Waiting for a recipient's answer",
     "delivered-to-service": "Delivered to the service",
     "re-referring": "Declined by one recipient, another is being asked",
+    "offers-received": "Recipients have offered, one is to be chosen",
     "matched": "A recipient has accepted",
     "awaiting-information": "A recipient waits for more information",
     "information-received": "What a recipient asked for is there",
@@ -34,13 +35,14 @@ BUSINESS_STATUSES: dict[str, str] = {
     "visit-complete": "A visit took place",
     "waitlisted": "On a waiting list",
     "paused": "Work is paused",
-    "cancellation-requested": "Permission was withdrawn, the recipient is asked to stop",
+    "cancellation-requested": "The recipient is asked to stop",
     "in-service": "Work has begun",
     "fulfilled": "Done",
     "partially-fulfilled": "Done in part",
     "not-fulfilled": "Begun and not achieved",
     "no-provider-available": "No provider is available",
     "withdrawn": "Withdrawn",
+    "delivered-after-cancellation": "Done, although it was cancelled before",
 }
 """T1.businessStatus code -> display."""
 

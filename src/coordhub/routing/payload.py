@@ -2,7 +2,8 @@
 
 A transaction Bundle with `PUT Type/<id of the hub>` entries: applied twice it says the same. Whatever
 it holds is read with the recipient's own view at this moment; what the recipient wrote itself is not
-sent back.
+sent back. The state of a Task is put into the words of the recipient's profile; what it reads at the
+hub is what is stored.
 
 http://hl7.org/fhir/R4/bundle.html
 """
@@ -20,10 +21,13 @@ from uuid import UUID
 import msgspec
 
 from coordhub.access import viewer
+from coordhub.r4 import document as fhir_json
 from coordhub.r4 import reference, sensitivity
 from coordhub.record import parties
 from coordhub.record.hub import Hub, instant
-from coordhub.store import resources
+from coordhub.referral import profiles, wording
+from coordhub.referral.profiles import Profile
+from coordhub.store import partners, resources
 from coordhub.store.deliveries import Claimed
 from coordhub.store.engine import Connection
 from coordhub.store.resources import Version
@@ -63,7 +67,10 @@ async def compose(hub: Hub, conn: Connection, held: Claimed, now: datetime) -> P
         for each in gathered.values()
         if each.rid == changed.rid or each.source != held.organization
     ]
-    return Payload(render(held.id, hub.base, entries, now), tuple(each.rid for each in entries))
+    profile = profiles.named(await partners.profile_of(conn, held.organization))
+    return Payload(
+        render(held.id, hub.base, entries, now, profile), tuple(each.rid for each in entries)
+    )
 
 
 async def _withdrawn(conn: Connection, view: Viewer, changed: Version) -> bool:
@@ -140,10 +147,13 @@ def _names(
             yield found.type, found.id
 
 
-def render(delivery: UUID, base: str, entries: Sequence[Version], now: datetime) -> bytes:
+def render(
+    delivery: UUID, base: str, entries: Sequence[Version], now: datetime, profile: Profile
+) -> bytes:
     """The Bundle as JSON: the texts as they are shown, concatenated, and the labels of them all.
 
-    Of content under 42 CFR Part 2 that is the notice which has to go with it.
+    Of content under 42 CFR Part 2 that is the notice which has to go with it. A Task says what the
+    recipient's profile has words for.
     """
     classes = functools.reduce(operator.or_, (each.labels for each in entries), 0)
     head = {
@@ -155,10 +165,19 @@ def render(delivery: UUID, base: str, entries: Sequence[Version], now: datetime)
         "entry": [
             {
                 "fullUrl": f"{base}/{each.reference}",
-                "resource": msgspec.Raw((each.body or "{}").encode()),
+                "resource": msgspec.Raw(_worded(each, profile, base)),
                 "request": {"method": "PUT", "url": each.reference},
             }
             for each in entries
         ],
     }
     return msgspec.json.encode(head)
+
+
+def _worded(version: Version, profile: Profile, base: str) -> bytes:
+    text = (version.body or "{}").encode()
+    if version.type != "Task" or version.body is None:
+        return text
+    document = fhir_json.parse(text)
+    said = wording.told(profile, document, base)
+    return text if said is document else fhir_json.encode(said)

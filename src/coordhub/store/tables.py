@@ -453,6 +453,27 @@ party = Table(
     comment="What kind of party an organization is, by the directory; who is not here is social",
 )
 
+partner = Table(
+    "partner",
+    metadata,
+    Column(
+        "organization",
+        BigInteger,
+        primary_key=True,
+        autoincrement=False,
+        comment="rid of Organization",
+    ),
+    Column(
+        "profile",
+        Text,
+        nullable=False,
+        comment="which Task.status and businessStatus it speaks: referral.profiles",
+    ),
+    instant("since"),
+    CheckConstraint("profile in ('r4', 'sdoh-cc', 'bser', '360x', 'cow')", name="profile_known"),
+    comment="What was agreed with an organization; who is not here speaks r4",
+)
+
 change = Table(
     "change",
     metadata,
