@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from coordhub.record.hub import Hub
-from coordhub.routing import payload, resolve, retry
+from coordhub.routing import breaker, payload, resolve, retry
+from coordhub.routing.breaker import BreakerPolicy
 from coordhub.routing.channels.channel import (
     Channel,
     Delivered,
@@ -20,7 +21,7 @@ from coordhub.routing.channels.channel import (
     Refused,
     Unreachable,
 )
-from coordhub.store import deliveries, resources
+from coordhub.store import circuits, deliveries, resources
 from coordhub.store.deliveries import INBOX, Attempt, Claimed
 from coordhub.store.engine import Connection
 from coordhub.store.transact import AuditRow
@@ -30,12 +31,14 @@ from coordhub.telemetry import log
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What an attempt needs. channels: by Endpoint.connectionType; rnd: uniform in [0, 1)."""
+    """What an attempt needs. channels: by Endpoint.connectionType; rnd: uniform in [0, 1).
+    breaker: when an endpoint is left alone."""
 
     hub: Hub
     channels: Mapping[str, Channel]
     policy: retry.RetryPolicy
     rnd: Callable[[], float]
+    breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
 
 
 async def deliver(sending: Sending, held: Claimed) -> None:
@@ -87,15 +90,43 @@ async def deliver(sending: Sending, held: Claimed) -> None:
     told = None if unsent else disclosed
     match decision:
         case retry.Settled():
-            await _settle(hub, held, "delivered", attempt=attempt, disclosed=told)
+            troubled = await _settle(hub, held, "delivered", attempt=attempt, disclosed=told)
         case retry.Again(at):
-            await _settle(hub, held, "queued", next_at=at, attempt=attempt, disclosed=told)
+            troubled = await _settle(
+                hub, held, "queued", next_at=at, attempt=attempt, disclosed=told
+            )
         case retry.Parked(until, reason):
-            await _settle(
+            troubled = await _settle(
                 hub, held, "parked", next_at=until, reason=reason, attempt=attempt, disclosed=told
             )
         case retry.GiveUp(reason):
-            await _settle(hub, held, "dead", reason=reason, attempt=attempt, disclosed=told)
+            troubled = await _settle(
+                hub, held, "dead", reason=reason, attempt=attempt, disclosed=told
+            )
+    if troubled or breaker.health(outcome) != "answers":
+        await _note_health(sending, held, outcome)
+
+
+async def _note_health(sending: Sending, held: Claimed, outcome: Outcome) -> None:
+    """What the outcome says of the endpoint; what is told of it is told once, when it changes."""
+    hub = sending.hub
+    now = hub.clock()
+    async with hub.engine.pool.acquire_at_last() as conn:
+        before, after = await circuits.change(
+            conn,
+            held.endpoint,
+            now,
+            lambda circuit: breaker.after(circuit, outcome, now, sending.breaker),
+        )
+    if before.state != after.state and (before.state, after.state) != ("probing", "open"):
+        log(
+            f"endpoint.{after.state}",
+            level="warning" if after.state == "open" else "info",
+            endpoint=held.endpoint,
+            organization=held.organization,
+            failures=after.failures,
+            reason=after.reason,
+        )
 
 
 async def _endpoint(hub: Hub, conn: Connection, held: Claimed) -> tuple[str, dict[str, str]] | None:
@@ -128,9 +159,10 @@ async def _settle(
     reason: str | None = None,
     attempt: Attempt | None = None,
     disclosed: AuditRow | None = None,
-) -> None:
+) -> bool:
+    """Write it down; whether the endpoint has a circuit."""
     async with hub.engine.pool.acquire_at_last() as conn:
-        held_still = await deliveries.settle(
+        settled = await deliveries.settle(
             conn,
             held,
             state,
@@ -141,7 +173,7 @@ async def _settle(
             disclosed=disclosed,
         )
     log(
-        "delivery.settled" if held_still else "delivery.overtaken",
+        "delivery.settled" if settled.held else "delivery.overtaken",
         delivery=str(held.id),
         organization=held.organization,
         endpoint=held.endpoint,
@@ -150,3 +182,4 @@ async def _settle(
         status=attempt.status if attempt else None,
         reason=reason,
     )
+    return settled.troubled

@@ -104,7 +104,9 @@ class Worker:
             return True
         hub = self._sending.hub
         async with hub.engine.pool.acquire_at_last() as conn:
-            held = await deliveries.claim(conn, hub.clock(), free, self._pace.lease)
+            held = await deliveries.claim(
+                conn, hub.clock(), free, self._pace.lease, self._sending.policy.budget
+            )
         for one in held:
             task = asyncio.create_task(self._attempt(one))
             self._underway.add(task)

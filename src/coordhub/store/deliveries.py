@@ -58,6 +58,14 @@ class Attempt:
     detail: str | None
 
 
+class Settlement(NamedTuple):
+    """held: False if the lease had run out and someone else holds it now, so that nothing was written.
+    troubled: the endpoint has a circuit (store.circuits)."""
+
+    held: bool
+    troubled: bool
+
+
 async def plan(conn: Connection, rows: Sequence[Planned], now: datetime) -> None:
     """Owe these; what was planned before stays as it is."""
     if not rows:
@@ -72,24 +80,54 @@ async def plan(conn: Connection, rows: Sequence[Planned], now: datetime) -> None
     )
 
 
-_DUE = """
-with due as (
+_IS_DUE = (
+    "((d.state in ('queued', 'parked') and d.next_at <= $1) or (d.state = 'leased' and d.lease_until <= $1))"
+    " and not exists (select from delivery o where o.endpoint = d.endpoint and o.episode = d.episode"
+    " and o.seq < d.seq and o.organization = d.organization and o.state in ('queued', 'leased', 'parked'))"
+)
+
+# What fails is asked by one probe, or as many as it is allowed while it recovers; its circuit's row is
+# the lock. Whose time is over is tried once more, whatever the circuit.
+_DUE = f"""
+with troubled as (
+    select c.endpoint, case when c.state in ('open', 'probing') then 1 else c.allowance - (
+        select count(*) from delivery l where l.endpoint = c.endpoint and l.state = 'leased' and l.lease_until > $1)
+      end as free
+    from circuit c
+    where (c.state = 'recovering' or c.state in ('open', 'probing') and c.probe_at <= $1)
+      and exists (select from delivery d where d.endpoint = c.endpoint and {_IS_DUE})
+    for update of c skip locked
+), probed as (
+    update circuit c set state = 'probing', probe_at = $1 + $3 from troubled t
+    where c.endpoint = t.endpoint and c.state in ('open', 'probing')
+), probing as (
+    select p.id from troubled t cross join lateral (
+        select d.id from delivery d where d.endpoint = t.endpoint and {_IS_DUE}
+        order by d.seq limit greatest(t.free, 0) for update skip locked) p
+), usual as (
     select d.id from delivery d
-    where ((d.state in ('queued', 'parked') and d.next_at <= $1) or (d.state = 'leased' and d.lease_until <= $1))
-      and not exists (
-        select from delivery o where o.endpoint = d.endpoint and o.episode = d.episode and o.seq < d.seq
-          and o.organization = d.organization and o.state in ('queued', 'leased', 'parked'))
+    where {_IS_DUE} and (d.created_at <= $1 - $4::interval
+      or not exists (select from circuit c where c.endpoint = d.endpoint and c.state <> 'closed'))
     order by d.next_at limit $2 for update skip locked
 )
 update delivery d set state = 'leased', lease_until = $1 + $3, attempts = d.attempts + 1, reason = null
-from due where d.id = due.id
+from (select id from probing union select id from usual) due where d.id = due.id
 returning d.id, d.episode, d.organization, d.endpoint, d.rid, d.version, d.attempts, d.created_at
 """
 
 
-async def claim(conn: Connection, now: datetime, limit: int, lease: timedelta) -> list[Claimed]:
-    """Take up to `limit` due deliveries for `lease`."""
-    return [Claimed(*row) for row in await conn.fetch(_DUE, now, limit, lease)]
+async def claim(
+    conn: Connection,
+    now: datetime,
+    limit: int,
+    lease: timedelta,
+    budget: timedelta = timedelta(hours=72),
+) -> list[Claimed]:
+    """Take up to `limit` due deliveries for `lease`, and probes of endpoints that fail besides.
+
+    budget: the age from which a delivery is tried once more, also where its endpoint is left alone.
+    """
+    return [Claimed(*row) for row in await conn.fetch(_DUE, now, limit, lease, budget)]
 
 
 _SETTLE = """
@@ -112,7 +150,7 @@ with settled as (
     from settled, jsonb_to_recordset($11::jsonb) as n(client text, organization bigint, interaction text,
         outcome smallint, type smallint, fhir_id text, rids bigint[], query text, delivery uuid, request_id text)
 )
-select count(*) from settled
+select count(*), (select count(*) from circuit c where c.endpoint = $12) from settled
 """
 
 
@@ -126,12 +164,12 @@ async def settle(
     reason: str | None = None,
     attempt: Attempt | None = None,
     disclosed: AuditRow | None = None,
-) -> bool:
-    """Write down what came of it; False if the lease had run out and someone else holds it now.
+) -> Settlement:
+    """Write down what came of it.
 
     state: queued (again at `next_at`), parked, delivered, suppressed, dead.
     """
-    count: int = await conn.fetchval(
+    row = await conn.fetchrow(
         _SETTLE,
         held.id,
         held.attempt,
@@ -144,8 +182,10 @@ async def settle(
         attempt.latency_ms if attempt else 0,
         attempt.detail if attempt else None,
         audit_json([disclosed] if disclosed else []),
+        held.endpoint,
     )
-    return count == 1
+    assert row is not None
+    return Settlement(row[0] == 1, row[1] == 1)
 
 
 async def replay(conn: Connection, delivery: UUID, now: datetime) -> bool:

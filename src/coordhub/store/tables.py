@@ -598,6 +598,24 @@ Index(
 )
 Index("delivery_episode_idx", delivery.c.episode)
 
+circuit = Table(
+    "circuit",
+    metadata,
+    Column("endpoint", BigInteger, primary_key=True, autoincrement=False, comment="rid"),
+    Column("state", Text, nullable=False),
+    Column("failures", Integer, nullable=False, comment="in a row"),
+    Column("probes", Integer, nullable=False, comment="that failed since it opened"),
+    instant("opened_at", nullable=True, comment="when it was last as usual"),
+    instant("probe_at", nullable=True, comment="when the next probe may go"),
+    Column("allowance", Integer, nullable=False, comment="how many at once while recovering"),
+    Column("reason", Text, comment="of the last failure; no content"),
+    CheckConstraint("state in ('closed', 'open', 'probing', 'recovering')", name="state_known"),
+    CheckConstraint(
+        "(state in ('open', 'probing')) = (probe_at is not null)", name="open_has_probe"
+    ),
+    comment="Endpoints that fail, or did lately: whether and by how many at once they are spoken to",
+)
+
 attempt = Table(
     "attempt",
     metadata,

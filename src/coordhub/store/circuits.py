@@ -1,0 +1,92 @@
+"""Circuits of endpoints: kept where all workers see them, a row for each that is not as usual."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import astuple, dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from coordhub.store.engine import Connection
+
+State: TypeAlias = Literal["closed", "open", "probing", "recovering"]
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """endpoint: rid. failures: in a row. probes: that failed since it opened. opened_at: when it was
+    last as usual. probe_at: when the next probe may go, and another if nothing is heard of it.
+    allowance: how many at once while recovering. reason: of the last failure; no content.
+    """
+
+    endpoint: int
+    state: State = "closed"
+    failures: int = 0
+    probes: int = 0
+    opened_at: datetime | None = None
+    probe_at: datetime | None = None
+    allowance: int = 0
+    reason: str | None = None
+
+
+_COLUMNS = "endpoint, state, failures, probes, opened_at, probe_at, allowance, reason"
+
+
+async def change(
+    conn: Connection, endpoint: int, now: datetime, to: Callable[[Circuit], Circuit]
+) -> tuple[Circuit, Circuit]:
+    """The circuit before and after `to`, one change at a time.
+
+    When an open one begins to recover, what failed before is due at once: its waits were for the
+    endpoint, which is back.
+    """
+    async with conn.transaction():
+        await conn.execute(
+            "insert into circuit (endpoint, state, failures, probes, allowance)"
+            " values ($1, 'closed', 0, 0, 0) on conflict do nothing",
+            endpoint,
+        )
+        row = await conn.fetchrow(
+            f"select {_COLUMNS} from circuit where endpoint = $1 for update", endpoint
+        )
+        before = Circuit(*row) if row is not None else Circuit(endpoint)
+        after = to(before)
+        if after == Circuit(endpoint):
+            await conn.execute("delete from circuit where endpoint = $1", endpoint)
+        else:
+            await conn.execute(
+                "update circuit set state = $2, failures = $3, probes = $4, opened_at = $5,"
+                " probe_at = $6, allowance = $7, reason = $8 where endpoint = $1",
+                *astuple(after),
+            )
+        if before.state in ("open", "probing") and after.state == "recovering":
+            await _due_at_once(conn, endpoint, now)
+    return before, after
+
+
+async def _due_at_once(conn: Connection, endpoint: int, now: datetime) -> None:
+    await conn.execute(
+        "update delivery set next_at = $2"
+        " where endpoint = $1 and state in ('queued', 'parked') and next_at > $2",
+        endpoint,
+        now,
+    )
+
+
+async def troubled(conn: Connection) -> list[Circuit]:
+    """Endpoints that are not as usual."""
+    rows = await conn.fetch(f"select {_COLUMNS} from circuit order by endpoint")
+    return [Circuit(*row) for row in rows]
+
+
+async def probe_now(conn: Connection, endpoint: int, now: datetime) -> bool:
+    """Let the next probe go at once; False if the endpoint is as usual."""
+    async with conn.transaction():
+        done: str = await conn.execute(
+            "update circuit set state = 'open', probe_at = $2, probes = 0"
+            " where endpoint = $1 and state in ('open', 'probing')",
+            endpoint,
+            now,
+        )
+        await _due_at_once(conn, endpoint, now)
+    return done.endswith(" 1")
