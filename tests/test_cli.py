@@ -38,7 +38,7 @@ COMMANDS = [
     "audit",
     "client",
     "partner",
-    "replay",
+    "deliveries",
     "vsp",
 ]
 

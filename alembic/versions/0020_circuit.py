@@ -1,4 +1,4 @@
-"""circuits of endpoints that fail."""
+"""circuits of endpoints that fail; deliveries that are sent again as new."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0020_circuit"
-down_revision = "0011_retention"
+down_revision = "0015_partners"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
+    op.alter_column(
+        "delivery",
+        "id",
+        comment=None,
+        existing_comment="also the Idempotency-Key towards the partner",
+        existing_type=sa.Uuid(),
+        existing_nullable=False,
+    )
+    op.add_column(
+        "delivery",
+        sa.Column("key", sa.Uuid(), comment="Idempotency-Key towards the partner; null: the id"),
+    )
     op.create_table(
         "circuit",
         sa.Column("endpoint", sa.BigInteger(), autoincrement=False, nullable=False, comment="rid"),
@@ -38,3 +50,11 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("circuit")
+    op.drop_column("delivery", "key")
+    op.alter_column(
+        "delivery",
+        "id",
+        comment="also the Idempotency-Key towards the partner",
+        existing_type=sa.Uuid(),
+        existing_nullable=False,
+    )

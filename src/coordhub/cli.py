@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from coordhub.commands import audit, labels, removal, running, schedules, vsp
+from coordhub.commands import audit, deliveries, labels, removal, running, schedules, vsp
 from coordhub.commands.wiring import act as _act
 from coordhub.commands.wiring import need as _need
 from coordhub.commands.wiring import operator as _operator
@@ -39,6 +39,7 @@ cli = typer.Typer(
 
 cli.add_typer(audit.audit, name="audit")
 cli.add_typer(labels.labels, name="labels")
+cli.add_typer(deliveries.deliveries, name="deliveries")
 cli.add_typer(vsp.vsp, name="vsp")
 cli.add_typer(removal.expunge, name="expunge")
 cli.add_typer(schedules.retention, name="retention")
@@ -383,25 +384,6 @@ def partner(
         await acts.agree_on_profile(engine, _operator(), organization, profile, system_clock())
 
     _act("partner", act)
-
-
-@cli.command()
-def replay(delivery: Annotated[str, typer.Argument(help="Id in the table delivery.")]) -> None:
-    """Send a dead or parked delivery once more. Needs DATABASE_URL."""
-    from uuid import UUID
-
-    try:
-        meant = UUID(delivery)
-    except ValueError:
-        _stop("coordhub replay: the id of a delivery is a UUID.")
-
-    async def act(hub: Engine) -> None:
-        from coordhub.admin import acts
-        from coordhub.record.hub import system_clock
-
-        await acts.replay(hub, _operator(), meant, system_clock())
-
-    _act("replay", act)
 
 
 @cli.command()

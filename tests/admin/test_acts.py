@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl
-from uuid import uuid4
 
 import pytest
 
 from coordhub.access.caller import Caller
 from coordhub.access.scopes import EVERYTHING
-from coordhub.admin.acts import NothingDone, Operator, agree_on_profile, change_client, replay
+from coordhub.admin.acts import NothingDone, Operator, agree_on_profile, change_client
 from coordhub.record.bootstrap import open_hub
 from coordhub.record.commit import commit
 from coordhub.record.operations import Create
@@ -58,33 +57,6 @@ async def test_given_no_such_client_when_changed_then_nothing_is_said_to_have_be
     with pytest.raises(NothingDone, match="near is not known"):
         await change_client(engine, BY, "near", NOW, active=False, reference_policy=None)
     assert await _acts(engine) == []
-
-
-@pytest.mark.parametrize(
-    ("state", "goes"), [("dead", True), ("parked", True), ("delivered", False), ("queued", False)]
-)
-async def test_given_a_delivery_when_replayed_then_only_one_that_was_given_up_is_owed_again(
-    engine: Engine, state: str, goes: bool
-) -> None:
-    delivery = uuid4()
-    await engine.pool.execute(
-        "insert into delivery (id, shard, change, episode, organization, endpoint, rid, version, state,"
-        " created_at, next_at, settled_at, reason) values ($1, 1, 1, 257, 768, 0, 257, 1, $2, $3, $3,"
-        " case when $2 in ('dead', 'delivered') then $3::timestamptz end, 'why')",
-        delivery,
-        state,
-        NOW,
-    )
-    if goes:
-        await replay(engine, BY, delivery, NOW)
-        assert await engine.pool.fetchval("select state from delivery") == "queued"
-        assert await engine.pool.fetchval("select delivery from audit") == delivery
-        assert await _acts(engine) == [("delivery-replayed", {"by": "rosa"})]
-    else:
-        with pytest.raises(NothingDone):
-            await replay(engine, BY, delivery, NOW)
-        assert await engine.pool.fetchval("select state from delivery") == state
-        assert await _acts(engine) == []
 
 
 async def test_given_a_client_when_told_what_it_may_then_the_audit_says_so_and_a_persons_may_not(

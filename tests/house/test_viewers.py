@@ -45,6 +45,8 @@ EXEMPT = {
     "consents.may_be_asked": "Those who might be asked, before they are: rids, no content.",
     "consents.said_of": "The same, with why not, before anybody is asked: rids, no content.",
     "grants.written_by": "Asks who wrote what, for the decision to share it: rids, no content.",
+    "letters.find": "The operators' list of deliveries: ids, states and reasons, no content.",
+    "letters.discard": "Gives deliveries up by the ids of their Endpoint and Organization; ids, no content.",
     "sensitive.held": "Holds origins still for a label's sake: rids and classes, no content.",
     "sensitive.lower_labels": "Writes classes beside the text, and gives back nothing.",
     "sensitive.raise_labels": "Writes classes beside the text, and gives back nothing.",

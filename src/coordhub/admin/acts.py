@@ -1,4 +1,4 @@
-"""Acts of operators: clients changed, profiles agreed on, dead deliveries sent again.
+"""Acts of operators: clients changed, profiles agreed on.
 
 https://profiles.ihe.net/ITI/BALP/
 """
@@ -14,7 +14,7 @@ from uuid import UUID
 from coordhub.record import proxies
 from coordhub.record.hub import Hub
 from coordhub.referral import profiles
-from coordhub.store import audit, clients, deliveries, partners, resources
+from coordhub.store import audit, clients, partners, resources
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.transact import AuditRow, transact
 from coordhub.store.visibility import EVERYONE, HUB
@@ -109,12 +109,3 @@ async def agree_on_profile(
         await note(
             conn, by, "profile-agreed", now, {"organization": organization, "profile": profile}
         )
-
-
-async def replay(engine: Engine, by: Operator, delivery: UUID, now: datetime) -> None:
-    """Owe a delivery again that was given up; whether it may go is asked anew when it is sent."""
-    async with engine.transaction() as conn:
-        if not await deliveries.replay(conn, delivery, now):
-            raise NothingDone(f"there is no delivery {delivery} that is dead or parked.")
-        await note(conn, by, "delivery-replayed", now, {}, delivery)
-    engine.wake()

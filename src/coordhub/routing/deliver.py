@@ -79,7 +79,7 @@ async def deliver(sending: Sending, held: Claimed) -> None:
     address, headers = endpoint
     begun = time.perf_counter()
     outcome = await sending.channels[resolve.SERVED].send(
-        Message(held.id, address, headers, composed.body, f"{held.id}.{held.attempt}")
+        Message(held.key, address, headers, composed.body, f"{held.id}.{held.attempt}")
     )
     attempt = _attempt(outcome, round((time.perf_counter() - begun) * 1000))
     decision = retry.decide(

@@ -69,7 +69,7 @@ async def compose(hub: Hub, conn: Connection, held: Claimed, now: datetime) -> P
     ]
     profile = profiles.named(await partners.profile_of(conn, held.organization))
     return Payload(
-        render(held.id, hub.base, entries, now, profile), tuple(each.rid for each in entries)
+        render(held.key, hub.base, entries, now, profile), tuple(each.rid for each in entries)
     )
 
 

@@ -36,9 +36,13 @@ class Planned(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A delivery that this worker holds until its lease runs out. attempt: the first is 1."""
+    """A delivery that this worker holds until its lease runs out.
+
+    key: what the partner knows a repeat by. attempt: the first is 1.
+    """
 
     id: UUID
+    key: UUID
     episode: int
     organization: int
     endpoint: int
@@ -112,7 +116,7 @@ with troubled as (
 )
 update delivery d set state = 'leased', lease_until = $1 + $3, attempts = d.attempts + 1, reason = null
 from (select id from probing union select id from usual) due where d.id = due.id
-returning d.id, d.episode, d.organization, d.endpoint, d.rid, d.version, d.attempts, d.created_at
+returning d.id, coalesce(d.key, d.id), d.episode, d.organization, d.endpoint, d.rid, d.version, d.attempts, d.created_at
 """
 
 
@@ -186,20 +190,6 @@ async def settle(
     )
     assert row is not None
     return Settlement(row[0] == 1, row[1] == 1)
-
-
-async def replay(conn: Connection, delivery: UUID, now: datetime) -> bool:
-    """Make a dead or parked delivery due now; False if it is neither, or not there.
-
-    Its age stays, and with it what is sent: where the budget is spent, one attempt is made.
-    """
-    found: UUID | None = await conn.fetchval(
-        "update delivery set state = 'queued', settled_at = null, reason = null, next_at = $2"
-        " where id = $1 and state in ('dead', 'parked') returning id",
-        delivery,
-        now,
-    )
-    return found is not None
 
 
 async def suppress_hidden(

@@ -546,7 +546,8 @@ Index("candidate_request_idx", candidate.c.request)
 delivery = Table(
     "delivery",
     metadata,
-    Column("id", Uuid, primary_key=True, comment="also the Idempotency-Key towards the partner"),
+    Column("id", Uuid, primary_key=True),
+    Column("key", Uuid, comment="Idempotency-Key towards the partner; null: the id"),
     Column("seq", BigInteger, Identity(), nullable=False),
     Column("shard", SmallInteger, nullable=False),
     Column("change", BigInteger, nullable=False, comment="change.seq"),

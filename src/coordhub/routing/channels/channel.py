@@ -21,12 +21,12 @@ there is nothing at that address. transient: may well be taken later."""
 class Message:
     """One delivery, rendered.
 
-    delivery_id: the same for every attempt of one delivery; the partner's key to know a repeat by.
+    key: the same for every attempt of one delivery; what the partner knows a repeat by.
     address: Endpoint.address. headers: further ones, such as Endpoint.header.
     request_id: correlates this attempt across logs of both sides.
     """
 
-    delivery_id: UUID
+    key: UUID
     address: str
     headers: Mapping[str, str]
     body: bytes

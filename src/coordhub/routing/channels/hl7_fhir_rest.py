@@ -56,7 +56,7 @@ class HL7FhirRest:
             "Content-Type": "application/fhir+json; fhirVersion=4.0",
             "Accept": "application/fhir+json",
             "Prefer": "return=minimal",
-            "Idempotency-Key": str(message.delivery_id),
+            "Idempotency-Key": str(message.key),
             "X-Request-Id": message.request_id,
         }
         answer = await self._outbound.send("POST", message.address, headers, message.body)
