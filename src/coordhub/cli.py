@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from coordhub.commands import audit, deliveries, labels, removal, running, schedules, vsp
+from coordhub.commands import audit, deliveries, exchange, labels, removal, running, schedules, vsp
 from coordhub.commands.wiring import act as _act
 from coordhub.commands.wiring import need as _need
 from coordhub.commands.wiring import operator as _operator
@@ -45,6 +45,7 @@ cli.add_typer(removal.expunge, name="expunge")
 cli.add_typer(schedules.retention, name="retention")
 cli.command()(schedules.hold)
 cli.command()(removal.export)
+cli.command()(exchange.exchange)
 
 Home = Annotated[
     Path | None,

@@ -22,6 +22,7 @@ from coordhub.record import (
     care_teams,
     conditional,
     consents,
+    counterparts,
     drafting,
     grants,
     identity,
@@ -178,8 +179,13 @@ async def apply(
     matched = meant.matched
     settled = await patching.attempt(work, view, meant.operations)
     found = await conditional.resolve_references(work, settled)
+    found |= await counterparts.absolute(work, settled)
     met = [*found.values(), *(version.reference for version in matched.values())]
     await identity.locate_names(work, settled, hub.base, view, met)
+    settled, meant_by_them = await counterparts.relative(work, settled)
+    if meant_by_them:
+        await identity.locate_names(work, settled, hub.base, view, meant_by_them.values())
+        found |= meant_by_them
     names, mapping = identity.assign_ids(work, settled, matched, found)
     _refuse_repeats(settled, names)
     positions = sorted(

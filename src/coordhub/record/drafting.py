@@ -8,6 +8,7 @@ http://hl7.org/fhir/R4/http.html#update, #upsert, #concurrency
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from coordhub.access.caller import Caller
 from coordhub.errors import (
@@ -187,7 +188,8 @@ def _next_version(
         document = sensitivity.unspliced(document, previous.labels, draft.before())
         draft.document = document
         if not work.caller.is_person and rules.may_write(work, draft):
-            draft.document = document = _with_untold(document, draft.before() or {})
+            document = _with_untold(document, draft.before() or {})
+            draft.document = document = _named_as_before(work, document, draft.before() or {})
         sent, stored = document, draft.before() or {}
         if previous.quarantined:
             sent, stored = (quarantine.tagged(one, quarantined=False) for one in (sent, stored))
@@ -208,6 +210,22 @@ def _with_untold(document: dict[str, object], before: dict[str, object]) -> dict
         return document
     named = {**document, "for": before["for"]}
     return {name: named[name] for name in before if name in named} | named
+
+
+def _named_as_before(
+    work: Work, document: dict[str, Any], before: dict[str, Any]
+) -> dict[str, Any]:
+    """With `Type/id` where it stood before, of what comes back as the hub's absolute URL for the same."""
+    base = f"{work.hub.base}/"
+    stood = {element["reference"] for _, element in work.references_in(before)}
+    absolute = {
+        text: text.removeprefix(base)
+        for _, element in work.references_in(document)
+        if (text := element["reference"]).startswith(base) and text not in stood
+    }
+    return work.rewritten(
+        document, {text: local for text, local in absolute.items() if local in stood}
+    )
 
 
 async def _refuse_guess(work: Work, view: Viewer, draft: Draft) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from coordhub.directory import bases
 from coordhub.record.hub import Hub
 from coordhub.routing import breaker, payload, resolve, retry
 from coordhub.routing.breaker import BreakerPolicy
@@ -21,7 +22,8 @@ from coordhub.routing.channels.channel import (
     Refused,
     Unreachable,
 )
-from coordhub.store import circuits, deliveries, resources
+from coordhub.routing.payload import Payload
+from coordhub.store import circuits, counterparts, deliveries, resources
 from coordhub.store.deliveries import INBOX, Attempt, Claimed
 from coordhub.store.engine import Connection
 from coordhub.store.transact import AuditRow
@@ -87,6 +89,8 @@ async def deliver(sending: Sending, held: Claimed) -> None:
     )
     # Whatever left the house is on record, also when the partner refused it or was not heard.
     unsent = isinstance(outcome, Unreachable) and not outcome.sent_unknown
+    if isinstance(outcome, Delivered):
+        await _remember(hub, held, composed, outcome)
     told = None if unsent else disclosed
     match decision:
         case retry.Settled():
@@ -129,14 +133,20 @@ async def _note_health(sending: Sending, held: Claimed, outcome: Outcome) -> Non
         )
 
 
+async def _remember(hub: Hub, held: Claimed, sent: Payload, outcome: Delivered) -> None:
+    """Under which ids the server has it; before the settlement, so that it is not forgotten."""
+    told = sent.told(outcome.partner_ids)
+    if not told:
+        return
+    async with hub.engine.pool.acquire_at_last() as conn:
+        await counterparts.learn(conn, held.organization, held.endpoint, told, hub.clock())
+
+
 async def _endpoint(hub: Hub, conn: Connection, held: Claimed) -> tuple[str, dict[str, str]] | None:
     """Address and headers of the Endpoint as the directory has it now."""
     versions = await resources.read_rids(conn, EVERYONE, [held.endpoint])
     for document in resolve.usable_versions(versions.values(), hub.clock()):
-        pairs = (line.partition(":") for line in document.get("header") or [])
-        return document["address"], {
-            name.strip(): value.strip() for name, _, value in pairs if name.strip()
-        }
+        return document["address"], bases.headers_of(document)
     return None
 
 

@@ -23,12 +23,15 @@ import msgspec
 from coordhub.access import viewer
 from coordhub.r4 import document as fhir_json
 from coordhub.r4 import reference, sensitivity
+from coordhub.r4.types import NUMBER
 from coordhub.record import parties
 from coordhub.record.hub import Hub, instant
 from coordhub.referral import profiles, wording
 from coordhub.referral.profiles import Profile
-from coordhub.store import partners, resources
-from coordhub.store.deliveries import Claimed
+from coordhub.routing.translate import Tongue
+from coordhub.store import counterparts, partners, resources
+from coordhub.store.counterparts import Custom, Told
+from coordhub.store.deliveries import INBOX, Claimed
 from coordhub.store.engine import Connection
 from coordhub.store.resources import Version
 from coordhub.store.visibility import HUB, Viewer
@@ -42,10 +45,27 @@ LEVELS = 3
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """body: the rendered Bundle. rids: what it discloses."""
+    """body: the rendered Bundle. rids: what it discloses, in the order of its entries.
+
+    targets: where each entry is written, as in request.url.
+    """
 
     body: bytes
     rids: tuple[int, ...]
+    targets: tuple[str, ...] = ()
+
+    def told(self, answered: Sequence[str]) -> list[Told]:
+        """What the server says it has under another id than it was sent to, of the same type.
+
+        answered: its `Type/id` of each entry, "" where it told none.
+        """
+        if len(answered) != len(self.rids):
+            return []
+        return [
+            Told(rid, name)
+            for rid, target, name in zip(self.rids, self.targets, answered, strict=True)
+            if name and name != target and name.partition("/")[0] == target.partition("/")[0]
+        ]
 
 
 async def compose(hub: Hub, conn: Connection, held: Claimed, now: datetime) -> Payload | None:
@@ -67,9 +87,43 @@ async def compose(hub: Hub, conn: Connection, held: Claimed, now: datetime) -> P
         for each in gathered.values()
         if each.rid == changed.rid or each.source != held.organization
     ]
+    custom = await counterparts.custom(conn, held.organization, held.endpoint)
+    tongue = await _tongue(hub, conn, held, custom, entries)
     profile = profiles.named(await partners.profile_of(conn, held.organization))
+    rendered = [
+        _as_it_is(hub.base, each, profile)
+        if tongue is None
+        else tongue.entry(each, fhir_json.parse(_worded(each, profile, hub.base)))
+        for each in entries
+    ]
     return Payload(
-        render(held.key, hub.base, entries, now, profile), tuple(each.rid for each in entries)
+        render(held.key, entries, rendered, now),
+        tuple(each.rid for each in entries),
+        tuple(each["request"]["url"] for each in rendered),
+    )
+
+
+async def _tongue(
+    hub: Hub, conn: Connection, held: Claimed, custom: Custom, entries: Sequence[Version]
+) -> Tongue | None:
+    """How to say it in the ids of the recipient's server; None where these are the hub's."""
+    if not (custom.known or custom.own_ids) or held.endpoint == INBOX:
+        return None
+    names = {name for each in entries for name in _names(hub, parties.document(each), None)}
+    names |= {(each.type, each.id) for each in entries}
+    known = sorted(name for name in names if name[0] in NUMBER)
+    found = await resources.locate(conn, viewer.deciding(), known)
+    theirs = await counterparts.names_at(
+        conn, held.organization, held.endpoint, [each.rid for each in found.values()]
+    )
+    return Tongue(
+        hub.base,
+        {
+            f"{kind}/{fhir_id}": theirs[each.rid]
+            for (kind, fhir_id), each in found.items()
+            if each.rid in theirs
+        },
+        custom.own_ids,
     )
 
 
@@ -138,19 +192,29 @@ _FOLLOWED: dict[str, frozenset[str]] = {
 
 
 def _names(
-    hub: Hub, document: dict[str, Any], elements: frozenset[str]
+    hub: Hub, document: dict[str, Any], elements: frozenset[str] | None
 ) -> Iterable[tuple[str, str]]:
-    part = {name: value for name, value in document.items() if name in elements}
+    """What it refers to in these elements (None: in any)."""
+    part = {name: value for name, value in document.items() if elements is None or name in elements}
     for _, element in reference.walk({"resourceType": document["resourceType"], **part}):
         found = reference.parse_element(element, base=hub.base)
         if found is not None and found.local is not None and found.type and found.id:
             yield found.type, found.id
 
 
+def _as_it_is(base: str, version: Version, profile: Profile) -> dict[str, Any]:
+    """The text as it is shown, and its place under the hub's own id."""
+    return {
+        "fullUrl": f"{base}/{version.reference}",
+        "resource": msgspec.Raw(_worded(version, profile, base)),
+        "request": {"method": "PUT", "url": version.reference},
+    }
+
+
 def render(
-    delivery: UUID, base: str, entries: Sequence[Version], now: datetime, profile: Profile
+    delivery: UUID, entries: Sequence[Version], rendered: Sequence[dict[str, Any]], now: datetime
 ) -> bytes:
-    """The Bundle as JSON: the texts as they are shown, concatenated, and the labels of them all.
+    """The Bundle as JSON, with the labels of all that it holds.
 
     Of content under 42 CFR Part 2 that is the notice which has to go with it. A Task says what the
     recipient's profile has words for.
@@ -162,14 +226,7 @@ def render(
         "identifier": {"system": DELIVERY_SYSTEM, "value": str(delivery)},
         "type": "transaction",
         "timestamp": instant(now),
-        "entry": [
-            {
-                "fullUrl": f"{base}/{each.reference}",
-                "resource": msgspec.Raw(_worded(each, profile, base)),
-                "request": {"method": "PUT", "url": each.reference},
-            }
-            for each in entries
-        ],
+        "entry": list(rendered),
     }
     return msgspec.json.encode(head)
 

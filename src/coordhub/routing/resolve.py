@@ -5,33 +5,20 @@ http://hl7.org/fhir/R4/endpoint.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from coordhub.directory import services
+from coordhub.directory.bases import SERVED, usable
 from coordhub.r4 import document as fhir_json
-from coordhub.r4 import interval, reference
+from coordhub.r4 import reference
 from coordhub.store.deliveries import INBOX
 from coordhub.store.engine import Connection
 from coordhub.store.resources import Version, read
 from coordhub.store.visibility import EVERYONE
 
-SERVED = "hl7-fhir-rest"
-
-
-def usable(endpoint: Mapping[str, Any], now: datetime) -> bool:
-    """Can the hub send there now: active, within its period, by a connection type that it speaks?"""
-    period = endpoint.get("period")
-    within = interval.parse_period(period) if isinstance(period, dict) else None
-    types = endpoint.get("payloadMimeType") or []
-    return (
-        endpoint.get("status") == "active"
-        and (endpoint.get("connectionType") or {}).get("code") == SERVED
-        and isinstance(endpoint.get("address"), str)
-        and (within is None or within.low <= now < within.high)
-        and (not types or any("json" in str(each) for each in types))
-    )
+__all__ = ["SERVED", "endpoint_of", "usable", "usable_versions"]
 
 
 async def endpoint_of(conn: Connection, recipient: str, base: str, now: datetime) -> int:

@@ -1,4 +1,4 @@
-"""What a channel takes and what can come of sending: the protocol of all channels.
+"""What a channel takes and what can come of sending, and of reading: the protocols of all channels.
 
 http://hl7.org/fhir/R4/endpoint.html
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 from uuid import UUID
 
 Permanence = Literal["permanent", "auth", "config", "conflict", "gone", "transient"]
@@ -80,3 +80,30 @@ class Channel(Protocol):
     """Sends one message once."""
 
     async def send(self, message: Message) -> Outcome: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the partner has at that address. seen: its entity tag; None where it told none."""
+
+    document: dict[str, Any]
+    seen: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The partner has what was seen before."""
+
+
+Reading = Found | Unchanged | Refused | Unreachable
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Reads one resource once."""
+
+    async def read(
+        self, base: str, path: str, headers: Mapping[str, str], seen: str | None, request_id: str
+    ) -> Reading:
+        """`path` below `base` (`Type/id`, `Type/id/_history/2`), unless it is still what was seen."""
+        ...

@@ -1,13 +1,13 @@
-"""The hl7-fhir-rest channel: a transaction Bundle posted to the partner's FHIR base.
+"""The hl7-fhir-rest channel: a transaction Bundle posted to the partner's FHIR base, a resource read there.
 
-http://hl7.org/fhir/R4/http.html#transaction
+http://hl7.org/fhir/R4/http.html#transaction, #read, #cread
 http://terminology.hl7.org/CodeSystem/endpoint-connection-type
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -18,10 +18,13 @@ from coordhub.outbound.client import Outbound
 from coordhub.r4 import document
 from coordhub.routing.channels.channel import (
     Delivered,
+    Found,
     Message,
     Outcome,
     Permanence,
+    Reading,
     Refused,
+    Unchanged,
     Unreachable,
 )
 
@@ -44,7 +47,7 @@ _LOCATION = re.compile(r"(?:.*/)?([A-Z][A-Za-z]{2,63}/[A-Za-z0-9.\-]{1,64})(?:/_
 
 
 class HL7FhirRest:
-    """Posts `message.body`, a rendered transaction Bundle, to `message.address`."""
+    """Posts `message.body`, a rendered transaction Bundle, to `message.address`; reads below a base."""
 
     def __init__(self, outbound: Outbound, clock: Callable[[], datetime]) -> None:
         self._outbound = outbound
@@ -64,6 +67,25 @@ class HL7FhirRest:
             return Unreachable(answer.kind, not answer.before_sent, answer.detail)
         if 200 <= answer.status < 300:
             return understand(answer.status, answer.body)
+        wait = retry_after(answer.headers.get("retry-after"), self._clock())
+        return Refused(answer.status, permanence(answer.status), wait, f"status {answer.status}")
+
+    async def read(
+        self, base: str, path: str, headers: Mapping[str, str], seen: str | None, request_id: str
+    ) -> Reading:
+        sent = {
+            **headers,
+            "Accept": "application/fhir+json; fhirVersion=4.0",
+            "X-Request-Id": request_id,
+            **({"If-None-Match": seen} if seen else {}),
+        }
+        answer = await self._outbound.send("GET", f"{base.rstrip('/')}/{path}", sent)
+        if isinstance(answer, client.Unreachable):
+            return Unreachable(answer.kind, not answer.before_sent, answer.detail)
+        if answer.status == 304 and seen:
+            return Unchanged()
+        if answer.status == 200:
+            return _understand_resource(path, answer.body, answer.headers.get("etag"))
         wait = retry_after(answer.headers.get("retry-after"), self._clock())
         return Refused(answer.status, permanence(answer.status), wait, f"status {answer.status}")
 
@@ -128,6 +150,18 @@ def understand(status: int, body: bytes) -> Delivered | Refused:
             return Refused(entry_status, lasting, None, f"entry[{index}] answered {entry_status}")
         locations.append(_partner_id(response.get("location")))
     return Delivered(status, tuple(locations))
+
+
+def _understand_resource(path: str, body: bytes, seen: str | None) -> Found | Refused:
+    """What is not FHIR may be a proxy's page and is asked for again; another resource is another's."""
+    try:
+        resource = document.parse(body)
+    except FhirError:
+        return _not_understood(200)
+    kind, fhir_id = path.split("/")[:2]
+    if resource.get("resourceType") != kind or resource.get("id") != fhir_id:
+        return Refused(200, "permanent", None, "status 200 with another resource")
+    return Found(resource, seen)
 
 
 def _not_understood(status: int) -> Refused:

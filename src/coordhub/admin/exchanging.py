@@ -1,0 +1,55 @@
+"""Agreements with an organization about its own server, made by operators."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from coordhub.admin.acts import NothingDone, Operator, note
+from coordhub.record.hub import system_clock
+from coordhub.store import counterparts, resources
+from coordhub.store.engine import Engine
+from coordhub.store.visibility import EVERYONE
+
+
+async def agree(
+    engine: Engine,
+    by: Operator,
+    organization: str,
+    *,
+    own_ids: bool | None = None,
+    answers_every: timedelta | None = None,
+    originals_every: timedelta | None = None,
+) -> counterparts.Custom:
+    """What holds with `organization` (`Organization/id`) from now on. None: as before; zero: never."""
+    kind, _, fhir_id = organization.partition("/")
+    async with engine.transaction() as conn:
+        found = (
+            await resources.read(conn, EVERYONE, kind, fhir_id) if kind == "Organization" else None
+        )
+        if found is None or found.body is None:
+            raise NothingDone(
+                f"{organization} is not in the directory. Name it as Organization/id."
+            )
+        before = await counterparts.custom(conn, found.rid, 0)
+        after = counterparts.Custom(
+            before.own_ids if own_ids is None else own_ids,
+            _changed(before.answers_every, answers_every),
+            _changed(before.originals_every, originals_every),
+        )
+        await counterparts.agree(conn, found.rid, after)
+        said = {
+            "organization": organization,
+            "ids": "partner" if after.own_ids else "hub",
+            "answers": _seconds(after.answers_every),
+            "originals": _seconds(after.originals_every),
+        }
+        await note(conn, by, "exchange-agreed", system_clock(), said)
+    return after
+
+
+def _changed(before: timedelta | None, asked: timedelta | None) -> timedelta | None:
+    return before if asked is None else (asked or None)
+
+
+def _seconds(every: timedelta | None) -> str:
+    return "never" if every is None else f"{every.total_seconds():g}"

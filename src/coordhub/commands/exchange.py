@@ -1,0 +1,54 @@
+"""The command about what was agreed with an organization about its own server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from coordhub.commands.wiring import act, operator, stop
+
+if TYPE_CHECKING:
+    from coordhub.store.engine import Engine
+
+LEAST_SECONDS = 10
+
+
+def exchange(
+    organization: Annotated[str, typer.Argument(help="Organization/id in the directory.")],
+    own_ids: Annotated[
+        bool | None,
+        typer.Option("--own-ids/--hub-ids", help="Its server gives ids, or takes the hub's."),
+    ] = None,
+    read_answers: Annotated[
+        int | None,
+        typer.Option(help="Read its copy of a Task that asks it every so many seconds; 0: never."),
+    ] = None,
+    read_originals: Annotated[
+        int | None,
+        typer.Option(help="Look at what was fetched from it every so many seconds; 0: never."),
+    ] = None,
+) -> None:
+    """Say how an organization's own server is spoken to; without options: print it. Needs DATABASE_URL."""
+    for given in (read_answers, read_originals):
+        if given is not None and given != 0 and given < LEAST_SECONDS:
+            stop(f"coordhub exchange: every {LEAST_SECONDS} seconds is the most often; 0 is never.")
+
+    async def agreed(engine: Engine) -> None:
+        from datetime import timedelta
+
+        from coordhub.admin import exchanging
+
+        after = await exchanging.agree(
+            engine,
+            operator(),
+            organization,
+            own_ids=own_ids,
+            answers_every=None if read_answers is None else timedelta(seconds=read_answers),
+            originals_every=None if read_originals is None else timedelta(seconds=read_originals),
+        )
+        print(f"ids {'of its own' if after.own_ids else 'of the hub'}")
+        print(f"answers read every {after.answers_every or '-'}")
+        print(f"originals read every {after.originals_every or '-'}")
+
+    act("exchange", agreed)

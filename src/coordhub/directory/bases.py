@@ -1,0 +1,116 @@
+"""Where an organization keeps what is its own: the FHIR bases that the directory vouches for.
+
+A base is the address of an Endpoint that the directory's steward wrote and that the organization, as
+the steward wrote it, or one that it is part of, has. What anybody says of itself opens no address to
+the hub, and nobody has the hub read with the credentials that are meant for another's server.
+
+http://hl7.org/fhir/R4/endpoint.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from coordhub.directory.services import HIGHEST_PART_OF
+from coordhub.r4 import document as fhir_json
+from coordhub.r4 import interval, reference
+from coordhub.store.engine import Connection
+from coordhub.store.resources import Version, read, read_rids
+from coordhub.store.visibility import DIRECTORY, EVERYONE
+
+SERVED = "hl7-fhir-rest"
+"""The connection type of a FHIR base."""
+
+_RESOURCE = re.compile(
+    r"([A-Z][A-Za-z]{2,63}/[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?"
+)
+_AUTHORITY = re.compile(r"https?://[^/]*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """One server. endpoint: rid of its Endpoint. address: without a slash at its end.
+
+    headers: what lets the hub in there.
+    """
+
+    endpoint: int
+    address: str
+    headers: Mapping[str, str]
+
+    def below(self, url: str) -> str | None:
+        """`Type/id`, with `/_history/version` where it is named, of a URL of this server; else None."""
+        home, address = _spelled(f"{self.address}/"), _spelled(url.partition("#")[0])
+        rest = address.removeprefix(home) if address.startswith(home) else ""
+        return rest if _RESOURCE.fullmatch(rest) else None
+
+
+def _spelled(url: str) -> str:
+    """Scheme and host in lower case: they have none."""
+    return _AUTHORITY.sub(lambda found: found[0].lower(), url, count=1)
+
+
+def usable(endpoint: Mapping[str, Any], now: datetime) -> bool:
+    """Can the hub speak there now: active, within its period, by a connection type that it speaks?"""
+    period = endpoint.get("period")
+    within = interval.parse_period(period) if isinstance(period, dict) else None
+    types = endpoint.get("payloadMimeType") or []
+    return (
+        endpoint.get("status") == "active"
+        and (endpoint.get("connectionType") or {}).get("code") == SERVED
+        and isinstance(endpoint.get("address"), str)
+        and (within is None or within.low <= now < within.high)
+        and (not types or any("json" in str(each) for each in types))
+    )
+
+
+def headers_of(endpoint: Mapping[str, Any]) -> dict[str, str]:
+    """Endpoint.header as HTTP has it: `Name: value`."""
+    pairs = (line.partition(":") for line in endpoint.get("header") or [])
+    return {name.strip(): value.strip() for name, _, value in pairs if name.strip()}
+
+
+async def verified(conn: Connection, organization: int, base: str, now: datetime) -> Sequence[Base]:
+    """The bases of the organization, nearest first. base: of the hub."""
+    found: list[Base] = []
+    lineage: list[str] = []
+    version = (await read_rids(conn, EVERYONE, [organization])).get(organization)
+    while version is not None and len(lineage) < HIGHEST_PART_OF:
+        if version.body is None or version.source != DIRECTORY or version.reference in lineage:
+            break
+        lineage.append(version.reference)
+        document = fhir_json.parse(version.body.encode())
+        for text in _locals(document.get("endpoint"), base):
+            endpoint = await read(conn, EVERYONE, *_parts(text))
+            if endpoint is not None and (one := _base(endpoint, lineage, base, now)):
+                found.append(one)
+        above = next(iter(_locals(document.get("partOf"), base)), None)
+        version = await read(conn, EVERYONE, *_parts(above)) if above else None
+    return found
+
+
+def _base(version: Version, lineage: Sequence[str], base: str, now: datetime) -> Base | None:
+    if version.type != "Endpoint" or version.body is None or version.source != DIRECTORY:
+        return None
+    document = fhir_json.parse(version.body.encode())
+    managing = document.get("managingOrganization")
+    named = list(_locals(managing, base))
+    if not usable(document, now) or (managing is not None and not {*named} & {*lineage}):
+        return None
+    return Base(version.rid, document["address"].rstrip("/"), headers_of(document))
+
+
+def _locals(value: object, base: str) -> Iterable[str]:
+    for element in value if isinstance(value, list) else [value]:
+        found = reference.parse_element(element, base=base) if isinstance(element, dict) else None
+        if found is not None and found.local is not None:
+            yield found.local
+
+
+def _parts(text: str) -> tuple[str, str]:
+    kind, _, fhir_id = text.partition("/")
+    return kind, fhir_id
