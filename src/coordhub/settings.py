@@ -175,6 +175,12 @@ class Settings(BaseSettings):
     retry_budget: Duration = timedelta(hours=72)
     """After this time without success a delivery is dead, until somebody replays it."""
 
+    probe_after: Duration = timedelta(seconds=60)
+    """An endpoint that failed five times in a row is tried again after this; doubles with each failure."""
+
+    probe_cap: Duration = timedelta(minutes=5)
+    """Longest wait before an endpoint that fails is tried again."""
+
     outbound_networks: Networks = ()
     """Networks that deliveries may go to besides public addresses, as CIDR with commas between;
     development mode adds loopback."""

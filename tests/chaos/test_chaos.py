@@ -119,6 +119,8 @@ async def house_at(url: str, out: Path, crashes: int) -> AsyncIterator[House]:
         "COORDHUB_OUTBOUND_NETWORKS": "127.0.0.0/8",
         "COORDHUB_RETRY_BASE": "0.1",
         "COORDHUB_RETRY_CAP": "1",
+        "COORDHUB_PROBE_AFTER": "0.2",
+        "COORDHUB_PROBE_CAP": "1",
         "COORDHUB_DELIVERY_LEASE": "3",
         "COORDHUB_WORKER_POLL": "0.25",
         "COORDHUB_LOG_LEVEL": "warning",

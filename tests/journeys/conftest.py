@@ -38,6 +38,7 @@ from coordhub.record.commit import commit
 from coordhub.record.hub import Hub
 from coordhub.record.label_acts import Act
 from coordhub.record.operations import Create
+from coordhub.routing.breaker import BreakerPolicy
 from coordhub.routing.channels.hl7_fhir_rest import HL7FhirRest
 from coordhub.routing.deliver import Sending
 from coordhub.routing.resolve import SERVED
@@ -513,7 +514,12 @@ async def house(database_url: str, consent_policy: str) -> AsyncIterator[House]:
         policy = RetryPolicy(
             base=timedelta(milliseconds=200), cap=timedelta(seconds=1), park=timedelta(seconds=1)
         )
-        sending = Sending(hub, {SERVED: HL7FhirRest(outbound, hub.clock)}, policy, random)
+        breaker = BreakerPolicy(
+            first=timedelta(milliseconds=200),
+            cap=timedelta(seconds=1),
+            mending=timedelta(seconds=1),
+        )
+        sending = Sending(hub, {SERVED: HL7FhirRest(outbound, hub.clock)}, policy, random, breaker)
         pace = Pace(timedelta(milliseconds=200), timedelta(seconds=4))
         routing = Routing(sending, pace)
         routing.start()

@@ -23,7 +23,13 @@ def parts(settings: Settings) -> Parts:
 
         from pydantic import SecretStr
 
-        quick = {"retry_base": timedelta(seconds=1), "retry_cap": timedelta(seconds=30)}
+        second, half_a_minute = timedelta(seconds=1), timedelta(seconds=30)
+        quick = {
+            "retry_base": second,
+            "retry_cap": half_a_minute,
+            "probe_after": second,
+            "probe_cap": half_a_minute,
+        }
         loopback = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
         return settings.model_copy(
             update={
@@ -55,6 +61,7 @@ async def route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
     from random import random
 
     from coordhub.outbound.client import Outbound
+    from coordhub.routing.breaker import BreakerPolicy
     from coordhub.routing.channels.hl7_fhir_rest import HL7FhirRest
     from coordhub.routing.deliver import Sending
     from coordhub.routing.resolve import SERVED
@@ -63,6 +70,7 @@ async def route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
     from coordhub.store import retention, seals
 
     policy = RetryPolicy(settings.retry_base, settings.retry_cap, settings.retry_budget)
+    breaker = BreakerPolicy(first=settings.probe_after, cap=settings.probe_cap)
     pace = Pace(settings.worker_poll, settings.delivery_lease)
     async with Outbound(allowed_networks=settings.outbound_networks) as outbound:
         channels = {SERVED: HL7FhirRest(outbound, hub.clock)}
@@ -72,7 +80,7 @@ async def route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
                 seals.keep_sealing(hub.engine, key, settings.audit_seal_every, hub.clock, stop)
             )
             group.create_task(retention.keep_retaining(hub.engine, stop))
-            await Worker(Sending(hub, channels, policy, random), pace).run(stop)
+            await Worker(Sending(hub, channels, policy, random, breaker), pace).run(stop)
 
 
 async def work_until_told(settings: Settings, url: str) -> None:
