@@ -408,12 +408,16 @@ LABELS = {
 
 
 async def by_asking_about(looker: Looker) -> AsyncIterator[Difference]:
-    """$status-of-referral and $why are told to whose it is; $accounting to whose Patient it is; the
-    audit names to others nothing they cannot see; a reference to what is hidden is one to nothing."""
+    """$status-of-referral is told to who referred and, of its own Task, to who is asked and no victim service
+    provider; $why to whose it is; $accounting to whose Patient it is; the audit names to others nothing they
+    cannot see; a reference to what is hidden is one to nothing."""
     oracle, me = looker.oracle, looker.actor.reference
     for one in looker.some("Task", 3 * looker.every):
         answered = await looker.ask("GET", f"/{one.reference}/$status-of-referral")
         opened = one.writer == me and one.last["intent"] == "order" and one.writer != oracle.hub
+        if one.writer == oracle.hub and "partOf" in one.last and looker.sees(one.reference):
+            asked = oracle.organization(one.last["owner"]["reference"])
+            opened = asked == me and not oracle.is_provider(me)
         yield f"{one.reference}/$status-of-referral", answered.status_code, 200 if opened else 404
     for one in looker.some("Condition", 3 * looker.every):
         answered = await looker.ask("GET", f"/{one.reference}/$why?recipient={oracle.hub}")

@@ -79,6 +79,24 @@ def _values(parameters: list[Document]) -> Document:
 
 
 @dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """What $status-of-referral says, each part as name -> value."""
+
+    itself: Document
+    asked: list[Document]
+    events: list[Document]
+    next: list[Document]
+
+    @classmethod
+    def of(cls, parameters: Document) -> Whereabouts:
+        parts: dict[str, list[Document]] = {"asked": [], "event": [], "next": []}
+        for each in parameters["parameter"]:
+            if "part" in each:
+                parts[each["name"]].append(_values(each["part"]))
+        return cls(_values(parameters["parameter"]), *parts.values())
+
+
+@dataclass(frozen=True, slots=True)
 class Referral:
     """What a sender's Bundle became at the hub: `Type/id` of each."""
 
@@ -189,10 +207,14 @@ class Organization:
 
     async def whereabouts(self, referral: Referral) -> tuple[Document, list[Document]]:
         """What the hub says of where a referral is: of itself, and of each that was asked."""
-        found = await self.ask("GET", f"/{referral.task}/$status-of-referral")
+        told = await self.told(referral.task)
+        return told.itself, told.asked
+
+    async def told(self, reference: str) -> Whereabouts:
+        """What the hub says to this organization of where a referral is."""
+        found = await self.ask("GET", f"/{reference}/$status-of-referral")
         assert found.status_code == 200, found.text
-        parameters = found.json()["parameter"]
-        return _values(parameters), [_values(each["part"]) for each in parameters if "part" in each]
+        return Whereabouts.of(found.json())
 
     async def reports(self, patient: str, based_on: str | None, value: str = "7.10") -> str:
         """Create an HbA1c result; its reference."""
@@ -421,30 +443,48 @@ class House:
         )  # fmt: skip
         return {table: await self.value(f"select count(*) from {table}") for table in tables}
 
-    async def timeline(self, referral: Referral) -> None:
-        """Print what happened in an episode, as the ledger has it (seen with `pytest -s`)."""
-        kind, _, fhir_id = referral.task.partition("/")
-        rows = await self.rows(
-            "select c.at, c.type, c.op, c.version, o.body::jsonb->>'name' as author,"
-            " case when coalesce(v.body, r.body) like '{%'"
-            " then coalesce(v.body, r.body)::jsonb->>'status' end as status, d.state, d.attempts,"
-            " d.settled_at, t.body::jsonb->>'name' as recipient"
-            " from change c join resource e on e.fhir_id = $1 and e.type = $2 and e.rid = c.episode"
-            " join resource r on r.rid = c.rid"
-            " left join resource_version v on v.rid = c.rid and v.version = c.version"
-            " left join resource o on o.rid = c.author"
-            " left join delivery d on d.change = c.seq"
-            " left join resource t on t.rid = d.organization order by c.seq, d.seq",
-            fhir_id, types.NUMBER[kind],
-        )  # fmt: skip
-        print(f"\n{referral.task}")
-        for row in rows:
-            what = f"{types.name_of(row['type'])} {row['op']} v{row['version']}"
-            line = f"  {row['at']:%H:%M:%S.%f}  {row['author']}: {what} {row['status'] or ''}"
-            if row["state"] is not None:
-                settled = f" at {row['settled_at']:%H:%M:%S.%f}" if row["settled_at"] else ""
-                line += f" -> {row['recipient']}: {row['state']}{settled} ({row['attempts']})"
-            print(line)
+    async def timelines(self, most: int = 5) -> None:
+        """Print what the first senders of this journey are told of their referrals (`pytest -rP` shows it).
+
+        Whatever the journey was: what happened is told in its order, and who has not ended waits for
+        somebody.
+        """
+        opened = await self.rows(
+            "select r.fhir_id, o.fhir_id as sender from episode e join resource r on r.rid = e.id"
+            " join resource o on o.rid = e.requester where r.body is not null order by e.id limit $1",
+            most,
+        )
+        senders = {one.id: one for one in self.members.values()}
+        for one in opened:
+            sender = senders[one["sender"]]
+            told = await sender.told(f"Task/{one['fhir_id']}")
+            print(f"\n{sender.key} is told of its Task/{one['fhir_id']}:")
+            print("\n".join([line async for line in self._lines(sender, told)]))
+            times = [event["at"] for event in told.events]
+            assert times == sorted(times)
+            assert told.next or "closed" in told.itself
+
+    async def _lines(self, sender: Organization, told: Whereabouts) -> AsyncIterator[str]:
+        names: dict[str, str] = {}
+
+        async def called(element: Document | None) -> str:
+            reference = element["reference"] if element else ""
+            if reference and reference not in names:
+                found = await sender.ask("GET", f"/{reference}")
+                names[reference] = str(found.json().get("name", reference))
+            return names.get(reference, "")
+
+        for event in told.events:
+            words = [event["at"][11:23], await called(event.get("recipient")), event["what"]]
+            words += [event["timer"]] if "timer" in event else []
+            words += [event["status"]] if event["what"] in ("status", "closed") else []
+            for name in ("businessStatus", "reason"):
+                words += [f"({event[name]['text']})"] if name in event else []
+            words += [event["resource"]["reference"]] if "resource" in event else []
+            yield "  " + " ".join(word for word in words if word)
+        for step in told.next:
+            by = f" by {step['by'][:16]}" if "by" in step else ""
+            yield f"  next: {step['what']}, {await called(step['from'])}{by}"
 
 
 @contextlib.contextmanager
@@ -532,6 +572,7 @@ async def house(database_url: str, consent_policy: str) -> AsyncIterator[House]:
         for seat in seats.values():
             running.seat(seat)
         yield running
+        await running.timelines()
 
 
 OPERATOR = Act("A. Operator", "keeps its place confidential")

@@ -55,11 +55,25 @@ async def test_s01_given_a_prior_hba1c_when_a_specialist_is_asked_then_it_comes_
     assert asked["recipient"]["reference"] == service
     assert told["sent"] <= asked["asked"] <= asked["delivered"]
     assert (asked["delivery"], asked["attempts"]) == ("delivered", 1)
-    assert "seen" in asked
+    assert "opened" in asked
     assert "accepted" not in asked
+    whole = await riverside.told(sent.task)
+    # looking for the Task was a look, which can come before the delivery
+    happened = [event["what"] for event in whole.events]
+    assert (happened[:3], {*happened[3:]}) == (["sent", "asked", "status"], {"delivered", "opened"})
+    [step] = whole.next
+    assert (step["what"], step["from"]["reference"]) == ("answer", service)
+    assert len((await riverside.told(sent.order)).events) == 5
+
+    # And Lakeside is told its own part, and nothing of the whole
     refused = await lakeside.ask("GET", f"/{sent.task}/$status-of-referral")
     assert refused.status_code == 404
-    await house.timeline(sent)
+    theirs = await lakeside.told(t2)
+    assert [event["what"] for event in theirs.events] == [
+        what for what in happened if what not in ("sent", "status")
+    ]
+    assert "sent" not in theirs.itself
+    assert [step["what"] for step in theirs.next] == ["answer"]
 
 
 async def test_s01_given_a_referral_when_it_is_answered_then_the_sender_gets_each_step_and_the_result(
@@ -88,9 +102,18 @@ async def test_s01_given_a_referral_when_it_is_answered_then_the_sender_gets_eac
     held = await riverside.hub.get(f"{riverside.own}/fhir/{result}")
     assert b'"value":7.10,' in held.content.replace(b" ", b"")
     told, (asked,) = await riverside.whereabouts(sent)
-    assert asked["seen"] <= asked["accepted"] <= asked["ended"] <= told["closed"]
+    assert asked["opened"] <= asked["accepted"] <= asked["ended"] <= told["closed"]
+    whole = await riverside.told(sent.task)
+    happened = [event["what"] for event in whole.events if event["what"] != "status"]
+    assert [what for what in happened if what not in ("delivered", "opened")] == [
+        "sent", "asked", "accepted", "seen", "result", "completed", "closed",
+    ]  # fmt: skip
+    assert {"delivered", "opened"} <= {*happened}
+    assert (
+        house.target(next(e for e in whole.events if e["what"] == "result")["resource"]) == result
+    )
+    assert whole.next == []
     assert await house.value("select count(*) from delivery where state <> 'delivered'") == 0
-    await house.timeline(sent)
 
 
 async def test_s01_given_every_look_and_every_delivery_when_it_is_over_then_all_are_in_the_audit(

@@ -113,7 +113,7 @@ async def test_s12_given_whatever_the_provider_does_when_the_sender_looks_then_i
     assert mine["businessStatus"]["coding"][0]["code"] == "delivered-to-service"
     _, (asked,) = await house.riverside.whereabouts(sent)
     assert asked["status"] == "requested"
-    assert not {"seen", "accepted", "ended"} & asked.keys()
+    assert not {"opened", "accepted", "ended"} & asked.keys()
 
 
 def _timeless(body):

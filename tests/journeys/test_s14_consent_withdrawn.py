@@ -121,5 +121,3 @@ async def test_s14_given_two_recipients_when_the_patient_withdraws_then_both_sto
     first, *_ = await house.rows(suppressed, asked["id"])
     assert first["state"] == "suppressed"
     assert await shelter.statuses_received(at_shelter) == ["cancelled"]
-    await house.timeline(sent)
-    await house.timeline(ride)

@@ -29,7 +29,6 @@ async def test_s15_given_a_result_when_it_names_where_it_belongs_then_it_reaches
     for other in (lakeside, house.metrolab, house.northgate):
         assert await other.holds(result) is None
     assert not await house.metrolab.sees(result)
-    await house.timeline(sent)
 
 
 async def test_s15_given_a_result_that_is_based_on_the_order_and_output_then_the_requester_has_one(

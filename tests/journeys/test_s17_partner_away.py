@@ -91,7 +91,6 @@ async def test_s17_given_a_server_that_is_away_when_it_returns_then_nothing_is_l
         assert sum(entry["applied"] for entry in entries) == 1
         assert not any(entry["duplicate"] for entry in entries[:-1])
     print(f"\n{len(received)} attempts at Riverside for {len(attempts)} deliveries")
-    await house.timeline(asked[0][1])
 
 
 async def test_s17_given_a_recipient_that_is_away_when_it_is_tried_then_its_sender_is_told_so(

@@ -382,7 +382,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "status_of_referral", "GET", "/{resource_type}/{id}/$status-of-referral", "Resources",
         "Where a referral is",
-        "Sent, delivered, seen, accepted, each with its time, of each recipient that was asked.",
+        "What happened, in order, and what is expected next, from whom; to a recipient its own part.",
         answer="Parameters", reasons=(404,), parameters=(TYPE, _ID),
         types=OPERATIONS["status-of-referral"].types,
     ),

@@ -1,4 +1,4 @@
-"""Episodes and their candidates: the lock of a referral, and how far it went.
+"""Episodes and their candidates: the lock of a referral.
 
 The episode's row is locked before any resource of the referral, by everyone who changes something
 about it: that gives one order to all that is said.
@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any
 
 from coordhub.store.engine import Connection
-from coordhub.store.visibility import Viewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,55 +80,3 @@ async def read(conn: Connection, ids: Sequence[int]) -> dict[int, Episode]:
         number: Episode(*[*values, tuple(candidates.get(number, []))])
         for number, values in episodes.items()
     }
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """How far the referral went with one recipient, and its first delivery (None: not planned yet)."""
-
-    recipient: str
-    status: str
-    asked_at: datetime
-    delivered_at: datetime | None
-    seen_at: datetime | None
-    accepted_at: datetime | None
-    ended_at: datetime | None
-    delivery: str | None
-    attempts: int | None
-    next_at: datetime | None
-    trouble: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """One referral as its requester may know it. id: rid of the requester's Task."""
-
-    id: int
-    opened_at: datetime
-    closed_at: datetime | None
-    asked: tuple[Asked, ...]
-
-
-async def progress(conn: Connection, viewer: Viewer, rid: int) -> Progress | None:
-    """How far the referral went that this Task or ServiceRequest of the viewer's opened.
-
-    Only for who asked; the newest if one ServiceRequest was sent more than once.
-    """
-    row = await conn.fetchrow(
-        "select id, opened_at, closed_at from episode where (id = $1 or request = $1) and requester = $2"
-        " order by id desc limit 1",
-        rid,
-        viewer.organization,
-    )
-    if row is None:
-        return None
-    asked = await conn.fetch(
-        "select c.recipient, c.status, c.asked_at, c.delivered_at, c.seen_at, c.accepted_at, c.ended_at,"
-        " d.state, d.attempts, d.next_at, a.detail"
-        " from candidate c left join lateral (select id, state, attempts, next_at from delivery"
-        "   where episode = c.episode and rid = c.task order by seq limit 1) d on true"
-        " left join attempt a on a.delivery = d.id and a.number = d.attempts"
-        " where c.episode = $1 order by c.ordinal",
-        row["id"],
-    )
-    return Progress(row[0], row[1], row[2], tuple(Asked(*one) for one in asked))

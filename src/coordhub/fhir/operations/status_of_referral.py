@@ -1,8 +1,9 @@
-"""The operation $status-of-referral: how far a referral went, told to its sender.
+"""The operation $status-of-referral: the timeline of a referral, and what is expected next.
 
-Asked of the sender's own Task or ServiceRequest; answered to the organization that sent it, and to
-nobody else. Times are the hub's: sent (committed here), asked, delivered (acknowledged by the
-recipient's Endpoint, or put into its inbox here), seen (first read by the recipient), accepted, ended.
+Asked of the sender's own Task or ServiceRequest, it tells the whole; of the Task or ServiceRequest by
+which a recipient is asked, it tells that recipient its own part. All others get 404, and so does a victim
+service provider, about which nobody learns more than that it was asked. Times are the hub's: delivered is
+acknowledged by the recipient's Endpoint, or put into its inbox here; opened is first read here.
 
 http://hl7.org/fhir/R4/operations.html
 """
@@ -18,8 +19,11 @@ from coordhub.access import viewer
 from coordhub.fhir.context import Answer, Asked, Context
 from coordhub.r4 import document
 from coordhub.record.hub import instant
-from coordhub.store import episodes, resources
-from coordhub.store.episodes import Progress
+from coordhub.referral import task_machine as machine
+from coordhub.referral import timeline as pure
+from coordhub.referral.episode import BUSINESS_STATUSES, business_status
+from coordhub.store import resources, timeline
+from coordhub.store.timeline import Told
 
 NAME = "status-of-referral"
 TYPES = ("ServiceRequest", "Task")
@@ -28,18 +32,19 @@ Parameter = dict[str, Any]
 
 
 async def answer(context: Context, asked: Asked) -> Answer:
-    """A Parameters resource; 404 unless the caller's organization opened a referral with it."""
+    """A Parameters resource; 404 unless the caller opened a referral with it, or is asked by it."""
     target = asked.target
     kind, fhir_id = target.instance()
     view = viewer.of(asked.caller)
     async with context.hub.engine.pool.acquire() as conn:
         found = await resources.read(conn, view, kind, fhir_id)
-        progress = await episodes.progress(conn, view, found.rid) if found else None
-        tasks = await resources.read_rids(conn, view, [progress.id]) if progress else {}
+        told = await timeline.told(conn, view, found.rid) if found else None
+        tasks = await resources.read_rids(conn, view, [told.id]) if told else {}
+        moments = await timeline.moments(conn, view, told) if told else None
     if found is None:
         raise errors.not_found(target.reference)
-    task = tasks.get(progress.id) if progress else None
-    if progress is None or task is None or task.body is None:
+    task = tasks.get(told.id) if told else None
+    if told is None or moments is None or task is None or task.body is None:
         raise errors.FhirError(
             404,
             errors.Issue(
@@ -49,21 +54,30 @@ async def answer(context: Context, asked: Asked) -> Answer:
             ),
         )
     state = document.parse(task.body.encode())
-    body = document.encode(
-        {"resourceType": "Parameters", "parameter": list(_told(task.id, state, progress))}
-    )
+    parameters = [
+        {"name": "task", "valueReference": {"reference": task.reference}},
+        *_state(state),
+        *_asked(told),
+        *_events(told, pure.events(told, moments)),
+        *_next(told, pure.expected(told, moments), context.hub.organization),
+    ]
+    body = document.encode({"resourceType": "Parameters", "parameter": parameters})
     return Answer(200, body, shown=(found.rid,))
 
 
-def _told(task: str, state: dict[str, Any], progress: Progress) -> Iterator[Parameter]:
-    yield {"name": "task", "valueReference": {"reference": f"Task/{task}"}}
+def _state(state: dict[str, Any]) -> Iterator[Parameter]:
     yield {"name": "status", "valueCode": state["status"]}
-    if "businessStatus" in state:
-        yield {"name": "businessStatus", "valueCodeableConcept": state["businessStatus"]}
-    yield _time("sent", progress.opened_at)
-    if progress.closed_at is not None:
-        yield _time("closed", progress.closed_at)
-    for one in progress.asked:
+    for name in ("businessStatus", "statusReason"):
+        if name in state:
+            yield {"name": name, "valueCodeableConcept": state[name]}
+
+
+def _asked(told: Told) -> Iterator[Parameter]:
+    if told.whole:
+        yield _time("sent", told.opened_at)
+        if told.closed_at is not None:
+            yield _time("closed", told.closed_at)
+    for one in told.asked:
         parts: list[Parameter] = [
             {"name": "recipient", "valueReference": {"reference": one.recipient}},
             {"name": "status", "valueCode": one.status},
@@ -71,7 +85,7 @@ def _told(task: str, state: dict[str, Any], progress: Progress) -> Iterator[Para
         ]
         for name, at in (
             ("delivered", one.delivered_at),
-            ("seen", one.seen_at),
+            ("opened", one.opened_at),
             ("accepted", one.accepted_at),
             ("ended", one.ended_at),
         ):
@@ -85,6 +99,49 @@ def _told(task: str, state: dict[str, Any], progress: Progress) -> Iterator[Para
         if one.delivered_at is None and one.trouble:
             parts.append({"name": "trouble", "valueString": one.trouble})
         yield {"name": "asked", "part": parts}
+
+
+def _events(told: Told, events: list[pure.Event]) -> Iterator[Parameter]:
+    recipients = {one.ordinal: one.recipient for one in told.asked}
+    for event in events:
+        parts: list[Parameter] = [
+            _time("at", event.at),
+            {"name": "what", "valueCode": event.what},
+        ]
+        if event.ordinal is not None:
+            parts.append(_reference("recipient", recipients[event.ordinal]))
+        if event.status:
+            parts.append({"name": "status", "valueCode": event.status})
+        if event.business_status in BUSINESS_STATUSES:
+            concept = business_status(event.business_status)
+            parts.append({"name": "businessStatus", "valueCodeableConcept": concept})
+        if event.reason in machine.REASONS:
+            concept = machine.concept(machine.REASONS[event.reason])
+            parts.append({"name": "reason", "valueCodeableConcept": concept})
+        if event.kind:
+            parts.append({"name": "timer", "valueCode": event.kind})
+        if event.resource:
+            parts.append(_reference("resource", event.resource))
+        yield {"name": "event", "part": parts}
+
+
+def _next(told: Told, steps: list[pure.Next], hub: str) -> Iterator[Parameter]:
+    recipients = {one.ordinal: one.recipient for one in told.asked}
+    for step in steps:
+        who = {"hub": hub, "requester": told.requester}.get(step.who)
+        parts: list[Parameter] = [
+            {"name": "what", "valueCode": step.what},
+            _reference("from", who or recipients[step.ordinal or 0]),
+        ]
+        if step.ordinal is not None:
+            parts.append(_reference("recipient", recipients[step.ordinal]))
+        if step.by is not None:
+            parts.append(_time("by", step.by))
+        yield {"name": "next", "part": parts}
+
+
+def _reference(name: str, reference: str) -> Parameter:
+    return {"name": name, "valueReference": {"reference": reference}}
 
 
 def _time(name: str, at: datetime) -> Parameter:

@@ -1,0 +1,178 @@
+"""What happened in one referral, and what is due in it, as whoever asks may know it.
+
+The requester may know all of its referral, a recipient what was asked of it and nothing of others. What
+a victim service provider did with what it was asked is in no row that is read here: neither its Task's
+versions nor what it wrote, only that it was asked, and that this arrived.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from coordhub.r4.sensitivity import VSP
+from coordhub.r4.types import NUMBER, name_of
+from coordhub.store.engine import Connection
+from coordhub.store.visibility import Viewer, visible
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How far the referral went with one recipient, and its first delivery (None: not planned yet).
+
+    apart: a victim service provider, of whom no answer is told.
+    """
+
+    ordinal: int
+    recipient: str
+    status: str
+    asked_at: datetime
+    delivered_at: datetime | None
+    opened_at: datetime | None
+    accepted_at: datetime | None
+    ended_at: datetime | None
+    apart: bool
+    delivery: str | None
+    attempts: int | None
+    next_at: datetime | None
+    trouble: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One referral as the viewer may know it.
+
+    id: rid of the Task that is told of: the requester's, or the one that asks the recipient.
+    episode: rid of the requester's Task. whole: told to the requester. requester: `Organization/id`.
+    """
+
+    id: int
+    episode: int
+    whole: bool
+    requester: str
+    opened_at: datetime
+    planned_at: datetime | None
+    closed_at: datetime | None
+    asked: tuple[Asked, ...]
+
+
+async def told(conn: Connection, viewer: Viewer, rid: int) -> Told | None:
+    """The referral that this Task or ServiceRequest opened, or by which the viewer is asked; the newest.
+
+    None for everyone else, and for a victim service provider that is asked.
+    """
+    rows = await conn.fetch(
+        "with it as (select e.*, null::smallint as ordinal from episode e"
+        "  where (e.id = $1 or e.request = $1) and e.requester = $2"
+        " union all select e.*, c.ordinal from candidate c join episode e on e.id = c.episode"
+        "  where (c.task = $1 or c.request = $1) and c.organization = $2"
+        "  and not exists (select from party p where p.organization = $2 and p.kind = 'vsp')"
+        "  order by id desc, ordinal desc limit 1)"
+        " select coalesce(case when it.ordinal is not null then c.task end, it.id), it.id, it.ordinal is null,"
+        " 'Organization/' || o.fhir_id, it.opened_at, it.planned_at, it.closed_at,"
+        " c.ordinal, c.recipient, c.status, c.asked_at, c.delivered_at, c.seen_at, c.accepted_at, c.ended_at,"
+        " exists (select from party p where p.organization = c.organization and p.kind = 'vsp'),"
+        " d.state, d.attempts, d.next_at, a.detail"
+        " from it join resource o on o.rid = it.requester"
+        " left join candidate c on c.episode = it.id and (it.ordinal is null or c.ordinal = it.ordinal)"
+        " left join lateral (select id, state, attempts, next_at from delivery"
+        "   where episode = c.episode and rid = c.task order by seq limit 1) d on true"
+        " left join attempt a on a.delivery = d.id and a.number = d.attempts"
+        " order by c.ordinal",
+        rid,
+        viewer.organization,
+    )
+    if not rows:
+        return None
+    asked = tuple(Asked(*row[7:]) for row in rows if row[7] is not None)
+    first = rows[0]
+    return Told(*[*first[:7], asked])
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A version of a Task of the referral. ordinal: of who was asked by it; None: the requester's own.
+
+    reason, business_status: codes of the hub, "" where there is none.
+    """
+
+    at: datetime
+    ordinal: int | None
+    status: str
+    business_status: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """Something that came home, or was said: its first version in the referral."""
+
+    at: datetime
+    type: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What happens at that time if nothing happens before; fired_at: it has happened."""
+
+    at: datetime
+    ordinal: int | None
+    kind: str
+    fired_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """All in the order of time."""
+
+    steps: tuple[Step, ...]
+    brought: tuple[Brought, ...]
+    dues: tuple[Due, ...]
+
+
+async def moments(conn: Connection, viewer: Viewer, one: Told) -> Moments:
+    """What the Tasks of the referral went through, what was brought, what is due, as far as it is told."""
+    shown, arguments = visible(viewer, "r", 5)
+    rows = await conn.fetch(
+        "with tasks as (select $1::bigint as rid, null::smallint as ordinal where $2"
+        "  union all select c.task, c.ordinal from candidate c"
+        "  where c.episode = $1 and c.ordinal = any($3::smallint[]))"
+        " select 1 as kind, v.updated as at, t.ordinal, it ->> 'status',"
+        f" {_code('businessStatus', 'business-status')}, {_code('statusReason', 'task-status-reason')},"
+        " null::timestamptz, v.version as seq from tasks t"
+        " cross join lateral (select version, updated, labels, body from resource"
+        "   where rid = t.rid and shard = t.rid & 255"
+        "   union all select version, updated, labels, body from resource_version"
+        "   where rid = t.rid and shard = t.rid & 255) v"
+        " cross join lateral (select v.body::jsonb as it"
+        f"   where v.body like '{{%' and (t.ordinal is null or v.labels & {VSP} = 0)) j"
+        " union all select 2, min(c.at), null, r.type::text, r.fhir_id, null, null, min(c.seq)"
+        "  from change c join resource r on r.rid = c.rid and r.shard = c.rid & 255"
+        "  where c.episode = $1 and ($2 or c.author = $4)"
+        f"  and r.type not in ({NUMBER['Task']}, {NUMBER['ServiceRequest']}) and {shown}"
+        "  group by r.type, r.fhir_id"
+        " union all select 3, w.due_at, t.ordinal, w.kind, null, null, w.fired_at, w.id"
+        "  from timer w join tasks t on t.rid = w.subject where w.episode = $1"
+        " order by at, seq",
+        one.episode,
+        one.whole,
+        [each.ordinal for each in one.asked],
+        viewer.organization,
+        *arguments,
+    )
+    return Moments(
+        tuple(Step(r[1], r[2], r[3], r[4] or "", r[5] or "") for r in rows if r[0] == 1),
+        tuple(
+            Brought(r[1], name_of(int(r[3])), f"{name_of(int(r[3]))}/{r[4]}")
+            for r in rows
+            if r[0] == 2
+        ),
+        tuple(Due(r[1], r[2], r[3], r[6]) for r in rows if r[0] == 3),
+    )
+
+
+def _code(element: str, system: str) -> str:
+    """SQL of the hub's code in a CodeableConcept of Task `it`."""
+    path = f'$.{element}.coding[*] ? (@.system == "urn:coordhub:{system}").code'
+    return f"jsonb_path_query_first(it, '{path}') #>> '{{}}'"
