@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0018_sources"
-down_revision = "0015_partners"
+down_revision = "0020_circuit"
 branch_labels = None
 depends_on = None
 
