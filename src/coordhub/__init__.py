@@ -23,7 +23,7 @@ Imports point down this list, never up (import contracts in pyproject.toml).
 
 *A referral arrives*: `fhir.http` -> token (401) -> `fhir.dispatch` -> body (400) -> scopes (403) ->
 `fhir.interactions` -> `record.commit`: structure (422), then one transaction: what the operations
-name, locks (episode before resources), references, `record.rules.task` opens the episode, grants,
+name, locks (episode before resources), references, `record.rules.referral` opens the episode, grants,
 `store.transact` writes versions, index, grants, episode, audit and change in one statement.
 
 *It is sent*: `routing.worker` wakes -> `routing.relay` claims the episode; `routing.advance` makes the

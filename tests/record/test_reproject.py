@@ -14,7 +14,7 @@ from coordhub.store import deliveries
 if TYPE_CHECKING:
     from open_hub import House
 
-TABLES = ("episode", "candidate", "timer")
+TABLES = ("episode", "need", "candidate", "errand", "timer")
 
 
 @pytest.fixture
@@ -83,7 +83,15 @@ async def test_given_a_house_that_was_lived_in_when_compared_then_all_is_as_its_
         ("update candidate set organization = 1, request = 1", "organization, request"),
         ("update candidate set recipient = ''", ": recipient"),
         ("update candidate set ordinal = ordinal + 1", "not from any Task"),
+        ("update candidate set started_at = null, reason = 'x'", "reason, started_at"),
         ("delete from candidate", ": missing"),
+        ("update need set state = 'won', closed_at = null", ": state, closed_at"),
+        (
+            "update need set request = 1, opened_at = opened_at - interval '1 h'",
+            "request, opened_at",
+        ),
+        ("update need set wave = 7", ": wave"),
+        ("delete from need", ": missing"),
         ("update timer set due_at = due_at + interval '1 h'", ": due_at"),
         ("delete from timer where fired_at is null", "timer accept-by of"),
         (

@@ -10,7 +10,6 @@ from coordhub.referral.episode import (
     BUSINESS_STATUSES,
     AlreadyWon,
     Cancel,
-    Child,
     Parent,
     Proceed,
     Withdrawal,
@@ -19,6 +18,7 @@ from coordhub.referral.episode import (
     unaddressed,
     withdraw,
 )
+from coordhub.referral.needs import Child, Need
 from coordhub.referral.task_machine import (
     OWNER,
     REASONS,
@@ -86,7 +86,7 @@ def test_given_two_needs_when_one_is_paused_and_one_runs_then_in_progress() -> N
 
 
 def test_given_a_refusal_when_more_candidates_follow_then_never_rejected() -> None:
-    computed = parent(children("rejected"), "accepted", more=True)
+    computed = parent(children("rejected"), "accepted", [Need("a", more=True)])
     assert (computed.status, computed.business_status) == ("in-progress", "re-referring")
 
 
@@ -132,7 +132,8 @@ def test_given_any_two_children_when_computed_then_the_hub_may_make_that_change(
     for statuses in product(STATUSES, repeat=2):
         for needs in ("aa", "ab"):
             for more in (False, True):
-                computed = parent(children(*statuses, needs=needs), current, more=more)
+                of = [Need(key, more=more) for key in dict.fromkeys(needs)]
+                computed = parent(children(*statuses, needs=needs), current, of)
                 assert judge(current, computed.status, OWNER) == Legal(), (statuses, computed)
                 assert computed.business_status in BUSINESS_STATUSES
 

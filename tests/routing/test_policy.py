@@ -8,23 +8,26 @@ import pytest
 
 from coordhub.routing.policy import concerned
 from coordhub.store.changes import Change
-from coordhub.store.episodes import Candidate, Episode
+from coordhub.store.episodes import Candidate, Episode, Errand, Need
 from coordhub.store.visibility import HUB
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 SENDER, KITCHEN, PANTRY = 1000, 2000, 3000
-T1, T2, OTHER_T2, SR1, SR2, RESULT = 10, 20, 30, 11, 21, 40
+T1, T2, OTHER_T2, SR1, SR2, RESULT, ERRAND = 10, 20, 30, 11, 21, 40, 50
 
 
 def _candidate(ordinal: int, organization: int, task: int) -> Candidate:
     return Candidate(
-        ordinal, organization, "Organization/x", task, SR2, "requested", NOW, None, None, None, None
-    )
+        ordinal, organization, "Organization/x", task, SR2, "requested", 0, 1, "",
+        NOW, None, None, None, None, None,
+    )  # fmt: skip
 
 
 EPISODE = Episode(
     T1, SENDER, SR1, None, "open", NOW, NOW, None,
     (_candidate(0, KITCHEN, T2), _candidate(1, PANTRY, OTHER_T2)),
+    (Need(0, SR1, "", "broadcast", "open", 1, "", NOW, None),),
+    (Errand(ERRAND, T1, "abort", PANTRY, T2, NOW, None),),
 )  # fmt: skip
 
 
@@ -36,6 +39,8 @@ EPISODE = Episode(
         (T2, HUB, (KITCHEN,)),
         (T2, KITCHEN, ()),
         (OTHER_T2, HUB, (PANTRY,)),
+        (ERRAND, HUB, (PANTRY,)),
+        (ERRAND, PANTRY, ()),
         (RESULT, KITCHEN, (SENDER,)),
         (RESULT, SENDER, ()),
     ],

@@ -1,36 +1,42 @@
-"""Episode, candidates and timers computed again from the Tasks, and compared with what is stored.
+"""Episode, needs, candidates, errands and timers computed again from the Tasks, and compared with what is stored.
 
-By the same rules as `record.rules.task` and `store.transact` write them, but from what is written
-down, not from what they decided. Two things stand in no resource and are taken from where they do:
-which organization was asked, from the grant that let it see the Task (the directory may say something
-else by now), and when it was told, from the ledger. `candidate.seen_at` and `timer.fired_at` stand in
-their rows only and are kept, as far as the row is there.
+By the same rules as `record.rules` and `store.transact` write them, but from what is written down,
+not from what they decided. Two things stand in no resource and are taken from where they do: which
+organization was asked, from the grant that let it see the Task (the directory may say something else
+by now), and when it was told, from the ledger. What was decided once by what was known then stands in
+the rows only and is kept, as far as the row is there: by which strategy a need is asked for, who was
+asked in which wave, why nobody else can be, `candidate.seen_at` and `timer.fired_at`.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from coordhub.access import viewer
 from coordhub.r4 import document as fhir_json
-from coordhub.record import parties
+from coordhub.record import errands as errands_of
+from coordhub.record import parent, parties
 from coordhub.record.hub import Hub
+from coordhub.referral import needs, timers
 from coordhub.referral import task_machine as machine
-from coordhub.referral import timers
+from coordhub.referral.needs import Child, Need
 from coordhub.store import episodes, projections, resources
 from coordhub.store.engine import Connection
 from coordhub.store.projections import (
     CandidateState,
     EpisodeState,
+    ErrandState,
+    NeedState,
     Row,
     TaskVersion,
     TimerState,
 )
 
 _ACCEPTED = frozenset({"accepted", "in-progress", "on-hold", "completed", "failed"})
+_STARTED = frozenset({"in-progress"})
 _PAGE = 500
 
 
@@ -54,8 +60,7 @@ async def reproject(hub: Hub, *, after: int = 0, mend: bool = True) -> AsyncIter
             async with hub.engine.transaction() as conn:
                 await episodes.lock(conn, [number])
                 found = await projections.stored(conn, number)
-                kept = {row.task: row for row in found if isinstance(row, CandidateState)}
-                wanted = await _project(hub, conn, number, kept)
+                wanted = await _project(hub, conn, number, found)
                 differences = _compare(found, wanted)
                 if differences and mend:
                     await projections.write(conn, number, wanted)
@@ -65,14 +70,13 @@ async def reproject(hub: Hub, *, after: int = 0, mend: bool = True) -> AsyncIter
         after = page[-1]
 
 
-async def _project(
-    hub: Hub, conn: Connection, episode: int, kept: Mapping[int, CandidateState]
-) -> list[Row]:
+async def _project(hub: Hub, conn: Connection, episode: int, found: Sequence[Row]) -> list[Row]:
     """The rows that follow from the Tasks of this referral; none if it has no Task.
 
-    kept: the candidates as they stand, by their Tasks. Of one whose Task is sealed, a victim service
-    provider's, the row does not follow the Task: it must not tell what became of it.
+    found: the rows as they stand. Of a candidate whose Task is sealed, a victim service provider's,
+    the row does not follow the Task: it must not tell what became of it.
     """
+    kept = {row.task: row for row in found if isinstance(row, CandidateState)}
     tasks = await projections.tasks(conn, viewer.deciding(), episode)
     told = await projections.told(conn, episode, list(tasks))
     sent = tasks.pop(episode, None)
@@ -86,45 +90,87 @@ async def _project(
     located = await resources.locate(
         conn, viewer.deciding(), [_parts(name) for name in names.values() if name]
     )
-    focus = {rid: found.rid for rid, name in names.items() if (found := located.get(_parts(name)))}
-    rows: list[Row] = []
+    focus = {rid: at.rid for rid, name in names.items() if (at := located.get(_parts(name)))}
+    if episode not in focus:
+        return []
+    ours = [rid for rid in tasks if rid in told.organizations and rid in focus]
+    errands = [
+        ErrandState(
+            rid, episode, kind, told.organizations[rid], focus[rid], tasks[rid][0].updated,
+            _first(tasks[rid], machine.TERMINAL),
+        )
+        for rid in ours
+        if (kind := errands_of.kind_of(documents[rid])) is not None
+    ]  # fmt: skip
     asked = sorted(
-        (
-            rid
-            for rid in tasks
-            if rid in told.organizations
-            and rid in focus
-            and names[rid].startswith("ServiceRequest/")
-        ),
+        {rid for rid in ours if names[rid].startswith("ServiceRequest/")}
+        - {errand.task for errand in errands},
         key=lambda rid: (tasks[rid][0].updated, rid >> 8),
     )
+    rows: list[Row] = [*errands]
+    children: list[Child] = []
+    moments: list[datetime] = []
     for ordinal, rid in enumerate(asked):
         answers = tasks[rid][1:]
+        if tasks[rid][0].updated not in moments:
+            moments.append(tasks[rid][0].updated)
         if any(one.sealed for one in tasks[rid]):
+            children.append(Child("", "", "0", apart=True))
             if rid in kept:
                 rows.append(kept[rid]._replace(ordinal=ordinal))
             continue
-        rows.append(
-            CandidateState(
-                episode, ordinal, told.organizations[rid],
-                parties.local(documents[rid].get("owner"), hub.base) or "", rid, focus[rid],
-                str(tasks[rid][-1].status), tasks[rid][0].updated, told.delivered.get(rid),
-                _first(answers, _ACCEPTED), _first(answers, machine.TERMINAL),
-            )
+        reason = parent.code_of(documents[rid].get("statusReason"), machine.REASON_SYSTEM)
+        row = CandidateState(
+            episode, ordinal, told.organizations[rid],
+            parties.local(documents[rid].get("owner"), hub.base) or "", rid, focus[rid],
+            str(tasks[rid][-1].status), 0, kept[rid].wave if rid in kept else len(moments),
+            reason if answers and reason else None,
+            tasks[rid][0].updated, told.delivered.get(rid), _first(answers, _ACCEPTED),
+            _first(answers, _STARTED), _first(answers, machine.TERMINAL),
         )  # fmt: skip
+        rows.append(row)
+        children.append(Child("", row.status, "0", reason, begun=row.started_at is not None))
         due = timers.accept_by(documents[rid])
         if due is not None:
             rows.append(TimerState(episode, "accept-by", rid, due))
     closed = _first(sent, machine.TERMINAL)
-    if episode in focus:
-        rows.append(
-            EpisodeState(
-                episode, sent[-1].source, focus[episode], sent[-1].patient,
-                "open" if closed is None else "closed", told.opened,
-                max((tasks[rid][0].updated for rid in asked), default=None), closed,
-            )
-        )  # fmt: skip
+    rows.append(
+        EpisodeState(
+            episode, sent[-1].source, focus[episode], sent[-1].patient,
+            "open" if closed is None else "closed", told.opened,
+            max((tasks[rid][0].updated for rid in asked), default=None), closed,
+        )
+    )  # fmt: skip
+    rows.append(_need(rows, children, str(sent[-1].status), closed, found))
     return rows
+
+
+def _need(
+    rows: Sequence[Row],
+    children: Sequence[Child],
+    status: str,
+    closed: datetime | None,
+    found: Sequence[Row],
+) -> NeedState:
+    """The need as its candidates in `rows` have it."""
+    [episode] = [row for row in rows if isinstance(row, EpisodeState)]
+    asked = [row for row in rows if isinstance(row, CandidateState)]
+    stood = next((row for row in found if isinstance(row, NeedState) and row.ordinal == 0), None)
+    strategy = "broadcast" if len(asked) > 1 else "direct"
+    need = NeedState(
+        episode.id, 0, episode.request, stood.kind if stood else "",
+        stood.strategy if stood else strategy, "open", max((row.wave for row in asked), default=0),
+        stood.reason if stood else None, episode.opened_at, None,
+    )  # fmt: skip
+    state = needs.state(Need("0", reason=need.reason or ""), children, status)
+    need = need._replace(state=state)
+    if state not in needs.ENDED:
+        return need
+    if stood is not None and stood.state == state and stood.closed_at is not None:
+        return need._replace(closed_at=stood.closed_at)
+    ends = [row.ended_at for row in asked if state != "met" or row.status == "completed"]
+    known = [end for end in ends if end is not None]
+    return need._replace(closed_at=max(known) if known and len(known) == len(ends) else closed)
 
 
 def _document(versions: list[TaskVersion]) -> dict[str, Any]:
@@ -161,5 +207,9 @@ def _key(row: Row) -> str:
             return f"episode {row.id}"
         case CandidateState():
             return f"candidate {row.episode}/{row.ordinal}"
+        case NeedState():
+            return f"need {row.episode}/{row.ordinal}"
+        case ErrandState():
+            return f"errand {row.task}"
         case TimerState():
             return f"timer {row.kind} of {row.subject}"

@@ -17,13 +17,13 @@ from typing import TypeAlias
 from coordhub.access import caller, viewer
 from coordhub.access.caller import Caller
 from coordhub.r4 import reference
-from coordhub.record import parties
+from coordhub.record import errands, parties
 from coordhub.record.hub import Hub, instant
 from coordhub.record.operations import Create, Delete, Operation, Settled, Update
-from coordhub.record.rules import abort
 from coordhub.record.work import Work
 from coordhub.referral import episode as pure
 from coordhub.referral import task_machine as machine
+from coordhub.referral.needs import Child
 from coordhub.store import consents, deliveries, resources
 from coordhub.store.engine import Connection
 from coordhub.store.episodes import Candidate, Episode
@@ -91,7 +91,7 @@ async def _stop(work: Work, episode: Episode, candidate: Candidate, apply: Apply
     status = candidate.status
     if candidate.organization in work.apart:  # which the ledger is not told of
         status = str(parties.document(task)["status"])
-    withdrawal = pure.permission_withdrawn([pure.Child(task.reference, status)])
+    withdrawal = pure.permission_withdrawn([Child(task.reference, status)])
     operations: list[Operation] = [
         _told(work, task, {"status": cancel.status}, cancel.reason) for cancel in withdrawal.cancels
     ]
@@ -99,7 +99,17 @@ async def _stop(work: Work, episode: Episode, candidate: Candidate, apply: Apply
         state = pure.business_status("cancellation-requested")
         operations += [
             _told(work, task, {"businessStatus": state}, REASON),
-            Create("Task", abort.task(work, asked, candidate.recipient, REASON)),
+            Create(
+                "Task",
+                errands.document(
+                    kind="abort",
+                    owner=candidate.recipient,
+                    subject=asked,
+                    reason=REASON,
+                    requester=work.hub.organization,
+                    now=work.now,
+                ),
+            ),
         ]
     await apply(work.hub, work.conn, me, operations)
 

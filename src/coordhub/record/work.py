@@ -14,7 +14,7 @@ from coordhub.r4 import document as fhir_json
 from coordhub.record.hub import Hub
 from coordhub.record.operations import Operation
 from coordhub.store.engine import Begin, Connection
-from coordhub.store.episodes import Episode
+from coordhub.store.episodes import Episode, Errand
 from coordhub.store.resources import Located, Version
 from coordhub.store.transact import Batch
 
@@ -106,6 +106,9 @@ class Work:
     episodes: the referrals they belong to, locked.
     consenting: patients whose Consents are written.
     permitted: Tasks of their open referrals whose recipients may see them, before the write.
+    tasks: the Tasks of a referral (its id), locked. moved: referrals whose sender's Task and needs are to
+        be computed anew, once, when all drafts are there.
+    errands: those that are of no referral, by their Tasks.
     begin: begins the transaction that is not begun yet; None: the caller has opened it.
     apart: the victim service providers (rids), whose doings are not told.
     sensitive: classes that a rule gives a resource (rid), whatever its text says.
@@ -122,6 +125,9 @@ class Work:
     located: dict[tuple[str, str], Located] = field(default_factory=dict)
     episodes: dict[int, Episode] = field(default_factory=dict)
     batch: Batch = field(default_factory=Batch)
+    tasks: dict[int, dict[int, Version]] = field(default_factory=dict)
+    moved: set[int] = field(default_factory=set)
+    errands: dict[int, Errand] = field(default_factory=dict)
     wakes: bool = False
     apart: frozenset[int] = frozenset()
     sensitive: dict[int, int] = field(default_factory=dict)
@@ -172,9 +178,12 @@ class Work:
     def episode_of(self, rid: int) -> Episode | None:
         """The locked referral that this Task or ServiceRequest belongs to."""
         for episode in self.episodes.values():
-            if rid in (episode.id, episode.request):
-                return episode
-            if any(rid in (one.task, one.request) for one in episode.candidates):
+            if (
+                rid in (episode.id, episode.request)
+                or any(rid in (one.task, one.request) for one in episode.candidates)
+                or any(rid == one.request for one in episode.needs)
+                or any(rid == one.task for one in episode.errands)
+            ):
                 return episode
         return None
 
@@ -188,6 +197,13 @@ class Work:
         if located is None or not located.visible or located.episode is None:
             return None
         return self.episodes.get(located.episode)
+
+    def errand_of(self, rid: int) -> Errand | None:
+        """The errand that this Task is, of a locked referral or of none."""
+        if rid in self.errands:
+            return self.errands[rid]
+        found = (episode.errand_of_task(rid) for episode in self.episodes.values())
+        return next((errand for errand in found if errand is not None), None)
 
     def draft_of(self, reference: str) -> Draft | None:
         """The draft of `Type/id`, if this commit writes it; the first of them if a rule adds another."""

@@ -9,6 +9,7 @@ recipient asked to meet a need; the Task T2 it is asked with (partOf T1) is a *c
 *won* once its owner has accepted, *started* once work has begun.
 
 task_machine: which Task.status may follow which, by whose hand; the reason codes.
+needs: where one need stands, by the children that ask for it.
 episode: T1 computed from its children; what one child's change does to the others.
 candidates: who is named as recipient.
 calendar, hours: business time, and what the directory says of when a service is at work.

@@ -10,11 +10,12 @@ means that the hub has taken responsibility, not that anybody will serve the pat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any
 
+from coordhub.referral import needs as needs_of
+from coordhub.referral.needs import Child, Need, Output
 from coordhub.referral.task_machine import REASONS, STARTED, TERMINAL, WON, Reason
 
 BUSINESS_STATUS_SYSTEM = "urn:coordhub:business-status"
@@ -23,8 +24,8 @@ BUSINESS_STATUSES: dict[str, str] = {
     "screening": "Checking permission, identity and directory",
     "awaiting-recipient": "Waiting for a recipient's answer",
     "delivered-to-service": "Delivered to the service",
-    "re-referring": "Declined by one recipient, another is being asked",
     "offers-received": "Recipients have offered, one is to be chosen",
+    "re-referring": "Declined by one recipient, another is being asked",
     "matched": "A recipient has accepted",
     "awaiting-information": "A recipient waits for more information",
     "information-received": "What a recipient asked for is there",
@@ -54,41 +55,6 @@ def business_status(code: str) -> dict[str, object]:
     return {"coding": [coding], "text": display}
 
 
-_ASKED = frozenset({"draft", "requested", "received"})
-
-# The sender, or the person, does not want it any more: a withdrawal, not a lack of providers.
-_WITHDRAWALS = frozenset(
-    {"requester-cancelled", "consent-withdrawn", "no-longer-needed", "client-declined", "safety"}
-)
-
-# Out of the race before the end, so no evidence why it ended.
-_BEATEN = frozenset({"not-selected", "expired", "undeliverable"})
-
-Output = Mapping[str, Any]
-"""One Task.output, as it stands in the document."""
-
-
-@dataclass(frozen=True, slots=True)
-class Child:
-    """A T2 as it stands.
-
-    task: its reference, `Task/id`.
-    need: reference of its SR2; children of one need compete.
-    reason: code of statusReason, "" when absent or not one of ours.
-    business_status: a code of BUSINESS_STATUSES when the child tells more than its status.
-    apart: asks a victim service provider, of whose answer nobody learns: not by T1, not by what
-    becomes of its siblings, not by what the requester may do.
-    """
-
-    task: str
-    status: str
-    need: str = ""
-    reason: str = ""
-    business_status: str = ""
-    outputs: tuple[Output, ...] = ()
-    apart: bool = False
-
-
 @dataclass(frozen=True, slots=True)
 class Parent:
     """What T1 is to be.
@@ -103,42 +69,68 @@ class Parent:
     outputs: tuple[Output, ...] = ()
 
 
-def parent(children: Sequence[Child], current: str, *, more: bool = False) -> Parent:
+def parent(children: Sequence[Child], current: str, needs: Sequence[Need] = ()) -> Parent:
     """T1's state given its children and its current status.
 
-    more: the strategy still has candidates to ask, so a refusal is a hop and not the end.
+    needs: all of them, also those that nobody was asked for; without them those of the children, and
+    nobody else is to be asked for these.
     A final or draft T1 keeps its status whatever the children do; outputs still arrive (a service
     delivered after a cancellation is delivered).
     """
     told = [child for child in children if not child.apart]
+    needs = needs or tuple(Need(key) for key in dict.fromkeys(child.need for child in children))
     if len(told) < len(children):
-        return _beside_one_apart(told, current, more=more)
+        return _beside_one_apart(told, current, _beside(children, told, needs))
     outputs = _union(children)
     if current in TERMINAL or current == "draft":
         return Parent(current, "", None, outputs)
     live = [child for child in children if child.status not in TERMINAL]
-    if not children:
-        return Parent(_forward("accepted", current), "screening")
-    if not live and not more:
-        return _ended(children, current, outputs)
-    working = [child for child in live if child.status in WON]
+    open_needs = [need for need in needs if needs_of.is_open(need, children)]
+    if not children and (open_needs or not needs):
+        queued = any(need.queued for need in open_needs)
+        return Parent(
+            _forward("accepted", current), "no-provider-available" if queued else "screening"
+        )
+    if not open_needs:
+        return _ended(children, current, outputs, needs)
+    working = [child for child in live if needs_of.is_won(child)]
     if working:
-        paused = all(child.status == "on-hold" for child in live)
+        paused = all(child.status == "on-hold" for child in live) and all(
+            any(child.need == need.key for child in live) for need in open_needs
+        )
         status = "on-hold" if paused else "in-progress"
         return Parent(status, _progress(working), _live_reason(working, paused), outputs)
-    if all(child.status in _ASKED for child in children):
-        return Parent(_forward("accepted", current), "awaiting-recipient", None, outputs)
-    open_needs = {child.need for child in live}
-    refused = any(child.need in open_needs and child.status in TERMINAL for child in children)
-    hopping = refused or not live
-    business = "re-referring" if hopping else "awaiting-recipient"
+    business = _waiting(children, live, open_needs)
+    if business != "re-referring" and all(needs_of.is_asked(child) for child in children):
+        return Parent(_forward("accepted", current), business, None, outputs)
     return Parent("in-progress", business, None, outputs)
 
 
-def _beside_one_apart(told: Sequence[Child], current: str, *, more: bool) -> Parent:
+def _waiting(children: Sequence[Child], live: Sequence[Child], open_needs: Sequence[Need]) -> str:
+    """What T1 says while nobody has taken anything on."""
+    if any(child.offered for child in live):
+        return "offers-received"
+    asked = {child.need for child in live}
+    waiting = [need for need in open_needs if need.key not in asked]
+    if not live and waiting and all(need.queued for need in waiting):
+        return "no-provider-available"
+    keys = {need.key for need in open_needs if not need.queued}
+    refused = any(child.need in keys and child.status in TERMINAL for child in children)
+    return "re-referring" if refused or not live else "awaiting-recipient"
+
+
+def _beside(
+    children: Sequence[Child], told: Sequence[Child], needs: Sequence[Need]
+) -> tuple[Need, ...]:
+    """Without the needs of which nothing but a child that is apart could tell."""
+    apart = {child.need for child in children if child.apart} - {child.need for child in told}
+    return tuple(need for need in needs if need.key not in apart or need.more or need.queued)
+
+
+def _beside_one_apart(told: Sequence[Child], current: str, needs: Sequence[Need]) -> Parent:
     """T1 of which a child is apart: as the others make it, and never at an end for want of a provider."""
-    others = parent(told, current, more=more)
-    if told and others.status not in ("rejected", "failed"):
+    others = parent(told, current, needs)
+    if needs and others.status not in ("rejected", "failed"):
         return others
     if current in TERMINAL or current == "draft":
         return others
@@ -191,10 +183,10 @@ def on_child_change(children: Sequence[Child], task: str, status: str) -> Procee
         if child.need == changing.need and child.task != task and not child.apart
     ]
     for sibling in siblings:
-        if sibling.status in WON:
+        if needs_of.is_won(sibling) or sibling.status == "completed":
             return AlreadyWon(sibling.task)
     reason = REASONS["not-selected"]
-    return Proceed(tuple(Cancel(s.task, reason) for s in siblings if s.status in _ASKED))
+    return Proceed(tuple(Cancel(s.task, reason) for s in siblings if needs_of.is_asked(s)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,17 +255,19 @@ def _live_reason(working: Sequence[Child], paused: bool) -> Reason | None:
     return _known(working[-1].reason) if paused else None
 
 
-def _ended(children: Sequence[Child], current: str, outputs: tuple[Output, ...]) -> Parent:
+def _ended(
+    children: Sequence[Child], current: str, outputs: tuple[Output, ...], needs: Sequence[Need]
+) -> Parent:
     """T1 once no child is live and none will follow."""
     completed = {child.need for child in children if child.status == "completed"}
     if completed:
-        partly = any(child.need not in completed for child in children)
+        partly = any(need.key not in completed for need in needs)
         return Parent("completed", "partially-fulfilled" if partly else "fulfilled", None, outputs)
-    reasons = (_known(child.reason) for child in reversed(children))
-    reason = next((known for known in reasons if known), None)
-    if any(child.status == "cancelled" and child.reason in _WITHDRAWALS for child in children):
+    known = [_known(child.reason) for child in reversed(children)]
+    reason = next((one for one in (*known, *(_known(n.reason) for n in needs)) if one), None)
+    if any(needs_of.is_withdrawn(child) for child in children):
         return Parent("cancelled", "withdrawn", reason, outputs)
-    decisive = [child for child in children if child.reason not in _BEATEN]
+    decisive = [child for child in children if child.reason not in needs_of.BEATEN]
     if decisive and all(child.status in {"cancelled", "entered-in-error"} for child in decisive):
         return Parent("cancelled", "withdrawn", reason, outputs)
     if any(child.status == "failed" for child in children):

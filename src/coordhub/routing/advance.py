@@ -19,8 +19,8 @@ from coordhub.r4.typed import new_task
 from coordhub.record import commit, parties, question
 from coordhub.record.hub import Hub, instant
 from coordhub.record.operations import Create, Update
+from coordhub.record.parent import with_state
 from coordhub.record.recipients import dataset_of
-from coordhub.record.rules.task import with_state
 from coordhub.referral import candidates
 from coordhub.referral import episode as pure
 from coordhub.store import consents, resources

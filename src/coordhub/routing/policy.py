@@ -1,7 +1,7 @@
 """Who is concerned by a change: a decision over values.
 
 Never its author. The sender hears of its own Task, which is computed from the answers, and of results;
-a candidate hears of the Task that asks it, and of the one that asks it to stop. What is said about the
+a candidate hears of the Task that asks it; whoever has an errand hears of that. What is said about the
 referral, and its appointments, those hear with whom they were shared.
 """
 
@@ -15,12 +15,10 @@ from coordhub.store.episodes import Episode
 SAID = frozenset({"Appointment", "AppointmentResponse", "Communication"})
 
 
-def concerned(
-    change: Change, episode: Episode, stopping: int | None = None, hearing: Sequence[int] = ()
-) -> tuple[int, ...]:
+def concerned(change: Change, episode: Episode, hearing: Sequence[int] = ()) -> tuple[int, ...]:
     """rids of the organizations that are to get this change.
 
-    stopping: who is asked to stop by it. hearing: with whom it was shared.
+    hearing: with whom it was shared.
     """
     if change.op == "delete":
         return ()
@@ -28,8 +26,8 @@ def concerned(
         recipients: tuple[int, ...] = (episode.requester,)
     elif candidate := episode.candidate_of_task(change.rid):
         recipients = (candidate.organization,)
-    elif stopping is not None:
-        recipients = (stopping,)
+    elif errand := episode.errand_of_task(change.rid):
+        recipients = (errand.owner,)
     elif change.type in SAID:
         recipients = tuple(hearing)
     else:

@@ -63,12 +63,11 @@ async def _deliveries(
     hub: Hub, conn: Connection, episode: Episode, change: Change, new_id: Callable[[], UUID]
 ) -> list[Planned]:
     rows = []
-    stopping = await grants.asked_by(conn, change.rid) if change.type == "Task" else None
     hearing: tuple[int, ...] = ()
     if change.type in policy.SAID:
         tasks = [episode.id, *(one.task for one in episode.candidates)]
         hearing = await grants.hearers(conn, change.rid, tasks)
-    for organization in policy.concerned(change, episode, stopping, hearing):
+    for organization in policy.concerned(change, episode, hearing):
         address = await _address(conn, episode, change, organization)
         endpoint = await resolve.endpoint_of(conn, address, hub.base, hub.clock())
         rows.append(

@@ -16,7 +16,11 @@ from coordhub.store.engine import Connection
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One organization that was asked. All numbers are rids."""
+    """One organization that was asked. All numbers but ordinal, need and wave are rids.
+
+    request: the hub's ServiceRequest. need: ordinal of what it is asked for. reason: code of
+    statusReason, "" where there is none of the hub's.
+    """
 
     ordinal: int
     organization: int
@@ -24,16 +28,55 @@ class Candidate:
     task: int
     request: int
     status: str
+    need: int
+    wave: int
+    reason: str
     asked_at: datetime
     delivered_at: datetime | None
     seen_at: datetime | None
     accepted_at: datetime | None
+    started_at: datetime | None
     ended_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
+class Need:
+    """One thing asked for.
+
+    request: rid of the sender's ServiceRequest. wave: the last that was asked. reason: code of why
+    nobody else can be asked, "" while that is not known.
+    """
+
+    ordinal: int
+    request: int
+    kind: str
+    strategy: str
+    state: str
+    wave: int
+    reason: str
+    opened_at: datetime
+    closed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What the hub asks a person. task, owner, subject: rids; owner of an Organization or a Patient."""
+
+    task: int
+    episode: int | None
+    kind: str
+    owner: int
+    subject: int
+    opened_at: datetime
+    closed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Episode:
-    """id: rid of the sender's Task. candidates: in the order they were asked."""
+    """id: rid of the sender's Task. candidates: in the order they were asked.
+
+    request: of the first need, which is the focus of the sender's Task.
+    """
 
     id: int
     requester: int
@@ -44,9 +87,17 @@ class Episode:
     planned_at: datetime | None
     closed_at: datetime | None
     candidates: tuple[Candidate, ...]
+    needs: tuple[Need, ...]
+    errands: tuple[Errand, ...]
 
     def candidate_of_task(self, rid: int) -> Candidate | None:
         return next((one for one in self.candidates if one.task == rid), None)
+
+    def errand_of_task(self, rid: int) -> Errand | None:
+        return next((one for one in self.errands if one.task == rid), None)
+
+    def need_of(self, candidate: Candidate) -> Need:
+        return next(one for one in self.needs if one.ordinal == candidate.need)
 
 
 async def lock(conn: Connection, ids: Sequence[int]) -> dict[int, Episode]:
@@ -61,22 +112,64 @@ async def lock(conn: Connection, ids: Sequence[int]) -> dict[int, Episode]:
 
 async def read(conn: Connection, ids: Sequence[int]) -> dict[int, Episode]:
     """Those episodes with their candidates. For the hub's decisions: whoever answers with it checks who asks."""
-    rows = await conn.fetch(
-        "select e.id, e.requester, e.request, e.patient, e.state, e.opened_at, e.planned_at, e.closed_at,"
-        " c.ordinal, c.organization, c.recipient, c.task, c.request, c.status, c.asked_at, c.delivered_at,"
-        " c.seen_at, c.accepted_at, c.ended_at"
-        " from episode e left join candidate c on c.episode = e.id"
-        " where e.id = any($1::bigint[]) order by e.id, c.ordinal",
-        list(ids),
-    )
-    episodes: dict[int, list[Any]] = {}
+    rows = await conn.fetch(_EPISODES, list(ids))
     candidates: dict[int, list[Candidate]] = {}
+    needs: dict[int, list[Need]] = {}
+    errands: dict[int, list[Errand]] = {}
+    wholes: dict[int, list[Any]] = {}
     for row in rows:
-        values = tuple(row)
-        episodes[values[0]] = list(values[:8])
-        if values[8] is not None:
-            candidates.setdefault(values[0], []).append(Candidate(*values[8:]))
+        what, number, *values = tuple(row)
+        if what == "candidate":
+            candidates.setdefault(number, []).append(Candidate(*values))
+        elif what == "need":
+            strategy, _, reason = values[8].partition(" ")
+            needs.setdefault(number, []).append(
+                Need(
+                    values[0], values[4], values[2], strategy, values[5], values[7], reason,
+                    values[9], values[14],
+                )
+            )  # fmt: skip
+        elif what == "errand":
+            values = [values[at] for at in _OF_ERRAND]
+            errands.setdefault(number, []).append(Errand(values[0], number, *values[1:]))
+        else:
+            wholes[number] = [values[at] for at in _OF_EPISODE]
     return {
-        number: Episode(*[*values, tuple(candidates.get(number, []))])
-        for number, values in episodes.items()
-    }
+        number: Episode(
+            *[
+                number, *values, tuple(candidates.get(number, ())),
+                tuple(needs.get(number, ())), tuple(errands.get(number, ())),
+            ]
+        )
+        for number, values in sorted(wholes.items())
+    }  # fmt: skip
+
+
+_EPISODES = (
+    "select 'candidate' as what, episode, ordinal, organization, recipient, task, request, status, need, wave,"
+    " coalesce(reason, ''), asked_at, delivered_at, seen_at, accepted_at, started_at, ended_at"
+    " from candidate where episode = any($1::bigint[])"
+    " union all select 'need', episode, ordinal, null, kind, null, request, state, null, wave,"
+    " strategy || ' ' || coalesce(reason, ''), opened_at, null, null, null, null, closed_at"
+    " from need where episode = any($1::bigint[])"
+    " union all select 'errand', episode, null, owner, kind, task, subject, null, null, null, null,"
+    " opened_at, null, null, null, null, closed_at from errand where episode = any($1::bigint[])"
+    " union all select 'episode', id, null, requester, null, patient, request, state, null, null, null,"
+    " opened_at, planned_at, null, null, null, closed_at from episode where id = any($1::bigint[])"
+    " order by episode, what, ordinal, task"
+)
+"""All rows of episodes in one statement, under the columns of candidate."""
+
+_OF_ERRAND = (3, 2, 1, 4, 9, 14)
+_OF_EPISODE = (1, 4, 3, 5, 9, 10, 14)
+"""Where the columns of the others stand in a row of `_EPISODES`, in the order of their classes."""
+
+
+async def errands_of(conn: Connection, tasks: Sequence[int]) -> dict[int, Errand]:
+    """The errands among these Tasks (rids), of a referral or of none."""
+    rows = await conn.fetch(
+        "select task, episode, kind, owner, subject, opened_at, closed_at from errand"
+        " where task = any($1::bigint[])",
+        list(tasks),
+    )
+    return {row[0]: Errand(*row) for row in rows}

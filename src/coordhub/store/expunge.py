@@ -236,7 +236,8 @@ async def with_copies(conn: Connection, rid: int) -> list[int]:
     """The resource, and what the hub made of it for those whom it asked."""
     rows = await conn.fetch(
         "select c.request from episode e join candidate c on c.episode = e.id where e.request = $1"
-        " union select c.task from candidate c where c.episode = $1 union select $1",
+        " union select c.task from candidate c where c.episode = $1"
+        " union select x.task from errand x where x.episode = $1 union select $1",
         rid,
     )
     return sorted(row[0] for row in rows)

@@ -51,15 +51,6 @@ async def opens_chart(conn: Connection, sender: int, patient: int) -> bool:
     return found
 
 
-async def asked_by(conn: Connection, task: int) -> int | None:
-    """rid of the organization that a Task of the hub's is for by itself, as one that asks to stop is."""
-    found: int | None = await conn.fetchval(
-        "select organization from access_grant where because = $1 and rid = $1 and rule = 'party'",
-        task,
-    )
-    return found
-
-
 async def hearers(conn: Connection, rid: int, because: Sequence[int]) -> tuple[int, ...]:
     """Organizations to whom this was shared by a referral. because: its Tasks."""
     rows = await conn.fetch(

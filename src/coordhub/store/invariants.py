@@ -220,6 +220,9 @@ INVARIANTS: Final[dict[str, str]] = {
                        or g.rule = 'party' and g.rid = g.because and exists (
                          select from change s where s.rid = g.rid and s.episode = c.episode)))
           and not exists (
+                select from errand x
+                where g.rule = 'party' and x.task = g.because and x.owner = g.organization)
+          and not exists (
                 select from episode e
                 where g.rule = 'result' and e.id = g.because and e.requester = g.organization)
           -- of a tombstone, to whom was told of what it was

@@ -1,4 +1,4 @@
-"""Episode, candidates and timers as rows, beside what they are projected from.
+"""Episode, needs, candidates, errands and timers as rows, beside what they are projected from.
 
 Sources are the versions of a referral's Tasks, the change log that says which these are, the grants
 that say which organization was asked, and the ledger that says when it was told.
@@ -28,6 +28,19 @@ class EpisodeState(NamedTuple):
     closed_at: datetime | None
 
 
+class NeedState(NamedTuple):
+    episode: int
+    ordinal: int
+    request: int
+    kind: str
+    strategy: str
+    state: str
+    wave: int
+    reason: str | None
+    opened_at: datetime
+    closed_at: datetime | None
+
+
 class CandidateState(NamedTuple):
     """Without `seen_at`, which is the reader's doing and stands nowhere else."""
 
@@ -38,10 +51,24 @@ class CandidateState(NamedTuple):
     task: int
     request: int
     status: str
+    need: int
+    wave: int
+    reason: str | None
     asked_at: datetime
     delivered_at: datetime | None
     accepted_at: datetime | None
+    started_at: datetime | None
     ended_at: datetime | None
+
+
+class ErrandState(NamedTuple):
+    task: int
+    episode: int | None
+    kind: str
+    owner: int
+    subject: int
+    opened_at: datetime
+    closed_at: datetime | None
 
 
 class TimerState(NamedTuple):
@@ -53,7 +80,7 @@ class TimerState(NamedTuple):
     due_at: datetime
 
 
-Row = EpisodeState | CandidateState | TimerState
+Row = EpisodeState | NeedState | CandidateState | ErrandState | TimerState
 
 
 class TaskVersion(NamedTuple):
@@ -156,7 +183,9 @@ async def stored(conn: Connection, episode: int) -> list[Row]:
 
 _TABLES: tuple[tuple[type[Row], str, str], ...] = (
     (EpisodeState, "episode", "id"),
+    (NeedState, "need", "episode"),
     (CandidateState, "candidate", "episode"),
+    (ErrandState, "errand", "episode"),
     (TimerState, "timer", "episode"),
 )
 
@@ -185,11 +214,23 @@ async def write(conn: Connection, episode: int, rows: Sequence[Row]) -> None:
         )
     }
     await conn.executemany(
-        "insert into candidate (episode, ordinal, organization, recipient, task, request, status, asked_at,"
-        " delivered_at, accepted_at, ended_at, seen_at, shard)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $5::bigint & 255)",
+        "insert into candidate (episode, ordinal, organization, recipient, task, request, status, need, wave,"
+        " reason, asked_at, delivered_at, accepted_at, started_at, ended_at, seen_at, shard)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $5::bigint & 255)",
         [(*row, seen.get(row.task)) for row in asked],
     )
+    for table, made in (
+        ("need", [row for row in rows if isinstance(row, NeedState)]),
+        ("errand", [row for row in rows if isinstance(row, ErrandState)]),
+    ):
+        await conn.execute(f"delete from {table} where episode = $1", episode)
+        if made:
+            columns = made[0]._fields
+            places = ", ".join(f"${at}" for at in range(1, len(columns) + 1))
+            await conn.executemany(
+                f"insert into {table} ({', '.join(columns)}, shard) values ({places}, $1::bigint & 255)",
+                made,
+            )
     await conn.execute(
         "delete from timer where episode = $1 and subject <> all($2::bigint[])",
         episode,

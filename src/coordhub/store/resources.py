@@ -227,13 +227,15 @@ async def locate(
         f" case when w.whole and {condition} then r.body end,"
         f" r.labels, {RAW}, r.body is null, "
         f"{condition},"
-        " coalesce(e.id, e2.id, c.episode, c2.episode, m.episode), r.quarantined, w.whole, r.dangling, r.xmin"
+        " coalesce(e.id, n.episode, c.episode, c2.episode, x.episode, m.episode), r.quarantined, w.whole, r.dangling,"
+        " r.xmin"
         " from unnest($1::smallint[], $2::text[], $3::smallint[], $4::boolean[]) w(type, id, shard, whole)"
         f" join resource r on {_AT.format(type='w.type', id='w.id', shard='w.shard')}"
         " left join episode e on e.id = r.rid"
-        " left join lateral (select id from episode where request = r.rid order by id desc limit 1) e2 on true"
+        " left join lateral (select episode from need where request = r.rid order by episode desc limit 1) n on true"
         " left join candidate c on c.task = r.rid"
         " left join lateral (select episode from candidate where request = r.rid limit 1) c2 on true"
+        " left join errand x on x.task = r.rid"
         f" left join lateral (select m.episode from change m join episode on id = m.episode where m.rid = r.rid"
         f" order by m.version desc limit 1) m on r.type in ({_SAID})",
         [types.NUMBER[kind] for kind, _ in names],

@@ -212,20 +212,41 @@ PARTS: Final = {
         " closed_at = case when n.closed then coalesce(e.closed_at, $1) else e.closed_at end"
         " from {rows} where e.id = n.id",
     ),
+    "needed": Part(
+        "episode bigint, ordinal smallint, request bigint, kind text, strategy text",
+        "insert into need (episode, ordinal, request, kind, strategy, shard, state, wave, opened_at)"
+        " select n.*, (n.episode & 255)::smallint, 'open', 0, $1 from {rows}",
+    ),
+    "need_moved": Part(
+        "episode bigint, ordinal smallint, state text, wave smallint",
+        "update need d set state = n.state, wave = n.wave,"
+        " closed_at = case when n.state in ('met', 'unmet', 'withdrawn') then coalesce(d.closed_at, $1) end"
+        " from {rows} where d.episode = n.episode and d.ordinal = n.ordinal",
+    ),
     "asked": Part(
         "episode bigint, ordinal smallint, organization bigint, recipient text, task bigint,"
-        " request bigint, status text",
-        "insert into candidate (episode, ordinal, organization, recipient, task, request, status, shard, asked_at)"
-        " select n.*, (n.task & 255)::smallint, $1 from {rows}",
+        " request bigint, status text, need smallint, wave smallint",
+        "insert into candidate (episode, ordinal, organization, recipient, task, request, status, need, wave,"
+        " shard, asked_at) select n.*, (n.task & 255)::smallint, $1 from {rows}",
     ),
     "answered": Part(
-        "task bigint, status text",
-        "update candidate c set status = n.status,"
+        "task bigint, status text, reason text",
+        "update candidate c set status = n.status, reason = n.reason,"
         " accepted_at = case when n.status in ('accepted', 'in-progress', 'on-hold', 'completed', 'failed')"
         " then coalesce(c.accepted_at, $1) else c.accepted_at end,"
+        " started_at = case when n.status = 'in-progress' then coalesce(c.started_at, $1) else c.started_at end,"
         " ended_at = case when n.status in ('rejected', 'cancelled', 'failed', 'completed', 'entered-in-error')"
         " then coalesce(c.ended_at, $1) else c.ended_at end"
         " from {rows} where c.task = n.task",
+    ),
+    "errands_opened": Part(
+        "task bigint, episode bigint, kind text, owner bigint, subject bigint",
+        "insert into errand (task, episode, kind, owner, subject, shard, opened_at)"
+        " select n.*, (n.task & 255)::smallint, $1 from {rows}",
+    ),
+    "errands_closed": Part(
+        "task bigint",
+        "update errand x set closed_at = coalesce(x.closed_at, $1) from {rows} where x.task = n.task",
     ),
     "ended": Part(
         "task bigint",

@@ -136,6 +136,25 @@ class EpisodeRow(NamedTuple):
     patient: int | None
 
 
+class NeedRow(NamedTuple):
+    """One thing asked for; columns of need. It opens, and nobody is asked yet."""
+
+    episode: int
+    ordinal: int
+    request: int
+    kind: str
+    strategy: str
+
+
+class NeedState(NamedTuple):
+    """wave: the last that was asked."""
+
+    episode: int
+    ordinal: int
+    state: str
+    wave: int
+
+
 class CandidateRow(NamedTuple):
     episode: int
     ordinal: int
@@ -144,11 +163,26 @@ class CandidateRow(NamedTuple):
     task: int
     request: int
     status: str
+    need: int = 0
+    wave: int = 1
 
 
 class CandidateStatus(NamedTuple):
+    """reason: code of statusReason, None where there is none of the hub's."""
+
     task: int
     status: str
+    reason: str | None = None
+
+
+class ErrandRow(NamedTuple):
+    """columns of errand; episode: None where it is about no referral."""
+
+    task: int
+    episode: int | None
+    kind: str
+    owner: int
+    subject: int
 
 
 class TimerRow(NamedTuple):
@@ -186,8 +220,12 @@ class Batch:
     episodes: list[EpisodeRow] = field(default_factory=list)
     planned: list[int] = field(default_factory=list)
     closed: list[int] = field(default_factory=list)
+    needs: list[NeedRow] = field(default_factory=list)
+    need_states: list[NeedState] = field(default_factory=list)
     candidates: list[CandidateRow] = field(default_factory=list)
     statuses: list[CandidateStatus] = field(default_factory=list)
+    errands: list[ErrandRow] = field(default_factory=list)
+    errands_closed: list[int] = field(default_factory=list)
     timers: list[TimerRow] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
     rules_ended: list[RuleEnd] = field(default_factory=list)
@@ -222,8 +260,12 @@ def _rows(batch: Batch) -> dict[str, Sequence[tuple[Any, ...]]]:
             (one, one in batch.planned, one in batch.closed)
             for one in sorted({*batch.planned, *batch.closed})
         ],
+        "needed": batch.needs,
+        "need_moved": batch.need_states,
         "asked": batch.candidates,
         "answered": batch.statuses,
+        "errands_opened": batch.errands,
+        "errands_closed": [(task,) for task in dict.fromkeys(batch.errands_closed)],
         "ended": withdrawn,
         "timed": batch.timers,
     }

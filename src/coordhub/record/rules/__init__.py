@@ -10,9 +10,20 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from coordhub.errors import business_rule
-from coordhub.record.rules import abort, communication, organization, person, result, task
+from coordhub.record import parent
+from coordhub.record.rules import (
+    answer,
+    asked,
+    communication,
+    errands,
+    organization,
+    person,
+    referral,
+    result,
+)
 from coordhub.record.work import Draft, Work
 from coordhub.store import episodes
+from coordhub.store.visibility import HUB
 
 
 async def lock_episodes(work: Work, besides: Collection[int] = ()) -> None:
@@ -31,14 +42,26 @@ async def lock_episodes(work: Work, besides: Collection[int] = ()) -> None:
     if ids:
         await work.hold()
     work.episodes = await episodes.lock(work.conn, sorted(ids))
+    alone = [
+        found.rid
+        for found in work.located.values()
+        if found.type == "Task" and found.source == HUB and found.episode is None and found.visible
+    ]
+    if alone:
+        work.errands = await episodes.errands_of(work.conn, alone)
 
 
 def may_write(work: Work, draft: Draft) -> bool:
     """May the caller change this resource of another organization? Only the Task that asks it."""
     if work.caller.is_person:
         return person.may_answer(work, draft)
+    if draft.type != "Task" or draft.document is None:
+        return False
+    errand = work.errand_of(draft.rid)
+    if errand is not None:
+        return errand.owner == work.caller.organization
     episode = work.episode_of(draft.rid)
-    if episode is None or draft.type != "Task" or draft.document is None:
+    if episode is None:
         return False
     candidate = episode.candidate_of_task(draft.rid)
     return candidate is not None and candidate.organization == work.caller.organization
@@ -55,17 +78,31 @@ async def apply(work: Work) -> None:
             _refuse_to_delete_what_is_underway(work, draft)
         elif draft.quarantined:
             continue
-        elif draft.type == "Task" and abort.asks_to_stop(work, draft):
-            abort.apply(work, draft)
         elif draft.type == "Task":
-            await task.apply(work, draft)
+            await _task(work, draft)
         elif draft.type in ("Communication", "AppointmentResponse"):
             await communication.apply(work, draft)
         elif draft.type == "Organization":
             organization.apply(work, draft)
         elif draft.type != "ServiceRequest":
             result.apply(work, draft)
-    await task.settle_asked(work)
+    await parent.settle(work)
+
+
+async def _task(work: Work, draft: Draft) -> None:
+    """By what the Task is: an errand, the sender's T1, a T2; or one that is about to become such."""
+    errand = work.errand_of(draft.rid)
+    episode = work.episode_of(draft.rid)
+    if errand is not None or errands.asks(work, draft):
+        await errands.apply(work, draft, errand)
+    elif episode is not None and episode.id == draft.rid:
+        await referral.changed(work, draft, episode)
+    elif episode is not None:
+        await answer.apply(work, draft, episode)
+    elif work.caller.is_hub:
+        await asked.apply(work, draft)
+    elif (draft.document or {}).get("status") in ("requested", "received"):
+        await referral.opens(work, draft)
 
 
 def _refuse_to_delete_what_is_underway(work: Work, draft: Draft) -> None:

@@ -1,0 +1,178 @@
+"""The sender's Task T1, its needs and the Tasks T2 that ask for them, as one commit sees them.
+
+Whatever moves a T2 moves T1 in the same commit: rules note which referral moved (`Work.moved`), and
+`settle` computes each once, of what all drafts of the commit say, by the pure functions of `referral`.
+
+http://hl7.org/fhir/R4/task.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from coordhub.record import parties
+from coordhub.record.hub import instant
+from coordhub.record.work import Draft, Work
+from coordhub.referral import episode as pure
+from coordhub.referral import needs as needs_of
+from coordhub.referral import task_machine as machine
+from coordhub.referral.needs import Child, Need
+from coordhub.store import resources
+from coordhub.store.episodes import Candidate, Episode
+from coordhub.store.resources import Version
+from coordhub.store.transact import CandidateRow, CandidateStatus, NeedState
+from coordhub.store.visibility import HUB
+
+Document = dict[str, Any]
+
+
+async def tasks(work: Work, episode: Episode) -> dict[int, Version]:
+    """T1 and all T2s of the episode, locked."""
+    if episode.id not in work.tasks:
+        work.tasks[episode.id] = await resources.lock(
+            work.conn, [episode.id, *(one.task for one in episode.candidates)]
+        )
+    return work.tasks[episode.id]
+
+
+def children(
+    work: Work, episode: Episode, versions: dict[int, Version], besides: Draft | None = None
+) -> list[Child]:
+    """The T2s as this commit will leave them; besides: a draft that is looked at as not written yet."""
+    drafts = {
+        draft.rid: draft.document
+        for draft in work.drafts
+        if draft is not besides and draft.document is not None
+    }
+    asked = [
+        _child(work, one, versions[one.task].reference, drafts.get(one.task), versions[one.task])
+        for one in episode.candidates
+    ]
+    made = {draft.rid: draft for draft in work.drafts}
+    return [
+        *asked,
+        *(
+            _child(work, row, made[row.task].reference, made[row.task].document, None)
+            for row in work.batch.candidates
+            if row.episode == episode.id
+        ),
+    ]
+
+
+def _child(
+    work: Work,
+    one: Candidate | CandidateRow,
+    reference: str,
+    written: Document | None,
+    version: Version | None,
+) -> Child:
+    document = written
+    if document is None:
+        assert version is not None
+        document = parties.document(version)
+    return Child(
+        reference,
+        str(document["status"]),
+        str(one.need),
+        code_of(document.get("statusReason"), machine.REASON_SYSTEM),
+        code_of(document.get("businessStatus"), pure.BUSINESS_STATUS_SYSTEM),
+        tuple(document.get("output") or ()),
+        apart=one.organization in work.apart,
+        begun=isinstance(one, Candidate) and one.started_at is not None,
+    )
+
+
+def code_of(concept: object, system: str) -> str:
+    """The code of this system in a CodeableConcept; "" where there is none."""
+    if isinstance(concept, dict):
+        for coding in concept.get("coding") or []:
+            if isinstance(coding, dict) and coding.get("system") == system:
+                return str(coding.get("code", ""))
+    return ""
+
+
+def needs(work: Work, episode: Episode) -> list[Need]:
+    """What of the episode's needs stands in none of its T2s."""
+    return [Need(str(one.ordinal), reason=one.reason) for one in episode.needs]
+
+
+def answered(work: Work, draft: Draft) -> None:
+    """The T2 of this draft has got another status, and maybe a reason."""
+    assert draft.document is not None
+    reason = code_of(draft.document.get("statusReason"), machine.REASON_SYSTEM)
+    work.batch.statuses.append(
+        CandidateStatus(draft.rid, str(draft.document["status"]), reason or None)
+    )
+
+
+def cancel(
+    work: Work, episode: Episode, versions: dict[int, Version], cancels: Iterable[pure.Cancel]
+) -> None:
+    """Cancel these T2s, as the hub."""
+    by_reference = {versions[one.task].reference: versions[one.task] for one in episode.candidates}
+    for each in cancels:
+        task = by_reference[each.task]
+        changed: Document = {
+            "status": each.status,
+            "statusReason": machine.concept(each.reason),
+            "lastModified": instant(work.now),
+        }
+        draft = work.supersede(task, HUB, {**parties.document(task), **changed})
+        draft.episode = episode.id
+        answered(work, draft)
+
+
+async def settle(work: Work) -> None:
+    """T1 and the needs of each referral that moved, as its T2s have them now."""
+    moved = {*work.moved, *(candidate.episode for candidate in work.batch.candidates)}
+    for number in sorted(moved):
+        episode = work.episodes[number]
+        versions = await tasks(work, episode)
+        _move(work, episode, versions[episode.id], children(work, episode, versions))
+
+
+def _move(work: Work, episode: Episode, current: Version, asked: Sequence[Child]) -> None:
+    """T1 as its children make it; no version when nothing changed."""
+    written = work.draft_of(current.reference)
+    if written is not None and (written.unchanged or written.document is None):
+        written = None
+    before = parties.document(current) if written is None else written.document
+    assert before is not None
+    of_needs = needs(work, episode)
+    computed = pure.parent(asked, str(before["status"]), of_needs)
+    after = with_state(before, computed, instant(work.now))
+    if written is not None:
+        written.document = after
+    elif after is not before:
+        work.supersede(current, HUB, after).episode = episode.id
+    status = computed.status
+    if status in machine.TERMINAL and episode.state == "open":
+        work.batch.closed.append(episode.id)
+    waves = {row.need: row.wave for row in work.batch.candidates if row.episode == episode.id}
+    for one, need in zip(episode.needs, of_needs, strict=True):
+        state = NeedState(
+            episode.id,
+            one.ordinal,
+            needs_of.state(need, asked, status),
+            waves.get(one.ordinal, one.wave),
+        )
+        if (one.state, one.wave) != (state.state, state.wave):
+            work.batch.need_states.append(state)
+
+
+def with_state(document: Document, parent: pure.Parent, now: str) -> Document:
+    """T1 with the computed state; the same object when that changes nothing."""
+    state: Document = {"status": parent.status}
+    if parent.business_status:
+        state["businessStatus"] = pure.business_status(parent.business_status)
+    if parent.outputs:
+        state["output"] = [dict(output) for output in parent.outputs]
+    after = {**document, **state}
+    if parent.reason is not None:
+        after["statusReason"] = machine.concept(parent.reason)
+    elif parent.business_status:
+        after.pop("statusReason", None)
+    if after == document:
+        return document
+    return {**after, "lastModified": now}

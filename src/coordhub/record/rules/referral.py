@@ -1,0 +1,165 @@
+"""What follows when a sender writes its Task T1: a referral opens, or is withdrawn.
+
+All else on it is computed from the Tasks that ask for its needs (`record.parent`).
+
+http://hl7.org/fhir/R4/task.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coordhub.access import viewer
+from coordhub.directory import services
+from coordhub.errors import FhirError, Issue, business_rule, unprocessable
+from coordhub.r4.sensitivity import SDV
+from coordhub.record import parent, parties, transitions
+from coordhub.record.work import Draft, Work
+from coordhub.referral import candidates
+from coordhub.referral import episode as pure
+from coordhub.referral import task_machine as machine
+from coordhub.store import resources
+from coordhub.store.episodes import Episode
+from coordhub.store.transact import CandidateStatus, EpisodeRow, NeedRow
+
+Document = dict[str, Any]
+
+COMPUTED_ELEMENTS = frozenset({"status", "statusReason", "businessStatus", "output"})
+"""What the hub computes on the sender's Task."""
+
+FIXED_ELEMENTS = frozenset(
+    {"focus", "for", "owner", "requester", "intent", "code", "partOf", "restriction", "input"}
+)
+"""What a sent referral stands on; another need is another referral."""
+
+
+async def opens(work: Work, draft: Draft) -> None:
+    """A requested Task of the caller's, whose focus is a ServiceRequest of the caller's, is a referral."""
+    document = draft.document
+    assert document is not None
+    if not _asks_for_fulfilment(document):
+        return
+    focus = parties.local(document.get("focus"), work.hub.base)
+    if focus is None or not focus.startswith("ServiceRequest/"):
+        return
+    request = await _own_request(work, focus)
+    if request is None:
+        return
+    named = candidates.named(document, request[1], work.hub.itself)
+    if isinstance(named, candidates.Nobody):
+        raise unprocessable(
+            Issue(
+                "required",
+                "Nobody is named to ask. Name a HealthcareService, Organization, PractitionerRole or CareTeam of the "
+                "directory in Task.owner, Task.restriction.recipient or ServiceRequest.performer.",
+                transitions.at(draft, "owner"),
+            )
+        )
+    asked = {
+        text: await services.recipient(work.conn, text, work.hub.base) for text in named.references
+    }
+    issues = [
+        Issue(
+            "value",
+            f"{text} cannot be asked: name a recipient by its reference in the hub's directory (Type/id).",
+            _place(work, draft, focus, named.source),
+        )
+        for text, found in asked.items()
+        if found is None
+    ]
+    if issues:
+        raise unprocessable(*issues)
+    if any(found.organization.rid in work.apart for found in asked.values() if found):
+        # that it is asked says what the person needs
+        work.sensitive |= {draft.rid: SDV, request[0]: SDV}
+    draft.episode = draft.rid
+    work.batch.episodes.append(
+        EpisodeRow(draft.rid, work.caller.organization, request[0], draft.patient)
+    )
+    strategy = "direct" if len(asked) == 1 else "broadcast"
+    work.batch.needs.append(NeedRow(draft.rid, 0, request[0], "", strategy))
+
+
+def _place(work: Work, task: Draft, focus: str, source: str) -> str:
+    """Where the sender finds `source` (`Task.owner`, `ServiceRequest.performer`) in what it sent."""
+    holder = task if source.startswith("Task.") else work.draft_of(focus)
+    return f"{holder.at}.{source.partition('.')[2]}" if holder and holder.at else source
+
+
+def _asks_for_fulfilment(document: Document) -> bool:
+    codings = (document.get("code") or {}).get("coding") or []
+    codes = {coding.get("code") for coding in codings if isinstance(coding, dict)}
+    return document.get("intent") in ("order", "original-order") and (
+        not codes or "fulfill" in codes
+    )
+
+
+async def _own_request(work: Work, focus: str) -> tuple[int, Document | None] | None:
+    """rid and document of the focus; None unless it is the caller's own."""
+    written = work.draft_of(focus)
+    if written is not None:
+        own = written.source == work.caller.organization
+        return (written.rid, written.document) if own else None
+    kind, _, fhir_id = focus.partition("/")
+    found = work.located.get((kind, fhir_id))
+    if found is None or found.source != work.caller.organization:
+        return None
+    stored = await resources.read_rids(work.conn, viewer.of(work.caller), [found.rid])
+    return (found.rid, parties.document(stored[found.rid])) if found.rid in stored else None
+
+
+async def changed(work: Work, draft: Draft, episode: Episode) -> None:
+    before, after = draft.before() or {}, draft.document
+    assert after is not None
+    draft.episode = episode.id
+    if work.caller.is_hub:
+        work.moved.add(episode.id)
+        return
+    # The sender's own copy lacks what the hub computed; that is no wish to take it away.
+    after = {**after, **{n: before[n] for n in COMPUTED_ELEMENTS - after.keys() if n in before}}
+    draft.document = after
+    changed = {name for name in FIXED_ELEMENTS if before.get(name) != after.get(name)}
+    computed = {name for name in COMPUTED_ELEMENTS if before.get(name) != after.get(name)}
+    old, new = before["status"], after["status"]
+    if new != old and new in ("cancelled", "entered-in-error"):
+        computed -= {"status", "statusReason"}
+    if changed or computed:
+        raise FhirError(
+            409,
+            *(
+                Issue(
+                    "business-rule",
+                    "This was sent and stands. Cancel this referral and send another one.",
+                    transitions.at(draft, name),
+                )
+                for name in sorted(changed)
+            ),
+            *(
+                Issue(
+                    "business-rule",
+                    "The hub computes this from the recipients' answers. You may set status to cancelled.",
+                    transitions.at(draft, name),
+                )
+                for name in sorted(computed)
+            ),
+        )
+    if new == old:
+        return
+    tasks = await parent.tasks(work, episode)
+    withdrawal = pure.withdraw(parent.children(work, episode, tasks))
+    if withdrawal.ask:
+        raise business_rule(
+            "A recipient has begun the work, so the referral can only be ended with it. Ask it to "
+            "stop, or wait for its outcome.",
+            transitions.at(draft, "status"),
+        )
+    if old not in machine.STARTED:  # else its recipient has accepted, and not begun
+        transitions.judge(draft, old, new, machine.REQUESTER)
+    parent.cancel(work, episode, tasks, withdrawal.cancels)
+    told = list(work.batch.statuses)
+    work.batch.statuses.extend(
+        CandidateStatus(one.task, "cancelled")
+        for one in episode.candidates
+        if one.organization in work.apart and one.task not in {each.task for each in told}
+    )
+    work.moved.add(episode.id)
