@@ -22,6 +22,7 @@ def encounter(status: str, code: str = "IMP", system: str = ACT_CODES) -> dict[s
         (None, encounter("finished"), "discharged"),
         (encounter("finished"), encounter("finished"), None),
         (encounter("planned"), encounter("cancelled"), None),
+        (encounter("in-progress"), encounter("entered-in-error"), "withdrawn"),
         (None, encounter("in-progress", "EMER"), "admitted"),
         (None, encounter("in-progress", "AMB"), None),
         (None, encounter("in-progress", "IMP", "urn:other"), None),

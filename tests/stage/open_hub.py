@@ -24,7 +24,7 @@ from coordhub.record.bootstrap import open_hub
 from coordhub.record.commit import commit
 from coordhub.record.hub import Hub, system_clock
 from coordhub.record.operations import Create, Idempotency, Operation, Update, Written
-from coordhub.routing import relay
+from coordhub.routing import circle, relay
 from coordhub.store import clients, resources, roles
 from coordhub.store.engine import Engine
 from coordhub.store.visibility import DIRECTORY, Viewer
@@ -155,6 +155,8 @@ class House:
     async def relay(self) -> None:
         """Let the hub do its part in all referrals that wait for it."""
         while await relay.relay(self.hub, uuid4):
+            pass
+        while await circle.tell(self.hub, uuid4):
             pass
 
     async def refer(self, *asked: str, who: Party | None = None, **task: Any) -> Referral:

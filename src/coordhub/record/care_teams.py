@@ -14,11 +14,13 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from coordhub.access import viewer
 from coordhub.directory import services
 from coordhub.errors import Issue
 from coordhub.r4.interval import END, parse_period
 from coordhub.record import parties
 from coordhub.record.work import Draft, Work
+from coordhub.store import resources
 from coordhub.store.transact import Rule, RuleEnd
 from coordhub.store.visibility import HUB
 
@@ -40,7 +42,7 @@ async def decide(work: Work) -> None:
 async def _begin(work: Work, draft: Draft, document: dict[str, Any]) -> None:
     if draft.patient is None:
         return
-    if draft.source != HUB and not parties.holds(work, draft.source, draft.patient):
+    if not await is_believed(work, draft.source, draft.patient):
         draft.warnings.append(
             Issue(
                 "business-rule",
@@ -54,15 +56,33 @@ async def _begin(work: Work, draft: Draft, document: dict[str, Any]) -> None:
     since, until = _span(document.get("period"), work.now)
     if until is not None and until <= since:
         return
-    organizations: set[int] = set()
-    for text in list(dict.fromkeys(_members(document, work.hub.base)))[:MOST]:
-        found = await services.recipient(work.conn, text, work.hub.base)
-        if found is not None:
-            organizations.add(found.organization.rid)
     work.batch.rules.extend(
         Rule(each, draft.patient, True, 0, since, draft.rid, "team", until)
-        for each in sorted(organizations)
+        for each in sorted(await organizations(work, document))
     )
+
+
+async def is_believed(work: Work, source: int, patient: int) -> bool:
+    """Whether this organization says who belongs to the team of a patient (rid)."""
+    return source == HUB or source == await _holder(work, patient)
+
+
+async def _holder(work: Work, patient: int) -> int | None:
+    written = next((one.source for one in work.drafts if one.rid == patient), None)
+    if written is not None:
+        return written
+    stored = await resources.read_rids(work.conn, viewer.deciding(), [patient])
+    return stored[patient].source if patient in stored else None
+
+
+async def organizations(work: Work, document: dict[str, Any]) -> set[int]:
+    """rids of the organizations that the directory says are behind a CareTeam's participants."""
+    found: set[int] = set()
+    for text in list(dict.fromkeys(_members(document, work.hub.base)))[:MOST]:
+        recipient = await services.recipient(work.conn, text, work.hub.base)
+        if recipient is not None:
+            found.add(recipient.organization.rid)
+    return found
 
 
 def _span(period: object, now: datetime) -> tuple[datetime, datetime | None]:

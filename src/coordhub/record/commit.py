@@ -19,6 +19,7 @@ from coordhub.errors import (
 )
 from coordhub.r4 import sensitivity
 from coordhub.record import (
+    care_plans,
     care_teams,
     conditional,
     consents,
@@ -204,6 +205,7 @@ async def apply(
     await grants.decide(work)
     await consents.decide(work)
     await care_teams.decide(work)
+    await care_plans.decide(work)
     await proxies.decide(work)
     await writing.write(work, interaction)
     if await withdrawal.follow(work, _by_itself):

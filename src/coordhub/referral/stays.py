@@ -14,14 +14,17 @@ ACT_CODES = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 STAYS = frozenset({"IMP", "ACUTE", "NONAC", "EMER", "OBSENC", "SS"})
 """Classes of an encounter in which somebody stays: inpatient, emergency, observation, short stay."""
 
+_NEVER = frozenset({"cancelled", "entered-in-error"})
 _THERE = frozenset({"arrived", "triaged", "in-progress", "onleave"})
 
-Turn = Literal["admitted", "discharged"]
+Turn = Literal["admitted", "discharged", "withdrawn"]
 
 
 def turn(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> Turn | None:
     """What this version of an Encounter brings that the one before did not; None: neither."""
     then = _phase(before) if before is not None else None
+    if then is not None and now.get("status") in _NEVER:
+        return "withdrawn"
     phase = _phase(now)
     return phase if phase is not None and phase != then else None
 

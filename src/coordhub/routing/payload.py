@@ -186,6 +186,9 @@ _FOLLOWED: dict[str, frozenset[str]] = {
     "Appointment": frozenset({"slot", "participant"}),
     "AppointmentResponse": frozenset({"actor"}),
     "Slot": frozenset({"schedule"}),
+    "Encounter": frozenset({"subject", "serviceProvider"}),
+    "CarePlan": frozenset({"subject", "goal", "careTeam"}),
+    "Goal": frozenset({"subject"}),
     "PractitionerRole": frozenset({"practitioner", "organization"}),
 }
 """Elements of each type whose targets travel along."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from coordhub.routing import deliver, expire, relay
+from coordhub.routing import circle, deliver, expire, relay
 from coordhub.routing.stumble import Aside
 from coordhub.store import deliveries
 from coordhub.store.deliveries import Claimed
@@ -89,7 +89,9 @@ class Worker:
                         await woken.wait()
 
     async def _relay(self) -> bool:
-        found = await relay.relay(self._sending.hub, self._new_id, self._aside)
+        hub = self._sending.hub
+        found = await relay.relay(hub, self._new_id, self._aside)
+        found = await circle.tell(hub, self._new_id, self._aside) or found
         if found:
             self._woken[1].set()
         return found

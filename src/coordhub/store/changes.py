@@ -38,8 +38,23 @@ async def claim_episode(conn: Connection, besides: Collection[int] = ()) -> int 
     return found
 
 
+async def claim_patient(conn: Connection, besides: Collection[int] = ()) -> int | None:
+    """Lock one patient about whom something is to be told outside of a referral; its rid.
+
+    besides: patients to leave alone for now.
+    """
+    found: int | None = await conn.fetchval(
+        "select r.rid from resource r where r.rid in (select c.episode from change c"
+        " where c.relayed_at is null and c.episode is not null and c.episode <> all($1::bigint[])"
+        " and not exists (select from episode e where e.id = c.episode) order by c.seq limit 200)"
+        " limit 1 for update skip locked",
+        list(besides),
+    )
+    return found
+
+
 async def unrelayed(conn: Connection, episode: int) -> list[Change]:
-    """The episode's changes that no delivery was planned for yet, oldest first."""
+    """The changes of an episode (or about a patient) that no delivery was planned for yet, oldest first."""
     rows = await conn.fetch(
         "select seq, rid, version, type, op, author from change"
         " where episode = $1 and relayed_at is null order by seq",

@@ -21,6 +21,9 @@ SHOWN: Final = 5
 
 _TERMINAL = "('rejected', 'cancelled', 'entered-in-error', 'failed', 'completed')"
 _OPEN = "('queued', 'leased', 'parked')"
+_SAID = ", ".join(
+    str(NUMBER[kind]) for kind in ("Appointment", "AppointmentResponse", "Communication")
+)
 _GONE = "(select from expunged x where x.rid = r.rid and x.whole)"
 _RETAINED = "coalesce((select t.done_until from retention t where t.subject = '{}'), '-infinity')"
 """What is older than this may have been removed by a retention schedule."""
@@ -48,7 +51,10 @@ INVARIANTS: Final[dict[str, str]] = {
         from change c
         join episode e on e.id = c.episode
         left join candidate a on a.task = c.rid
-        left join access_grant g on g.rid = c.rid and g.because = c.rid and g.rule = 'party'
+        left join access_grant g on g.rid = c.rid and (g.because = c.rid and g.rule = 'party'
+          -- what is said, with whom it was shared
+          or c.type in ({_SAID}) and g.rule in ('referral', 'result') and g.until is null
+             and exists (select from change s where s.rid = g.because and s.episode = e.id))
         cross join lateral (
             select coalesce(a.organization, g.organization, e.requester) as organization) w
         where c.relayed_at is not null and c.op <> 'delete' and w.organization <> c.author
@@ -225,6 +231,8 @@ INVARIANTS: Final[dict[str, str]] = {
           and not exists (
                 select from episode e
                 where g.rule = 'result' and e.id = g.because and e.requester = g.organization)
+          -- of a plan of care, who belongs to its team
+          and g.rule <> 'team'
           -- of a tombstone, to whom was told of what it was
           and not exists (select from expunged x where x.whole and x.rid = g.rid and g.because = g.rid)
     """,

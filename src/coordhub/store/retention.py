@@ -67,7 +67,11 @@ _DELIVERIES = f"""
           and not exists (select from change c where c.episode = e.id and c.relayed_at is null)
           and not exists (select from delivery o where o.episode = e.id
                             and (o.settled_at is null or o.settled_at >= horizon_)))
-    order by d.episode, d.id limit most_
+    union all
+    select d.id from delivery d
+    where d.settled_at < horizon_ and not exists (select from episode e where e.id = d.episode)
+      and not exists ({_HELD} = d.episode)
+    limit most_
 """
 
 _KEYS = "select i.organization, i.key from idempotency i where i.at < horizon_ limit most_"

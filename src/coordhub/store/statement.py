@@ -165,7 +165,7 @@ PARTS: Final = {
         "insert into access_grant as g (organization, rid, because, rule, labels, dataset, until, since, shard)"
         " select n.*, $1, (n.rid & 255)::smallint from {rows}"
         " on conflict (organization, rid, because, rule) do update set until = excluded.until"
-        " where g.rule = 'release'",
+        " where g.rule in ('release', 'team')",
     ),
     "granted_no_more": Part(
         "because bigint, rule text",

@@ -381,7 +381,9 @@ access_grant = Table(
         comment="r4.datasets number of what is shown of it; 0: the whole",
     ),
     PrimaryKeyConstraint("organization", "rid", "because", "rule"),
-    CheckConstraint("rule in ('party', 'referral', 'result', 'release')", name="rule_known"),
+    CheckConstraint(
+        "rule in ('party', 'referral', 'result', 'release', 'team')", name="rule_known"
+    ),
     comment="Decisions about one row, made in the transaction of the change that altered them",
 )
 
@@ -487,7 +489,11 @@ change = Table(
     Column("type", SmallInteger, nullable=False),
     Column("op", Text, nullable=False),
     Column("author", BigInteger, nullable=False, comment="rid of the organization that wrote it"),
-    Column("episode", BigInteger, comment="the referral it belongs to; null: nothing to route"),
+    Column(
+        "episode",
+        BigInteger,
+        comment="the referral it belongs to, or the Patient around whom it is told; null: nothing to route",
+    ),
     instant("relayed_at", nullable=True, comment="when the relay planned its deliveries"),
     UniqueConstraint("rid", "version"),
     comment="The outbox: one row for every version, in the commit that made it",

@@ -13,6 +13,7 @@ from coordhub.errors import business_rule
 from coordhub.record import parent
 from coordhub.record.rules import (
     answer,
+    around,
     asked,
     communication,
     errands,
@@ -86,6 +87,7 @@ async def apply(work: Work) -> None:
             organization.apply(work, draft)
         elif draft.type != "ServiceRequest":
             result.apply(work, draft)
+            await around.apply(work, draft)
     await parent.settle(work)
 
 
