@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0017_talk"
-down_revision = "0018_sources"
+down_revision = "0012_needs"
 branch_labels = None
 depends_on = None
 
