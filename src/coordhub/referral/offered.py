@@ -19,9 +19,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
+from coordhub.r4 import document as fhir_json
 from coordhub.r4.interval import parse_instant
+from coordhub.referral.calendar import WHOLE_DAY, Calendar
+from coordhub.referral.hours import calendar_of, zone_of
 from coordhub.referral.matching import Capacity, Code, Offered, Years
 from coordhub.referral.places import location_of
 from coordhub.referral.same_kind import SDOHCC, kinds
@@ -52,6 +57,32 @@ KIND_ELEMENTS: Final = ("category", "type", "specialty", "program")
 """Elements of which each code says what kind of service it is."""
 
 
+_EVERY_DAY: Final = (WHOLE_DAY,) * 7
+
+
+@lru_cache(maxsize=16_384)
+def read(
+    service: str,
+    recipient: str,
+    organization: int,
+    updated: datetime,
+    locations: tuple[str, ...] = (),
+    areas: tuple[str, ...] = (),
+    *,
+    zone: ZoneInfo | None = None,
+    apart: bool = False,
+) -> Offered:
+    """What the directory says, by its texts, which say the same as long as they are the same.
+
+    updated: of the HealthcareService. areas: its coverageArea. zone: where it does not say its own.
+    """
+    return offered(
+        fhir_json.parse(service.encode()), recipient, organization, updated=updated,
+        locations=[fhir_json.parse(one.encode()) for one in locations],
+        areas=[fhir_json.parse(one.encode()) for one in areas], zone=zone, apart=apart,
+    )  # fmt: skip
+
+
 def offered(
     service: Document,
     recipient: str,
@@ -60,10 +91,10 @@ def offered(
     updated: datetime,
     locations: Sequence[Document] = (),
     areas: Sequence[Document] = (),
+    zone: ZoneInfo | None = None,
     apart: bool = False,
 ) -> Offered:
-    """What the directory says. updated: of the HealthcareService. areas: its coverageArea."""
-    kinds_stated = kinds(code for name in KIND_ELEMENTS for code in codes(service.get(name)))
+    """The same by the documents."""
     characteristics = frozenset(codes(service.get("characteristic")))
     years, genders, conditions = _eligibility(service)
     languages = service.get("communication")
@@ -73,10 +104,12 @@ def offered(
         organization,
         active=service.get("active") is not False,
         apart=apart,
-        kinds=kinds_stated,
+        kinds=kinds(code for name in KIND_ELEMENTS for code in codes(service.get(name))),
         areas=tuple(location_of(one) for one in areas) if areas and not apart else None,
         virtual=_virtual(service, locations),
         at=tuple(one.point for one in places if one.point is not None),
+        hours=_hours([service, *([] if apart else locations)], zone),
+        by_appointment=service.get("appointmentRequired") is True,
         years=years,
         genders=genders,
         conditions=conditions,
@@ -90,6 +123,19 @@ def offered(
         ),
         capacity=_capacity(service, updated),
     )
+
+
+def _hours(entries: Sequence[Document], zone: ZoneInfo | None) -> Calendar | None:
+    """None where none of these says when it is open, or of which zone that is told.
+
+    Who never closes needs no zone.
+    """
+    if not any("availableTime" in one or "hoursOfOperation" in one for one in entries):
+        return None
+    stated = next((known for one in entries if (known := zone_of(one))), zone)
+    found = calendar_of(entries, Calendar(stated or ZoneInfo("UTC"), _EVERY_DAY))
+    never_closed = found.weekly == _EVERY_DAY and not found.closed
+    return found if stated is not None or never_closed else None
 
 
 def _virtual(service: Document, locations: Sequence[Document]) -> bool:

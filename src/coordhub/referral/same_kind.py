@@ -34,6 +34,9 @@ _SAYS_NO_KIND: Final = frozenset(
 )
 """What stands beside a kind, such as "social service procedure", "patient referral"."""
 
+NO_KIND: Final = frozenset(code for _, code in _SAYS_NO_KIND)
+"""Those codes, where one may do without the system."""
+
 
 class _Same(msgspec.Struct, forbid_unknown_fields=True):
     kind: str

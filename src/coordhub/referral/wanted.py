@@ -36,9 +36,14 @@ URGENT: Final = frozenset({"urgent", "asap", "stat"})
 
 
 def wanted(
-    request: Document, patient: Document | None, now: datetime, *, urgent: bool = False
+    request: Document,
+    patient: Document | None,
+    now: datetime,
+    *,
+    urgent: bool = False,
+    by: datetime | None = None,
 ) -> Wanted:
-    """urgent: for another reason than ServiceRequest.priority."""
+    """urgent: for another reason than ServiceRequest.priority. by: the latest that is of use."""
     person = patient or {}
     asked = frozenset(
         code for name in ("category", "code", "performerType") for code in codes(request.get(name))
@@ -65,6 +70,7 @@ def wanted(
             ]
         ),
         now=now,
+        by=by,
         urgent=urgent or request.get("priority") in URGENT,
     )
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 from coordhub.r4 import types
 from coordhub.r4.parameters import parameters
 from coordhub.store.engine import Connection
-from coordhub.store.resources import COLUMNS, WIDTH, Version, read_rids, version_of
+from coordhub.store.resources import COLUMNS, WIDTH, read_rids, version_of
 from coordhub.store.visibility import DIRECTORY, Viewer, shown, visible
 
 AFFILIATION: Final = ("urn:coordhub:affiliation", "accepts-referrals")
@@ -28,13 +28,15 @@ KIND_PARAMETERS: Final = ("service-category", "service-type", "specialty", "prog
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One HealthcareService. All numbers are rids.
+    """One HealthcareService, its text as it is shown. All numbers are rids.
 
     apart: its organization is a victim service provider. agreed: whether it takes referrals of the
     sender; None: of anyone. away: since when something waits in vain to be delivered to it.
     """
 
-    version: Version
+    text: str
+    reference: str
+    updated: datetime
     organization: int
     organization_active: bool
     apart: bool
@@ -53,22 +55,24 @@ async def services(
     conn: Connection,
     viewer: Viewer,
     kinds: Collection[tuple[str, str]],
+    besides: Collection[str],
     sender: int,
     now: datetime,
 ) -> list[Service]:
     """Those with one of these codes (system, code) as category, type, specialty or program, or with none at all.
 
-    sender: rid of the organization that refers.
+    besides: codes that say no kind. sender: rid of the organization that refers.
     """
-    condition, arguments = visible(viewer, "r", 7)
+    condition, arguments = visible(viewer, "r", 8)
     listed = sorted(kinds)
     rows = await conn.fetch(
-        _SERVICES.format(columns=f"{COLUMNS}, {shown(viewer, 'r', 7)}", visible=condition),
+        _SERVICES.format(columns=f"{COLUMNS}, {shown(viewer, 'r', 8)}", visible=condition),
         [system for system, _ in listed],
         [code for _, code in listed],
         sender,
         now,
         *AFFILIATION,
+        sorted(besides),
         *arguments,
     )
     return [_service(row) for row in rows]
@@ -76,8 +80,11 @@ async def services(
 
 def _service(row: Any) -> Service:
     organization, active, apart, locations, areas, agreed, away = tuple(row)[WIDTH:]
+    version = version_of(row)
+    assert version.body is not None
     return Service(
-        version_of(row), organization, active, bool(apart), tuple(locations), tuple(areas), agreed, away
+        version.body, version.reference, version.updated, organization, active, bool(apart),
+        tuple(locations), tuple(areas), agreed, away,
     )  # fmt: skip
 
 
@@ -101,8 +108,9 @@ with kind as materialized (
       and i.system = k.system where i.source = {DIRECTORY}
     union
     -- what says nothing of its kind may be of this one
-    select r.rid from resource r where r.source = {DIRECTORY} and r.type = {types.NUMBER["HealthcareService"]}
-      and not exists (select from idx_token i where i.rid = r.rid and i.param in ({_OF_KIND}))
+    (select r.rid from resource r
+     where r.source = {DIRECTORY} and r.type = {types.NUMBER["HealthcareService"]}
+     except select i.rid from idx_token i where i.param in ({_OF_KIND}) and i.code <> all($7::text[]))
 ), accord as materialized (
     select o.target as organization, s.target as service,
       bool_or(exists (select from idx_reference m where m.rid = a.rid and m.param = {_PARTICIPATING}
@@ -134,10 +142,10 @@ where r.source = {DIRECTORY} and r.body is not null and not r.quarantined and {{
 """
 
 
-async def places(conn: Connection, viewer: Viewer, rids: Iterable[int]) -> dict[int, Version]:
-    """Those Locations that are of the directory."""
+async def places(conn: Connection, viewer: Viewer, rids: Iterable[int]) -> dict[int, str]:
+    """The texts of those Locations that are of the directory."""
     wanted = sorted(set(rids))
     if not wanted:
         return {}
     found = await read_rids(conn, viewer, wanted)
-    return {rid: one for rid, one in found.items() if one.source == DIRECTORY and one.body}
+    return {rid: one.body for rid, one in found.items() if one.source == DIRECTORY and one.body}
