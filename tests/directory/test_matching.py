@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
+import open_hub
 import pytest
 from open_hub import House, Party
 
 from coordhub.directory.matching import prospects
 from coordhub.record.operations import Create
 from coordhub.referral.matching import Prospect
+from coordhub.referral.offered import CAPACITY_STATUS
 from coordhub.store.offers import AFFILIATION
 from coordhub.store.resources import Version
 
@@ -208,3 +212,92 @@ async def test_given_a_victim_service_provider_when_matched_then_for_what_is_the
     else:
         assert found[safe].verdict == "in"
         assert {one.criterion for one in found[safe].findings} == {"kind", "area"}
+
+
+async def refused(house: House, who: Party, recipient: str, domain: str, reason: str) -> None:
+    """`who`, addressed so, is asked for what is of this domain, and declines for this reason."""
+    operations = open_hub.referral([recipient], requester=house.clinic.reference)
+    category = [{"coding": [{"system": SDOH, "code": domain}]}]
+    order = operations[2]
+    assert isinstance(order, Create)
+    operations[2] = replace(order, document={**order.document, "category": category})
+    written = await house.commit(house.clinic, *operations)
+    sent = open_hub.Referral(house, *(one.reference for one in written))
+    await house.relay()
+    coding = {"system": "urn:coordhub:task-status-reason", "code": reason}
+    await sent.answer(who, "rejected", statusReason={"coding": [coding], "text": reason})
+
+
+async def test_given_a_refusal_for_want_of_capacity_when_matched_then_that_service_is_out_for_a_day(
+    house: House,
+) -> None:
+    full = await service(house, house.pantry)
+    beside = await service(house, house.pantry)
+    other = await service(house, house.kitchen)
+    await refused(house, house.pantry, full, "food-insecurity", "no-capacity")
+    await refused(house, house.kitchen, other, "food-insecurity", "not-eligible")
+    found = await matched(house)
+    assert found[full].reasons == ("no-capacity-refused",)
+    assert (found[beside].verdict, found[other].verdict) == ("in", "in")
+    house.clock.ahead = timedelta(hours=24)
+    later = await matched(house)
+    assert later[full].verdict == "in"
+    assert "capacity-out-of-date" in {one.code for one in later[full].findings}
+
+
+async def test_given_an_organization_that_refused_when_matched_then_its_services_of_that_kind_are_out(
+    house: House,
+) -> None:
+    food, shelter = await service(house, house.pantry), await service(house, house.pantry, "stress")
+    await refused(house, house.pantry, house.pantry.reference, "food-insecurity", "no-capacity")
+    assert (await matched(house))[food].verdict == "out"
+    stress = {**NEED, "category": [{"coding": [{"system": SDOH, "code": "stress"}]}]}
+    assert (await matched(house, stress))[shelter].verdict == "in"
+
+
+async def test_given_a_victim_service_provider_that_refused_when_matched_then_nothing_shows_it(
+    house: House,
+) -> None:
+    safe = await service(house, house.kitchen, "intimate-partner-violence")
+    need = {
+        **NEED,
+        "category": [{"coding": [{"system": SDOH, "code": "intimate-partner-violence"}]}],
+    }
+    await refused(house, house.kitchen, safe, "intimate-partner-violence", "no-capacity")
+    assert (await matched(house, need))[safe].verdict == "out"
+    await house.by_owner(
+        f"insert into party (organization, kind) values ({house.kitchen.rid}, 'vsp')"
+        " on conflict (organization) do update set kind = 'vsp'"
+    )
+    assert (await matched(house, need))[safe].verdict == "in"
+
+
+async def test_given_a_statement_of_the_directory_when_matched_then_it_counts_until_it_is_old(
+    house: House,
+) -> None:
+    status = {"coding": [{"system": SDOH, "code": "no-capacity"}]}
+    part = {"url": "capacityStatus", "valueCodeableConcept": status}
+    made = await service(
+        house, house.pantry, extension=[{"url": CAPACITY_STATUS, "extension": [part]}]
+    )
+    assert (await matched(house))[made].reasons == ("no-capacity",)
+    house.clock.ahead = timedelta(hours=73)
+    assert (await matched(house))[made].verdict == "in"
+
+
+async def test_given_two_who_answered_when_matched_then_who_accepts_more_comes_first(
+    house: House,
+) -> None:
+    never = await service(house, house.pantry)
+    always = await service(house, house.kitchen)
+    for who, status in ((house.pantry, "rejected"), (house.kitchen, "accepted")):
+        await house.by_owner(
+            "insert into candidate (episode, ordinal, shard, organization, recipient, task, request, status,"
+            " need, wave, asked_at, accepted_at, ended_at)"
+            f" select {who.rid}, n, 0, {who.rid}, 'x', {who.rid} * 100 + n, 0, '{status}', 0, 1,"
+            " now() - interval '9 days', case when '{0}' = 'accepted' then now() - interval '9 days' end,"
+            " case when '{0}' = 'rejected' then now() end from generate_series(1, 12) n".format(status)
+        )  # fmt: skip
+    found = await matched(house)
+    assert list(found).index(always) < list(found).index(never)
+    assert found[always].score > found[never].score

@@ -254,8 +254,8 @@ def test_given_what_is_less_good_when_ranked_then_it_comes_behind(offered, known
 
 
 def test_given_who_answers_late_when_ranked_then_it_comes_behind() -> None:
-    late = replace(KNOWN, record=Record(40, 40, 40, timedelta(hours=40 * 50)))
-    soon = replace(KNOWN, record=Record(40, 40, 40, timedelta(hours=40)))
+    late = replace(KNOWN, record=Record(40, 40, timedelta(hours=40 * 50)))
+    soon = replace(KNOWN, record=Record(40, 40, timedelta(hours=40)))
     other = replace(OFFERED, recipient="HealthcareService/a")
     assert order_of(WANTED, (other, late), (OFFERED, soon))[0] == "HealthcareService/best"
 
@@ -299,7 +299,7 @@ def test_given_the_need_is_theirs_when_ranked_then_without_distance_capacity_and
     done = replace(
         KNOWN,
         refused=NOW,
-        record=Record(100, 100, 1, timedelta(days=9), 50),
+        record=Record(100, 1, timedelta(days=9), 50),
         away=NOW - timedelta(days=9),
     )
     assert ranked(theirs, [(told, done)], WEIGHTS) == [found]

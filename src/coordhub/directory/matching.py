@@ -7,13 +7,13 @@ A handful of statements for any number of services; the judgement itself is `ref
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from coordhub.referral import weights as weighing
-from coordhub.referral.matching import Known, Offered, Prospect, ranked
+from coordhub.referral.matching import Known, Offered, Prospect, Record, ranked
 from coordhub.referral.offered import read
 from coordhub.referral.same_kind import NO_KIND
 from coordhub.referral.wanted import wanted
@@ -57,19 +57,72 @@ async def prospects(
         EVERYONE,
         {rid for one in found if not one.apart for rid in (*one.locations, *one.areas)},
     )
+    organizations = sorted({one.organization for one in found})
     said: Mapping[int, str] = {}
     if subject is not None:
-        organizations = sorted({one.organization for one in found})
         said = await consents.said_of(conn, subject, organizations)
     unsaid = "permitted" if subject is None else "unsaid"
+    weights = weighing.in_use()
+    known = _Record(
+        await offers.answers(
+            conn,
+            organizations,
+            asked.kinds,
+            since=now - timedelta(days=weights.record_days),
+            lately=now - timedelta(days=weights.load_days),
+        )
+    )
     return ranked(
         asked,
         [
-            (_offered(one, places, zone), _known(one, said.get(one.organization, unsaid)))
+            (
+                _offered(one, places, zone),
+                Known(
+                    one.organization_active,
+                    one.agreed,
+                    one.away,
+                    said.get(one.organization, unsaid),
+                    known.refused(one),
+                    known.of(one.organization),
+                ),
+            )
             for one in found
         ],
-        weighing.in_use(),
+        weights,
     )
+
+
+class _Record:
+    """How those who are asked have answered, by organization; a refusal counts for who was addressed."""
+
+    def __init__(self, answers: Iterable[offers.Answers]) -> None:
+        self._records: dict[int, Record] = {}
+        self._refused: dict[int, dict[str, datetime]] = {}
+        for one in answers:
+            so_far = self._records.get(one.organization, _NO_RECORD)
+            self._records[one.organization] = Record(
+                so_far.answered + one.answered,
+                so_far.accepted + one.accepted,
+                so_far.waited + one.waited,
+                so_far.lately + one.lately,
+            )
+            if one.refused is not None:
+                self._refused.setdefault(one.organization, {})[one.recipient] = one.refused
+
+    def of(self, organization: int) -> Record:
+        return self._records.get(organization, _NO_RECORD)
+
+    def refused(self, one: offers.Service) -> datetime | None:
+        """By this service, or by its organization where that was addressed as such."""
+        refusals = [
+            at
+            for recipient, at in self._refused.get(one.organization, {}).items()
+            if recipient == one.reference or not recipient.startswith("HealthcareService/")
+        ]
+        return max(refusals, default=None)
+
+
+_NO_RECORD = Record()
 
 
 def _offered(one: offers.Service, places: Mapping[int, str], zone: ZoneInfo | None) -> Offered:
@@ -83,7 +136,3 @@ def _offered(one: offers.Service, places: Mapping[int, str], zone: ZoneInfo | No
         zone=zone,
         apart=one.apart,
     )
-
-
-def _known(one: offers.Service, consent: str) -> Known:
-    return Known(one.organization_active, one.agreed, one.away, consent)

@@ -84,9 +84,11 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """How this recipient answered so far. waited: from being asked to the acceptance, together."""
+    """How this organization answered so far.
 
-    asked: int = 0
+    waited: from being asked to the acceptance, together. lately: how often it was asked in these days.
+    """
+
     answered: int = 0
     accepted: int = 0
     waited: timedelta = timedelta()

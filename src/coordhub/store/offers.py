@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from coordhub.r4 import types
@@ -149,3 +149,70 @@ async def places(conn: Connection, viewer: Viewer, rids: Iterable[int]) -> dict[
         return {}
     found = await read_rids(conn, viewer, wanted)
     return {rid: one.body for rid, one in found.items() if one.source == DIRECTORY and one.body}
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """How an organization, as it was addressed, answered when it was asked. Of the newest MOST only.
+
+    waited: from being asked to accepting, together. lately: asked since then. refused: the last time for
+    want of capacity, when asked for the same kind, unless it accepted later.
+    """
+
+    organization: int
+    recipient: str
+    answered: int
+    accepted: int
+    waited: timedelta
+    lately: int
+    refused: datetime | None
+
+
+MOST: Final = 50
+"""Times of being asked that are looked at, for each organization."""
+
+
+async def answers(
+    conn: Connection,
+    organizations: Collection[int],
+    kinds: Collection[tuple[str, str]],
+    *,
+    since: datetime,
+    lately: datetime,
+) -> list[Answers]:
+    """Of these; of victim service providers, whose answers influence nothing, none.
+
+    kinds: codes (system, code) of what is asked for now.
+    """
+    listed = sorted(kinds)
+    rows = await conn.fetch(
+        _ANSWERS,
+        sorted(organizations),
+        [system for system, _ in listed],
+        [code for _, code in listed],
+        since,
+        lately,
+        MOST,
+    )
+    return [Answers(*row) for row in rows]
+
+
+_ASKED_FOR: Final = ", ".join(str(one) for one in _ids("ServiceRequest", "category", "code"))
+
+_ANSWERS: Final = f"""
+select o.organization, c.recipient,
+  count(*) filter (where c.accepted_at is not null or c.status = 'rejected'),
+  count(c.accepted_at), coalesce(sum(c.accepted_at - c.asked_at), interval '0'),
+  count(*) filter (where c.asked_at > $5),
+  case when max(c.refused_at) > coalesce(max(c.accepted_at), '-infinity') then max(c.refused_at) end
+from unnest($1::bigint[]) o(organization) cross join lateral (
+    select d.recipient, d.status, d.asked_at, d.accepted_at,
+      case when d.status = 'rejected' and d.reason = 'no-capacity' and exists (
+        select from idx_token i join code_system s on s.id = i.system
+          join unnest($2::text[], $3::text[]) k(uri, code) on k.uri = s.uri and k.code = i.code
+        where i.rid = d.request and i.param in ({_ASKED_FOR})) then d.ended_at end as refused_at
+    from candidate d where d.organization = o.organization and d.asked_at > $4
+    order by d.asked_at desc limit $6) c
+where not exists (select from party p where p.organization = o.organization and p.kind = 'vsp')
+group by 1, 2
+"""

@@ -558,6 +558,7 @@ candidate = Table(
     comment="Who was asked for a referral and how far it went; rebuilt from the Tasks by reproject",
 )
 Index("candidate_request_idx", candidate.c.request)
+Index("candidate_organization_idx", candidate.c.organization, candidate.c.asked_at)
 
 need = Table(
     "need",
