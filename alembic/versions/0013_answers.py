@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0013_answers"
-down_revision = "0012_needs"
+down_revision = "0017_talk"
 branch_labels = None
 depends_on = None
 
