@@ -39,6 +39,7 @@ COMMANDS = [
     "client",
     "partner",
     "deliveries",
+    "check",
     "vsp",
 ]
 

@@ -98,6 +98,8 @@ def serve() -> None:
     settings = _settings()
     telemetry.configure(settings.log_level)
     _need(settings, key=True)
+    if settings.metrics_port is not None:
+        telemetry.serve_metrics(settings.host, settings.metrics_port)
     try:
         uvicorn.run(
             app.build(settings),
@@ -192,6 +194,26 @@ def reproject(
     settings = _settings()
     wrong = _run(_on_the_hub(settings, _need(settings, key=False), run))
     raise typer.Exit(1 if check and wrong else 0)
+
+
+@cli.command()
+def check() -> None:
+    """Look whether all that must be true of the database is: nothing lost, nothing owed to nobody.
+
+    Each thing that is not is a line of ids. Exits with 1 if there is one. Needs DATABASE_URL.
+    """
+
+    async def look(hub: Hub) -> int:
+        from coordhub.store import invariants
+
+        async with hub.engine.pool.acquire() as conn:
+            found = await invariants.violations_alone(conn, hub.clock())
+        for sentence in found or ["Another process looks just now."] * (found is None):
+            print(sentence)
+        return len(found or ()) + (found is None)
+
+    settings = _settings()
+    raise typer.Exit(1 if _run(_on_the_hub(settings, _need(settings, key=False), look)) else 0)
 
 
 @cli.command()

@@ -181,6 +181,9 @@ class Settings(BaseSettings):
     probe_cap: Duration = timedelta(minutes=5)
     """Longest wait before an endpoint that fails is tried again."""
 
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    """`serve` and `work` answer Prometheus at this port of COORDHUB_HOST; each process needs its own."""
+
     outbound_networks: Networks = ()
     """Networks that deliveries may go to besides public addresses, as CIDR with commas between;
     development mode adds loopback."""

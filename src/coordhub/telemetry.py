@@ -19,7 +19,7 @@ from pathlib import PurePath
 from types import TracebackType
 from typing import TextIO
 
-from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest, start_http_server
 
 Field = str | int | float | bool | None
 
@@ -36,6 +36,44 @@ DELIVERIES = Counter(
     "coordhub_delivery_attempts",
     "Delivery attempts, by channel and what came of them.",
     ("channel", "result"),
+    registry=REGISTRY,
+)
+
+UNRELAYED = Gauge(
+    "coordhub_oldest_unrelayed_change_seconds",
+    "Age of the oldest change whose deliveries are not planned yet; 0 without one.",
+    registry=REGISTRY,
+)
+OVERDUE_TIMER = Gauge(
+    "coordhub_latest_timer_seconds",
+    "How long the timer that is most overdue has waited to be fired; 0 without one.",
+    registry=REGISTRY,
+)
+DEAD = Gauge(
+    "coordhub_dead_deliveries",
+    "Deliveries that were given up and wait for a person.",
+    registry=REGISTRY,
+)
+OWED = Gauge(
+    "coordhub_owed_deliveries",
+    "Deliveries that are not settled, by Endpoint (id, or inbox).",
+    ("endpoint",),
+    registry=REGISTRY,
+)
+OLDEST = Gauge(
+    "coordhub_oldest_delivery_seconds",
+    "Age of the oldest delivery that is not settled, by Endpoint (id, or inbox).",
+    ("endpoint",),
+    registry=REGISTRY,
+)
+LEFT_ALONE = Gauge(
+    "coordhub_endpoints_left_alone",
+    "Endpoints that are not spoken to but by a probe.",
+    registry=REGISTRY,
+)
+VIOLATIONS = Gauge(
+    "coordhub_invariants_violated",
+    "What must be true of the database and was not at the last check; none but 0 is right.",
     registry=REGISTRY,
 )
 
@@ -92,6 +130,11 @@ def request_id() -> str | None:
 def metrics() -> bytes:
     """All counters in Prometheus' text format."""
     return generate_latest(REGISTRY)
+
+
+def serve_metrics(host: str, port: int) -> None:
+    """Answer all counters to whoever asks at this address, from a thread of its own."""
+    start_http_server(port, host, REGISTRY)
 
 
 def _innermost(trace: TracebackType | None) -> str | None:

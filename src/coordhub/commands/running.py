@@ -61,6 +61,7 @@ async def route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
     from random import random
 
     from coordhub.outbound.client import Outbound
+    from coordhub.routing import watch
     from coordhub.routing.breaker import BreakerPolicy
     from coordhub.routing.channels.hl7_fhir_rest import HL7FhirRest
     from coordhub.routing.deliver import Sending
@@ -80,6 +81,7 @@ async def route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
                 seals.keep_sealing(hub.engine, key, settings.audit_seal_every, hub.clock, stop)
             )
             group.create_task(retention.keep_retaining(hub.engine, stop))
+            group.create_task(watch.watch(hub, stop))
             await Worker(Sending(hub, channels, policy, random, breaker), pace).run(stop)
 
 
@@ -87,11 +89,14 @@ async def work_until_told(settings: Settings, url: str) -> None:
     """The routing worker on a database of its own pool, until SIGINT or SIGTERM."""
     import signal
 
+    from coordhub import telemetry
     from coordhub.r4 import datasets
     from coordhub.record.bootstrap import open_hub
     from coordhub.store import roles, vault
     from coordhub.store.engine import Engine
 
+    if settings.metrics_port is not None:
+        telemetry.serve_metrics(settings.host, settings.metrics_port)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -28,7 +28,7 @@ from coordhub.store.deliveries import INBOX, Attempt, Claimed
 from coordhub.store.engine import Connection
 from coordhub.store.transact import AuditRow
 from coordhub.store.visibility import EVERYONE
-from coordhub.telemetry import log
+from coordhub.telemetry import DELIVERIES, log
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +182,12 @@ async def _settle(
             attempt=attempt,
             disclosed=disclosed,
         )
+    if attempt is not None:
+        channel = "inbox" if held.endpoint == INBOX else resolve.SERVED
+        DELIVERIES.labels(channel, attempt.outcome).inc()
     log(
         "delivery.settled" if settled.held else "delivery.overtaken",
+        level="error" if state == "dead" else "info",
         delivery=str(held.id),
         organization=held.organization,
         endpoint=held.endpoint,

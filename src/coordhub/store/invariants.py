@@ -16,6 +16,9 @@ from coordhub.store.tables import metadata
 OVERDUE: Final = timedelta(minutes=5)
 """How long a change may wait for the relay, and since when a lease may have run out."""
 
+_LOOKING: Final = 0x636F6F7264
+"""Advisory lock of the one process that looks."""
+
 SHOWN: Final = 5
 """How many of the rows that break an invariant are named."""
 
@@ -286,3 +289,15 @@ async def violations(conn: Connection, now: datetime, overdue: timedelta = OVERD
                 shown = ", ".join(row[0] for row in rows)
                 found.append(f"Not so: {said}. {rows[0][1]}, such as {shown}")
     return found
+
+
+async def violations_alone(conn: Connection, now: datetime) -> list[str] | None:
+    """The same, at its leisure, unless another process looks just now: None then."""
+    if not await conn.fetchval("select pg_try_advisory_lock($1)", _LOOKING):
+        return None
+    try:
+        await conn.execute("set statement_timeout = 0")
+        return await violations(conn, now)
+    finally:
+        await conn.execute("reset statement_timeout")
+        await conn.execute("select pg_advisory_unlock($1)", _LOOKING)

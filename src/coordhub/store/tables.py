@@ -679,6 +679,7 @@ Index(
     postgresql_where=text("state in ('queued', 'leased', 'parked')"),
 )
 Index("delivery_episode_idx", delivery.c.episode)
+Index("delivery_dead_idx", delivery.c.organization, postgresql_where=text("state = 'dead'"))
 
 circuit = Table(
     "circuit",

@@ -1,0 +1,72 @@
+"""The worker's eye on itself: what is owed, every few seconds; that nothing is lost, every hour.
+
+https://prometheus.io/docs/practices/naming/
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import datetime, timedelta
+
+from coordhub import telemetry
+from coordhub.access import viewer
+from coordhub.record.hub import Hub
+from coordhub.store import backlog, invariants, resources
+from coordhub.store.engine import UNAVAILABLE
+from coordhub.telemetry import log
+
+LOOK = timedelta(seconds=15)
+CHECK = timedelta(hours=1)
+
+
+async def watch(hub: Hub, stop: asyncio.Event, look: timedelta = LOOK) -> None:
+    """Measure until told to stop; the ledger is checked hourly, by one worker at a time."""
+    checked = hub.clock()
+    while not stop.is_set():
+        try:
+            await measure(hub)
+            if hub.clock() >= checked + CHECK:
+                checked = hub.clock()
+                await check(hub)
+        except UNAVAILABLE as error:
+            log("watch.failed", level="warning", error=type(error).__name__)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(look.total_seconds()):
+                await stop.wait()
+
+
+async def measure(hub: Hub) -> None:
+    """Set the gauges to what is owed now."""
+    now = hub.clock()
+    async with hub.engine.pool.acquire_at_last() as conn:
+        owed = await backlog.backlog(conn, now)
+        named = await resources.read_rids(
+            conn, viewer.deciding(), [one.endpoint for one in owed.waiting if one.endpoint]
+        )
+    telemetry.UNRELAYED.set(_age(owed.change, now))
+    telemetry.OVERDUE_TIMER.set(_age(owed.timer, now))
+    telemetry.DEAD.set(owed.dead)
+    telemetry.LEFT_ALONE.set(owed.alone)
+    telemetry.OWED.clear()
+    telemetry.OLDEST.clear()
+    for one in owed.waiting:
+        label = named[one.endpoint].id if one.endpoint in named else "inbox"
+        telemetry.OWED.labels(label).set(one.count)
+        telemetry.OLDEST.labels(label).set(_age(one.oldest, now))
+
+
+async def check(hub: Hub) -> list[str]:
+    """What is not as it must be, each a line of the log; empty if all is, or if another looks just now."""
+    async with hub.engine.pool.acquire_at_last() as conn:
+        found = await invariants.violations_alone(conn, hub.clock())
+    if found is None:
+        return []
+    telemetry.VIOLATIONS.set(len(found))
+    for sentence in found:
+        log("invariant.violated", level="error", what=sentence)
+    return found
+
+
+def _age(since: datetime | None, now: datetime) -> float:
+    return 0.0 if since is None else max(0.0, (now - since).total_seconds())
