@@ -47,6 +47,8 @@ EXEMPT = {
     "grants.written_by": "Asks who wrote what, for the decision to share it: rids, no content.",
     "letters.find": "The operators' list of deliveries: ids, states and reasons, no content.",
     "letters.discard": "Gives deliveries up by the ids of their Endpoint and Organization; ids, no content.",
+    "changes.claim_patient": "The lock of the relay where no referral is: a rid.",
+    "circle.around": "Looks with the eyes of each of them in turn, for the decision whom to tell: rids.",
     "sensitive.held": "Holds origins still for a label's sake: rids and classes, no content.",
     "sensitive.lower_labels": "Writes classes beside the text, and gives back nothing.",
     "sensitive.raise_labels": "Writes classes beside the text, and gives back nothing.",
