@@ -7,6 +7,35 @@ import asyncio
 import pytest
 
 
+async def test_s18_given_a_bundle_with_an_identifier_when_sent_again_then_no_key_is_needed(house):
+    riverside, lakeside = house.riverside, house.lakeside
+    named = {"system": "urn:example:sent", "value": "7"}
+    bundle = {**house.referral(riverside, lakeside.reference, run="named"), "identifier": named}
+    async with house.another_server() as other:
+        elsewhere = riverside.through(other)
+        answers = await asyncio.gather(
+            *(each.ask("POST", "", bundle) for each in (riverside, elsewhere) * 2)
+        )
+    later = await riverside.ask("POST", "", {**bundle, "timestamp": "2026-11-22T09:00:00-05:00"})
+    assert {answer.status_code for answer in (*answers, later)} == {200}
+    assert len({tuple(locations(answer)) for answer in (*answers, later)}) == 1
+    await house.settled()
+    assert await house.value("select count(*) from episode") == 1
+
+    before = await house.stored()
+    other_body = house.referral(riverside, lakeside.reference, run="named-otherwise")
+    refused = await riverside.ask("POST", "", {**other_body, "identifier": named})
+    assert refused.status_code == 422, refused.text
+    assert refused.json()["issue"][0]["code"] == "duplicate"
+    assert await house.stored() == before
+    alone = {
+        "resource": {"resourceType": "Patient"},
+        "request": {"method": "POST", "url": "Patient"},
+    }
+    theirs = await lakeside.ask("POST", "", {**other_body, "identifier": named, "entry": [alone]})
+    assert theirs.status_code == 200, theirs.text
+
+
 def locations(answered):
     return [entry["response"]["location"] for entry in answered.json()["entry"]]
 

@@ -135,7 +135,8 @@ async def _replayed(
         raise unprocessable(
             Issue(
                 "duplicate",
-                "This Idempotency-Key was used for another request. Use a new key for a new request.",
+                "This Idempotency-Key, or Bundle.identifier, was used for another request. Use a new one for a "
+                "new request.",
             )
         )
     versions = await resources.read_written(

@@ -124,7 +124,11 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
-    """An Idempotency-Key as sent, and the SHA-256 of method, address and body it was sent with."""
+    """What a request is known by if it comes again, and the SHA-256 of what it asked for.
+
+    An Idempotency-Key as sent, with method, address and body; or what `Bundle.identifier` says, which no
+    key can be (it has a space), with the entries.
+    """
 
     key: str
     fingerprint: bytes

@@ -2,14 +2,17 @@
 
 http://hl7.org/fhir/R4/http.html#transaction, #trules
 
+A Bundle with an identifier is taken once (http://hl7.org/fhir/R4/bundle-definitions.html#Bundle.identifier).
 The writes are one `commit`, which puts them into R4's order. Reads and searches follow when it is
 durable, so that they see what it wrote; one that finds nothing says so in its entry.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Container
 from dataclasses import replace
+from typing import Any
 
 from coordhub import errors
 from coordhub.errors import FhirError, Issue
@@ -20,8 +23,9 @@ from coordhub.fhir.provenance_header import beside
 from coordhub.fhir.refusal import within
 from coordhub.fhir.searching import plan
 from coordhub.fhir.writes import is_write, operation_of
+from coordhub.r4 import document as fhir_json
 from coordhub.record.commit import commit
-from coordhub.record.operations import Operation
+from coordhub.record.operations import Idempotency, Operation
 
 
 async def answer(context: Context, asked: Asked, perform: Perform) -> Answer:
@@ -53,7 +57,7 @@ async def answer(context: Context, asked: Asked, perform: Perform) -> Answer:
             asked.caller,
             beside(list(operations.values()), asked.provenance),
             interaction="transaction",
-            idempotency=asked.idempotency,
+            idempotency=asked.idempotency or _by_identifier(asked.document or {}),
         )
         replayed = done.replayed
         for position, one in zip(operations, done.written, strict=False):
@@ -67,6 +71,20 @@ async def answer(context: Context, asked: Asked, perform: Perform) -> Answer:
         audited=True,
         replayed=replayed,
     )
+
+
+def _by_identifier(sent: dict[str, Any]) -> Idempotency | None:
+    """A Bundle that is identified is sent once, however often: its identifier is the key then.
+
+    What it was sent with is its entries; a Bundle that is sent again may have another timestamp.
+    """
+    identifier = sent.get("identifier") or {}
+    system, value = identifier.get("system"), identifier.get("value")
+    if not (isinstance(system, str) and isinstance(value, str)):
+        return None
+    name = hashlib.sha256(fhir_json.encode([system, value])).hexdigest()
+    entries = fhir_json.encode(sent.get("entry") or [])
+    return Idempotency(f"Bundle.identifier {name}", hashlib.sha256(entries).digest())
 
 
 async def _look(context: Context, entry: Asked, perform: Perform) -> bundle.Entry:
