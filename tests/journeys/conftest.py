@@ -46,7 +46,7 @@ from coordhub.routing.retry import RetryPolicy
 from coordhub.routing.worker import Pace, Worker
 from coordhub.sandbox import community, demo, simulator
 from coordhub.sandbox.community import Seat
-from coordhub.sandbox.members import MEMBERS, SYSTEM
+from coordhub.sandbox.members import MEMBERS, ORGANIZATION_TYPE, SYSTEM
 from coordhub.settings import Settings
 from coordhub.store import clients, roles, vault
 from coordhub.store.engine import Engine
@@ -315,10 +315,12 @@ class House:
         self.members[seat.key] = Organization(seat.key, seat.id, token, self.http, own)
         return self.members[seat.key]
 
-    async def joins(self, key: str) -> Organization:
-        """One more organization, without a server."""
+    async def joins(self, key: str, *, treats: bool = False) -> Organization:
+        """One more organization, without a server. treats: it provides health care."""
         steward = Caller(None, DIRECTORY, "Organization/directory", EVERYTHING)
-        document = {"resourceType": "Organization", "active": True, "name": key}
+        document: Document = {"resourceType": "Organization", "active": True, "name": key}
+        if treats:
+            document["type"] = [{"coding": [{"system": ORGANIZATION_TYPE, "code": "prov"}]}]
         done = await commit(
             self.hub, steward, [Create("Organization", document)], interaction="create"
         )

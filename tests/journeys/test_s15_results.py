@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
+
+from coordhub.sandbox import demo
 
 
 @pytest.mark.parametrize("named", ["the hub's order", "the sender's order", "the Task's output"])
@@ -31,6 +35,90 @@ async def test_s15_given_a_result_when_it_names_where_it_belongs_then_it_reaches
     assert not await house.metrolab.sees(result)
 
 
+async def test_s15_given_four_who_are_to_know_when_one_is_denied_then_the_other_three_get_it_once_each(
+    house,
+):
+    # Given Lakeside ordered, Riverside is the patient's doctor, and the order says who else is to know
+    lakeside, lab, riverside = house.lakeside, house.metrolab, house.riverside
+    heart, nurse = await house.joins("heart", treats=True), await house.joins("nurse", treats=True)
+    sent, task = await house.given_asked(lakeside, lab)
+    who = await lakeside.read(sent.patient)
+    named = {**who, "generalPractitioner": [{"reference": riverside.reference}]}
+    assert (await lakeside.ask("PUT", f"/{sent.patient}", named)).status_code == 200
+    copies = {
+        "resourceType": "CommunicationRequest",
+        "status": "active",
+        "about": [{"reference": sent.order}],
+        "subject": {"reference": sent.patient},
+        # the doctor once more, and the lab itself
+        "recipient": [{"reference": one.reference} for one in (heart, nurse, riverside, lab)],
+    }
+    assert (await lakeside.ask("POST", "/CommunicationRequest", copies)).status_code == 201
+    # and the patient does not want the heart clinic to know
+    consent = demo.consent(
+        sent.patient, lakeside.reference, [heart.reference], "2026-01-05T09:00:00Z"
+    )
+    consent["provision"]["type"] = "deny"
+    assert (await lakeside.ask("POST", "/Consent", consent)).status_code == 201
+    await lab.answers(task, "accepted")
+
+    # When the lab sends report and observation
+    observed = demo.observation(sent.patient, lab.reference, datetime.now(UTC), "7.1", sent.order)
+    report = {
+        "resourceType": "DiagnosticReport",
+        "status": "final",
+        "basedOn": [{"reference": sent.order}],
+        "code": {"text": "HbA1c"},
+        "subject": {"reference": sent.patient},
+        "result": [{"reference": "urn:uuid:0a2f6a36-5f3c-4d52-9d36-1a3f5f0b5c77"}],
+    }
+    entries = [
+        (observed, "urn:uuid:0a2f6a36-5f3c-4d52-9d36-1a3f5f0b5c77"),
+        (report, "urn:uuid:7a3d5d0c-6d7e-4d5e-8b37-0f5d5a0c1e11"),
+    ]
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [
+            {
+                "fullUrl": url,
+                "resource": one,
+                "request": {"method": "POST", "url": one["resourceType"]},
+            }
+            for one, url in entries
+        ],
+    }
+    answered = await lab.posts(bundle)
+    assert answered.status_code == 200, answered.text
+    made = demo.located(answered.json())
+    await house.settled()
+
+    # Then three of the four have it, once each, with a decision of its own for each; and not the lab
+    rows = await house.rows(
+        "select o.fhir_id, d.state, d.reason from delivery d join resource r on r.rid = d.rid"
+        " join resource o on o.rid = d.organization where r.fhir_id = $1",
+        made["DiagnosticReport"].partition("/")[2],
+    )
+    decided = {row["fhir_id"]: row["state"] for row in rows}
+    assert len(rows) == 4
+    assert decided == {
+        lakeside.id: "delivered",
+        riverside.id: "delivered",
+        nurse.id: "delivered",
+        heart.id: "suppressed",
+    }
+    [why] = [row["reason"] for row in rows if row["fhir_id"] == heart.id]
+    assert why == "the recipient may not see it: nothing that the patient said covers it"
+    for one in (lakeside, riverside):
+        assert len(await one.history_at_own_server(made["DiagnosticReport"])) == 1
+        assert len(await one.history_at_own_server(made["Observation"])) == 1
+    assert (await riverside.holds(sent.patient)) is not None, "whose it is"
+    assert await lab.holds(made["Observation"]) is None
+    for one, sees in ((nurse, True), (heart, False)):
+        assert await one.sees(made["DiagnosticReport"]) == sees
+        assert await one.sees(made["Observation"]) == sees
+
+
 async def test_s15_given_a_result_that_is_based_on_the_order_and_output_then_the_requester_has_one(
     house,
 ):
@@ -46,9 +134,7 @@ async def test_s15_given_a_result_that_is_based_on_the_order_and_output_then_the
         result.partition("/")[2],
     )
     assert changed == 1
-    versions = await riverside.history_at_own_server(result)
-    # It came as a result and again beside the Task that names it: the same, at the same address.
-    assert {version["valueQuantity"]["value"] for version in versions} == {7.1}
+    assert len(await riverside.history_at_own_server(result)) == 1
     held = (await riverside.hub.get(f"{riverside.own}/fhir/Observation")).json()
     assert [entry["resource"]["id"] for entry in held["entry"]] == [result.partition("/")[2]]
 

@@ -12,7 +12,7 @@ from coordhub.store.episodes import Candidate, Episode, Errand, Need
 from coordhub.store.visibility import HUB
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
-SENDER, KITCHEN, PANTRY = 1000, 2000, 3000
+SENDER, KITCHEN, PANTRY, DOCTOR = 1000, 2000, 3000, 1500
 T1, T2, OTHER_T2, SR1, SR2, RESULT, ERRAND = 10, 20, 30, 11, 21, 40, 50
 
 
@@ -41,8 +41,6 @@ EPISODE = Episode(
         (OTHER_T2, HUB, (PANTRY,)),
         (ERRAND, HUB, (PANTRY,)),
         (ERRAND, PANTRY, ()),
-        (RESULT, KITCHEN, (SENDER,)),
-        (RESULT, SENDER, ()),
     ],
 )
 def test_given_a_change_when_judged_then_these_are_told_and_never_its_author(
@@ -51,6 +49,24 @@ def test_given_a_change_when_judged_then_these_are_told_and_never_its_author(
     assert concerned(Change(1, rid, 1, "Task", "update", author), EPISODE) == told
 
 
+@pytest.mark.parametrize(
+    ("op", "author", "told"),
+    [
+        ("update", KITCHEN, (SENDER, DOCTOR, PANTRY)),
+        ("update", DOCTOR, (SENDER, PANTRY)),
+        ("delete", KITCHEN, (DOCTOR, PANTRY)),
+    ],
+)
+def test_given_a_result_when_judged_then_whom_it_is_for_and_who_has_a_copy_are_told_once(
+    op: str, author: int, told: tuple[int, ...]
+) -> None:
+    change = Change(1, RESULT, 2, "Observation", op, author)
+    holders = frozenset({DOCTOR, PANTRY})
+    assert concerned(change, EPISODE, results=[SENDER, DOCTOR], holders=holders) == told
+
+
 @pytest.mark.parametrize("rid", [T1, T2, RESULT])
-def test_given_a_deletion_when_judged_then_nobody_is_told(rid: int) -> None:
+def test_given_a_deletion_that_nobody_has_a_copy_of_when_judged_then_nobody_is_told(
+    rid: int,
+) -> None:
     assert concerned(Change(1, rid, 2, "Task", "delete", HUB), EPISODE) == ()

@@ -75,6 +75,7 @@ async def draft(
         else:
             existing[position] = found.rid
     touched = await withdrawal.referrals_touched(work, operations, mapping)
+    touched |= _results_of(work, list(existing.values()))
     await rules.lock_episodes(work, touched)
     await withdrawal.look_before(work)
     locked = await _current(work, list(existing.values()))
@@ -114,6 +115,15 @@ async def draft(
         if draft is not None:
             work.drafts.append(draft)
     return drafts
+
+
+def _results_of(work: Work, rids: list[int]) -> set[int]:
+    """The referrals that these are results of: who was told of them is told of what becomes of them."""
+    return {
+        found.result_of
+        for found in work.located.values()
+        if found.rid in rids and found.result_of is not None
+    }
 
 
 async def _current(work: Work, rids: list[int]) -> dict[int, Version]:

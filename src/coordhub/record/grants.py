@@ -4,8 +4,9 @@
 - referral: and whatever these two name (patient, sender's order, supporting information, input),
   as far as the sender itself may see it, with the observations that a named report consists of; and
   what the sender says to it about the referral, with what that carries;
-- result: who asked may see what the one who was asked produced for it, a report with its parts, an
-  appointment with its slots, and what it says;
+- result: who asked, and others by who they are to the patient, may see what the one who was asked
+  produced for it, a report with its parts (record.results); who asked, also an appointment with its
+  slots, and what it says;
 - treatment: whoever took the referral on may see the patient's chart, while it is at work (a rule), if
   its sender holds the record or treats the patient itself, and has not asked itself.
 
@@ -13,9 +14,8 @@ Of several that are asked at once each sees what is asked, and neither for whom 
 has won. To a recipient that does not treat, what is shared is shown by its data set (r4.datasets), and what that
 has nothing of is not shared.
 
-What a grant covers of sensitive classes: who is asked sees the question whatever it is about; a result
-is seen by who asked for it, unless it is under 42 CFR Part 2 or of a victim service provider; what
-else a referral names goes along only if it is of no such class, or a Consent says so.
+What a grant covers of sensitive classes: who is asked sees the question whatever it is about; what else a
+referral names goes along only if it is of no such class, or a Consent says so.
 
 `because` is the Task or episode that decided. What was shared by `referral` is no longer to be seen
 once its Task is declined or cancelled (transact); the Task itself stays readable to who was asked.
@@ -29,7 +29,7 @@ from typing import Any
 from coordhub.access import viewer
 from coordhub.r4 import datasets, reference
 from coordhub.r4.sensitivity import ALL, SUD, VSP
-from coordhub.record import hearing, parties, recipients
+from coordhub.record import hearing, parties, recipients, results
 from coordhub.record.work import Draft, Work
 from coordhub.referral import task_machine as machine
 from coordhub.store import grants as store
@@ -51,16 +51,25 @@ async def decide(work: Work) -> None:
             continue
         if draft.type == "Task":
             await _outputs(work, draft, episode)
-        elif draft.type != "ServiceRequest" and draft.source != episode.requester:
-            await _results(work, {draft.rid}, draft.source, episode)
         elif draft.type in hearing.SAID:
-            await _said(work, draft, episode)
+            if draft.source != episode.requester:
+                await _results(work, {draft.rid}, draft.source, episode)
+            else:
+                await _said(work, draft, episode)
+        else:
+            for match in work.matches.get(draft.rid, ()):
+                referral = work.episodes[match.episode]
+                await results.share(work, {draft.rid}, draft.source, referral, match.how, draft)
     for answered in work.batch.statuses:
         for episode in work.episodes.values():
             one = episode.candidate_of_task(answered.task)
             if one is not None:
                 await _answered(work, episode, one, answered.status)
-    work.batch.grants = [_bounded(work, grant) for grant in work.batch.grants]
+    found = {
+        (each.organization, each.rid, each.because, each.rule): each
+        for each in reversed(work.batch.grants)
+    }
+    work.batch.grants = [_bounded(work, grant) for grant in reversed(found.values())]
 
 
 def _bounded(work: Work, grant: Grant) -> Grant:
@@ -212,7 +221,7 @@ async def _admitted(work: Work, rids: set[int], dataset: int) -> set[int]:
 
 
 async def _outputs(work: Work, draft: Draft, episode: Episode) -> None:
-    """What a candidate names as output of its Task, of its own, the requester may see."""
+    """What a candidate names as output of its Task, of its own, is a result of the referral."""
     assert draft.document is not None
     candidate = episode.candidate_of_task(draft.rid)
     if candidate is None:
@@ -221,13 +230,20 @@ async def _outputs(work: Work, draft: Draft, episode: Episode) -> None:
         parties.local(output.get("valueReference"), work.hub.base)
         for output in draft.document.get("output") or []
     )
-    rids = {rid for text in named if text and (rid := work.rid_of(text)) is not None}
+    known = {text: rid for text in named if text and (rid := work.rid_of(text)) is not None}
+    said = {rid for text, rid in known.items() if text.partition("/")[0] in hearing.SAID}
+    # what found its order by itself, in this commit, is sent by itself
+    matched = {rid for rid, by in work.matches.items() if episode.id in {one.episode for one in by}}
+    await _results(work, said, candidate.organization, episode)
+    rids = set(known.values()) - said - matched
     if rids:
-        await _results(work, rids, candidate.organization, episode)
+        await results.share(work, rids, candidate.organization, episode, "output", draft)
 
 
 async def _results(work: Work, rids: set[int], author: int, episode: Episode) -> None:
-    """The requester may see these and what they consist of, as far as `author` wrote it itself."""
+    """The requester may see these and what they carry, as far as `author` wrote it itself."""
+    if not rids:
+        return
     written = {draft.rid: draft for draft in work.drafts}
     own = {rid for rid in rids if rid in written and written[rid].source == author}
     for draft in [written[rid] for rid in own]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from coordhub.access.caller import Caller
 from coordhub.errors import Issue
@@ -97,6 +97,13 @@ def _content(document: dict[str, object]) -> bytes:
     return fhir_json.encode(kept)
 
 
+class Match(NamedTuple):
+    """A referral (rid of the sender's Task) that something is a result of, and how that was found."""
+
+    episode: int
+    how: str
+
+
 @dataclass(slots=True)
 class Work:
     """What rules see and add to.
@@ -104,6 +111,7 @@ class Work:
     drafts: in the order of the operations, then what rules add.
     located: the resources that operations and references name, with the caller's eyes.
     episodes: the referrals they belong to, locked.
+    matches: by rid of a result, the referrals that it is a result of.
     consenting: patients whose Consents are written.
     permitted: Tasks of their open referrals whose recipients may see them, before the write.
     tasks: the Tasks of a referral (its id), locked. moved: referrals whose sender's Task and needs are to
@@ -124,6 +132,7 @@ class Work:
     drafts: list[Draft] = field(default_factory=list)
     located: dict[tuple[str, str], Located] = field(default_factory=dict)
     episodes: dict[int, Episode] = field(default_factory=dict)
+    matches: dict[int, list[Match]] = field(default_factory=dict)
     batch: Batch = field(default_factory=Batch)
     tasks: dict[int, dict[int, Version]] = field(default_factory=dict)
     moved: set[int] = field(default_factory=set)

@@ -28,8 +28,10 @@ from coordhub.record import parties
 from coordhub.record.hub import Hub, instant
 from coordhub.referral import profiles, wording
 from coordhub.referral.profiles import Profile
-from coordhub.routing.translate import Tongue
+from coordhub.routing import results
+from coordhub.routing.translate import Tongue, sought
 from coordhub.store import counterparts, partners, resources
+from coordhub.store import results as results_store
 from coordhub.store.counterparts import Custom, Told
 from coordhub.store.deliveries import INBOX, Claimed
 from coordhub.store.engine import Connection
@@ -69,11 +71,15 @@ class Payload:
 
 
 async def compose(hub: Hub, conn: Connection, held: Claimed, now: datetime) -> Payload | None:
-    """The Bundle for this delivery; None if its recipient may not see the change (any more)."""
+    """The Bundle for this delivery; None if its recipient may not see the change (any more), or it does not
+    count any more and the recipient never had it."""
     view = viewer.as_organization(held.organization)
     found = await resources.read_written(conn, view, [(held.rid, held.version)])
     changed = found.get((held.rid, held.version))
-    if changed is None or changed.body is None or await _withdrawn(conn, view, changed):
+    if changed is None or changed.body is None:
+        gone = await results.calls_back(conn, held)
+        return None if gone is None else await _call_back(conn, held, gone, now)
+    if await _withdrawn(conn, view, changed) or await results.is_overtaken(conn, changed):
         return None
     gathered: dict[int, Version] = {changed.rid: changed}
     frontier: Sequence[Version] = [changed]
@@ -157,6 +163,9 @@ async def _named_by(
         for each in located.values()
         if each.visible and not each.deleted and each.rid not in known
     ]
+    if rids and any(version.type == "Task" for version in versions):
+        apart = await results_store.owed(conn, view.organization, rids)
+        rids = [rid for rid in rids if rid not in apart]
     return [
         each
         for each in (await resources.read_rids(conn, view, rids)).values()
@@ -178,10 +187,12 @@ _FOLLOWED: dict[str, frozenset[str]] = {
             "insurance",
         }
     ),
-    "DiagnosticReport": frozenset({"result", "specimen", "performer"}),
-    "Observation": frozenset({"hasMember", "derivedFrom", "specimen", "performer"}),
-    "Procedure": frozenset({"report", "performer"}),
-    "DocumentReference": frozenset({"author"}),
+    "DiagnosticReport": frozenset({"subject", "result", "specimen", "performer"}),
+    "Observation": frozenset({"subject", "hasMember", "derivedFrom", "specimen", "performer"}),
+    "Procedure": frozenset({"subject", "report", "performer"}),
+    "DocumentReference": frozenset({"subject", "author"}),
+    "MedicationRequest": frozenset({"subject", "medicationReference", "requester"}),
+    "MedicationStatement": frozenset({"subject", "medicationReference", "informationSource"}),
     "Communication": frozenset({"payload", "sender"}),
     "Appointment": frozenset({"slot", "participant"}),
     "AppointmentResponse": frozenset({"actor"}),
@@ -203,6 +214,17 @@ def _names(
         found = reference.parse_element(element, base=hub.base)
         if found is not None and found.local is not None and found.type and found.id:
             yield found.type, found.id
+
+
+async def _call_back(conn: Connection, held: Claimed, gone: Version, now: datetime) -> Payload:
+    """What says that the recipient's copy does not count, and nothing of what it is about."""
+    theirs = await counterparts.names_at(conn, held.organization, held.endpoint, [gone.rid])
+    url = theirs.get(gone.rid)
+    custom = await counterparts.custom(conn, held.organization, held.endpoint)
+    if url is None:
+        url = sought(gone.type, gone.reference) if custom.own_ids else gone.reference
+    entry = {"request": {"method": "DELETE", "url": url}}
+    return Payload(render(held.key, [], [entry], now), (gone.rid,), (url,))
 
 
 def _as_it_is(base: str, version: Version, profile: Profile) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """Who is concerned by a change: a decision over values.
 
-Never its author. The sender hears of its own Task, which is computed from the answers, and of results;
-a candidate hears of the Task that asks it; whoever has an errand hears of that. What is said about the
-referral, and its appointments, those hear with whom they were shared.
+Never its author. The sender hears of its own Task, which is computed from the answers; a candidate hears
+of the Task that asks it; whoever has an errand hears of that. What is said about the referral, and its
+appointments, those hear with whom they were shared. Of a result hears whom it is meant for, and of its
+correction or withdrawal whoever was sent it before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from coordhub.store.changes import Change
 from coordhub.store.episodes import Episode
@@ -15,15 +16,20 @@ from coordhub.store.episodes import Episode
 SAID = frozenset({"Appointment", "AppointmentResponse", "Communication"})
 
 
-def concerned(change: Change, episode: Episode, hearing: Sequence[int] = ()) -> tuple[int, ...]:
+def concerned(
+    change: Change,
+    episode: Episode,
+    hearing: Collection[int] = (),
+    results: Collection[int] = (),
+    holders: Collection[int] = (),
+) -> tuple[int, ...]:
     """rids of the organizations that are to get this change.
 
-    hearing: with whom it was shared.
+    hearing: with whom it was shared. results: whom a result is meant for. holders: who has a copy of
+    what is wrong by this change; they are told, whether they may still see it or not.
     """
-    if change.op == "delete":
-        return ()
     if change.rid == episode.id:
-        recipients: tuple[int, ...] = (episode.requester,)
+        recipients: Collection[int] = (episode.requester,)
     elif candidate := episode.candidate_of_task(change.rid):
         recipients = (candidate.organization,)
     elif errand := episode.errand_of_task(change.rid):
@@ -31,5 +37,7 @@ def concerned(change: Change, episode: Episode, hearing: Sequence[int] = ()) -> 
     elif change.type in SAID:
         recipients = tuple(hearing)
     else:
-        recipients = (episode.requester,)
-    return tuple(one for one in recipients if one != change.author)
+        recipients = (*results, *sorted(holders))
+    if change.op == "delete":
+        recipients = sorted(holders)
+    return tuple(one for one in dict.fromkeys(recipients) if one != change.author)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from coordhub.access import viewer
 from coordhub.record.hub import Hub
-from coordhub.routing import advance, policy, resolve
+from coordhub.routing import advance, policy, resolve, results
 from coordhub.routing.stumble import Aside
 from coordhub.store import changes, deliveries, episodes, grants, resources
 from coordhub.store.changes import Change
@@ -62,9 +62,13 @@ async def _relay(
 async def _deliveries(
     hub: Hub, conn: Connection, episode: Episode, change: Change, new_id: Callable[[], UUID]
 ) -> list[Planned]:
-    rows = []
+    if change.type != "Task" and change.type not in policy.SAID:
+        return await results.planned(hub, conn, episode, change, new_id)
+    rows: list[Planned] = []
     hearing: tuple[int, ...] = ()
-    if change.type in policy.SAID:
+    if change.type == "Task":
+        rows = await results.named_by(hub, conn, episode, change, new_id)
+    else:
         tasks = [episode.id, *(one.task for one in episode.candidates)]
         hearing = await grants.hearers(conn, change.rid, tasks)
     for organization in policy.concerned(change, episode, hearing):

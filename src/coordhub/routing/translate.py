@@ -55,8 +55,7 @@ class Tongue:
         marked = self._marked(version, self._said(bare))
         request: Document = {"method": "POST", "url": version.type}
         if _many(version.type):
-            value = quote(f"{SYSTEM}|{version.reference}", safe="")
-            request["ifNoneExist"] = f"identifier={value}"
+            request["ifNoneExist"] = sought(version.type, version.reference).partition("?")[2]
         return {"resource": _raw(marked), "request": request}
 
     def _marked(self, version: Version, document: Document) -> Document:
@@ -80,6 +79,12 @@ class Tongue:
         if found.local in self.theirs:
             return self.theirs[found.local]
         return f"{self.base}/{found.local}" if self.own_ids else None
+
+
+def sought(kind: str, reference: str) -> str:
+    """Where a server that gives ids has what the hub knows as `reference`: a search by the hub's identifier."""
+    value = quote(f"{SYSTEM}|{reference}", safe="")
+    return f"{kind}?identifier={value}"
 
 
 def _many(kind: str) -> bool:

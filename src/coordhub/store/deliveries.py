@@ -22,7 +22,7 @@ INBOX = 0
 
 
 class Planned(NamedTuple):
-    """A delivery to be. endpoint: rid of the Endpoint, or INBOX."""
+    """A delivery to be. endpoint: rid of the Endpoint, or INBOX. withheld: why it is not to be sent at all."""
 
     id: UUID
     shard: int
@@ -32,6 +32,7 @@ class Planned(NamedTuple):
     endpoint: int
     rid: int
     version: int
+    withheld: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,14 @@ async def plan(conn: Connection, rows: Sequence[Planned], now: datetime) -> None
     if not rows:
         return
     await conn.execute(
-        "insert into delivery (id, shard, change, episode, organization, endpoint, rid, version, state,"
-        " created_at, next_at) select n.*, 'queued', $9, $9 from unnest($1::uuid[], $2::smallint[],"
-        " $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::int[]) n"
-        " on conflict (change, organization, endpoint) do nothing",
+        "insert into delivery (id, shard, change, episode, organization, endpoint, rid, version, reason, state,"
+        " settled_at, created_at, next_at)"
+        " select n.*, case when n.reason is null then 'queued' else 'suppressed' end,"
+        " case when n.reason is not null then $10::timestamptz end, $10, $10"
+        " from unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],"
+        " $7::bigint[], $8::int[], $9::text[])"
+        " as n(id, shard, change, episode, organization, endpoint, rid, version, reason)"
+        " on conflict (change, organization, endpoint, rid) do nothing",
         *(list(column) for column in zip(*rows, strict=True)),
         now,
     )

@@ -59,7 +59,11 @@ INVARIANTS: Final[dict[str, str]] = {
           or c.type in ({_SAID}) and g.rule in ('referral', 'result') and g.until is null
              and exists (select from change s where s.rid = g.because and s.episode = e.id))
         cross join lateral (
-            select coalesce(a.organization, g.organization, e.requester) as organization) w
+            select coalesce(a.organization, g.organization, e.requester) as organization
+            where c.rid = e.id or a.organization is not null or g.organization is not null
+            union select s.organization from result m
+            join access_grant s on s.rid = m.rid and s.because = m.episode and s.rule = 'result'
+            where m.rid = c.rid and s.since <= c.at and (s.until is null or s.until > c.at)) w
         where c.relayed_at is not null and c.op <> 'delete' and w.organization <> c.author
           and c.at >= {_RETAINED.format("delivery")}
           and not exists (
@@ -67,8 +71,11 @@ INVARIANTS: Final[dict[str, str]] = {
     """,
     "every delivery is of a relayed change of its referral": """
         select 'delivery ' || d.id from delivery d
-        left join change c on c.seq = d.change and c.episode = d.episode and c.rid = d.rid
-          and c.version = d.version and c.relayed_at is not null
+        left join change c on c.seq = d.change and c.episode = d.episode and c.relayed_at is not null
+          and (c.rid = d.rid and c.version = d.version
+               -- a Task that says that something is a result
+               or exists (select from result m where m.rid = d.rid and m.episode = d.episode
+                            and m.because = c.rid and m.version = c.version))
         where c.seq is null
     """,
     "no lease has run out long ago": """
@@ -233,7 +240,11 @@ INVARIANTS: Final[dict[str, str]] = {
                 where g.rule = 'party' and x.task = g.because and x.owner = g.organization)
           and not exists (
                 select from episode e
-                where g.rule = 'result' and e.id = g.because and e.requester = g.organization)
+                where g.rule = 'result' and e.id = g.because
+                  and (e.requester = g.organization
+                       -- the patient's doctor, its team, to whom copies are to go: of a result, and of whom it is
+                       or g.rid = e.patient
+                       or exists (select from result m where m.rid = g.rid and m.episode = e.id)))
           -- of a plan of care, who belongs to its team
           and g.rule <> 'team'
           -- of a tombstone, to whom was told of what it was
@@ -245,6 +256,16 @@ INVARIANTS: Final[dict[str, str]] = {
         where g.rule = 'referral'
           and (g.until is null) = (c.status in ('rejected', 'cancelled', 'entered-in-error'))
           and not exists (select from expunged x where x.whole and x.rid in (g.rid, g.because))
+    """,
+    "everyone who was sent a result that is withdrawn is told of that": f"""
+        select 'change ' || c.seq || ' for organization ' || a.organization
+        from change c
+        join result m on m.rid = c.rid and m.episode = c.episode
+        join audit a on a.interaction = 'disclosure' and a.rids @> array[c.rid] and a.at < c.at
+        where c.op = 'delete' and c.relayed_at is not null and a.organization <> c.author
+          and c.at >= {_RETAINED.format("delivery")}
+          and not exists (
+            select from delivery d where d.change = c.seq and d.organization = a.organization)
     """,
     "every timer is of a Task of its referral": """
         select 'timer ' || t.id from timer t

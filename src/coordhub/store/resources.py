@@ -192,6 +192,7 @@ class Located:
 
     visible: whether the writer may see it; if not, to the writer it does not exist.
     episode: the referral that a Task or ServiceRequest belongs to, or that this was said about.
+    result_of: the referral that it is a result of.
     quarantined: shown to nobody but its source.
     current: its version as stored, as `lock` would give it, where that was asked for and the writer
         may see it.
@@ -206,6 +207,7 @@ class Located:
     visible: bool
     episode: int | None
     quarantined: bool
+    result_of: int | None = None
     current: Version | None = None
 
 
@@ -227,7 +229,8 @@ async def locate(
         f" case when w.whole and {condition} then r.body end,"
         f" r.labels, {RAW}, r.body is null, "
         f"{condition},"
-        " coalesce(e.id, n.episode, c.episode, c2.episode, x.episode, m.episode), r.quarantined, w.whole, r.dangling,"
+        " coalesce(e.id, n.episode, c.episode, c2.episode, x.episode, m.episode), s.episode, r.quarantined, w.whole,"
+        " r.dangling,"
         " r.xmin"
         " from unnest($1::smallint[], $2::text[], $3::smallint[], $4::boolean[]) w(type, id, shard, whole)"
         f" join resource r on {_AT.format(type='w.type', id='w.id', shard='w.shard')}"
@@ -236,6 +239,7 @@ async def locate(
         " left join candidate c on c.task = r.rid"
         " left join lateral (select episode from candidate where request = r.rid limit 1) c2 on true"
         " left join errand x on x.task = r.rid"
+        " left join lateral (select episode from result where rid = r.rid order by episode desc limit 1) s on true"
         f" left join lateral (select m.episode from change m join episode on id = m.episode where m.rid = r.rid"
         f" order by m.version desc limit 1) m on r.type in ({_SAID})",
         [types.NUMBER[kind] for kind, _ in names],
@@ -254,7 +258,7 @@ _SAID = ", ".join(
 
 def _located(row: Any) -> Located:
     version = version_of(row)
-    deleted, is_visible, episode, quarantined, whole, dangling, seen = row[WIDTH:]
+    deleted, is_visible, episode, result_of, quarantined, whole, dangling, seen = row[WIDTH:]
     return Located(
         version.rid,
         version.type,
@@ -265,6 +269,7 @@ def _located(row: Any) -> Located:
         is_visible,
         episode,
         quarantined,
+        result_of,
         replace(version, dangling=dangling, quarantined=quarantined, seen=seen)
         if whole and is_visible
         else None,

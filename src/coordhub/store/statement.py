@@ -165,7 +165,7 @@ PARTS: Final = {
         "insert into access_grant as g (organization, rid, because, rule, labels, dataset, until, since, shard)"
         " select n.*, $1, (n.rid & 255)::smallint from {rows}"
         " on conflict (organization, rid, because, rule) do update set until = excluded.until"
-        " where g.rule in ('release', 'team')",
+        " where g.rule in ('release', 'result', 'team')",
     ),
     "granted_no_more": Part(
         "because bigint, rule text",
@@ -252,6 +252,17 @@ PARTS: Final = {
         "task bigint",
         "update access_grant g set until = least($1, now()) from {rows}"
         " where g.because = n.task and g.rule = 'referral' and g.until is null",
+    ),
+    "resulted": Part(
+        "rid bigint, episode bigint, how text, because bigint, version int",
+        "insert into result (rid, episode, how, because, version, shard, matched_at)"
+        " select n.*, (n.rid & 255)::smallint, $1 from {rows} on conflict (rid, episode) do nothing",
+    ),
+    "resulted_no_more": Part(
+        "rid bigint, episode bigint",
+        "update access_grant g set until = least($1, now()) from {rows}"
+        " where g.because = n.episode and g.rid = n.rid and g.rule = 'result'"
+        " and (g.until is null or g.until > $1)",
     ),
     "timed": Part(
         "episode bigint, kind text, subject bigint, due_at timestamptz",

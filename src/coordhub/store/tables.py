@@ -631,7 +631,9 @@ delivery = Table(
     Column("key", Uuid, comment="Idempotency-Key towards the partner; null: the id"),
     Column("seq", BigInteger, Identity(), nullable=False),
     Column("shard", SmallInteger, nullable=False),
-    Column("change", BigInteger, nullable=False, comment="change.seq"),
+    Column(
+        "change", BigInteger, nullable=False, comment="change.seq of what it is told because of"
+    ),
     Column("episode", BigInteger, nullable=False),
     Column("organization", BigInteger, nullable=False, comment="rid of the recipient"),
     Column(
@@ -640,7 +642,7 @@ delivery = Table(
         nullable=False,
         comment="rid of the Endpoint; 0: the inbox at the hub",
     ),
-    Column("rid", BigInteger, nullable=False, comment="what changed"),
+    Column("rid", BigInteger, nullable=False, comment="what is sent: what changed, or a result"),
     Column("version", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
@@ -649,7 +651,7 @@ delivery = Table(
     instant("lease_until", nullable=True, comment="a worker holds it until then"),
     instant("settled_at", nullable=True),
     Column("reason", Text, comment="why suppressed, dead or parked; no content"),
-    UniqueConstraint("change", "organization", "endpoint"),
+    UniqueConstraint("change", "organization", "endpoint", "rid"),
     CheckConstraint(
         "state in ('queued', 'leased', 'parked', 'delivered', 'suppressed', 'dead')",
         name="state_known",
@@ -680,6 +682,7 @@ Index(
 )
 Index("delivery_episode_idx", delivery.c.episode)
 Index("delivery_dead_idx", delivery.c.organization, postgresql_where=text("state = 'dead'"))
+Index("delivery_rid_idx", delivery.c.rid, delivery.c.organization)
 
 circuit = Table(
     "circuit",
@@ -713,6 +716,32 @@ attempt = Table(
     CheckConstraint("outcome in ('delivered', 'refused', 'unreachable')", name="outcome_known"),
     comment="Every time the hub spoke to a partner, append only",
 )
+
+result = Table(
+    "result",
+    metadata,
+    Column("rid", BigInteger, nullable=False, comment="the result, or a part of a report"),
+    Column("episode", BigInteger, nullable=False),
+    Column("shard", SmallInteger, nullable=False),
+    Column(
+        "how",
+        Text,
+        nullable=False,
+        comment="by what it was matched: its basedOn, an identifier of the order, a Task's output, a person",
+    ),
+    Column(
+        "because",
+        BigInteger,
+        nullable=False,
+        comment="rid of what matched it: the result itself, the report, a Task that names it",
+    ),
+    Column("version", Integer, nullable=False, comment="of what matched it"),
+    instant("matched_at"),
+    PrimaryKeyConstraint("rid", "episode"),
+    CheckConstraint("how in ('based-on', 'identifier', 'output', 'person')", name="how_known"),
+    comment="Which results came of which referral, decided in the commit that says so",
+)
+Index("result_because_idx", result.c.because, result.c.version)
 
 timer = Table(
     "timer",

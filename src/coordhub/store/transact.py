@@ -74,6 +74,13 @@ class Grant(NamedTuple):
     until: datetime | None = None
 
 
+class ResultEnd(NamedTuple):
+    """What it came to be by `episode` is no result of that any more: who was shown it is not."""
+
+    rid: int
+    episode: int
+
+
 class GrantEnd(NamedTuple):
     """The grants that resource `because` made by this rule end now."""
 
@@ -192,6 +199,16 @@ class TimerRow(NamedTuple):
     due_at: datetime
 
 
+class ResultRow(NamedTuple):
+    """`rid` is a result of the referral; columns of result."""
+
+    rid: int
+    episode: int
+    how: str
+    because: int
+    version: int
+
+
 class AuditRow(NamedTuple):
     """One line of the audit. `rids`: the resources written or shown; `fhir_id`: the id asked for."""
 
@@ -227,6 +244,8 @@ class Batch:
     errands: list[ErrandRow] = field(default_factory=list)
     errands_closed: list[int] = field(default_factory=list)
     timers: list[TimerRow] = field(default_factory=list)
+    results: list[ResultRow] = field(default_factory=list)
+    results_ended: list[ResultEnd] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
     rules_ended: list[RuleEnd] = field(default_factory=list)
     parties: list[Party] = field(default_factory=list)
@@ -268,6 +287,8 @@ def _rows(batch: Batch) -> dict[str, Sequence[tuple[Any, ...]]]:
         "errands_closed": [(task,) for task in dict.fromkeys(batch.errands_closed)],
         "ended": withdrawn,
         "timed": batch.timers,
+        "resulted": batch.results,
+        "resulted_no_more": batch.results_ended,
     }
 
 

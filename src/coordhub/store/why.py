@@ -95,9 +95,8 @@ class Sent:
 async def deliveries(conn: Connection, rid: int, organization: int, most: int) -> list[Sent]:
     """What was to be sent to the organization because this changed, newest first."""
     rows = await conn.fetch(
-        "select d.version, d.state, d.reason, d.attempts, d.created_at, d.settled_at from change c"
-        " join delivery d on d.change = c.seq and d.organization = $2"
-        " where c.rid = $1 order by d.seq desc limit $3",
+        "select d.version, d.state, d.reason, d.attempts, d.created_at, d.settled_at from delivery d"
+        " where d.rid = $1 and d.organization = $2 order by d.seq desc limit $3",
         rid,
         organization,
         most,

@@ -77,6 +77,7 @@ async def apply(work: Work) -> None:
             await person.apply(work, draft)
         elif draft.document is None:
             _refuse_to_delete_what_is_underway(work, draft)
+            result.apply(work, draft)
         elif draft.quarantined:
             continue
         elif draft.type == "Task":
@@ -88,6 +89,7 @@ async def apply(work: Work) -> None:
         elif draft.type != "ServiceRequest":
             result.apply(work, draft)
             await around.apply(work, draft)
+    result.settle(work)
     await parent.settle(work)
 
 

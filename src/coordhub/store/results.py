@@ -1,0 +1,112 @@
+"""Results of referrals: to whom they are shown, and who has a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from coordhub.r4 import types
+from coordhub.store.engine import Connection
+from coordhub.store.visibility import sees
+
+_STANDS = "(g.until is null or g.until > now())"
+_SHOWN = f"g.rule = 'result' and {_STANDS}"
+
+
+_TEAM = "c.rule = 'team' and c.permit and c.since <= now() and (c.until is null or c.until > now())"
+
+
+async def shown_to(conn: Connection, rid: int, kinds: Iterable[str]) -> dict[int, bool]:
+    """Whom this result is meant for: organization -> whether it may see it now. Who asked comes first.
+
+    By a grant, or (of these kinds, in the record that the order is of) by belonging to the care team.
+    """
+    rows = await conn.fetch(
+        f"select o.organization, bool_or({sees('o.organization', 'r')}), bool_or(e.requester = o.organization) as asked"
+        " from result m join episode e on e.id = m.episode"
+        " join resource r on r.rid = m.rid and r.shard = m.shard"
+        " cross join lateral ("
+        f"  select g.organization from access_grant g where g.because = m.episode and g.rid = m.rid and {_SHOWN}"
+        "   union select c.actor from access_rule c"
+        "   join party p on p.organization = c.actor and p.kind = 'treatment'"
+        f"  where c.patient = e.patient and r.patient = e.patient and r.type = any($2::smallint[]) and {_TEAM}) o"
+        " where m.rid = $1 group by o.organization order by asked desc, o.organization",
+        rid,
+        [types.NUMBER[kind] for kind in kinds],
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+class Routed(NamedTuple):
+    """A version of a result."""
+
+    rid: int
+    version: int
+    author: int
+
+
+async def named_by(conn: Connection, because: int, version: int) -> list[Routed]:
+    """The results, as they stand, that this version of a Task said were of its referral."""
+    rows = await conn.fetch(
+        "select r.rid, r.version, r.source from result m"
+        " join resource r on r.rid = m.rid and r.shard = m.shard and r.body is not null"
+        " where m.because = $1 and m.version = $2 and m.rid <> m.because order by r.rid",
+        because,
+        version,
+    )
+    return [Routed(*row) for row in rows]
+
+
+async def holders(conn: Connection, rid: int, episode: int) -> frozenset[int]:
+    """Who was sent any version of it, by the ledger; and who may be receiving it at this moment."""
+    rows = await conn.fetch(
+        "select a.organization from audit a where a.interaction = 'disclosure' and a.rids @> array[$1::bigint]"
+        " union select d.organization from delivery d"
+        " where d.state = 'leased' and (d.rid = $1 or d.episode = $2)",
+        rid,
+        episode,
+    )
+    return frozenset(row[0] for row in rows)
+
+
+async def sent_to(conn: Connection, rid: int) -> frozenset[int]:
+    """Who was sent any version of it."""
+    rows = await conn.fetch(
+        "select distinct organization from audit where interaction = 'disclosure' and rids @> array[$1::bigint]",
+        rid,
+    )
+    return frozenset(row[0] for row in rows)
+
+
+async def taken_from(conn: Connection, rid: int) -> frozenset[int]:
+    """Whom it was meant for, until it turned out to be no result of theirs."""
+    rows = await conn.fetch(
+        "select g.organization from result m join access_grant g"
+        " on g.because = m.episode and g.rid = m.rid and g.rule = 'result'"
+        f" where m.rid = $1 group by g.organization having not bool_or({_STANDS})",
+        rid,
+    )
+    return frozenset(row[0] for row in rows)
+
+
+async def owed(conn: Connection, organization: int, rids: Sequence[int]) -> frozenset[int]:
+    """Of these results, what is sent to the organization by itself."""
+    rows = await conn.fetch(
+        "select distinct d.rid from delivery d join result m on m.rid = d.rid"
+        " where d.organization = $1 and d.rid = any($2::bigint[])",
+        organization,
+        list(rids),
+    )
+    return frozenset(row[0] for row in rows)
+
+
+async def copies(conn: Connection, patient: int, requester: int) -> list[int]:
+    """rids of what `requester` wrote of whom is to hear of something about the patient."""
+    rows = await conn.fetch(
+        "select r.rid from resource r where r.patient = $1 and r.type = $2 and r.source = $3"
+        " and r.body is not null and not r.quarantined order by r.rid",
+        patient,
+        types.NUMBER["CommunicationRequest"],
+        requester,
+    )
+    return [row[0] for row in rows]
