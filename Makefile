@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all synthea sequences mutations matrix oracle test-clients chaos bench lint format lock clean reset
+.PHONY: help setup run test test-all synthea sequences mutations matrix oracle county test-clients chaos bench lint format lock clean reset
 
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -16,6 +16,7 @@ MUTATIONS ?= 10000
 SEQUENCES ?= 100
 WORLDS ?= 200
 STORES ?= 200
+REFERRALS ?= 10000
 BENCH ?=
 
 help:
@@ -33,7 +34,7 @@ test: lint
 	$(PY) -m pytest
 
 ## make test-all  the same, and the long runs
-test-all: test synthea sequences mutations matrix oracle chaos test-clients
+test-all: test synthea sequences mutations matrix oracle county chaos test-clients
 
 ## make synthea   every Synthea patient at hand sent and read back (where ../shared holds them)
 synthea: .venv/.dev
@@ -54,6 +55,10 @@ matrix: .venv/.dev
 ## make oracle    random searches of random small stores, answered as R4's words say
 oracle: .venv/.dev
 	COORDHUB_SEARCH_WORLDS=$(STORES) $(PY) -m pytest tests/store/test_search_oracle.py
+
+## make county    a month of a county: 200 services, 10,000 referrals, every one ends or waits for somebody
+county: .venv/.dev
+	COORDHUB_COUNTY_REFERRALS=$(REFERRALS) COORDHUB_COUNTY_SERVICES=200 $(PY) -m pytest tests/county -s
 
 ## make chaos     kill server and worker at random while referrals flow
 chaos: .venv/.dev
