@@ -28,10 +28,20 @@ from coordhub.store.visibility import HUB
 SYSTEM: Final = "urn:coordhub:errand"
 TASK_CODES: Final = "http://hl7.org/fhir/CodeSystem/task-code"
 
-KINDS: Final = {"abort": "Stop working on it"}
+KINDS: Final = {
+    "abort": "Stop working on it",
+    "make-contact": "Get in touch",
+    "still-needed": "Say whether this is still needed",
+}
 """Code of Task.code -> its display. A kind that R4 has a code for keeps that."""
 
 OF_R4: Final = frozenset({"abort"})
+
+SDOHCC: Final = (
+    "http://hl7.org/fhir/us/sdoh-clinicalcare/CodeSystem/SDOHCC-CodeSystemTemporaryCodes"
+)
+OF_PATIENTS: Final = {"make-contact": "make-contact", "still-needed": "general-information"}
+"""Kind of what a patient is asked -> the code of SDOH Clinical Care for it."""
 
 Document = dict[str, Any]
 
@@ -50,17 +60,26 @@ def document(
     """The Task that asks `owner` about `subject`. requester: the hub's Organization; due: until when."""
     moment = instant(now)
     system = TASK_CODES if kind in OF_R4 else SYSTEM
+    codings = [{"system": system, "code": kind, "display": KINDS[kind]}]
     task: Document = {
         "resourceType": "Task",
         "status": "requested",
         "intent": "order",
-        "code": {"coding": [{"system": system, "code": kind, "display": KINDS[kind]}]},
+        "code": {"coding": codings},
         "focus": {"reference": subject},
         "authoredOn": moment,
         "lastModified": moment,
         "requester": {"reference": requester},
         "owner": {"reference": owner},
     }
+    if kind in OF_PATIENTS:
+        codings.insert(0, {"system": SDOHCC, "code": OF_PATIENTS[kind]})
+        task |= {
+            "status": "ready",
+            "priority": "routine",
+            "description": KINDS[kind],
+            "for": {"reference": owner},
+        }
     if reason is not None:
         task["statusReason"] = machine.concept(reason)
     if due is not None:

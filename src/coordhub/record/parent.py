@@ -106,6 +106,37 @@ def answered(work: Work, draft: Draft) -> None:
     )
 
 
+async def status_of(work: Work, episode: Episode, candidate: Candidate) -> str:
+    """The status of a T2, as this commit has it so far."""
+    task = (await tasks(work, episode))[candidate.task]
+    written = work.draft_of(task.reference)
+    document = written.document if written is not None else parties.document(task)
+    return str((document or {}).get("status"))
+
+
+async def move(work: Work, episode: Episode, candidate: Candidate, changes: Document) -> None:
+    """Change these elements of a T2, as the hub, and T1 with it.
+
+    What its owner says of them in the same commit stands.
+    """
+    task = (await tasks(work, episode))[candidate.task]
+    before = parties.document(task)
+    draft = work.draft_of(task.reference)
+    if draft is not None and not draft.unchanged:
+        said = draft.document or {}
+        kept = {
+            name: value for name, value in changes.items() if said.get(name) == before.get(name)
+        }
+        draft.document = {**said, **kept}
+    else:
+        moment = {"lastModified": instant(work.now)}
+        draft = work.supersede(task, HUB, {**before, **changes, **moment})
+        draft.episode = episode.id
+    work.batch.statuses = [one for one in work.batch.statuses if one.task != candidate.task]
+    answered(work, draft)
+    work.moved.add(episode.id)
+
+
 def cancel(
     work: Work, episode: Episode, versions: dict[int, Version], cancels: Iterable[pure.Cancel]
 ) -> None:

@@ -114,6 +114,8 @@ def _waiting(children: Sequence[Child], live: Sequence[Child], open_needs: Seque
     waiting = [need for need in open_needs if need.key not in asked]
     if not live and waiting and all(need.queued for need in waiting):
         return "no-provider-available"
+    if any(child.business_status == "awaiting-information" for child in live):
+        return "awaiting-information"
     keys = {need.key for need in open_needs if not need.queued}
     refused = any(child.need in keys and child.status in TERMINAL for child in children)
     return "re-referring" if refused or not live else "awaiting-recipient"

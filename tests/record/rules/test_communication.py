@@ -177,3 +177,59 @@ async def test_given_a_stranger_when_it_speaks_about_what_it_sees_then_nobody_he
     await house.relay()
     assert await heard_by(house, said) == []
     assert await seen_by(house, said.reference) == {"stranger"}
+
+
+QUESTION = {"coding": [{"system": "urn:coordhub:business-status", "code": "awaiting-information"}]}
+
+
+async def stands(house: House, reference: str) -> tuple[str, str]:
+    """Status and business status of a Task."""
+    document = await house.document(reference)
+    return document["status"], document["businessStatus"]["coding"][0]["code"]
+
+
+@pytest.mark.parametrize(
+    ("answered", "waits", "parent"),
+    [
+        ([], "received", "accepted"),
+        (["received"], "received", "accepted"),
+        (["accepted"], "accepted", "in-progress"),
+        (["accepted", "in-progress"], "on-hold", "on-hold"),
+    ],
+)
+async def test_given_a_question_when_asked_then_the_tasks_wait_until_the_sender_answers(
+    house: House, answered: list[str], waits: str, parent: str
+) -> None:
+    sent = await house.asking(house.kitchen.service)
+    for status in answered:
+        await sent.answer(house.kitchen, status)
+    mine = (await sent.tasks())["kitchen"]
+    asked = await says(house, house.kitchen, "which diet?", about=mine, topic=QUESTION)
+    assert await stands(house, mine) == (waits, "awaiting-information")
+    assert await stands(house, sent.task) == (parent, "awaiting-information")
+    # something else that is said does not answer for the other side
+    await says(house, house.kitchen, "and when?", about=mine)
+    assert await stands(house, mine) == (waits, "awaiting-information")
+    await says(house, house.clinic, "none", about=sent.task, inResponseTo=asked.reference)
+    assert await stands(house, mine) == (waits, "information-received")
+    await house.relay()
+    order = await house.rows(
+        "select t.fhir_id, d.version from delivery d join resource t on t.rid = d.rid"
+        " join resource o on o.rid = d.organization where o.rid = $1 order by d.seq",
+        house.kitchen.rid,
+    )
+    assert [row[0] for row in order].count(mine.removeprefix("Task/")) >= 2
+    again = await sent.answer(house.kitchen, "accepted" if parent == "accepted" else "in-progress")
+    assert again.status == 200
+
+
+async def test_given_a_question_of_one_who_is_done_when_asked_then_its_task_stays_as_it_is(
+    house: House,
+) -> None:
+    sent = await house.asking(house.kitchen.service)
+    for status in ("accepted", "completed"):
+        await sent.answer(house.kitchen, status)
+    mine = (await sent.tasks())["kitchen"]
+    await says(house, house.kitchen, "how was it?", about=mine, topic=QUESTION)
+    assert await sent.status(mine) == "completed"
+    assert await sent.status() == "completed"

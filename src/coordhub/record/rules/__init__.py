@@ -13,10 +13,12 @@ from coordhub.errors import business_rule
 from coordhub.record import parent
 from coordhub.record.rules import (
     answer,
+    appointment,
     around,
     asked,
     communication,
     errands,
+    note,
     organization,
     person,
     referral,
@@ -75,6 +77,8 @@ async def apply(work: Work) -> None:
             continue
         if work.caller.is_person:
             await person.apply(work, draft)
+            if (errand := work.errand_of(draft.rid)) is not None:
+                await errands.answered(work, draft, errand)
         elif draft.document is None:
             _refuse_to_delete_what_is_underway(work, draft)
             result.apply(work, draft)
@@ -84,11 +88,14 @@ async def apply(work: Work) -> None:
             await _task(work, draft)
         elif draft.type in ("Communication", "AppointmentResponse"):
             await communication.apply(work, draft)
+        elif draft.type == "Appointment":
+            await appointment.apply(work, draft)
         elif draft.type == "Organization":
             organization.apply(work, draft)
         elif draft.type != "ServiceRequest":
             result.apply(work, draft)
             await around.apply(work, draft)
+            await note.apply(work, draft)
     result.settle(work)
     await parent.settle(work)
 

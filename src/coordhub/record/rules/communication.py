@@ -11,10 +11,15 @@ the sender, until the sender answers. What a victim service provider says nobody
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+
 from coordhub.errors import Issue
-from coordhub.record import hearing
+from coordhub.record import hearing, parent, parties
 from coordhub.record.work import Draft, Work
-from coordhub.referral import conversation
+from coordhub.referral import conversation, wording
+from coordhub.referral import episode as pure
+from coordhub.referral import task_machine as machine
+from coordhub.store.episodes import Candidate, Episode
 
 
 async def apply(work: Work, draft: Draft) -> None:
@@ -28,6 +33,8 @@ async def apply(work: Work, draft: Draft) -> None:
     heard = await hearing.of(work, draft, episode)
     if heard:
         draft.episode = episode.id
+        if draft.type == "Communication" and draft.op == "create":
+            await _move(work, draft, episode, heard)
     elif draft.source == episode.requester:
         draft.warnings.append(
             Issue(
@@ -37,3 +44,33 @@ async def apply(work: Work, draft: Draft) -> None:
                 "warning",
             )
         )
+
+
+async def _move(work: Work, draft: Draft, episode: Episode, heard: AbstractSet[int]) -> None:
+    """Have the Task of who asks wait, and say to who waits that its answer is there."""
+    document = draft.document or {}
+    asks = draft.source != episode.requester
+    for candidate in episode.candidates:
+        if candidate.organization in work.apart or candidate.status in machine.TERMINAL:
+            continue
+        if asks:
+            if candidate.organization == draft.source and conversation.is_question(document):
+                status = await parent.status_of(work, episode, candidate)
+                waits = conversation.waits_at(status)
+                await _say(work, episode, candidate, conversation.QUESTION, waits)
+        elif candidate.organization in heard and await _waits(work, episode, candidate):
+            await _say(work, episode, candidate, conversation.ANSWERED, None)
+
+
+async def _waits(work: Work, episode: Episode, candidate: Candidate) -> bool:
+    task = parties.document((await parent.tasks(work, episode))[candidate.task])
+    return wording.business_of(task) == conversation.QUESTION
+
+
+async def _say(
+    work: Work, episode: Episode, candidate: Candidate, code: str, status: str | None
+) -> None:
+    changes: dict[str, object] = {"businessStatus": pure.business_status(code)}
+    if status is not None:
+        changes["status"] = status
+    await parent.move(work, episode, candidate, changes)

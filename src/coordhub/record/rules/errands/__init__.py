@@ -58,7 +58,16 @@ async def apply(work: Work, draft: Draft, errand: Errand | None) -> None:
                 f"This asks you for an answer and is {old}. You may set its status to: {legal}.",
                 transitions.at(draft, "status"),
             )
-        if (follows := ANSWERED.get(errand.kind)) is not None:
-            await follows(work, draft, errand)
-    if new in machine.TERMINAL:
+        await answered(work, draft, errand)
+    elif new in machine.TERMINAL:
+        work.batch.errands_closed.append(draft.rid)
+
+
+async def answered(work: Work, draft: Draft, errand: Errand) -> None:
+    """What follows from an answer that is legal; of a patient's, too."""
+    assert draft.document is not None
+    draft.episode = errand.episode
+    if (follows := ANSWERED.get(errand.kind)) is not None:
+        await follows(work, draft, errand)
+    if draft.document["status"] in machine.TERMINAL:
         work.batch.errands_closed.append(draft.rid)

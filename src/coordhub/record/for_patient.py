@@ -1,0 +1,100 @@
+"""What the patient itself is asked in the course of a referral: to get in touch, whether something is still needed.
+
+http://hl7.org/fhir/us/sdoh-clinicalcare (Task for patient)
+
+An errand whose owner is the Patient. It is `ready` as soon as it is there; the person's app answers it by
+status and output, and may change nothing else. Nobody is asked whose order says that the subject must not be
+contacted, or whose referral tells what must not be seen at home.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from coordhub.access import viewer
+from coordhub.r4.sensitivity import SDV
+from coordhub.record import errands, parties
+from coordhub.record.hub import instant
+from coordhub.record.work import Draft, Work
+from coordhub.referral import task_machine as machine
+from coordhub.store import resources
+from coordhub.store.episodes import Episode, Errand
+from coordhub.store.visibility import HUB
+
+PROHIBITED: Final = "contacting-subject-prohibited"
+
+Document = dict[str, Any]
+
+
+async def ask(
+    work: Work,
+    episode: Episode,
+    kind: str,
+    subject: str,
+    *,
+    contact: str,
+    due: datetime | None = None,
+) -> Draft | None:
+    """Ask the patient, unless it is asked the same already or must not be asked.
+
+    subject: what it is about. contact: whom to get in touch with.
+    """
+    if episode.patient is None or any(_is_open(one, kind) for one in episode.errands):
+        return None
+    rids = [episode.id, episode.request, episode.patient]
+    stored = await resources.read_rids(work.conn, viewer.deciding(), rids)
+    if any(stored[rid].labels & SDV for rid in stored) or episode.patient not in stored:
+        return None
+    order = stored.get(episode.request)
+    if order is None or order.body is None or _is_prohibited(parties.document(order)):
+        return None
+    draft = await errands.open_errand(
+        work,
+        kind=kind,
+        owner=stored[episode.patient].reference,
+        subject=subject,
+        episode=episode.id,
+        inputs=[
+            {
+                "type": {"coding": [{"system": errands.SDOHCC, "code": "contact-entity"}]},
+                "valueReference": {"reference": contact},
+            }
+        ],
+        due=due,
+    )
+    draft.patient = episode.patient
+    return draft
+
+
+async def withdraw(
+    work: Work, episode: Episode, kind: str, tasks: Sequence[int] | None = None
+) -> None:
+    """Take back what the patient was asked and has not answered."""
+    open_ones = [
+        one.task
+        for one in episode.errands
+        if _is_open(one, kind) and (tasks is None or one.subject in tasks)
+    ]
+    for task in (await resources.lock(work.conn, open_ones)).values():
+        changed = {
+            "status": "cancelled",
+            "statusReason": machine.concept(machine.REASONS["no-longer-needed"]),
+            "lastModified": instant(work.now),
+        }
+        draft = work.supersede(task, HUB, {**parties.document(task), **changed})
+        draft.episode = episode.id
+        work.batch.errands_closed.append(draft.rid)
+
+
+def _is_open(errand: Errand, kind: str) -> bool:
+    return errand.kind == kind and errand.closed_at is None
+
+
+def _is_prohibited(order: Document) -> bool:
+    return any(
+        coding.get("code") == PROHIBITED
+        for detail in order.get("orderDetail") or ()
+        for coding in detail.get("coding") or ()
+    )
