@@ -13,6 +13,7 @@ door, is one `record.commit`; whatever goes out goes through the table `change`,
 - `record`    the one way in: validation, rules, grants, the commit.
 - `access`    who is calling, and with whose eyes something is read.
 - `directory` who serves what, and through which Endpoint it is reached.
+- `insight`   what is there, or under way, already.
 - `referral`  pure: the Task machine, the sender's Task computed from the recipients', timers.
 - `store`     SQL, and nothing else speaks it: the one write statement, visibility, search, the ledger.
 - `outbound`  the only client of the world.

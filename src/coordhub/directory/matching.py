@@ -8,12 +8,13 @@ A handful of statements for any number of services; the judgement itself is `ref
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from coordhub.referral import weights as weighing
-from coordhub.referral.matching import Known, Offered, Prospect, Record, ranked
+from coordhub.referral.matching import Known, Offered, Prospect, Received, Record, ranked
 from coordhub.referral.offered import read
 from coordhub.referral.same_kind import NO_KIND
 from coordhub.referral.wanted import wanted
@@ -22,6 +23,8 @@ from coordhub.store.engine import Connection
 from coordhub.store.visibility import EVERYONE
 
 Document = Mapping[str, Any]
+
+NOTHING: Final = Received()
 
 
 async def prospects(
@@ -35,6 +38,7 @@ async def prospects(
     besides: Collection[int] = (),
     urgent: bool = False,
     by: datetime | None = None,
+    received: Received = NOTHING,
     zone: ZoneInfo | None = None,
 ) -> list[Prospect]:
     """Who is in, best first, then who is out; nobody where the request says no kind of service by code.
@@ -42,9 +46,10 @@ async def prospects(
     patient: as the decision may read it; None: nothing is known. subject: rid of the Patient, whose
     Consents count; None: nobody in particular, so that consent is no criterion. sender: rid of the
     organization that refers. besides: rids of organizations that are not to be found. urgent: beside
-    what the request's priority says. by: it is of no use later. zone: of services that do not say theirs.
+    what the request's priority says. by: it is of no use later. received:
+    what the person has already (insight.duplicates). zone: of services that do not say theirs.
     """
-    asked = wanted(request, patient, now, urgent=urgent, by=by)
+    asked = replace(wanted(request, patient, now, urgent=urgent, by=by), received=received)
     if not asked.kinds:
         return []
     found = [

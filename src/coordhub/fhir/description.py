@@ -380,6 +380,18 @@ ROUTES: tuple[Route, ...] = (
         "One version, current or not.", reasons=(404, 410), parameters=(TYPE, _ID, _VID),
     ),
     Route(
+        "route", "GET", "/ServiceRequest/{id}/$route", "Operations", "Who could help?",
+        "Who of the directory could help with what your ServiceRequest asks for, best first, with the reasons "
+        "for and against each, and what the patient has already. A dry run: nobody is asked.",
+        answer="Parameters", reasons=(404, 410, 422), parameters=(_ID, _COUNT),
+    ),
+    Route(
+        "route_by_post", "POST", "/ServiceRequest/$route", "Operations", "Who could help with this?",
+        "The same for a `serviceRequest` that is not stored, and a `patient` (a reference, or a Patient with what "
+        "bears on the choice).",
+        answer="Parameters", reasons=(413, 415, 422), parameters=(_COUNT,), body="Parameters",
+    ),
+    Route(
         "status_of_referral", "GET", "/{resource_type}/{id}/$status-of-referral", "Resources",
         "Where a referral is",
         "What happened, in order, and what is expected next, from whom; to a recipient its own part.",

@@ -94,6 +94,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "meta": Operation(("system", "type", "instance"), (), _ASK),
     "meta-add": Operation(("instance",), (), ("POST",), "update", frozenset({"meta"})),
     "meta-delete": Operation(("instance",), (), ("POST",), "update", frozenset({"meta"})),
+    "route": Operation(
+        ("type", "instance"), ("ServiceRequest",), _ASK, parameters=frozenset({"_count"})
+    ),
     "status-of-referral": Operation(("instance",), ("ServiceRequest", "Task"), ("GET",)),
     "why": Operation(("instance",), (), ("GET",), parameters=frozenset({"recipient"})),
     "validate": Operation(

@@ -42,6 +42,19 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Received:
+    """What the person has already, as far as who asks may see it: code of the finding.
+
+    services: by `HealthcareService/id`. programs: by code of the program. referred: another referral for
+    the same is open.
+    """
+
+    services: Mapping[str, str] = field(default_factory=dict)
+    programs: Mapping[Code, str] = field(default_factory=dict)
+    referred: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """What a referral asks for, and what of the person bears on who can give it.
 
@@ -64,6 +77,7 @@ class Wanted:
     access: frozenset[str] = frozenset()
     by: datetime | None = None
     urgent: bool = False
+    received: Received = Received()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +155,6 @@ class Known:
     refused: datetime | None = None
     record: Record = Record()
 
-
-NOTHING: Final = Known()
 
 Offer = tuple[Offered, Known]
 
@@ -374,9 +386,24 @@ def _reachable(wanted: Wanted, offered: Offered, known: Known, weights: Weights)
     return ()
 
 
+def _duplicate(wanted: Wanted, offered: Offered, _: Known, __: Weights) -> Findings:
+    """A warning only: who refers may have a reason."""
+    received = wanted.received
+    if offered.apart:
+        return ()
+    code = received.services.get(offered.recipient)
+    if code is None and received.programs:
+        code = next(
+            (received.programs[one] for one in offered.kinds if one in received.programs), None
+        )
+    if code is not None:
+        return _found("duplicate", "unknown", code)
+    return _found("duplicate", "unknown", "open-referral") if received.referred else ()
+
+
 _CHECKS: Final = (
     _kind, _active, _area, _eligibility, _language, _hours, _access, _capacity, _sender, _patient,
-    _reachable,
+    _reachable, _duplicate,
 )  # fmt: skip
 
 CRITERIA: Final[Mapping[str, str]] = {
@@ -394,6 +421,7 @@ CRITERIA: Final[Mapping[str, str]] = {
     "referral-method": "Takes referrals electronically",
     "consent": "The patient's consent",
     "reachable": "Reachable now",
+    "duplicate": "Served or referred already",
 }
 """Finding.criterion -> what it is about."""
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from typing import Any, Final
 
+from coordhub.r4.interval import parse_instant
 from coordhub.referral.matching import Code, Wanted
 from coordhub.referral.places import Place, place_of
 from coordhub.referral.same_kind import domains, kinds
@@ -43,7 +44,9 @@ def wanted(
     urgent: bool = False,
     by: datetime | None = None,
 ) -> Wanted:
-    """urgent: for another reason than ServiceRequest.priority. by: the latest that is of use."""
+    """urgent: for another reason than ServiceRequest.priority. by: the latest that is of use, unless
+    ServiceRequest.occurrence says it.
+    """
     person = patient or {}
     asked = frozenset(
         code for name in ("category", "code", "performerType") for code in codes(request.get(name))
@@ -70,9 +73,17 @@ def wanted(
             ]
         ),
         now=now,
-        by=by,
+        by=_occurs_until(request) or by,
         urgent=urgent or request.get("priority") in URGENT,
     )
+
+
+def _occurs_until(request: Document) -> datetime | None:
+    moment, period = request.get("occurrenceDateTime"), request.get("occurrencePeriod")
+    if isinstance(period, Mapping):
+        moment = period.get("end")
+    stated = parse_instant(moment) if isinstance(moment, str) else None
+    return None if stated is None else stated.high
 
 
 def codes(concepts: Any) -> Iterator[Code]:

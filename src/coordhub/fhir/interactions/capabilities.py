@@ -28,7 +28,14 @@ INTERACTIONS = (
 SYSTEM = ("transaction", "batch", "search-system", "history-system")
 _COLUMNS = ("_id", "_lastUpdated")
 _OWN = frozenset(
-    {"accounting-of-disclosures", "break-glass", "lower-label", "status-of-referral", "why"}
+    {
+        "accounting-of-disclosures",
+        "break-glass",
+        "lower-label",
+        "route",
+        "status-of-referral",
+        "why",
+    }
 )
 """Operations that this hub defines itself."""
 _SECURITY = (
