@@ -22,6 +22,7 @@ from coordhub.referral.matching import (
     Offer,
     Offered,
     Prospect,
+    Received,
     Record,
     Wanted,
     Years,
@@ -123,6 +124,17 @@ UNKNOWN: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         "capacity-out-of-date",
     ),
     "capacity by a list": ({"capacity": Capacity("waitlist", NOW)}, {}, "waitlist"),
+    "duplicate": (
+        {},
+        {"received": Received({"HealthcareService/best": "already-enrolled"})},
+        "already-enrolled",
+    ),
+    "duplicate by program": (
+        {},
+        {"received": Received(programs={FOOD: "on-waiting-list"})},
+        "on-waiting-list",
+    ),
+    "duplicate elsewhere": ({}, {"received": Received(referred=True)}, "open-referral"),
     "capacity in other words": ({"capacity": Capacity("plenty", NOW)}, {}, "capacity-not-stated"),
 }
 
@@ -132,8 +144,8 @@ def test_given_all_is_known_and_fits_when_judged_then_in_and_nothing_to_confirm(
     assert (found.verdict, found.confirm, found.reasons) == ("in", False, ())
     assert {one.outcome for one in found.findings} == {"met"}
     assert found.score > 0.8
-    everything = {"active", "referral-method", "consent", "reachable"}  # told only where they fail
-    assert {one.criterion for one in found.findings} == CRITERIA.keys() - everything
+    told_only_where_met_with = {"active", "referral-method", "consent", "reachable", "duplicate"}
+    assert {one.criterion for one in found.findings} == CRITERIA.keys() - told_only_where_met_with
 
 
 @pytest.mark.parametrize("case", FAILS)
