@@ -100,14 +100,17 @@ def conflict(diagnostics: str, at: str = "") -> FhirError:
     return FhirError(409, Issue("conflict", diagnostics, at))
 
 
-def version_conflict(reference: str, expected: str, current: int, at: str = "") -> FhirError:
-    """412: If-Match names another version than the current one."""
+def version_conflict(
+    reference: str, expected: str, current: int, at: str = "", told: str = ""
+) -> FhirError:
+    """412: If-Match names another version than the current one. told: what may be done with that one."""
     return FhirError(
         412,
         Issue(
             "conflict",
             f"{reference} is at version {current}, If-Match asked for {expected}. "
-            "Read it again, apply your change to what you read, and send that version's ETag.",
+            "Read it again, apply your change to what you read, and send that version's ETag."
+            + (f" {told}" if told else ""),
             at,
         ),
         headers={"ETag": f'W/"{current}"'},

@@ -19,14 +19,7 @@ from coordhub.referral.episode import (
     withdraw,
 )
 from coordhub.referral.needs import Child, Need
-from coordhub.referral.task_machine import (
-    OWNER,
-    REASONS,
-    STATUSES,
-    TERMINAL,
-    Legal,
-    judge,
-)
+from coordhub.referral.task_machine import EDGES, OWNER, REASONS, STATUSES, TERMINAL
 
 
 def children(
@@ -134,7 +127,7 @@ def test_given_any_two_children_when_computed_then_the_hub_may_make_that_change(
             for more in (False, True):
                 of = [Need(key, more=more) for key in dict.fromkeys(needs)]
                 computed = parent(children(*statuses, needs=needs), current, of)
-                assert judge(current, computed.status, OWNER) == Legal(), (statuses, computed)
+                assert computed.status == current or OWNER in EDGES[current, computed.status]
                 assert computed.business_status in BUSINESS_STATUSES
 
 

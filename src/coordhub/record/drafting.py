@@ -97,6 +97,7 @@ async def draft(
             document = work.rewritten(operation.document, mapping)
         kind, _, fhir_id = names[position].partition("/")
         if position in existing:
+            await _refuse_stale(work, operation, locked[existing[position]])
             draft = _next_version(work, operation, locked[existing[position]], document)
             if draft is not None:
                 await _refuse_guess(work, view, draft)
@@ -178,14 +179,19 @@ def _shard_of(
     return DIRECTORY_SHARD
 
 
+async def _refuse_stale(work: Work, operation: Settled, current: Version) -> None:
+    """412 where If-Match names another version; of a Task that asks the caller, with what it may say now."""
+    if isinstance(operation, Create) or operation.if_match in (None, current.version):
+        return
+    told = await rules.legal_now(work, current)
+    raise version_conflict(
+        current.reference, f'W/"{operation.if_match}"', current.version, operation.at, told
+    )
+
+
 def _next_version(
     work: Work, operation: Settled, previous: Version, document: dict[str, object] | None
 ) -> Draft | None:
-    assert not isinstance(operation, Create)
-    if operation.if_match is not None and operation.if_match != previous.version:
-        raise version_conflict(
-            previous.reference, f'W/"{operation.if_match}"', previous.version, operation.at
-        )
     if document is None and previous.deleted:
         return None
     draft = Draft(

@@ -17,6 +17,7 @@ from coordhub.record.work import Draft, Work
 from coordhub.referral import episode as pure
 from coordhub.referral import needs as needs_of
 from coordhub.referral import task_machine as machine
+from coordhub.referral import wording
 from coordhub.referral.needs import Child, Need
 from coordhub.store import resources
 from coordhub.store.episodes import Candidate, Episode
@@ -76,7 +77,7 @@ def _child(
         str(document["status"]),
         str(one.need),
         code_of(document.get("statusReason"), machine.REASON_SYSTEM),
-        code_of(document.get("businessStatus"), pure.BUSINESS_STATUS_SYSTEM),
+        wording.business_of(document),
         tuple(document.get("output") or ()),
         apart=one.organization in work.apart,
         begun=isinstance(one, Candidate) and one.started_at is not None,
@@ -175,6 +176,7 @@ def _move(work: Work, episode: Episode, current: Version, asked: Sequence[Child]
     after = with_state(before, computed, instant(work.now))
     if written is not None:
         written.document = after
+        written.compare(after, written.before())
     elif after is not before:
         work.supersede(current, HUB, after).episode = episode.id
     status = computed.status
@@ -202,7 +204,7 @@ def with_state(document: Document, parent: pure.Parent, now: str) -> Document:
     after = {**document, **state}
     if parent.reason is not None:
         after["statusReason"] = machine.concept(parent.reason)
-    elif parent.business_status:
+    elif parent.business_status and document.get("status") not in machine.TERMINAL:
         after.pop("statusReason", None)
     if after == document:
         return document

@@ -10,9 +10,10 @@ means that the hub has taken responsibility, not that anybody will serve the pat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import Final
 
 from coordhub.referral import needs as needs_of
 from coordhub.referral.needs import Child, Need, Output
@@ -46,6 +47,9 @@ BUSINESS_STATUSES: dict[str, str] = {
     "delivered-after-cancellation": "Done, although it was cancelled before",
 }
 """T1.businessStatus code -> display."""
+
+LATE: Final = "delivered-after-cancellation"
+"""Of a T2 that its owner completed all the same, and of the T1 that had been cancelled with it."""
 
 
 def business_status(code: str) -> dict[str, object]:
@@ -83,7 +87,10 @@ def parent(children: Sequence[Child], current: str, needs: Sequence[Need] = ()) 
         return _beside_one_apart(told, current, _beside(children, told, needs))
     outputs = _union(children)
     if current in TERMINAL or current == "draft":
-        return Parent(current, "", None, outputs)
+        late = current == "cancelled" and any(
+            child.business_status == LATE and child.status == "completed" for child in children
+        )
+        return Parent(current, LATE if late else "", None, outputs)
     live = [child for child in children if child.status not in TERMINAL]
     open_needs = [need for need in needs if needs_of.is_open(need, children)]
     if not children and (open_needs or not needs):
@@ -203,14 +210,31 @@ class Withdrawal:
     ask: tuple[str, ...]
 
 
-def withdraw(children: Sequence[Child]) -> Withdrawal:
+def withdraw(
+    children: Sequence[Child],
+    reason: str = "requester-cancelled",
+    asks: Mapping[str, AbstractSet[str]] | None = None,
+) -> Withdrawal:
     """The requester cancels T1: what nobody has begun ends with it.
 
+    reason: code of REASONS. asks: by child from which of its statuses its owner has to be asked, where
+    that is more than the work having begun: a profile of its owner's may want it.
     Who is apart and has taken it on goes on: neither to stop it nor to be refused would be neutral.
     """
-    told = _stop([child for child in children if not child.apart], "requester-cancelled", STARTED)
-    apart = _stop([child for child in children if child.apart], "requester-cancelled", WON)
-    return Withdrawal((*told.cancels, *apart.cancels), told.ask)
+    asks = asks or {}
+    stops = [
+        _stop([child], reason, WON if child.apart else STARTED | asks.get(child.task, frozenset()))
+        for child in children
+    ]
+    return Withdrawal(
+        tuple(cancel for stop in stops for cancel in stop.cancels),
+        tuple(
+            task
+            for child, stop in zip(children, stops, strict=True)
+            for task in stop.ask
+            if not child.apart
+        ),
+    )
 
 
 def permission_withdrawn(children: Sequence[Child]) -> Withdrawal:
@@ -242,7 +266,12 @@ def _union(children: Sequence[Child]) -> tuple[Output, ...]:
 
 
 def _progress(working: Sequence[Child]) -> str:
-    """Of several needs the furthest speaks; what the child says itself is more than its status."""
+    """Of several needs the furthest speaks; what the child says itself is more than its status.
+
+    That the sender wants to stop is said before all else: it waits for that answer.
+    """
+    if any(is_asked_to_stop(child) and child.reason != "consent-withdrawn" for child in working):
+        return "cancellation-requested"
     ranked = ("in-progress", "on-hold", "ready", "accepted")
     leading = min(working, key=lambda child: ranked.index(child.status))
     if leading.business_status in BUSINESS_STATUSES:
@@ -251,10 +280,18 @@ def _progress(working: Sequence[Child]) -> str:
 
 
 def _live_reason(working: Sequence[Child], paused: bool) -> Reason | None:
-    """Why all is paused, or that the recipient was asked to stop for want of permission."""
+    """Why all is paused, or why a recipient was asked to stop, or that it cannot any more."""
     if any(child.reason == "consent-withdrawn" for child in working):
         return REASONS["consent-withdrawn"]
+    for child in working:
+        if is_asked_to_stop(child) or child.reason == "cannot-stop":
+            return _known(child.reason)
     return _known(working[-1].reason) if paused else None
+
+
+def is_asked_to_stop(child: Child) -> bool:
+    """Whether its owner has been asked to stop, and has neither stopped nor said that it cannot."""
+    return child.business_status == "cancellation-requested" and child.status not in TERMINAL
 
 
 def _ended(

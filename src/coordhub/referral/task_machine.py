@@ -5,8 +5,7 @@ http://hl7.org/fhir/us/sdoh-clinicalcare (Task for referral management)
 http://hl7.org/fhir/us/bser (harmonized states of BSeR and 360X)
 
 The edges are the lenient union of the three: a hub between partners of different profiles must take
-what any of them may rightly send. Where the union is wider than one profile, the translation
-towards a partner of that profile narrows it, not this table.
+what any of them may rightly send. Who of them may send what is in `profiles`.
 """
 
 from __future__ import annotations
@@ -82,65 +81,6 @@ EDGES: dict[tuple[str, str], Actor] = dict(_edges())
 
 
 @dataclass(frozen=True, slots=True)
-class Legal:
-    """The change may be made; also when the status stays as it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Illegal:
-    """No actor may go there from here, or this one must take another way (`hint` says which).
-
-    legal_targets: where this actor may go from the old status, in the order of STATUSES.
-    hint: a sentence for OperationOutcome.issue.diagnostics; holds statuses only.
-    """
-
-    legal_targets: tuple[str, ...]
-    hint: str
-
-
-@dataclass(frozen=True, slots=True)
-class WrongActor:
-    """The transition exists, and belongs to the other part."""
-
-    who_may: Actor
-    hint: str
-
-
-Judgement = Legal | Illegal | WrongActor
-
-
-def legal_targets(old: str, actor: Actor) -> tuple[str, ...]:
-    """Where `actor` may take a Task from `old`, in the order of STATUSES."""
-    return tuple(new for new in STATUSES if EDGES.get((old, new), Actor(0)) & actor)
-
-
-def judge(old: str, new: str, actor: Actor) -> Judgement:
-    """May `actor` (one part, or both: REQUESTER | OWNER) move a Task from `old` to `new`?"""
-    if old == new:
-        return Legal()
-    allowed = EDGES.get((old, new))
-    if allowed is not None and allowed & actor:
-        return Legal()
-    targets = legal_targets(old, actor)
-    if new == "cancelled" and old in STARTED and actor == REQUESTER:
-        return Illegal(
-            targets,
-            f"Work has begun (status {old}), so cancellation must be requested: "
-            "POST a Task with code abort whose focus is this Task; its owner answers.",
-        )
-    if allowed is not None:
-        who = " or ".join(part.name.lower() for part in allowed if part.name)
-        return WrongActor(allowed, f"Only the {who} of a Task may change it from {old} to {new}.")
-    if old in TERMINAL:
-        hint = f"{old} is final. Send a new Task that refers to this one in relevantHistory."
-    elif targets:
-        hint = f"From {old} you may go to {', '.join(targets)}, not to {new}."
-    else:
-        hint = f"From {old} there is no way to {new}, and nothing for you to change just now."
-    return Illegal(targets, hint)
-
-
-@dataclass(frozen=True, slots=True)
 class Reason:
     """A coded Task.statusReason.
 
@@ -194,7 +134,12 @@ REASONS: dict[str, Reason] = {
             "rejected failed",
         ),
         _reason("safety", "unsafe to proceed", "cancelled rejected", stable=True),
-        _reason("requester-cancelled", "cancelled by the requester", "cancelled"),
+        _reason(
+            "requester-cancelled",
+            "cancelled by the requester",
+            "accepted ready in-progress on-hold cancelled",
+        ),
+        _reason("cannot-stop", "cannot be stopped any more", "accepted ready in-progress on-hold"),
         _reason("entered-in-error", "entered in error", "entered-in-error cancelled"),
         _reason("undeliverable", "could not be delivered", "cancelled"),
         _reason("no-provider-available", "no provider is available", "rejected failed"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from coordhub.referral.profiles import Profile
-from coordhub.referral.task_machine import OWNER, STATUSES, TERMINAL, Actor
+from coordhub.referral.task_machine import OWNER, REQUESTER, STATUSES, TERMINAL, Actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,12 @@ def _moves(
         hint = f"Only the {who} of a Task may change it from {old.status} to {status}."
         return WrongActor(allowed, targets, hint)
     if old.status in TERMINAL:
-        hint = f"{old.status} is final. Send a new Task whose basedOn names this one."
+        hint = f"{old.status} is final. "
+        hint += (
+            "Send a new Task whose basedOn names this one."
+            if actor & REQUESTER
+            else "Nothing is asked of its owner any more."
+        )
     else:
         hint = f"{profile.title} has no way from {old.status} to {status}."
         if (old.status, status) == ("in-progress", "rejected"):

@@ -356,15 +356,18 @@ async def test_given_a_referral_when_cancelled_before_the_hub_asked_then_nobody_
     assert await sent.status() == "cancelled"
 
 
-async def test_given_work_that_began_when_cancelled_by_the_sender_then_409_and_it_goes_on(
+async def test_given_work_that_began_when_cancelled_by_the_sender_then_its_owner_is_asked_to_stop(
     house: House,
 ) -> None:
     sent = await house.asking(house.kitchen.service)
     await sent.answer(house.kitchen, "accepted")
     await sent.answer(house.kitchen, "in-progress")
-    error = await refused(sent.withdraw())
-    assert error.status == 409
+    await sent.withdraw()
+    assert await sent.status() == "in-progress"
     assert await sent.status((await sent.tasks())["kitchen"]) == "in-progress"
+    assert await house.rows("select kind, owner, closed_at from errand") == [
+        ("abort", house.kitchen.rid, None)
+    ]
 
 
 # ---- the recipient's Task

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from coordhub.errors import business_rule
-from coordhub.record import parent
+from coordhub.record import parent, parties, transitions
 from coordhub.record.rules import (
     answer,
     appointment,
@@ -26,6 +26,7 @@ from coordhub.record.rules import (
 )
 from coordhub.record.work import Draft, Work
 from coordhub.store import episodes
+from coordhub.store.resources import Version
 from coordhub.store.visibility import HUB
 
 
@@ -68,6 +69,15 @@ def may_write(work: Work, draft: Draft) -> bool:
         return False
     candidate = episode.candidate_of_task(draft.rid)
     return candidate is not None and candidate.organization == work.caller.organization
+
+
+async def legal_now(work: Work, current: Version) -> str:
+    """What the caller may say now of a Task that asks it, as a sentence; "" of anything else."""
+    episode = work.episode_of(current.rid) if current.type == "Task" else None
+    candidate = episode.candidate_of_task(current.rid) if episode is not None else None
+    if candidate is None or candidate.organization != work.caller.organization:
+        return ""
+    return await transitions.may_say(work, candidate, parties.document(current))
 
 
 async def apply(work: Work) -> None:

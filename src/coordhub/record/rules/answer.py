@@ -9,10 +9,12 @@ from typing import Any
 
 from coordhub.access import viewer
 from coordhub.errors import business_rule
-from coordhub.record import parent, parties, question, recipients, transitions
+from coordhub.record import parent, parties, question, recipients, stopping, transitions
 from coordhub.record.work import Draft, Work
 from coordhub.referral import episode as pure
 from coordhub.referral import task_machine as machine
+from coordhub.referral import wording
+from coordhub.referral.profiles import Profile
 from coordhub.store import resources
 from coordhub.store.episodes import Candidate, Episode
 
@@ -20,41 +22,88 @@ Document = dict[str, Any]
 
 
 async def apply(work: Work, draft: Draft, episode: Episode) -> None:
-    before, after = draft.before() or {}, draft.document
-    assert after is not None
     candidate = episode.candidate_of_task(draft.rid)
     if candidate is None:
         return
-    old, new = str(before["status"]), str(after["status"])
-    if candidate.organization in work.apart:
-        if work.caller.is_hub:
+    apart = candidate.organization in work.apart
+    profile = None
+    if not work.caller.is_hub:
+        profile = await transitions.profile_of(work, candidate.organization)
+        _read_as_meant(work, draft, profile)
+        if draft.unchanged:
+            return
+    if apart:
+        if profile is None:
             draft.episode = episode.id
         else:
-            transitions.only_the_answer(draft, before, after)
-            transitions.judge(draft, old, new, machine.OWNER)
+            _judge(draft, profile, candidate)
         return
     draft.episode = episode.id
     work.moved.add(episode.id)
     tasks = await parent.tasks(work, episode)
-    if not work.caller.is_hub:
-        transitions.only_the_answer(draft, before, after)
+    assert draft.document is not None
+    new = str(draft.document["status"])
+    if profile is not None:
         step = pure.on_child_change(
             parent.children(work, episode, tasks, draft), draft.reference, new
         )
-        if isinstance(step, pure.AlreadyWon):
+        late = candidate.status == "cancelled" and new == "completed"
+        if isinstance(step, pure.AlreadyWon) and not late:
             raise business_rule(
                 "Another organization was first: this need is already taken. Nothing is asked of you any more.",
                 transitions.at(draft, "status"),
             )
-        transitions.judge(draft, old, new, machine.OWNER)
-        parent.cancel(work, episode, tasks, step.cancels)
+        _judge(draft, profile, candidate)
+        if late:
+            _flag(draft)
+        if isinstance(step, pure.Proceed):
+            parent.cancel(work, episode, tasks, step.cancels)
         if (
             len(episode.candidates) > 1
             and new in machine.WON
             and candidate.status not in machine.WON
+            and not late
         ):
             await _tell_the_winner(work, draft, candidate, parties.document(tasks[episode.id]))
     parent.answered(work, draft)
+    if new in machine.TERMINAL:
+        await stopping.over(work, episode, draft)
+
+
+def _read_as_meant(work: Work, draft: Draft, profile: Profile) -> None:
+    """Put back what its owner sent as it was told it; 403 for what is not its to change."""
+    before = draft.before() or {}
+    transitions.as_meant(
+        draft, profile, before, work.hub.base, names=("status", "businessStatus", "statusReason")
+    )
+    transitions.only_the_answer(draft, before, draft.document or {})
+    _keep_the_wish_to_stop(draft, before)
+    draft.compare(draft.document, before)
+
+
+def _judge(draft: Draft, profile: Profile, candidate: Candidate) -> None:
+    taken = candidate.accepted_at is not None
+    before, after = draft.before() or {}, draft.document or {}
+    transitions.judge(draft, profile, before, after, machine.OWNER, taken=taken)
+
+
+def _keep_the_wish_to_stop(draft: Draft, before: Document) -> None:
+    """Its owner's own copy may lack that it is asked to stop, and why; that is no answer to it."""
+    after = draft.document or {}
+    if wording.business_of(before) != "cancellation-requested":
+        return
+    kept: tuple[str, ...] = ("businessStatus", "statusReason")
+    if after["status"] in machine.TERMINAL:
+        kept = ("statusReason",) if after["status"] == "cancelled" else ()
+    lacking = {name: before[name] for name in kept if name in before and name not in after}
+    draft.document = {**after, **lacking}
+
+
+def _flag(draft: Draft) -> None:
+    """Say that it was done although it had been cancelled."""
+    document = {**(draft.document or {}), "businessStatus": pure.business_status(pure.LATE)}
+    document.pop("statusReason", None)
+    draft.document = document
 
 
 async def _tell_the_winner(work: Work, draft: Draft, candidate: Candidate, sent: Document) -> None:

@@ -13,19 +13,21 @@ from coordhub.access import viewer
 from coordhub.directory import services
 from coordhub.errors import FhirError, Issue, business_rule, unprocessable
 from coordhub.r4.sensitivity import SDV
-from coordhub.record import parent, parties, transitions
+from coordhub.record import parties, stopping, transitions
 from coordhub.record.work import Draft, Work
 from coordhub.referral import candidates
-from coordhub.referral import episode as pure
 from coordhub.referral import task_machine as machine
 from coordhub.store import resources
 from coordhub.store.episodes import Episode
-from coordhub.store.transact import CandidateStatus, EpisodeRow, NeedRow
+from coordhub.store.transact import EpisodeRow, NeedRow
+from coordhub.store.visibility import HUB
 
 Document = dict[str, Any]
 
 COMPUTED_ELEMENTS = frozenset({"status", "statusReason", "businessStatus", "output"})
 """What the hub computes on the sender's Task."""
+
+_SAID_BY_THE_HUB = ("businessStatus", "output")
 
 FIXED_ELEMENTS = frozenset(
     {"focus", "for", "owner", "requester", "intent", "code", "partOf", "restriction", "input"}
@@ -109,57 +111,75 @@ async def _own_request(work: Work, focus: str) -> tuple[int, Document | None] | 
 
 
 async def changed(work: Work, draft: Draft, episode: Episode) -> None:
-    before, after = draft.before() or {}, draft.document
-    assert after is not None
     draft.episode = episode.id
     if work.caller.is_hub:
         work.moved.add(episode.id)
         return
+    before = draft.before() or {}
+    profile = await transitions.profile_of(work, episode.requester)
+    transitions.as_meant(
+        draft, profile, before, work.hub.base, names=("status", "businessStatus", "statusReason")
+    )
     # The sender's own copy lacks what the hub computed; that is no wish to take it away.
+    after = draft.document or {}
     after = {**after, **{n: before[n] for n in COMPUTED_ELEMENTS - after.keys() if n in before}}
     draft.document = after
-    changed = {name for name in FIXED_ELEMENTS if before.get(name) != after.get(name)}
-    computed = {name for name in COMPUTED_ELEMENTS if before.get(name) != after.get(name)}
-    old, new = before["status"], after["status"]
-    if new != old and new in ("cancelled", "entered-in-error"):
-        computed -= {"status", "statusReason"}
-    if changed or computed:
-        raise FhirError(
-            409,
-            *(
-                Issue(
-                    "business-rule",
-                    "This was sent and stands. Cancel this referral and send another one.",
-                    transitions.at(draft, name),
-                )
-                for name in sorted(changed)
-            ),
-            *(
-                Issue(
-                    "business-rule",
-                    "The hub computes this from the recipients' answers. You may set status to cancelled.",
-                    transitions.at(draft, name),
-                )
-                for name in sorted(computed)
-            ),
-        )
-    if new == old:
+    old, new = str(before["status"]), str(after["status"])
+    ends = new != old and new in ("cancelled", "entered-in-error")
+    if ends:  # its copy may be from before the last answer, and that is not what it is about
+        after = {name: value for name, value in after.items() if name not in _SAID_BY_THE_HUB}
+        after |= {name: before[name] for name in _SAID_BY_THE_HUB if name in before}
+        draft.document = after
+    _refuse_what_stands(draft, before, after, ends=ends)
+    if not ends:
+        draft.compare(after, before)
         return
-    tasks = await parent.tasks(work, episode)
-    withdrawal = pure.withdraw(parent.children(work, episode, tasks))
-    if withdrawal.ask:
+    if old in machine.TERMINAL and new != "entered-in-error":
         raise business_rule(
-            "A recipient has begun the work, so the referral can only be ended with it. Ask it to "
-            "stop, or wait for its outcome.",
+            f"{old} is final. To ask again, send a new Task whose basedOn names this one.",
             transitions.at(draft, "status"),
         )
-    if old not in machine.STARTED:  # else its recipient has accepted, and not begun
-        transitions.judge(draft, old, new, machine.REQUESTER)
-    parent.cancel(work, episode, tasks, withdrawal.cancels)
-    told = list(work.batch.statuses)
-    work.batch.statuses.extend(
-        CandidateStatus(one.task, "cancelled")
-        for one in episode.candidates
-        if one.organization in work.apart and one.task not in {each.task for each in told}
+    if await stopping.stop(work, episode, stopping.reason_of(after)):
+        draft.document = before
+        draft.author = HUB  # what it says now is not what its sender has
+        draft.warnings.append(
+            Issue(
+                "informational",
+                "A recipient has begun the work, so it is not cancelled yet: the recipient is asked to stop "
+                "(businessStatus cancellation-requested). It answers with cancelled, or with its outcome.",
+                transitions.at(draft, "status"),
+                "information",
+            )
+        )
+
+
+def _refuse_what_stands(draft: Draft, before: Document, after: Document, *, ends: bool) -> None:
+    """409 for what may not be changed once it is sent, and for what the hub computes."""
+    changed = {name for name in FIXED_ELEMENTS if before.get(name) != after.get(name)}
+    computed = {name for name in COMPUTED_ELEMENTS if before.get(name) != after.get(name)}
+    if ends:
+        computed -= {"status", "statusReason"}
+    if not changed and not computed:
+        return
+    final = before["status"] in machine.TERMINAL
+    legal = "It is final, and nothing of it may be changed." if final else ""
+    raise FhirError(
+        409,
+        *(
+            Issue(
+                "business-rule",
+                "This was sent and stands. Cancel this referral and send another one.",
+                transitions.at(draft, name),
+            )
+            for name in sorted(changed)
+        ),
+        *(
+            Issue(
+                "business-rule",
+                "The hub computes this from the recipients' answers. "
+                + (legal or "You may set status to cancelled."),
+                transitions.at(draft, name),
+            )
+            for name in sorted(computed)
+        ),
     )
-    work.moved.add(episode.id)
