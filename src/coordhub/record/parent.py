@@ -118,10 +118,13 @@ async def status_of(work: Work, episode: Episode, candidate: Candidate) -> str:
 async def move(work: Work, episode: Episode, candidate: Candidate, changes: Document) -> None:
     """Change these elements of a T2, as the hub, and T1 with it.
 
-    What its owner says of them in the same commit stands.
+    What its owner says of them in the same commit stands, and that it is asked to stop stands until that
+    is answered.
     """
     task = (await tasks(work, episode))[candidate.task]
     before = parties.document(task)
+    if wording.business_of(before) == "cancellation-requested":
+        changes = {name: value for name, value in changes.items() if name != "businessStatus"}
     draft = work.draft_of(task.reference)
     if draft is not None and not draft.unchanged:
         said = draft.document or {}
