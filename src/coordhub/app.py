@@ -32,6 +32,7 @@ from coordhub.fhir.paging import Paging
 from coordhub.r4 import datasets
 from coordhub.record.bootstrap import open_hub
 from coordhub.record.hub import Hub, Safeguards
+from coordhub.referral import same_kind, weights
 from coordhub.settings import Settings
 from coordhub.store import outage, roles, vault
 from coordhub.store.audit import AuditLog
@@ -106,6 +107,10 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
         vault.use(vault.Vault(settings.vsp_keys))
     if settings.datasets is not None:
         datasets.use(datasets.read(settings.datasets.read_bytes()))
+    if settings.weights is not None:
+        weights.use(weights.read(settings.weights.read_bytes()))
+    if settings.same_kind is not None:
+        same_kind.use(same_kind.read(settings.same_kind.read_bytes()))
     if hub is None:
         if settings.database_url is None:
             raise RuntimeError("DATABASE_URL is not set: a postgresql:// address.")

@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from coordhub.r4 import datasets
+from coordhub.referral import same_kind, weights
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -65,6 +66,24 @@ def _of_datasets(path: Path | None) -> Path | None:
     if path is not None:
         try:
             datasets.read(path.read_bytes())
+        except OSError as error:
+            raise ValueError(f"the file cannot be read: {error.strerror}") from None
+    return path
+
+
+def _of_weights(path: Path | None) -> Path | None:
+    if path is not None:
+        try:
+            weights.read(path.read_bytes())
+        except OSError as error:
+            raise ValueError(f"the file cannot be read: {error.strerror}") from None
+    return path
+
+
+def _of_kinds(path: Path | None) -> Path | None:
+    if path is not None:
+        try:
+            same_kind.read(path.read_bytes())
         except OSError as error:
             raise ValueError(f"the file cannot be read: {error.strerror}") from None
     return path
@@ -139,6 +158,13 @@ class Settings(BaseSettings):
 
     datasets: Annotated[Path | None, AfterValidator(_of_datasets)] = None
     """File with data sets of your own, or narrower ones, for kinds of recipients (docs/labels.md)."""
+
+    weights: Annotated[Path | None, AfterValidator(_of_weights)] = None
+    """File with numbers of your own for who comes first among those who could help (docs/matching.md)."""
+
+    same_kind: Annotated[Path | None, AfterValidator(_of_kinds)] = None
+    """File with codes of your own, such as your directory's taxonomy, that mean the same kind of service
+    as others (docs/matching.md)."""
 
     vsp_keys: Path | None = None
     """Folder of the keys of victim service providers, one file each, outside of the database and of
