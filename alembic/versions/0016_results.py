@@ -47,6 +47,7 @@ def upgrade() -> None:
         ["change", "organization", "endpoint", "rid"],
     )
     op.create_index("delivery_rid_idx", "delivery", ["rid", "organization"])
+    op.create_index("errand_subject_idx", "errand", ["subject"])
     op.alter_column(
         "delivery",
         "change",
@@ -62,6 +63,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("errand_subject_idx", "errand")
     op.drop_index("delivery_rid_idx", "delivery")
     op.drop_constraint("delivery_change_organization_endpoint_rid_key", "delivery")
     op.create_unique_constraint(

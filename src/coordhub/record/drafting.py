@@ -23,6 +23,7 @@ from coordhub.errors import (
 from coordhub.r4 import sensitivity
 from coordhub.record import (
     identity,
+    orders,
     patching,
     rules,
     withdrawal,
@@ -76,6 +77,7 @@ async def draft(
             existing[position] = found.rid
     touched = await withdrawal.referrals_touched(work, operations, mapping)
     touched |= _results_of(work, list(existing.values()))
+    touched |= await orders.named(work, operations, mapping)
     await rules.lock_episodes(work, touched)
     await withdrawal.look_before(work)
     locked = await _current(work, list(existing.values()))

@@ -30,6 +30,8 @@ TASK_CODES: Final = "http://hl7.org/fhir/CodeSystem/task-code"
 
 KINDS: Final = {
     "abort": "Stop working on it",
+    "acknowledge": "Say that a human has seen it",
+    "match-result": "Say which order it answers",
     "make-contact": "Get in touch",
     "still-needed": "Say whether this is still needed",
 }

@@ -13,6 +13,7 @@ from coordhub.r4 import compartment, reference
 from coordhub.r4 import document as fhir_json
 from coordhub.record.hub import Hub
 from coordhub.record.operations import Operation
+from coordhub.referral.results import Number
 from coordhub.store.engine import Begin, Connection
 from coordhub.store.episodes import Episode, Errand
 from coordhub.store.resources import Located, Version
@@ -112,6 +113,8 @@ class Work:
     located: the resources that operations and references name, with the caller's eyes.
     episodes: the referrals they belong to, locked.
     matches: by rid of a result, the referrals that it is a result of.
+    numbered: the referrals that a number of an order leads to, of those that the caller was asked with.
+    of_another: results (rid) that name an order for another patient than theirs.
     consenting: patients whose Consents are written.
     permitted: Tasks of their open referrals whose recipients may see them, before the write.
     tasks: the Tasks of a referral (its id), locked. moved: referrals whose sender's Task and needs are to
@@ -133,6 +136,8 @@ class Work:
     located: dict[tuple[str, str], Located] = field(default_factory=dict)
     episodes: dict[int, Episode] = field(default_factory=dict)
     matches: dict[int, list[Match]] = field(default_factory=dict)
+    numbered: dict[Number, set[int]] = field(default_factory=dict)
+    of_another: set[int] = field(default_factory=set)
     batch: Batch = field(default_factory=Batch)
     tasks: dict[int, dict[int, Version]] = field(default_factory=dict)
     moved: set[int] = field(default_factory=set)

@@ -12,7 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
+
+from coordhub.r4.interval import parse_instant
 
 TYPES: Final = frozenset(
     {
@@ -120,6 +123,59 @@ def is_critical(document: Document) -> bool:
         for concept in _objects(one.get("interpretation"))
         for coding in _objects(concept.get("coding"))
     )
+
+
+WINDOW: Final = timedelta(days=366)
+"""How long after an order a result may still be taken for an answer to it, by who looks for one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """What speaks for an order being the one that a result answers; the patient is the same."""
+
+    same_code: bool
+    in_time: bool
+
+    @property
+    def is_likely(self) -> bool:
+        return self.same_code and self.in_time
+
+    def said(self) -> str:
+        """In words, without content."""
+        code = "same code" if self.same_code else "another code"
+        time = "ordered before it" if self.in_time else "not in time"
+        return f"same patient, {code}, {time}"
+
+
+def likeness(result: Document, order: Document, asked_at: datetime, now: datetime) -> Likeness:
+    """How far an order, sent at `asked_at`, fits a result: never enough to decide, enough to propose."""
+    wanted = [order.get("code"), *_listed(order.get("orderDetail"))]
+    found = [
+        result.get(name)
+        for name in ("code", "type", "medicationCodeableConcept", "vaccineCode", "procedureCode")
+    ]
+    asked = set[tuple[str, str]]().union(*(codings(each) for each in wanted))
+    said = set[tuple[str, str]]().union(
+        *(codings(each) for one in found for each in (_listed(one) or [one]))
+    )
+    when = _moment(result) or now
+    in_time = asked_at - timedelta(days=1) <= when <= asked_at + WINDOW
+    return Likeness(bool(asked & said), in_time)
+
+
+_MOMENTS: Final = ("effectiveDateTime", "performedDateTime", "issued", "date", "authoredOn")
+
+
+def _moment(document: Document) -> datetime | None:
+    for name in _MOMENTS:
+        span = parse_instant(document[name]) if isinstance(document.get(name), str) else None
+        if span is not None:
+            return span.low
+    return None
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def codings(concept: object) -> set[tuple[str, str]]:

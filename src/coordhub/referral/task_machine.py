@@ -143,6 +143,10 @@ REASONS: dict[str, Reason] = {
         _reason("entered-in-error", "entered in error", "entered-in-error cancelled"),
         _reason("undeliverable", "could not be delivered", "cancelled"),
         _reason("no-provider-available", "no provider is available", "rejected failed"),
+        _reason("order-unknown", "names no order that it was sent", "requested"),
+        _reason("order-unnamed", "names no order, and may answer one", "requested"),
+        _reason("order-ambiguous", "its number belongs to several orders", "requested"),
+        _reason("order-of-another", "the order it names is for another patient", "requested"),
         _reason("recipient-ambiguous", "recipient ambiguous", "on-hold rejected"),
         _reason("recipient-unknown", "recipient not in the directory", "on-hold rejected"),
     )

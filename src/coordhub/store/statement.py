@@ -245,8 +245,9 @@ PARTS: Final = {
         " select n.*, (n.task & 255)::smallint, $1 from {rows}",
     ),
     "errands_closed": Part(
-        "task bigint",
-        "update errand x set closed_at = coalesce(x.closed_at, $1) from {rows} where x.task = n.task",
+        "task bigint, episode bigint",
+        "update errand x set closed_at = coalesce(x.closed_at, $1), episode = coalesce(x.episode, n.episode)"
+        " from {rows} where x.task = n.task",
     ),
     "ended": Part(
         "task bigint",

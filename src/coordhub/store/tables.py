@@ -623,6 +623,7 @@ errand = Table(
 )
 Index("errand_episode_idx", errand.c.episode)
 Index("errand_open_idx", errand.c.owner, postgresql_where=text("closed_at is null"))
+Index("errand_subject_idx", errand.c.subject)
 
 delivery = Table(
     "delivery",

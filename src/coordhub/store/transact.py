@@ -243,6 +243,8 @@ class Batch:
     statuses: list[CandidateStatus] = field(default_factory=list)
     errands: list[ErrandRow] = field(default_factory=list)
     errands_closed: list[int] = field(default_factory=list)
+    errands_of: dict[int, int] = field(default_factory=dict)
+    """Of an errand that is closed, the referral that it turned out to be about."""
     timers: list[TimerRow] = field(default_factory=list)
     results: list[ResultRow] = field(default_factory=list)
     results_ended: list[ResultEnd] = field(default_factory=list)
@@ -284,7 +286,9 @@ def _rows(batch: Batch) -> dict[str, Sequence[tuple[Any, ...]]]:
         "asked": batch.candidates,
         "answered": batch.statuses,
         "errands_opened": batch.errands,
-        "errands_closed": [(task,) for task in dict.fromkeys(batch.errands_closed)],
+        "errands_closed": [
+            (task, batch.errands_of.get(task)) for task in dict.fromkeys(batch.errands_closed)
+        ],
         "ended": withdrawn,
         "timed": batch.timers,
         "resulted": batch.results,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from coordhub.errors import business_rule
-from coordhub.record import parent, parties, transitions
+from coordhub.record import orders, parent, parties, transitions
 from coordhub.record.rules import (
     answer,
     appointment,
@@ -107,6 +107,7 @@ async def apply(work: Work) -> None:
             await around.apply(work, draft)
             await note.apply(work, draft)
     result.settle(work)
+    await orders.settle(work)
     await parent.settle(work)
 
 

@@ -1,7 +1,8 @@
 """What follows when who was asked writes something that answers an order: it is a result of that referral.
 
 Observation, DiagnosticReport, Procedure and all others that name the sender's or the hub's
-ServiceRequest of a referral; and every later version of them, their deletion too.
+ServiceRequest of a referral, by reference or by a number of it; and every later version of them, their
+deletion too.
 
 http://hl7.org/fhir/R4/request.html
 
@@ -11,6 +12,7 @@ result of the order any more: who was shown it is told that it is gone, and not 
 
 from __future__ import annotations
 
+from coordhub.record import orders as matching
 from coordhub.record import parties
 from coordhub.record.work import Draft, Match, Work
 from coordhub.referral import results
@@ -29,20 +31,18 @@ def apply(work: Work, draft: Draft) -> None:
     if draft.document is None:
         draft.episode = before.id if before is not None else None
         return
-    matches = [
-        Match(episode.id, "based-on")
-        for text in parties.locals_of(results.orders(draft.document), work.hub.base)
-        if (rid := work.rid_of(text)) is not None
-        and (episode := work.episode_of(rid)) is not None
-        and was_asked(episode, draft.source)
-    ]
+    matches = _referred(work, draft) or _numbered(work, draft)
     if before is not None:
         matches.append(Match(before.id, "based-on"))
     of_another = {
-        one.episode for one in matches if _is_of_another(work, draft, work.episodes[one.episode])
+        one.episode
+        for one in matches
+        if matching.is_of_another(work, draft, work.episodes[one.episode])
     }
     kept = {one.episode: one for one in reversed(matches) if one.episode not in of_another}
     work.matches[draft.rid] = list(reversed(kept.values()))
+    if of_another and not kept:
+        work.of_another.add(draft.rid)
     if before is not None and before.id in of_another:
         work.batch.results_ended.append(ResultEnd(draft.rid, before.id))
         draft.episode = before.id
@@ -50,8 +50,25 @@ def apply(work: Work, draft: Draft) -> None:
         draft.episode = next(reversed(kept))
 
 
-def was_asked(episode: Episode, organization: int) -> bool:
-    return any(one.organization == organization for one in episode.candidates)
+def _referred(work: Work, draft: Draft) -> list[Match]:
+    return [
+        Match(episode.id, "based-on")
+        for text in parties.locals_of(results.orders(draft.document or {}), work.hub.base)
+        if (rid := work.rid_of(text)) is not None
+        and (episode := work.episode_of(rid)) is not None
+        and matching.was_asked(episode, draft.source)
+    ]
+
+
+def _numbered(work: Work, draft: Draft) -> list[Match]:
+    """By a number of the order; none if the numbers that it states lead to several."""
+    found = {
+        episode
+        for number in results.numbers(draft.document or {})
+        for episode in work.numbered.get(number, ())
+        if episode in work.episodes
+    }
+    return [Match(episode, "identifier") for episode in found] if len(found) == 1 else []
 
 
 def _before(work: Work, draft: Draft) -> Episode | None:
@@ -59,21 +76,6 @@ def _before(work: Work, draft: Draft) -> Episode | None:
     found = work.located.get((draft.type, draft.id)) if draft.previous is not None else None
     number = found.result_of if found is not None else None
     return work.episodes.get(number) if number is not None else None
-
-
-def _is_of_another(work: Work, draft: Draft, episode: Episode) -> bool:
-    """Whether it is about somebody else than the order is, as far as that is certain.
-
-    Who was asked may keep a record of its own of the same person, and refer to that from the start.
-    """
-    if None in (draft.patient, episode.patient) or draft.patient == episode.patient:
-        return False
-    if draft.previous is not None and draft.previous.patient == episode.patient:
-        return True
-    return not any(
-        found.rid == draft.patient and found.source == draft.source
-        for found in work.located.values()
-    ) and not any(one.rid == draft.patient and one.source == draft.source for one in work.drafts)
 
 
 def settle(work: Work) -> None:

@@ -13,14 +13,17 @@ from typing import Final, TypeAlias
 
 from coordhub.errors import business_rule
 from coordhub.record import errands, transitions
-from coordhub.record.rules.errands import abort
+from coordhub.record.rules.errands import abort, match_result
 from coordhub.record.work import Draft, Work
 from coordhub.referral import task_machine as machine
 from coordhub.store.episodes import Errand
 
 Answered: TypeAlias = Callable[[Work, Draft, Errand], Awaitable[None]]
 
-ANSWERED: Final[dict[str, Answered]] = {"abort": abort.answered}
+ANSWERED: Final[dict[str, Answered]] = {
+    "abort": abort.answered,
+    match_result.KIND: match_result.answered,
+}
 """Kind of errand -> what follows from an answer of its owner, whose draft has been found legal.
 
 Called for every step of it; `draft.document` has the status it takes now.

@@ -1,0 +1,242 @@
+"""Which order a result answers where it does not refer to one: by a number of the order, or by asking.
+
+http://hl7.org/fhir/R4/datatypes.html#Identifier, http://hl7.org/fhir/R4/task.html
+
+A number finds the orders that the writer was asked with, and no others. Where it finds none or several, or
+where the result names an order that is not here, nobody guesses: the result stays with who wrote it, which
+is asked by an errand (`match-result`) what it answers. The errand lists the orders it may be, with what
+speaks for each: those that the writer was asked with about this patient, as it sees them. A result that
+names no order is asked about only if it is about somebody else's patient and one of those orders asks for
+the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from coordhub.access import viewer
+from coordhub.directory import services
+from coordhub.errors import Issue
+from coordhub.r4 import reference
+from coordhub.record import errands, parties
+from coordhub.record.hub import instant
+from coordhub.record.operations import Create, Settled, Update
+from coordhub.record.work import Draft, Work
+from coordhub.referral import results
+from coordhub.referral import task_machine as machine
+from coordhub.store import orders, resources
+from coordhub.store.episodes import Episode
+from coordhub.store.visibility import HUB
+
+KIND: Final = "match-result"
+ORDERS: Final = 10
+"""Orders that one errand lists."""
+
+MOST: Final = 1000
+"""Orders of one patient that are looked through."""
+
+_INPUT: Final = "urn:coordhub:errand-input"
+CANDIDATE: Final = "candidate"
+
+Document = dict[str, Any]
+
+
+async def named(work: Work, operations: Iterable[Settled], mapping: Mapping[str, str]) -> set[int]:
+    """The referrals whose numbers are stated by what is written: to be locked first of all."""
+    if work.caller.is_hub or work.caller.is_person or work.caller.organization in work.apart:
+        return set()
+    stated: dict[results.Number, None] = {}
+    for operation in operations:
+        if isinstance(operation, Create | Update) and operation.type in results.TYPES:
+            document = reference.rewrite(operation.document, mapping.get)
+            stated |= dict.fromkeys(results.numbers(document))
+    if not stated:
+        return set()
+    numbers = list(stated)
+    rows = [
+        orders.Numbered(one.system, one.value, await _assigner(work, one.assigner))
+        for one in numbers
+    ]
+    found = await orders.by_numbers(work.conn, work.hub.engine, work.caller.organization, rows)
+    for place, episode in found:
+        work.numbered.setdefault(numbers[place], set()).add(episode)
+    return {episode for _, episode in found}
+
+
+async def _assigner(work: Work, text: str) -> int:
+    local = parties.local({"reference": text}, work.hub.base) if text else None
+    found = await services.recipient(work.conn, local, work.hub.base) if local else None
+    return found.organization.rid if found is not None else 0
+
+
+def was_asked(episode: Episode, organization: int) -> bool:
+    return any(one.organization == organization for one in episode.candidates)
+
+
+def is_of_another(work: Work, draft: Draft, episode: Episode) -> bool:
+    """Whether a result is about somebody else than the order is, as far as that is certain.
+
+    Who was asked may keep a record of its own of the same person, and refer to that from the start.
+    """
+    if None in (draft.patient, episode.patient) or draft.patient == episode.patient:
+        return False
+    if draft.previous is not None and draft.previous.patient == episode.patient:
+        return True
+    return _is_about_another_s(work, draft)
+
+
+async def settle(work: Work) -> None:
+    """Ask about what found no order, and ask no more about what has one now."""
+    if work.caller.is_hub or work.caller.is_person or work.caller.organization in work.apart:
+        return
+    lost = {
+        draft.rid: draft
+        for draft in work.drafts
+        if _is_ours(work, draft) and not work.matches.get(draft.rid) and _reason(work, draft)
+    }
+    found = {rid for rid, by in work.matches.items() if by} | _outputs(work)
+    before = {
+        draft.rid
+        for draft in work.drafts
+        if draft.type in results.TYPES
+        and (was := draft.before()) is not None
+        and (results.claims_an_order(was) or _is_about_another_s(work, draft))
+    }
+    known = before | {rid for rid in found if not _is_new(work, rid)}
+    asked = await orders.questions(work.conn, KIND, known) if known else {}
+    for subject, question in asked.items():
+        if not question.closed and subject not in lost:
+            await _close(work, question.task)
+    for rid, draft in lost.items():
+        if rid in asked and (not asked[rid].closed or _same(draft.before() or {}, draft)):
+            continue
+        await _ask(work, draft)
+
+
+def _is_ours(work: Work, draft: Draft) -> bool:
+    return (
+        draft.type in results.TYPES
+        and draft.operation is not None
+        and draft.document is not None
+        and not draft.unchanged
+        and not draft.quarantined
+        and draft.source == work.caller.organization
+        and results.status(draft.document) not in results.RETRACTED
+    )
+
+
+def _reason(work: Work, draft: Draft) -> str | None:
+    """Why it is to be asked about; "order-unnamed": only if an order is like it."""
+    assert draft.document is not None
+    if draft.rid in work.of_another:
+        return "order-of-another"
+    if results.claims_an_order(draft.document):
+        several = any(len(work.numbered.get(n, ())) > 1 for n in results.numbers(draft.document))
+        return "order-ambiguous" if several else "order-unknown"
+    return "order-unnamed" if _is_about_another_s(work, draft) else None
+
+
+def _is_about_another_s(work: Work, draft: Draft) -> bool:
+    """Whether its patient is of a record that somebody else keeps."""
+    return draft.patient is not None and any(
+        found.rid == draft.patient and found.source != draft.source
+        for found in work.located.values()
+    )
+
+
+def _same(before: Document, draft: Draft) -> bool:
+    """Whether it names its order as the version before did."""
+    after = draft.document or {}
+    return results.orders(before) == results.orders(after) and results.numbers(
+        before
+    ) == results.numbers(after)
+
+
+def _outputs(work: Work) -> set[int]:
+    """What Tasks of this commit name as output."""
+    found = set()
+    for draft in work.drafts:
+        if draft.type == "Task" and draft.document is not None:
+            for output in draft.document.get("output") or ():
+                text = parties.local(output.get("valueReference"), work.hub.base)
+                rid = work.rid_of(text) if text else None
+                found |= {rid} if rid is not None else set()
+    return found
+
+
+def _is_new(work: Work, rid: int) -> bool:
+    return any(draft.rid == rid and draft.previous is None for draft in work.drafts)
+
+
+async def _ask(work: Work, draft: Draft) -> None:
+    assert draft.document is not None
+    reason = _reason(work, draft)
+    assert reason is not None
+    proposed = await _proposed(work, draft)
+    if reason == "order-unnamed" and not any(like.is_likely for _, like in proposed):
+        return
+    inputs = [
+        {
+            "type": {"coding": [{"system": _INPUT, "code": CANDIDATE}], "text": like.said()},
+            "valueReference": {"reference": task},
+        }
+        for task, like in proposed
+    ]
+    errand = await errands.open_errand(
+        work,
+        kind=KIND,
+        owner=work.caller.reference,
+        subject=draft.reference,
+        reason=machine.REASONS[reason],
+        inputs=inputs,
+    )
+    draft.warnings.append(
+        Issue(
+            "business-rule",
+            f"Nobody is told of this: {machine.REASONS[reason].text}. {errand.reference} lists the orders that it may "
+            "answer; complete it with the Task of the right one as output, or send this again with basedOn.",
+            draft.at or draft.type,
+            "warning",
+        )
+    )
+
+
+async def _proposed(work: Work, draft: Draft) -> list[tuple[str, results.Likeness]]:
+    """`Task/id` of each order that the writer was asked with about this patient, the likeliest first."""
+    if draft.patient is None:
+        return []
+    asked = await orders.asked_about(work.conn, work.caller.organization, draft.patient, ORDERS)
+    view = viewer.as_organization(work.caller.organization)
+    seen = await resources.read_rids(
+        work.conn, view, [rid for one in asked for rid in (one.task, one.request)]
+    )
+    found = []
+    for one in asked:
+        task, request = seen.get(one.task), seen.get(one.request)
+        if task is None or task.body is None:
+            continue
+        order = parties.document(request) if request is not None and request.body else {}
+        like = results.likeness(draft.document or {}, order, one.asked_at, work.now)
+        found.append((task.reference, like))
+    found.sort(key=lambda each: (not each[1].is_likely, not each[1].same_code))
+    return found
+
+
+async def of_patient(work: Work, organization: int, patient: int) -> set[int]:
+    """The referrals that this organization was asked with about this patient, or one with a number of it."""
+    asked = await orders.asked_about(work.conn, organization, patient, MOST)
+    return {one.episode for one in asked}
+
+
+async def _close(work: Work, rid: int) -> None:
+    """Nobody need answer this any more: it has found its order, or does not count."""
+    await work.hold()
+    held = (await resources.lock(work.conn, [rid]))[rid]
+    document = {
+        **parties.document(held),
+        "status": "cancelled",
+        "lastModified": instant(work.now),
+    }
+    work.supersede(held, HUB, document)
+    work.batch.errands_closed.append(rid)
