@@ -95,7 +95,9 @@ async def settle(work: Work) -> None:
         for draft in work.drafts
         if _is_ours(work, draft) and not work.matches.get(draft.rid) and _reason(work, draft)
     }
-    found = {rid for rid, by in work.matches.items() if by} | _outputs(work)
+    found = {rid for rid, by in work.matches.items() if by}
+    for draft in work.drafts:
+        found |= outputs(work, draft) if draft.type == "Task" else set()
     before = {
         draft.rid
         for draft in work.drafts
@@ -107,7 +109,7 @@ async def settle(work: Work) -> None:
     asked = await orders.questions(work.conn, KIND, known) if known else {}
     for subject, question in asked.items():
         if not question.closed and subject not in lost:
-            await _close(work, question.task)
+            await close(work, question.task)
     for rid, draft in lost.items():
         if rid in asked and (not asked[rid].closed or _same(draft.before() or {}, draft)):
             continue
@@ -153,16 +155,13 @@ def _same(before: Document, draft: Draft) -> bool:
     ) == results.numbers(after)
 
 
-def _outputs(work: Work) -> set[int]:
-    """What Tasks of this commit name as output."""
-    found = set()
-    for draft in work.drafts:
-        if draft.type == "Task" and draft.document is not None:
-            for output in draft.document.get("output") or ():
-                text = parties.local(output.get("valueReference"), work.hub.base)
-                rid = work.rid_of(text) if text else None
-                found |= {rid} if rid is not None else set()
-    return found
+def outputs(work: Work, draft: Draft) -> set[int]:
+    """What a Task names as output."""
+    named = (
+        parties.local(output.get("valueReference"), work.hub.base)
+        for output in (draft.document or {}).get("output") or ()
+    )
+    return {rid for text in named if text and (rid := work.rid_of(text)) is not None}
 
 
 def _is_new(work: Work, rid: int) -> bool:
@@ -229,7 +228,7 @@ async def of_patient(work: Work, organization: int, patient: int) -> set[int]:
     return {one.episode for one in asked}
 
 
-async def _close(work: Work, rid: int) -> None:
+async def close(work: Work, rid: int) -> None:
     """Nobody need answer this any more: it has found its order, or does not count."""
     await work.hold()
     held = (await resources.lock(work.conn, [rid]))[rid]

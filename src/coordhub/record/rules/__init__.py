@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from coordhub.errors import business_rule
-from coordhub.record import orders, parent, parties, transitions
+from coordhub.record import critical, orders, parent, parties, transitions
 from coordhub.record.rules import (
     answer,
     appointment,
@@ -108,6 +108,7 @@ async def apply(work: Work) -> None:
             await note.apply(work, draft)
     result.settle(work)
     await orders.settle(work)
+    await critical.settle(work)
     await parent.settle(work)
 
 

@@ -44,6 +44,7 @@ async def answered(work: Work, draft: Draft, errand: Errand) -> None:
     await _same_patient(work, draft, errand, episode)
     draft.episode = episode.id
     work.batch.errands_of[draft.rid] = episode.id
+    work.routed[errand.subject] = episode.id
     await results.share(work, {errand.subject}, errand.owner, episode, "person", draft)
 
 
