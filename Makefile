@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all synthea sequences mutations matrix oracle county test-clients chaos bench lint format lock clean reset
+.PHONY: help setup run test test-all synthea sequences mutations matrix oracle model county test-clients chaos bench lint format lock clean reset
 
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -34,7 +34,7 @@ test: lint
 	$(PY) -m pytest
 
 ## make test-all  the same, and the long runs
-test-all: test synthea sequences mutations matrix oracle county chaos test-clients
+test-all: test synthea sequences mutations matrix oracle model county chaos test-clients
 
 ## make synthea   every Synthea patient at hand sent and read back (where ../shared holds them)
 synthea: .venv/.dev
@@ -55,6 +55,10 @@ matrix: .venv/.dev
 ## make oracle    random searches of random small stores, answered as R4's words say
 oracle: .venv/.dev
 	COORDHUB_SEARCH_WORLDS=$(STORES) $(PY) -m pytest tests/store/test_search_oracle.py
+
+## make model     every state that three recipients and three needs of a referral can come to
+model: .venv/.dev
+	COORDHUB_MODEL=full $(PY) -m pytest tests/referral/test_model.py -s
 
 ## make county    a month of a county: 200 services, 10,000 referrals, every one ends or waits for somebody
 county: .venv/.dev

@@ -1,0 +1,371 @@
+"""A model of one referral, made of the hub's own pure functions, and all that can become of it.
+
+The world is what the writer's transaction decides from: the status of the sender's Task, the Tasks that ask
+somebody, who could still be asked. A message is what somebody may send at any time, or what a timer does.
+From every state every message is tried, legal or not, so that of any two messages that race both orders
+are among what is explored; what is refused changes nothing.
+
+http://hl7.org/fhir/R4/task.html#statemachine
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from coordhub.referral import episode, needs
+from coordhub.referral import task_machine as machine
+from coordhub.referral.needs import Child, Need
+
+REASONS = {
+    "rejected": ("no-capacity", "not-eligible"),
+    "failed": ("cannot-contact",),
+    "cancelled": ("", "client-declined"),
+    "on-hold": ("missing-documents",),
+}
+"""Reasons that owners give for a status: of each kind that the hub tells apart, one."""
+
+
+OF_WHO_IS_APART = ("accepted", "in-progress", "completed", "rejected")
+"""What a victim service provider answers: enough to see that none of it shows."""
+
+
+class Cell(NamedTuple):
+    """A Task that asks somebody. apart: a victim service provider."""
+
+    need: int
+    apart: bool
+    status: str = "requested"
+    reason: str = ""
+    business: str = ""
+    begun: bool = False
+
+
+class State(NamedTuple):
+    """left: of each need how many could still be asked. by_sender: who has ended it is the sender."""
+
+    parent: str
+    cells: tuple[Cell, ...]
+    left: tuple[int, ...]
+    by_sender: bool = False
+
+
+class Message(NamedTuple):
+    """who: owner, requester, timer, consent, hub. cell: whose Task it is about."""
+
+    who: str
+    cell: int = -1
+    status: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """People asked for each need, of them apart, and how many are asked together."""
+
+    asked: tuple[int, ...]
+    apart: bool = False
+    together: bool = True
+
+    def start(self) -> State:
+        return State("requested", (), self.asked)
+
+
+def children(state: State) -> list[Child]:
+    return [
+        Child(
+            f"Task/{number}",
+            cell.status,
+            str(cell.need),
+            cell.reason,
+            cell.business,
+            apart=cell.apart,
+            begun=cell.begun,
+        )
+        for number, cell in enumerate(state.cells)
+    ]
+
+
+def of_needs(state: State) -> list[Need]:
+    return [Need(str(number), more=left > 0) for number, left in enumerate(state.left)]
+
+
+def messages(state: State) -> Iterator[Message]:
+    """Everything that anybody can send, whatever the state is."""
+    for number, cell in enumerate(state.cells):
+        for status in OF_WHO_IS_APART if cell.apart else machine.STATUSES:
+            for reason in REASONS.get(status, ("",)):
+                yield Message("owner", number, status, reason)
+        yield Message("timer", number, "cancelled", "expired")
+        yield Message("timer", number, "cancelled", "undeliverable")
+    yield Message("requester", status="cancelled")
+    yield Message("requester", status="entered-in-error")
+    yield Message("consent")
+    yield Message("hub")
+
+
+def after(setting: Setting, state: State, message: Message) -> State:
+    """The state once the message is dealt with; the same one where it is refused or says nothing new."""
+    match message.who:
+        case "owner":
+            return _answered(state, message)
+        case "timer":
+            cell = state.cells[message.cell]
+            if cell.apart or cell.status not in ("requested", "received"):
+                return state
+            return _moved(_set(state, message.cell, status="cancelled", reason=message.reason))
+        case "requester":
+            return _withdrawn(state, message.status)
+        case "consent":
+            return _forbidden(state)
+        case _:
+            return _asked(setting, state)
+
+
+def _set(state: State, number: int, **changes: object) -> State:
+    cell = state.cells[number]._replace(**changes)
+    if cell.status in machine.STARTED:
+        cell = cell._replace(begun=True)
+    return state._replace(cells=(*state.cells[:number], cell, *state.cells[number + 1 :]))
+
+
+def _cancelled(state: State, cancels: tuple[episode.Cancel, ...]) -> State:
+    for cancel in cancels:
+        number = int(cancel.task.partition("/")[2])
+        state = _set(state, number, status=cancel.status, reason=cancel.reason.code)
+    return state
+
+
+def _moved(state: State) -> State:
+    """T1 as its children make it."""
+    computed = episode.parent(children(state), state.parent, of_needs(state))
+    return state._replace(parent=computed.status)
+
+
+def _answered(state: State, message: Message) -> State:
+    cell = state.cells[message.cell]
+    if not isinstance(machine.judge(cell.status, message.status, machine.OWNER), machine.Legal):
+        return state
+    changed = _set(state, message.cell, status=message.status, reason=message.reason)
+    if message.status == cell.status:
+        return state
+    if cell.apart:
+        return changed
+    step = episode.on_child_change(children(state), f"Task/{message.cell}", message.status)
+    if isinstance(step, episode.AlreadyWon):
+        return state
+    return _moved(_cancelled(changed, step.cancels))
+
+
+def _withdrawn(state: State, status: str) -> State:
+    if state.parent in machine.TERMINAL:
+        return state
+    withdrawal = episode.withdraw(children(state))
+    if withdrawal.ask:
+        return state
+    ended = state._replace(parent=status, by_sender=True)
+    return _moved(_cancelled(ended, withdrawal.cancels))
+
+
+def _forbidden(state: State) -> State:
+    """The patient takes back the permission for all."""
+    stopped = episode.permission_withdrawn(children(state))
+    state = state._replace(left=(0,) * len(state.left))
+    for task in stopped.ask:
+        number = int(task.partition("/")[2])
+        state = _set(state, number, reason="consent-withdrawn", business="cancellation-requested")
+    return _moved(_cancelled(state, stopped.cancels)) if state.cells else state
+
+
+def _asked(setting: Setting, state: State) -> State:
+    """The relay asks whom the needs that are open leave to be asked."""
+    if state.parent in machine.TERMINAL:
+        return state
+    made = list(state.cells)
+    left = list(state.left)
+    for number, count in enumerate(state.left):
+        own = [child for child in children(state) if child.need == str(number)]
+        told = [child for child in own if not child.apart]
+        if count and needs.is_released(told):
+            asked = count if setting.together else 1
+            for position in range(asked):
+                apart = setting.apart and number == 0 and not own and position == 0
+                made.append(Cell(number, apart))
+            left[number] -= asked
+    state = state._replace(cells=tuple(made), left=tuple(left))
+    if not state.cells and state.parent not in machine.TERMINAL:
+        return state._replace(parent=episode.unaddressed(state.parent).status)
+    return _moved(state)
+
+
+# ---- what must hold
+
+_RANK = {"requested": 0, "received": 0, "accepted": 1, "in-progress": 2, "on-hold": 2}
+
+
+def faults(state: State) -> Iterator[str]:
+    """What is wrong with a state by itself."""
+    told = [cell for cell in state.cells if not cell.apart]
+    live = [cell for cell in told if cell.status not in machine.TERMINAL]
+    for number, _ in enumerate(state.left):
+        own = [cell for cell in told if cell.need == number]
+        winners = [cell for cell in own if cell.status in machine.WON]
+        if len(winners) > 1:
+            yield f"need {number} has {len(winners)} winners"
+        need = of_needs(state)[number]
+        said = needs.state(need, children(state), state.parent)
+        if said == "won" and not any(cell in live for cell in winners):
+            yield f"need {number} is won by nobody who is at work"
+        if (said == "met") != any(cell.status == "completed" for cell in own):
+            yield f"need {number} is {said}, and its Tasks say otherwise"
+        if (said in needs.ENDED) and any(cell in live for cell in own):
+            yield f"need {number} is {said} while somebody is asked or at work"
+        if state.parent in machine.TERMINAL and said not in needs.ENDED:
+            yield f"need {number} is {said} in a referral that is {state.parent}"
+    if state.parent in machine.TERMINAL and live:
+        yield f"the referral is {state.parent} while {live[0].status} goes on"
+    if state.by_sender:
+        return
+    done = any(cell.status == "completed" for cell in told)
+    if done and state.parent in machine.TERMINAL and state.parent != "completed":
+        yield f"something was done, and the referral is {state.parent}"
+    if not done and state.parent == "completed":
+        yield "nothing was done, and the referral is completed"
+    at_work = [cell for cell in live if cell.status in machine.WON]
+    if at_work and state.parent not in machine.STARTED:
+        yield f"somebody is at work, and the referral is {state.parent}"
+    if not at_work and state.parent == "on-hold":
+        yield "nobody is at work, and the referral is on hold"
+
+
+def backward(before: State, then: State) -> str | None:
+    """What is wrong with a step."""
+    if before.parent in machine.TERMINAL and then.parent != before.parent:
+        return f"the referral had ended {before.parent} and is {then.parent}"
+    if then.parent not in machine.TERMINAL and _RANK[then.parent] < _RANK[before.parent]:
+        return f"the referral went back from {before.parent} to {then.parent}"
+    for old, new in zip(before.cells, then.cells, strict=False):
+        if old.status in machine.TERMINAL and new.status != old.status:
+            return f"a Task had ended {old.status} and is {new.status}"
+    return None
+
+
+def leaks(state: State, known: dict[State, object]) -> str | None:
+    """Whether what a victim service provider answers makes a difference to anything that others see.
+
+    known: what others see of states in which it has not answered.
+    """
+    silent = state
+    for number, cell in enumerate(state.cells):
+        if cell.apart:
+            silent = state._replace(
+                cells=(*silent.cells[:number], Cell(cell.need, True), *silent.cells[number + 1 :])
+            )
+    if silent not in known:
+        known[silent] = _seen(silent)
+    if state is not silent and _seen(state) != known[silent]:
+        return "what who is apart answers shows"
+    return None
+
+
+def _seen(state: State) -> object:
+    those = children(state)
+    told = {child.task for child in those if not child.apart}
+    withdrawal = episode.withdraw(those)
+    steps = [
+        episode.on_child_change(those, child.task, "accepted")
+        for child in those
+        if child.task in told
+    ]
+    return (
+        episode.parent(those, state.parent, of_needs(state)),
+        [needs.state(need, those, state.parent) for need in of_needs(state)],
+        withdrawal.ask,
+        [one for one in withdrawal.cancels if one.task in told],
+        steps,
+    )
+
+
+def is_over(state: State) -> bool:
+    """Nothing is expected of anybody. Who is apart may go on for itself."""
+    return state.parent in machine.TERMINAL
+
+
+@dataclass(slots=True)
+class Explored:
+    """faults: what is wrong -> how one gets there."""
+
+    states: int = 0
+    steps: int = 0
+    races: int = 0
+    ends: Counter[str] = field(default_factory=Counter)
+    faults: dict[str, tuple[Message, ...]] = field(default_factory=dict)
+
+    def __add__(self, other: Explored) -> Explored:
+        return Explored(
+            self.states + other.states,
+            self.steps + other.steps,
+            self.races + other.races,
+            self.ends + other.ends,
+            {**other.faults, **self.faults},
+        )
+
+
+def explore(setting: Setting) -> Explored:
+    """Every state that can be reached, every message from each."""
+    start = setting.start()
+    found = Explored()
+    came: dict[State, tuple[State, Message] | None] = {start: None}
+    leads: dict[State, set[State]] = {}
+    known: dict[State, object] = {}
+    ahead = deque([start])
+    while ahead:
+        state = ahead.popleft()
+        found.states += 1
+        for fault in (*faults(state), leaks(state, known)):
+            if fault:
+                found.faults.setdefault(fault, _way(came, state))
+        moved = 0
+        for message in messages(state):
+            then = after(setting, state, message)
+            found.steps += 1
+            if then == state:
+                continue
+            moved += 1
+            fault = backward(state, then)
+            if fault:
+                found.faults.setdefault(fault, (*_way(came, state), message))
+            leads.setdefault(then, set()).add(state)
+            if then not in came:
+                came[then] = (state, message)
+                ahead.append(then)
+        found.races += moved * (moved - 1)
+        if is_over(state):
+            found.ends[state.parent] += 1
+    for state in came.keys() - _leading(leads, [state for state in came if is_over(state)]):
+        found.faults.setdefault("there is no way to an end", _way(came, state))
+    return found
+
+
+def _way(came: dict[State, tuple[State, Message] | None], state: State) -> tuple[Message, ...]:
+    way = []
+    while (step := came[state]) is not None:
+        state, message = step
+        way.append(message)
+    return tuple(reversed(way))
+
+
+def _leading(leads: dict[State, set[State]], ends: list[State]) -> set[State]:
+    """The states from which one of these can be reached."""
+    found, ahead = set(ends), list(ends)
+    while ahead:
+        for before in leads.get(ahead.pop(), ()):
+            if before not in found:
+                found.add(before)
+                ahead.append(before)
+    return found
+
+
+__all__ = ["Cell", "Explored", "Message", "Setting", "State", "after", "explore"]

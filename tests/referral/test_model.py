@@ -1,0 +1,106 @@
+"""Every state that a referral can come to, and that none of them is wrong.
+
+`make model` explores three recipients over up to three needs, `make test` two; the count is printed.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import pytest
+from tests.referral import model
+from tests.referral.model import Explored, Setting
+
+from coordhub.referral import episode, needs
+from coordhub.referral import task_machine as machine
+
+MOST = 3 if os.environ.get("COORDHUB_MODEL") == "full" else 2
+SPLITS = [(1,), (2,), (1, 1), (3,), (2, 1), (1, 1, 1)]
+"""How many could be asked for each need."""
+
+
+def settings(most: int) -> list[Setting]:
+    return [
+        Setting(asked, apart, together)
+        for asked in SPLITS
+        if sum(asked) <= most
+        for apart in (False, True)
+        for together in ((True, False) if max(asked) > 1 else (True,))
+    ]
+
+
+def explored(most: int) -> Explored:
+    return sum((model.explore(setting) for setting in settings(most)), Explored())
+
+
+def test_given_every_message_in_every_state_when_all_is_explored_then_no_state_is_wrong():
+    found = explored(MOST)
+    print(
+        f"\n{found.states} states, {found.steps} messages dealt with, {found.races} races of two"
+        f" in both orders; ends: {dict(found.ends)}"
+    )
+    assert found.faults == {}
+    assert set(found.ends) >= {"completed", "failed", "rejected", "cancelled"}
+    assert found.states > 5_000
+
+
+TWO, APART, ONE_BY_ONE = (
+    Setting((2,)), Setting((2,), apart=True), Setting((2,), together=False),
+)  # fmt: skip
+
+BROKEN = {
+    "an end that can be left": (
+        TWO,
+        lambda patch: patch.setitem(machine.EDGES, ("completed", "in-progress"), machine.OWNER),
+    ),
+    "a status without a way out": (
+        TWO,
+        lambda patch: [
+            patch.delitem(machine.EDGES, edge)
+            for edge in list(machine.EDGES)
+            if edge[0] == "on-hold"
+        ],
+    ),
+    "two who win": (
+        TWO,
+        lambda patch: patch.setattr(episode, "on_child_change", lambda *_: episode.Proceed()),
+    ),
+    "a parent that goes back": (
+        APART,
+        lambda patch: patch.setattr(episode, "_forward", lambda status, _: status),
+    ),
+    "a withdrawal over the head of who is at work": (
+        TWO,
+        lambda patch: patch.setattr(episode, "withdraw", lambda _: episode.Withdrawal((), ())),
+    ),
+    "a need that is won by nobody": (
+        ONE_BY_ONE,
+        lambda patch: patch.setattr(
+            needs, "is_won", lambda child: child.status in machine.WON | {"failed"}
+        ),
+    ),
+    "an answer of who is apart that shows": (
+        APART,
+        lambda patch: patch.setattr(episode, "parent", _as_if_nobody_were_apart(episode.parent)),
+    ),
+    "a parent that ends otherwise than its children": (
+        TWO,
+        lambda patch: patch.setattr(
+            episode, "_ended", lambda *_: episode.Parent("failed", "not-fulfilled")
+        ),
+    ),
+}
+
+
+def _as_if_nobody_were_apart(parent):
+    return lambda those, *rest: parent([replace(child, apart=False) for child in those], *rest)
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_given_something_broken_when_all_is_explored_then_it_is_found(what, monkeypatch):
+    setting, breaks = BROKEN[what]
+    breaks(monkeypatch)
+    found = model.explore(setting)
+    print(f"\n{what}: {sorted(found.faults)}")
+    assert found.faults
