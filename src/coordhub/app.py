@@ -32,7 +32,8 @@ from coordhub.fhir.paging import Paging
 from coordhub.r4 import datasets
 from coordhub.record.bootstrap import open_hub
 from coordhub.record.hub import Hub, Safeguards
-from coordhub.referral import same_kind, weights
+from coordhub.referral import deadlines, same_kind, weights
+from coordhub.referral.deadlines import Deadlines
 from coordhub.settings import Settings
 from coordhub.store import outage, roles, vault
 from coordhub.store.audit import AuditLog
@@ -122,7 +123,9 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
         )
         stack.push_async_callback(engine.close)
         hub = await open_hub(engine, settings.base)
-    hub = dataclasses.replace(hub, safeguards=safeguards_of(settings))
+    hub = dataclasses.replace(
+        hub, safeguards=safeguards_of(settings), deadlines=deadlines_of(settings)
+    )
     audit = AuditLog(hub.engine)
     audit.start()
     stack.push_async_callback(audit.stop)
@@ -140,6 +143,11 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
         hub.clock(),
         AuditIds(key),
     )
+
+
+def deadlines_of(settings: Settings) -> Deadlines:
+    own = settings.deadlines.read_bytes() if settings.deadlines is not None else None
+    return deadlines.read(own, settings.time_zone)
 
 
 def safeguards_of(settings: Settings) -> Safeguards:

@@ -25,7 +25,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from coordhub.r4 import datasets
-from coordhub.referral import same_kind, weights
+from coordhub.referral import deadlines, hours, same_kind, weights
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -80,6 +80,15 @@ def _of_weights(path: Path | None) -> Path | None:
     return path
 
 
+def _of_deadlines(path: Path | None) -> Path | None:
+    if path is not None:
+        try:
+            deadlines.read(path.read_bytes())
+        except OSError as error:
+            raise ValueError(f"the file cannot be read: {error.strerror}") from None
+    return path
+
+
 def _of_kinds(path: Path | None) -> Path | None:
     if path is not None:
         try:
@@ -87,6 +96,12 @@ def _of_kinds(path: Path | None) -> Path | None:
         except OSError as error:
             raise ValueError(f"the file cannot be read: {error.strerror}") from None
     return path
+
+
+def _of_zones(name: str) -> str:
+    if hours.zone(name) is None:
+        raise ValueError("is no time zone of the IANA database, such as America/Chicago")
+    return name
 
 
 class Settings(BaseSettings):
@@ -165,6 +180,14 @@ class Settings(BaseSettings):
     same_kind: Annotated[Path | None, AfterValidator(_of_kinds)] = None
     """File with codes of your own, such as your directory's taxonomy, that mean the same kind of service
     as others (docs/matching.md)."""
+
+    deadlines: Annotated[Path | None, AfterValidator(_of_deadlines)] = None
+    """File with deadlines, business hours and holidays of your own over the shipped ones
+    (docs/deadlines.md)."""
+
+    time_zone: Annotated[str, AfterValidator(_of_zones)] = "UTC"
+    """Time zone (IANA) of whom the directory names none: deadlines in business days and quiet hours go
+    by it."""
 
     vsp_keys: Path | None = None
     """Folder of the keys of victim service providers, one file each, outside of the database and of

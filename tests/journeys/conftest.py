@@ -35,7 +35,7 @@ from coordhub.r4 import types
 from coordhub.record import vsp_acts
 from coordhub.record.bootstrap import open_hub
 from coordhub.record.commit import commit
-from coordhub.record.hub import Hub
+from coordhub.record.hub import Hub, system_clock
 from coordhub.record.label_acts import Act
 from coordhub.record.operations import Create
 from coordhub.routing.breaker import BreakerPolicy
@@ -309,7 +309,7 @@ class House:
 
     def seat(self, seat: Seat) -> Organization:
         token = self.tokens.issue(
-            seat.key, community.MEMBER_SCOPES, now=self.hub.clock(), lifetime=timedelta(hours=1)
+            seat.key, community.MEMBER_SCOPES, now=system_clock(), lifetime=timedelta(hours=1)
         )
         own = f"{self.partners}/partners/{seat.key}"
         self.members[seat.key] = Organization(seat.key, seat.id, token, self.http, own)
@@ -526,7 +526,15 @@ def consent_policy() -> str:
 
 
 @pytest.fixture
-async def house(database_url: str, consent_policy: str) -> AsyncIterator[House]:
+def clock() -> Callable[[], datetime]:
+    """The hub's time; a journey that is about time has one of its own."""
+    return system_clock
+
+
+@pytest.fixture
+async def house(
+    database_url: str, consent_policy: str, clock: Callable[[], datetime]
+) -> AsyncIterator[House]:
     """The sample community around a running hub."""
     async with contextlib.AsyncExitStack() as stack:
         listening = stack.enter_context(listener())
@@ -534,7 +542,7 @@ async def house(database_url: str, consent_policy: str) -> AsyncIterator[House]:
         url = await roles.application(database_url)
         engine = await Engine.open(url, size=10, consent_policy=consent_policy)
         stack.push_async_callback(engine.close)
-        hub = await open_hub(engine, f"{address}/fhir")
+        hub = replace(await open_hub(engine, f"{address}/fhir"), clock=clock)
         partners = await stack.enter_async_context(simulator.serving("127.0.0.1", 0))
         seats = await community.found(hub, partners, f"{address}/portal")
         settings = Settings.model_validate(

@@ -219,3 +219,44 @@ def test_given_any_time_that_the_clock_stands_when_it_goes_on_then_as_much_is_le
         stopped, first.due_at
     )
     assert again.due_at >= first.due_at
+
+
+# ---- a whole year
+
+
+HOLIDAYS = {
+    "America/Chicago": ("2026-01-01", "2026-05-25", "2026-07-03", "2026-09-07", "2026-11-26", "2026-12-25"),
+    "America/Phoenix": ("2026-01-01", "2026-05-25", "2026-07-03", "2026-09-07", "2026-11-26", "2026-12-25"),
+    "Europe/Berlin": ("2026-01-01", "2026-04-03", "2026-04-06", "2026-05-01", "2026-05-25", "2026-12-25"),
+    "Europe/London": ("2026-01-01", "2026-04-03", "2026-04-06", "2026-05-04", "2026-08-31", "2026-12-25"),
+    "Atlantic/Reykjavik": ("2026-01-01", "2026-04-03", "2026-06-17", "2026-12-25"),
+}  # fmt: skip
+"""Zones that turn their clocks, on different days, and two that do not."""
+
+
+@pytest.mark.parametrize("zone", sorted(HOLIDAYS))
+def test_given_times_all_over_a_year_when_asked_then_all_is_due_at_that_time_of_a_working_day(
+    zone: str,
+) -> None:
+    there = ZoneInfo(zone)
+    holidays = tuple(hours.holiday(day) for day in HOLIDAYS[zone])
+    calendar = Calendar(there, OFFICE, holidays)
+    moment, turned = wall("2026-01-01 00:00").replace(tzinfo=there).astimezone(UTC), 0
+    previous: dict[str, datetime] = {}
+    offset = moment.astimezone(there).utcoffset()
+    while moment.year < 2027:
+        asked = timers.of_asked(timers.Asked("requested"), LENGTHS)
+        made = timers.changed({}, asked, calendar, moment).timers
+        due = {one.kind: one.due_at for one in made}
+        begins = calendar.local(calendar.opening(moment))
+        for kind in ("accept-due", "accept-by"):
+            ends = calendar.local(due[kind])
+            assert ends.time() == begins.time(), (kind, moment)
+            assert calendar.works_on(ends.date())
+        assert due["accept-half"] < due["accept-due"] < due["accept-by"]
+        assert all(previous[kind] <= due[kind] for kind in previous), "never earlier than before"
+        previous = due
+        moment += timedelta(hours=5)
+        turned += moment.astimezone(there).utcoffset() != offset
+        offset = moment.astimezone(there).utcoffset()
+    assert turned == (0 if zone in ("America/Phoenix", "Atlantic/Reykjavik") else 2)

@@ -157,7 +157,21 @@ BREAKS: list[tuple[str, str]] = [
         "what was shared for a referral is shared until its Task is declined, and no longer",
         "update candidate set status = 'rejected'",
     ),
-    ("every timer is of a Task of its referral", "update timer set subject = 1"),
+    (
+        "every timer of a referral is of a Task of it",
+        "update timer set subject = 1 where id = (select min(id) from timer)",
+    ),
+    (
+        "no timer waits for what has ended",
+        "update candidate set ended_at = now() where task in (select subject from timer)",
+    ),
+    (
+        "whoever is to be reminded has a timer for it",
+        (
+            "insert into reminder (shard, organization, episode, subject, waited_for, kind, at)"
+            " select shard, 1, episode, subject, subject, kind, now() from timer limit 1"
+        ),
+    ),
     (
         "every id that a client chose leads to its resource",
         "insert into assigned_id (type, fhir_id, shard) values (1, 'chosen', 0)",

@@ -396,7 +396,7 @@ _POSSIBLE: list[tuple[str, dict[str, object]]] = [
         {"rule": "'party'"},
     ),
     (
-        "insert into timer (shard, episode, kind, subject, due_at) values (0, 1, {kind}, 1, now())",
+        "insert into timer (shard, episode, kind, subject, since, due_at) values (0, 1, {kind}, 1, now(), now())",
         {"kind": "'accept-by'"},
     ),
     (

@@ -58,8 +58,10 @@ def parts(settings: Settings) -> Parts:
 
 async def route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
     """The routing worker on an open hub, until `stop`."""
+    from dataclasses import replace
     from random import random
 
+    from coordhub.app import deadlines_of
     from coordhub.outbound.client import Outbound
     from coordhub.routing import watch
     from coordhub.routing.breaker import BreakerPolicy
@@ -70,6 +72,7 @@ async def route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
     from coordhub.routing.worker import Pace, Worker
     from coordhub.store import retention, seals
 
+    hub = replace(hub, deadlines=deadlines_of(settings))
     policy = RetryPolicy(settings.retry_base, settings.retry_cap, settings.retry_budget)
     breaker = BreakerPolicy(first=settings.probe_after, cap=settings.probe_cap)
     pace = Pace(settings.worker_poll, settings.delivery_lease)

@@ -34,7 +34,7 @@ class Recipient:
     endpoints: tuple[str, ...]
 
 
-async def _entry(conn: Connection, text: str, base: str) -> tuple[Version, dict[str, Any]] | None:
+async def entry(conn: Connection, text: str, base: str) -> tuple[Version, dict[str, Any]] | None:
     """A current directory entry, as everyone sees it."""
     found = reference.parse(text, base=base)
     if found.kind != "local" or found.type is None or found.id is None:
@@ -45,7 +45,7 @@ async def _entry(conn: Connection, text: str, base: str) -> tuple[Version, dict[
     return version, fhir_json.parse(version.body.encode())
 
 
-def _references(value: object) -> Iterator[str]:
+def references(value: object) -> Iterator[str]:
     for element in value if isinstance(value, list) else [value]:
         if isinstance(element, dict) and isinstance(element.get("reference"), str):
             yield element["reference"]
@@ -57,23 +57,23 @@ async def recipient(conn: Connection, text: str, base: str) -> Recipient | None:
     Endpoints: those of what was addressed, then of its organization, then of the organizations it is
     part of.
     """
-    entry = await _entry(conn, text, base)
-    if entry is None:
+    found = await entry(conn, text, base)
+    if found is None:
         return None
-    version, document = entry
-    endpoints = list(_references(document.get("endpoint")))
+    version, document = found
+    endpoints = list(references(document.get("endpoint")))
     for name in _LEADS_TO_ORGANIZATION.get(version.type, ()):
-        for text in _references(document.get(name)):
-            entry = await _entry(conn, text, base)
+        for text in references(document.get(name)):
+            found = await entry(conn, text, base)
             break
-    if entry is None or entry[0].type != "Organization":
+    if found is None or found[0].type != "Organization":
         return None
-    organization, document = entry
+    organization, document = found
     seen = {organization.rid}
     for _ in range(HIGHEST_PART_OF):
-        endpoints.extend(_references(document.get("endpoint")))
-        parent = next(_references(document.get("partOf")), None)
-        above = await _entry(conn, parent, base) if parent else None
+        endpoints.extend(references(document.get("endpoint")))
+        parent = next(references(document.get("partOf")), None)
+        above = await entry(conn, parent, base) if parent else None
         if above is None or above[0].rid in seen:
             break
         seen.add(above[0].rid)

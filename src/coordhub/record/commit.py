@@ -33,6 +33,7 @@ from coordhub.record import (
     proxies,
     release,
     rules,
+    timing,
     unlisting,
     withdrawal,
     writing,
@@ -205,6 +206,7 @@ async def apply(
     await labelling.decide(work)
     await grants.decide(work)
     await consents.decide(work)
+    await timing.reconcile(work)
     await care_teams.decide(work)
     await care_plans.decide(work)
     await proxies.decide(work)

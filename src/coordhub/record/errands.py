@@ -33,6 +33,7 @@ KINDS: Final = {
     "acknowledge": "Say that a human has seen it",
     "match-result": "Say which order it answers",
     "make-contact": "Get in touch",
+    "overdue": "Look after what was not done in time",
     "still-needed": "Say whether this is still needed",
 }
 """Code of Task.code -> its display. A kind that R4 has a code for keeps that."""

@@ -36,6 +36,7 @@ from coordhub.store import grants as store
 from coordhub.store import resources
 from coordhub.store.episodes import Candidate, Episode
 from coordhub.store.transact import CandidateRow, Grant, Rule, RuleEnd
+from coordhub.store.visibility import HUB
 
 
 async def decide(work: Work) -> None:
@@ -47,7 +48,7 @@ async def decide(work: Work) -> None:
         episode = work.episodes.get(draft.episode)
         if episode is None:
             continue
-        if draft.author in work.apart:
+        if draft.author in work.apart or (draft.source == HUB and draft.type != "Task"):
             continue
         if draft.type == "Task":
             await _outputs(work, draft, episode)

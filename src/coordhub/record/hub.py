@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from coordhub.record.label_lists import Lists
+from coordhub.referral import deadlines
+from coordhub.referral.deadlines import Deadlines
 from coordhub.store.engine import Engine
 
 DIRECTORY_SHARD = 0
@@ -52,7 +54,7 @@ class Hub:
     """base: FHIR base URL without a slash at its end. organization: `Organization/<id>` of the hub itself.
 
     clock, new_shard, new_id: time and randomness, to be replaced in tests. lists: what content is
-    sensitive.
+    sensitive. deadlines: how long what may take.
     """
 
     engine: Engine
@@ -63,6 +65,7 @@ class Hub:
     new_id: Callable[[int], str] = random_id
     lists: Lists = field(default_factory=Lists)
     safeguards: Safeguards = field(default_factory=Safeguards)
+    deadlines: Deadlines = field(default_factory=deadlines.read)
 
     @property
     def itself(self) -> frozenset[str]:

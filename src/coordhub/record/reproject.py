@@ -18,9 +18,9 @@ from typing import Any
 from coordhub.access import viewer
 from coordhub.r4 import document as fhir_json
 from coordhub.record import errands as errands_of
-from coordhub.record import parent, parties
+from coordhub.record import parent, parties, retiming
 from coordhub.record.hub import Hub
-from coordhub.referral import needs, timers
+from coordhub.referral import needs
 from coordhub.referral import task_machine as machine
 from coordhub.referral.needs import Child, Need
 from coordhub.store import episodes, projections, resources
@@ -130,9 +130,6 @@ async def _project(hub: Hub, conn: Connection, episode: int, found: Sequence[Row
         )  # fmt: skip
         rows.append(row)
         children.append(Child("", row.status, "0", reason, begun=row.started_at is not None))
-        due = timers.accept_by(documents[rid])
-        if due is not None:
-            rows.append(TimerState(episode, "accept-by", rid, due))
     closed = _first(sent, machine.TERMINAL)
     rows.append(
         EpisodeState(
@@ -142,6 +139,7 @@ async def _project(hub: Hub, conn: Connection, episode: int, found: Sequence[Row
         )
     )  # fmt: skip
     rows.append(_need(rows, children, str(sent[-1].status), closed, found))
+    rows += await retiming.timers(hub, conn, episode, {episode: sent, **tasks}, rows, found)
     return rows
 
 

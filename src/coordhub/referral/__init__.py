@@ -18,4 +18,5 @@ timers: which instants a referral has to meet, as it stands.
 matching: who could meet a need, judged criterion by criterion and ranked; wanted and offered read what is
 asked for and what a service offers, places says who is where, same_kind which codes mean the same,
 weights what counts for how much.
+quiet: when somebody may be reminded, and what a reminder says.
 """

@@ -36,12 +36,13 @@ ERRAND_ESCALATION: Final = "errand-escalation"
 CONSENT_END: Final = "consent-end"
 DIGEST: Final = "digest"
 
-KINDS: Final = (
-    RECEIPT, ACCEPT_HALF, ACCEPT_DUE, ACCEPT_BY, FIRST_CONTACT, PROGRESS, PROGRESS_OVERDUE,
-    APPOINTMENT, CONSULT_NOTE, RESULT, WAITLIST, WHOLE, ERRAND, ERRAND_ESCALATION, CONSENT_END,
-    DIGEST,
+OF_TASKS: Final = frozenset(
+    {
+        RECEIPT, ACCEPT_HALF, ACCEPT_DUE, ACCEPT_BY, FIRST_CONTACT, PROGRESS, PROGRESS_OVERDUE,
+        APPOINTMENT, CONSULT_NOTE, RESULT, WAITLIST, WHOLE, ERRAND, ERRAND_ESCALATION,
+    }
 )  # fmt: skip
-"""Every kind of timer, as the table knows them."""
+"""Kinds that are wanted by the state of a Task."""
 
 _ASKED: Final = frozenset({"requested", "received"})
 _SOON: Final = frozenset({"accepted", "ready"})
@@ -115,14 +116,17 @@ def of_referral(status: str, lengths: Lengths) -> Wanted:
     return dict(_each(lengths, (WHOLE, "whole")))
 
 
-def of_errand(status: str, lengths: Lengths) -> Wanted:
-    """What a Task has to meet by which the hub asks somebody for something else than a service."""
-    if status in TERMINAL or "errand" not in lengths:
+def of_errand(status: str, lengths: Lengths, until: datetime | None = None) -> Wanted:
+    """What a Task has to meet by which the hub asks somebody for something else than a service.
+
+    until: until when it is to be done, if the Task says so.
+    """
+    if status in TERMINAL or (until is None and "errand" not in lengths):
         return {}
-    first = (lengths["errand"],)
-    wanted = {ERRAND: Want(first)}
+    first = () if until is not None else (lengths["errand"],)
+    wanted = {ERRAND: Want(first, at=until)}
     if "errand-escalation" in lengths:
-        wanted[ERRAND_ESCALATION] = Want((*first, lengths["errand-escalation"]))
+        wanted[ERRAND_ESCALATION] = Want((*first, lengths["errand-escalation"]), since=until)
     return wanted
 
 

@@ -23,6 +23,14 @@ __all__ = ["SERVED", "endpoint_of", "usable", "usable_versions"]
 
 async def endpoint_of(conn: Connection, recipient: str, base: str, now: datetime) -> int:
     """rid of the nearest usable Endpoint of a recipient (`Type/id`), or INBOX where it has none."""
+    return next(iter(await endpoints_of(conn, recipient, base, now, most=1)), INBOX)
+
+
+async def endpoints_of(
+    conn: Connection, recipient: str, base: str, now: datetime, most: int = 10
+) -> list[int]:
+    """rids of the usable Endpoints of a recipient (`Type/id`), nearest first."""
+    usable_ones: list[int] = []
     found = await services.recipient(conn, recipient, base)
     for text in found.endpoints if found else ():
         named = reference.parse(text, base=base)
@@ -30,8 +38,10 @@ async def endpoint_of(conn: Connection, recipient: str, base: str, now: datetime
             continue
         version = await read(conn, EVERYONE, named.type, named.id)
         if version is not None and usable_versions([version], now):
-            return version.rid
-    return INBOX
+            usable_ones.append(version.rid)
+            if len(usable_ones) == most:
+                break
+    return usable_ones
 
 
 def usable_versions(versions: Iterable[Version], now: datetime) -> list[dict[str, Any]]:

@@ -64,6 +64,30 @@ async def said_of(conn: Connection, patient: int, organizations: Sequence[int]) 
     return {row[0]: row[1] for row in rows}
 
 
+async def turn_rules(
+    conn: Connection, consent: int, until: datetime, now: datetime
+) -> datetime | None:
+    """The rules of a Consent that end by `until` are over, those that begin by then have begun; when the
+    next of them ends or begins.
+
+    The hub's clock says so, also where that of Postgres is behind.
+    """
+    await conn.execute(
+        "update access_rule set until = case when until <= $2 then least(until, now()) else until end,"
+        " since = case when since <= $2 then least(since, now()) else since end"
+        " where because = $1 and (until <= $2 and until > now() or since <= $2 and since > now())",
+        consent,
+        until,
+    )
+    following: datetime | None = await conn.fetchval(
+        "select min(moment) from access_rule a cross join lateral (values (a.since), (a.until)) m(moment)"
+        " where a.because = $1 and moment > $2 and (a.until is null or a.until > $2)",
+        consent,
+        now,
+    )
+    return following
+
+
 _JUDGED = (
     "left join party p on p.organization = d.organization cross join lateral"
     " (select d.organization actor_, r.rid rid_, r.patient patient_, r.type type_, r.labels labels_) a"

@@ -89,6 +89,16 @@ async def plan(conn: Connection, rows: Sequence[Planned], now: datetime) -> None
     )
 
 
+async def planned(conn: Connection, rid: int) -> list[Planned]:
+    """The deliveries of the first change of a resource that was told, in the order of their planning."""
+    rows = await conn.fetch(
+        "select id, shard, change, episode, organization, endpoint, rid, version from delivery"
+        " where change = (select min(change) from delivery where rid = $1) order by seq",
+        rid,
+    )
+    return [Planned(*row) for row in rows]
+
+
 _IS_DUE = (
     "((d.state in ('queued', 'parked') and d.next_at <= $1) or (d.state = 'leased' and d.lease_until <= $1))"
     " and not exists (select from delivery o where o.endpoint = d.endpoint and o.episode = d.episode"

@@ -52,10 +52,11 @@ async def opens_chart(conn: Connection, sender: int, patient: int) -> bool:
 
 
 async def hearers(conn: Connection, rid: int, because: Sequence[int]) -> tuple[int, ...]:
-    """Organizations to whom this was shared by a referral. because: its Tasks."""
+    """Organizations to whom this was shared by a referral, or by itself. because: the referral's Tasks."""
     rows = await conn.fetch(
-        "select distinct organization from access_grant where rid = $1 and because = any($2::bigint[])"
-        " and rule in ('referral', 'result') and until is null order by organization",
+        "select distinct organization from access_grant where rid = $1 and until is null"
+        " and (because = any($2::bigint[]) and rule in ('referral', 'result') or because = $1 and rule = 'party')"
+        " order by organization",
         rid,
         list(because),
     )

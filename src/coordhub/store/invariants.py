@@ -34,9 +34,12 @@ _RETAINED = "coalesce((select t.done_until from retention t where t.subject = '{
 _INDEXES = tuple(name for name in metadata.tables if name.startswith("idx_"))
 _CONSENTED = (
     "exists (select from episode e join resource k on k.patient = e.patient join change x on x.rid = k.rid"
-    f" where e.id = c.episode and k.type = {NUMBER['Consent']} and x.at >= g.until)"
+    f" where e.id = c.episode and k.type = {NUMBER['Consent']} and (x.at >= g.until or exists ("
+    "   select from access_rule l where l.because = k.rid"
+    "     and (l.until <= g.until or not l.permit and l.since <= g.until))))"
 )
-"""Whether a Consent of the patient was written when grant `g` of candidate `c` ended, or since."""
+"""Whether a Consent of the patient was written when grant `g` of candidate `c` ended, or since; or had turned
+by then."""
 
 INVARIANTS: Final[dict[str, str]] = {
     "every change of a referral is relayed": """
@@ -236,6 +239,9 @@ INVARIANTS: Final[dict[str, str]] = {
                        or g.rule = 'party' and g.rid = g.because and exists (
                          select from change s where s.rid = g.rid and s.episode = c.episode)))
           and not exists (
+                select from reminder m
+                where g.rule = 'party' and m.communication = g.rid and m.organization = g.organization)
+          and not exists (
                 select from errand x
                 where g.rule = 'party' and x.task = g.because and x.owner = g.organization)
           and not exists (
@@ -267,9 +273,28 @@ INVARIANTS: Final[dict[str, str]] = {
           and not exists (
             select from delivery d where d.change = c.seq and d.organization = a.organization)
     """,
-    "every timer is of a Task of its referral": """
+    "every timer of a referral is of a Task of it": """
         select 'timer ' || t.id from timer t
-        where not exists (select from candidate c where c.task = t.subject and c.episode = t.episode)
+        where t.episode is not null and t.subject <> t.episode
+          and not exists (select from candidate c where c.task = t.subject and c.episode = t.episode)
+          and not exists (select from errand x where x.task = t.subject and x.episode = t.episode)
+    """,
+    "no timer waits for what has ended": """
+        select 'timer ' || t.id from timer t
+        join candidate c on c.task = t.subject
+        where t.fired_at is null and c.ended_at is not null
+        union all
+        select 'timer ' || t.id from timer t
+        join errand x on x.task = t.subject
+        where t.fired_at is null and x.closed_at is not null
+    """,
+    "whoever is to be reminded has a timer for it": """
+        select 'reminder ' || r.id from reminder r
+        where r.told_at is null
+          and exists (select from timer t where t.subject = r.waited_for and t.kind = r.kind)
+          and not exists (
+            select from timer t
+            where t.kind = 'digest' and t.subject = r.organization and t.fired_at is null)
     """,
     "every id that a client chose leads to its resource": """
         select 'id in shard ' || a.shard || ' of type ' || a.type from assigned_id a

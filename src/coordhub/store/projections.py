@@ -72,12 +72,14 @@ class ErrandState(NamedTuple):
 
 
 class TimerState(NamedTuple):
-    """Without `fired_at`: a timer that fires again finds its question answered."""
+    """Without `fired_at`, which stands nowhere else: a timer that fires again finds its question answered."""
 
     episode: int
     kind: str
     subject: int
+    since: datetime
     due_at: datetime
+    stood_at: datetime | None
 
 
 Row = EpisodeState | NeedState | CandidateState | ErrandState | TimerState
@@ -92,6 +94,7 @@ class TaskVersion(NamedTuple):
     rid: int
     version: int
     updated: datetime
+    author: int
     source: int
     patient: int | None
     body: str | None
@@ -129,12 +132,13 @@ async def tasks(conn: Connection, viewer: Viewer, episode: int) -> dict[int, lis
     """All versions of the referral's Tasks, oldest first: the sender's and the hub's."""
     condition, arguments = visible(viewer, "r", 4)
     rows = await conn.fetch(
-        "select r.rid, v.version, v.updated, r.source, r.patient, v.body,"
+        "select r.rid, v.version, v.updated, v.author, r.source, r.patient, v.body,"
         " case when v.body like '{%' then v.body::jsonb ->> 'status' end"
         " from (select distinct rid from change where episode = $1 and type = $2) c"
         " join resource r on r.rid = c.rid and (r.rid = $1 or r.source = $3)"
-        " cross join lateral (select r.version, r.updated, r.body union all"
-        "  select o.version, o.updated, o.body from resource_version o where o.shard = r.shard and o.rid = r.rid) v"
+        " cross join lateral (select r.version, r.updated, r.author, r.body union all"
+        "  select o.version, o.updated, o.author, o.body from resource_version o"
+        "  where o.shard = r.shard and o.rid = r.rid) v"
         f" where {condition} order by r.rid, v.version",
         episode,
         types.NUMBER["Task"],
@@ -143,12 +147,12 @@ async def tasks(conn: Connection, viewer: Viewer, episode: int) -> dict[int, lis
     )
     found: dict[int, list[TaskVersion]] = {}
     for row in rows:
-        rid, version, updated, source, patient, body, status = row
+        rid, version, updated, author, source, patient, body, status = row
         sealed = vault.is_sealed(body)
         if sealed:
             body = vault.in_use().open(rid, body).body
         found.setdefault(rid, []).append(
-            TaskVersion(rid, version, updated, source, patient, body, status, sealed)
+            TaskVersion(rid, version, updated, author, source, patient, body, status, sealed)
         )
     return found
 
@@ -178,7 +182,7 @@ async def stored(conn: Connection, episode: int) -> list[Row]:
         columns = ", ".join(made._fields)
         rows = await conn.fetch(f"select {columns} from {table} where {key} = $1", episode)
         found.extend(made(*row) for row in rows)
-    return found
+    return [row for row in found if not isinstance(row, TimerState) or row.kind != _NOT_OF_A_TASK]
 
 
 _TABLES: tuple[tuple[type[Row], str, str], ...] = (
@@ -232,13 +236,29 @@ async def write(conn: Connection, episode: int, rows: Sequence[Row]) -> None:
                 made,
             )
     await conn.execute(
-        "delete from timer where episode = $1 and subject <> all($2::bigint[])",
+        "delete from timer t where episode = $1 and kind <> $2 and not exists"
+        " (select from unnest($3::bigint[], $4::text[]) n(subject, kind)"
+        "   where n.subject = t.subject and n.kind = t.kind)",
         episode,
+        _NOT_OF_A_TASK,
         [row.subject for row in timed],
+        [row.kind for row in timed],
     )
     await conn.executemany(
-        "insert into timer (episode, kind, subject, due_at, shard)"
-        " values ($1, $2, $3, $4, $3::bigint & 255)"
-        " on conflict (subject, kind) do update set episode = $1, due_at = $4",
+        "insert into timer (episode, kind, subject, since, due_at, stood_at, shard)"
+        " values ($1, $2, $3, $4, $5, $6, $3::bigint & 255)"
+        " on conflict (subject, kind) do update set episode = $1, since = $4, due_at = $5, stood_at = $6",
         timed,
     )
+
+
+async def fired(conn: Connection, episode: int) -> set[tuple[int, str]]:
+    """Subject and kind of the referral's timers that have fired."""
+    rows = await conn.fetch(
+        "select subject, kind from timer where episode = $1 and fired_at is not null", episode
+    )
+    return {(row[0], row[1]) for row in rows}
+
+
+_NOT_OF_A_TASK = "next-wave"
+"""A kind of timer that a strategy sets, and no state of a Task."""

@@ -266,10 +266,16 @@ PARTS: Final = {
         " and (g.until is null or g.until > $1)",
     ),
     "timed": Part(
-        "episode bigint, kind text, subject bigint, due_at timestamptz",
-        "insert into timer (episode, kind, subject, due_at, shard)"
+        "episode bigint, kind text, subject bigint, since timestamptz, due_at timestamptz,"
+        " stood_at timestamptz, fired_at timestamptz",
+        "insert into timer (episode, kind, subject, since, due_at, stood_at, fired_at, shard)"
         " select n.*, (n.subject & 255)::smallint from {rows}"
-        " on conflict (subject, kind) do update set due_at = excluded.due_at where timer.fired_at is null",
+        " on conflict (subject, kind) do update set since = excluded.since, due_at = excluded.due_at,"
+        " stood_at = excluded.stood_at, fired_at = excluded.fired_at",
+    ),
+    "untimed": Part(
+        "kind text, subject bigint",
+        "delete from timer t using {rows} where t.subject = n.subject and t.kind = n.kind",
     ),
 }
 """By name, in the order in which they stand in a statement; `w` are the new versions, which others read."""

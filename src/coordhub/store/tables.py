@@ -749,16 +749,53 @@ timer = Table(
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("shard", SmallInteger, nullable=False),
-    Column("episode", BigInteger, nullable=False),
+    Column("episode", BigInteger, comment="the referral it is about, if it is about one"),
     Column("kind", Text, nullable=False),
-    Column("subject", BigInteger, nullable=False, comment="rid of the Task that is waited for"),
+    Column(
+        "subject",
+        BigInteger,
+        nullable=False,
+        comment="rid of the Task that is waited for; a Consent that ends; an organization to be reminded",
+    ),
+    instant("since", comment="from when it counts"),
     instant("due_at"),
+    instant("stood_at", nullable=True, comment="since when it stands; null: it runs"),
     instant("fired_at", nullable=True),
     UniqueConstraint("subject", "kind"),
-    CheckConstraint("kind in ('accept-by', 'next-wave')", name="kind_known"),
+    CheckConstraint(
+        "kind in ('receipt', 'accept-half', 'accept-due', 'accept-by', 'next-wave', 'first-contact',"
+        " 'progress', 'progress-overdue', 'appointment', 'consult-note', 'result', 'waitlist', 'whole',"
+        " 'errand', 'errand-escalation', 'consent-end', 'digest')",
+        name="kind_known",
+    ),
     comment="What is to happen if nothing happens, set in the transaction of the change that needs it",
 )
-Index("timer_due_idx", timer.c.due_at, postgresql_where=text("fired_at is null"))
+Index(
+    "timer_due_idx",
+    timer.c.due_at,
+    postgresql_where=text("fired_at is null and stood_at is null"),
+)
+Index("timer_episode_idx", timer.c.episode)
+
+reminder = Table(
+    "reminder",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("shard", SmallInteger, nullable=False),
+    Column("organization", BigInteger, nullable=False, comment="rid of who is reminded"),
+    Column("episode", BigInteger, comment="the referral it is about, if it is about one"),
+    Column("subject", BigInteger, nullable=False, comment="rid of the Task it refers to"),
+    Column("waited_for", BigInteger, nullable=False, comment="rid of what the timer is about"),
+    Column("kind", Text, nullable=False, comment="of the timer that has run out"),
+    instant("at", comment="when it ran out"),
+    instant("told_at", nullable=True, comment="when it was told, or had become pointless"),
+    Column("communication", BigInteger, comment="rid of the Communication that told it"),
+    CheckConstraint("communication is null or told_at is not null", name="told_has_time"),
+    comment="What organizations are to be reminded of, once a day",
+)
+Index("reminder_waiting_idx", reminder.c.organization, postgresql_where=text("told_at is null"))
+Index("reminder_told_idx", reminder.c.organization, reminder.c.told_at)
+Index("reminder_communication_idx", reminder.c.communication)
 
 counterpart = Table(
     "counterpart",

@@ -193,10 +193,22 @@ class ErrandRow(NamedTuple):
 
 
 class TimerRow(NamedTuple):
-    episode: int
+    """A timer as it is to be, new or changed; columns of timer."""
+
+    episode: int | None
     kind: str
     subject: int
+    since: datetime
     due_at: datetime
+    stood_at: datetime | None = None
+    fired_at: datetime | None = None
+
+
+class TimerEnd(NamedTuple):
+    """This timer is wanted no more."""
+
+    kind: str
+    subject: int
 
 
 class ResultRow(NamedTuple):
@@ -248,6 +260,7 @@ class Batch:
     timers: list[TimerRow] = field(default_factory=list)
     results: list[ResultRow] = field(default_factory=list)
     results_ended: list[ResultEnd] = field(default_factory=list)
+    timers_ended: list[TimerEnd] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
     rules_ended: list[RuleEnd] = field(default_factory=list)
     parties: list[Party] = field(default_factory=list)
@@ -293,6 +306,7 @@ def _rows(batch: Batch) -> dict[str, Sequence[tuple[Any, ...]]]:
         "timed": batch.timers,
         "resulted": batch.results,
         "resulted_no_more": batch.results_ended,
+        "untimed": batch.timers_ended,
     }
 
 

@@ -22,6 +22,7 @@ from coordhub.record.rules import (
     organization,
     person,
     referral,
+    reminder,
     result,
 )
 from coordhub.record.work import Draft, Work
@@ -96,6 +97,8 @@ async def apply(work: Work) -> None:
             continue
         elif draft.type == "Task":
             await _task(work, draft)
+        elif draft.type == "Communication" and reminder.reminds(work, draft):
+            await reminder.apply(work, draft)
         elif draft.type in ("Communication", "AppointmentResponse"):
             await communication.apply(work, draft)
         elif draft.type == "Appointment":

@@ -10,9 +10,8 @@ from coordhub.errors import business_rule
 from coordhub.r4.sensitivity import SDV, VSP
 from coordhub.record import parties
 from coordhub.record.work import Draft, Work
-from coordhub.referral import timers
 from coordhub.store.episodes import Episode, Need
-from coordhub.store.transact import CandidateRow, TimerRow
+from coordhub.store.transact import CandidateRow
 
 
 async def apply(work: Work, draft: Draft) -> None:
@@ -58,10 +57,6 @@ async def apply(work: Work, draft: Draft) -> None:
         for each in work.drafts:
             if each.rid in (draft.rid, request) and each.keeper is None:
                 each.keeper = found.organization.rid
-        return  # that time ran out would tell that it did not accept
-    due = timers.accept_by(document)
-    if due is not None:
-        work.batch.timers.append(TimerRow(episode.id, "accept-by", draft.rid, due))
 
 
 def _need(work: Work, episode: Episode, request: int | None) -> Need | None:

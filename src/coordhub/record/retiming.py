@@ -1,0 +1,124 @@
+"""The timers of a referral computed again, by going through the versions of its Tasks as they were written.
+
+What stands in no Task is kept as the rows have it: which timer has fired, and that one was set again
+since its owner was heard of or reminded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from coordhub.directory import calendars
+from coordhub.r4 import document as fhir_json
+from coordhub.record import parties
+from coordhub.record.hub import Hub
+from coordhub.record.timing import priority, wanted_of
+from coordhub.referral import timers as of
+from coordhub.store import projections
+from coordhub.store.engine import Connection
+from coordhub.store.projections import (
+    CandidateState,
+    ErrandState,
+    NeedState,
+    Row,
+    TaskVersion,
+    TimerState,
+)
+
+_SET_AGAIN = frozenset({of.PROGRESS, of.PROGRESS_OVERDUE, of.WAITLIST})
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """who: by whose calendar its deadlines count. wants: by its document, and whether its owner wrote it."""
+
+    rid: int
+    who: str
+    wants: Callable[[dict[str, object], bool], of.Wanted]
+    owner: int = 0
+
+
+async def timers(
+    hub: Hub,
+    conn: Connection,
+    episode: int,
+    versions: Mapping[int, Sequence[TaskVersion]],
+    rows: Sequence[Row],
+    found: Sequence[Row],
+) -> list[TimerState]:
+    """rows: the candidates, errands and needs as their Tasks have them. found: the timers as they stand."""
+    known = {(row.subject, row.kind): row for row in found if isinstance(row, TimerState)}
+    fired = await projections.fired(conn, episode)
+    made: list[TimerState] = []
+    for task in _tasks(hub, episode, versions, rows):
+        for timer in await _through(hub, conn, task, versions[task.rid]):
+            row = TimerState(
+                episode, timer.kind, task.rid, timer.since, timer.due_at, timer.stood_at
+            )
+            made.append(
+                _kept(row, known.get((task.rid, timer.kind)), (task.rid, timer.kind) in fired)
+            )
+    return made
+
+
+def _kept(row: TimerState, stands: TimerState | None, fired: bool) -> TimerState:
+    if stands is None:
+        return row
+    again = row.kind in _SET_AGAIN and stands.since > row.since
+    return stands if again or (fired and stands.since == row.since) else row
+
+
+def _tasks(
+    hub: Hub, episode: int, versions: Mapping[int, Sequence[TaskVersion]], rows: Sequence[Row]
+) -> list[_Task]:
+    kinds = {row.ordinal: row.kind for row in rows if isinstance(row, NeedState)}
+    limits = hub.deadlines
+
+    def sent(document: dict[str, object], heard: bool) -> of.Wanted:
+        lengths = limits.lengths(kinds.get(0, ""), priority(document))
+        return of.of_referral(str(document["status"]), lengths)
+
+    def asked(kind: str) -> Callable[[dict[str, object], bool], of.Wanted]:
+        return lambda document, heard: wanted_of(limits, kind, document, heard=heard)
+
+    def errand(kind: str) -> Callable[[dict[str, object], bool], of.Wanted]:
+        return lambda document, heard: of.of_errand(
+            str(document["status"]),
+            limits.of_errand(kind, priority(document)),
+            of.accept_by(document),
+        )
+
+    requester = _local(hub, versions[episode][-1], "requester")
+    tasks = [_Task(episode, requester, sent)]
+    for row in rows:
+        if isinstance(row, CandidateState) and not any(one.sealed for one in versions[row.task]):
+            kind = kinds.get(row.need, "")
+            tasks.append(_Task(row.task, row.recipient, asked(kind), row.organization))
+        elif isinstance(row, ErrandState):
+            owner = _local(hub, versions[row.task][-1], "owner")
+            tasks.append(_Task(row.task, owner, errand(row.kind), row.owner))
+    return tasks
+
+
+async def _through(
+    hub: Hub, conn: Connection, task: _Task, versions: Sequence[TaskVersion]
+) -> list[of.Timer]:
+    default = hub.deadlines.calendar
+    there = await calendars.calendar_of(conn, task.who, hub.base, default)
+    known: dict[str, of.Timer] = {}
+    for version in versions:
+        heard = version.author == task.owner
+        wanted = task.wants(_document(version), heard) if version.body is not None else {}
+        change = of.changed(known, wanted, there, version.updated)
+        known |= {one.kind: one for one in change.timers}
+        known = {kind: one for kind, one in known.items() if kind not in change.gone}
+    return list(known.values())
+
+
+def _document(version: TaskVersion) -> dict[str, object]:
+    return fhir_json.parse((version.body or "{}").encode())
+
+
+def _local(hub: Hub, version: TaskVersion, element: str) -> str:
+    return parties.local(_document(version).get(element), hub.base) or ""

@@ -1,0 +1,172 @@
+"""What follows when somebody did not do something in time: reminded, not waited for any longer, told on.
+
+http://hl7.org/fhir/R4/task.html
+
+A reminder goes to who is late, with others of the day (`routing.digest`). What stays undone is looked
+after by a person: an errand `overdue` for the coordinator.
+"""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from coordhub.access import viewer
+from coordhub.directory import services
+from coordhub.record import commit, errands, parties
+from coordhub.record.hub import instant
+from coordhub.record.operations import Create, Update
+from coordhub.record.timing import ROUTINE, priority
+from coordhub.referral import task_machine as machine
+from coordhub.referral import timers as kinds
+from coordhub.referral.deadlines import Lengths
+from coordhub.routing import digest, resolve
+from coordhub.routing.firing import Firing
+from coordhub.store import deliveries, resources, timers
+from coordhub.store.episodes import Candidate
+from coordhub.telemetry import log
+
+DEADLINE = "urn:coordhub:deadline"
+"""System of the code, in the input of an errand, that says what was not done in time."""
+
+
+def _candidate(firing: Firing) -> Candidate | None:
+    episode = firing.episode
+    return episode.candidate_of_task(firing.timer.subject) if episode is not None else None
+
+
+async def remind_owner(firing: Firing) -> None:
+    candidate = _candidate(firing)
+    if candidate is not None:
+        await digest.remind(firing, candidate.organization, candidate.recipient)
+
+
+async def tell_requester(firing: Firing) -> None:
+    """Who asked hears that what it waits for has not come; on its own Task, for it sees no other."""
+    episode = firing.episode
+    if episode is not None:
+        await digest.remind(firing, episode.requester, about=episode.id)
+
+
+async def chase(firing: Firing) -> None:
+    """Whoever owes the note is reminded of it, and who waits for it is told."""
+    await remind_owner(firing)
+    await tell_requester(firing)
+
+
+async def remind_of_progress(firing: Firing) -> None:
+    """Once, and again every few days as long as its grace lasts."""
+    await remind_owner(firing)
+    candidate = _candidate(firing)
+    if candidate is None:
+        return
+    pause = (await _lengths(firing, candidate)).get("progress-again")
+    if pause is None:
+        return
+    there = await digest.calendar(firing, candidate.recipient)
+    following = there.after(firing.timer.due_at, pause)
+    known = await timers.of(firing.conn, [candidate.task])
+    last = known.get(candidate.task, {}).get(kinds.PROGRESS_OVERDUE)
+    if last is not None and following < last.due_at:
+        await timers.again(firing.conn, firing.timer.id, firing.now, following)
+
+
+async def remind_of_errand(firing: Firing) -> None:
+    task = firing.timer.subject
+    stored = await resources.read_rids(firing.conn, viewer.deciding(), [task])
+    owner = parties.local(parties.document(stored[task]).get("owner"), firing.hub.base)
+    found = await services.recipient(firing.conn, owner, firing.hub.base) if owner else None
+    if found is not None and owner is not None:
+        await digest.remind(firing, found.organization.rid, owner)
+
+
+async def expire(firing: Firing) -> None:
+    """Whoever did not answer in time is not asked any longer; where it is urgent, a person looks too."""
+    candidate, hub = _candidate(firing), firing.hub
+    if candidate is None or candidate.status not in ("requested", "received"):
+        return
+    stored = await resources.read_rids(firing.conn, viewer.deciding(), [candidate.task])
+    task = stored[candidate.task]
+    document = {
+        **parties.document(task),
+        "status": "cancelled",
+        "statusReason": machine.concept(machine.REASONS["expired"]),
+        "lastModified": instant(firing.now),
+    }
+    update = Update("Task", task.id, document)
+    await commit.apply(hub, firing.conn, firing.me, [update], interaction="update")
+    if priority(document) != ROUTINE:
+        await escalate(firing)
+
+
+async def escalate(firing: Firing) -> None:
+    """Somebody is asked to look after it: who coordinates this referral."""
+    await _errand(firing, "overdue")
+
+
+async def ask_again(firing: Firing) -> None:
+    """Whether a place on a waiting list is still wanted; and once more after as long."""
+    await _errand(firing, "still-needed")
+    candidate = _candidate(firing)
+    if candidate is not None:
+        there = await digest.calendar(firing, candidate.recipient)
+        pause = (await _lengths(firing, candidate)).get("waitlist")
+        if pause is not None:
+            await timers.again(
+                firing.conn, firing.timer.id, firing.now, there.after(firing.now, pause)
+            )
+
+
+async def _lengths(firing: Firing, candidate: Candidate) -> Lengths:
+    assert firing.episode is not None
+    stored = await resources.read_rids(firing.conn, viewer.deciding(), [candidate.task])
+    return firing.hub.deadlines.lengths(
+        firing.episode.need_of(candidate).kind, priority(parties.document(stored[candidate.task]))
+    )
+
+
+async def _errand(firing: Firing, kind: str) -> None:
+    """One at a time of a kind about a referral, for whoever coordinates it."""
+    episode, conn = firing.episode, firing.conn
+    if episode is None:
+        log(
+            "deadline.missed", level="warning", kind=firing.timer.kind, subject=firing.timer.subject
+        )
+        return
+    if any(each.kind == kind and each.closed_at is None for each in episode.errands):
+        return
+    stored = await resources.read_rids(conn, viewer.deciding(), [episode.id, episode.requester])
+    code = firing.timer.kind
+    missed = {
+        "type": {"coding": [{"system": DEADLINE, "code": code}]},
+        "valueCode": code,
+    }
+    document = errands.document(
+        kind=kind,
+        owner=stored[episode.requester].reference,
+        subject=stored[episode.id].reference,
+        requester=firing.hub.organization,
+        now=firing.now,
+        inputs=[missed],
+    )
+    create = Create("Task", document)
+    await commit.apply(firing.hub, conn, firing.me, [create], interaction="create")
+
+
+async def other_endpoint(firing: Firing) -> None:
+    """What has not arrived is sent to the recipient's next Endpoint as well, where it has another."""
+    candidate, hub, conn = _candidate(firing), firing.hub, firing.conn
+    if candidate is None or candidate.delivered_at is not None or candidate.ended_at is not None:
+        return
+    planned = await deliveries.planned(conn, firing.timer.subject)
+    usable = await resolve.endpoints_of(conn, candidate.recipient, hub.base, firing.now)
+    further = next((one for one in usable if one not in {each.endpoint for each in planned}), None)
+    log(
+        "delivery.late",
+        level="warning",
+        organization=candidate.organization,
+        episode=firing.timer.episode,
+        endpoint=further,
+    )
+    if planned and further is not None:
+        again = planned[0]._replace(id=uuid4(), endpoint=further)
+        await deliveries.plan(conn, [again], firing.now)

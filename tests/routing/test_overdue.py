@@ -1,0 +1,267 @@
+"""What follows when something is not done in time: who is reminded, who is told, who is asked to look."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from open_hub import House, Party, Referral, opened
+
+from coordhub.referral.episode import BUSINESS_STATUS_SYSTEM
+from coordhub.routing import expire
+from coordhub.store import invariants
+
+
+async def all_fired(house: House, later: timedelta = timedelta()) -> None:
+    """So much later, and whatever is due has fired."""
+    house.clock.ahead += later
+    while await expire.fire(house.hub):
+        pass
+
+
+async def reminded(house: House, who: Party) -> list[dict[str, Any]]:
+    """The reminders that this organization sees, oldest first."""
+    rows = await house.rows(
+        "select r.fhir_id from reminder m join resource r on r.rid = m.communication"
+        " where m.organization = $1 group by r.fhir_id, r.rid order by r.rid",
+        who.rid,
+    )
+    assert all([await house.read(who, f"Communication/{row[0]}") for row in rows])
+    return [await house.document(f"Communication/{row[0]}") for row in rows]
+
+
+async def kinds(house: House, who: Party) -> list[str]:
+    rows = await house.rows(
+        "select kind from reminder where organization = $1 and communication is not null order by id",
+        who.rid,
+    )
+    return [row[0] for row in rows]
+
+
+async def errands(house: House) -> list[tuple[str, str | None]]:
+    """Kind of each errand that is open, and which deadline was missed."""
+    rows = await house.rows(
+        "select x.kind, r.body::jsonb #>> '{input,0,valueCode}' from errand x join resource r on r.rid = x.task"
+        " where x.closed_at is null order by x.task"
+    )
+    return [tuple(row) for row in rows]
+
+
+async def timers(house: House) -> dict[str, Any]:
+    return dict(await house.rows("select kind, due_at from timer where fired_at is null"))
+
+
+async def accepted(house: House, status: str = "accepted", **elements: Any) -> Referral:
+    sent = await house.asking(house.kitchen.service)
+    await sent.answer(house.kitchen, "accepted")
+    if status != "accepted" or elements:
+        await sent.answer(house.kitchen, status, **elements)
+    return sent
+
+
+def business(code: str) -> dict[str, Any]:
+    return {"businessStatus": {"coding": [{"system": BUSINESS_STATUS_SYSTEM, "code": code}]}}
+
+
+async def consistent(house: House) -> None:
+    async with house.engine.pool.acquire() as conn:
+        assert await invariants.violations(conn, house.clock()) == []
+
+
+async def test_given_one_who_accepts_and_is_silent_when_a_week_is_over_then_it_is_reminded_once(
+    house: House,
+) -> None:
+    await accepted(house)
+    await all_fired(house, timedelta(days=7, hours=23))
+    await all_fired(house, timedelta(days=1))
+    assert await kinds(house, house.kitchen) == ["first-contact"]
+    await house.relay()
+    delivered = await house.rows(
+        "select d.organization from delivery d join reminder m on m.communication = d.rid"
+    )
+    assert delivered == [(house.kitchen.rid,)]
+    await consistent(house)
+
+
+async def test_given_one_who_is_to_be_reminded_when_it_answers_before_then_it_is_not(
+    house: House,
+) -> None:
+    sent = await accepted(house)
+    house.clock.ahead = timedelta(days=7, hours=1)
+    now = house.clock()
+    await house.rows("update timer set due_at = $1 where kind = 'first-contact'", now)
+    assert await expire.fire(house.hub)
+    [due] = [due for kind, due in (await timers(house)).items() if kind == "digest"]
+    await sent.answer(house.kitchen, "in-progress")
+    house.clock.ahead += due - now + timedelta(days=2)
+    await all_fired(house)
+    assert await reminded(house, house.kitchen) == []
+    assert await house.value("select count(*) from reminder where told_at is null") == 0
+
+
+async def test_given_work_of_which_nothing_is_heard_when_forty_days_are_over_then_somebody_looks(
+    house: House,
+) -> None:
+    sent = await accepted(house, "in-progress")
+    for _ in range(45):
+        await all_fired(house, timedelta(days=1))
+    # on day 30, and every two days until day 40, each told that day or the morning after
+    assert await kinds(house, house.kitchen) == ["progress"] * 5
+    assert await errands(house) == [("overdue", "progress-overdue")]
+    [task] = await house.rows("select task from errand")
+    assert await house.value("select owner from errand") == house.clinic.rid
+    subject = await house.value(
+        "select r.fhir_id from errand x join resource r on r.rid = x.subject"
+    )
+    assert f"Task/{subject}" == sent.task
+    await house.relay()
+    told = await house.rows("select organization from delivery where rid = $1", task[0])
+    assert told == [(house.clinic.rid,)]
+    await consistent(house)
+
+
+async def test_given_work_when_a_result_of_it_is_written_then_the_next_word_is_due_from_then_on(
+    house: House,
+) -> None:
+    sent = await accepted(house, "in-progress")
+    before = (await timers(house))["progress"]
+    house.clock.ahead = timedelta(days=20)
+    order = (await house.document((await sent.tasks())["kitchen"]))["focus"]
+    await house.create(
+        house.kitchen,
+        {
+            "resourceType": "Observation",
+            "status": "final",
+            "code": {"text": "fed"},
+            "basedOn": [order],
+        },
+    )
+    assert (await timers(house))["progress"] - before == pytest.approx(
+        timedelta(days=20), abs=timedelta(hours=2)
+    )
+
+
+async def test_given_a_waiting_list_when_two_weeks_are_over_then_it_is_asked_whether_it_is_needed(
+    house: House,
+) -> None:
+    await accepted(house, "on-hold", **business("waitlisted"))
+    assert "progress" not in await timers(house)
+    await all_fired(house, timedelta(days=15))
+    assert await errands(house) == [("still-needed", "waitlist")]
+    await all_fired(house, timedelta(days=2))
+    assert await errands(house) == [("still-needed", "waitlist")], "one at a time"
+    assert "waitlist" in await timers(house), "and again in two weeks"
+
+
+async def test_given_a_referral_that_is_open_when_ninety_days_are_over_then_somebody_looks(
+    house: House,
+) -> None:
+    sent = await accepted(house)
+    await house.rows("delete from timer where kind <> 'whole'")
+    await all_fired(house, timedelta(days=91))
+    assert await errands(house) == [("overdue", "whole")]
+    assert await sent.status() == "in-progress", "that it is overdue ends nothing"
+
+
+async def test_given_an_errand_of_which_nothing_is_heard_when_due_then_its_owner_is_reminded(
+    house: House,
+) -> None:
+    await accepted(house)
+    await house.rows("delete from timer where kind <> 'whole'")
+    await all_fired(house, timedelta(days=91))
+    await all_fired(house, timedelta(days=7))
+    await all_fired(house, timedelta(days=1))  # if it was night
+    assert await kinds(house, house.clinic) == ["errand"]
+    assert await errands(house) == [("overdue", "whole")], "of what is overdue none is made"
+
+
+async def test_given_an_urgent_request_when_four_hours_are_over_then_it_ends_and_a_person_is_called(
+    house: House,
+) -> None:
+    sent = await house.asking(house.kitchen.service, priority="urgent")
+    await all_fired(house, timedelta(hours=3, minutes=50))
+    assert await sent.status((await sent.tasks())["kitchen"]) == "requested"
+    await all_fired(house, timedelta(minutes=20))
+    assert await sent.status((await sent.tasks())["kitchen"]) == "cancelled"
+    assert ("overdue", "accept-by") in await errands(house)
+    assert await reminded(house, house.kitchen) == []
+
+
+async def test_given_what_has_not_arrived_when_a_quarter_of_an_hour_is_over_then_by_another_way(
+    house: House,
+) -> None:
+    for name in ("first", "second"):
+        made = await house.create(
+            house.steward,
+            {
+                "resourceType": "Endpoint",
+                "status": "active",
+                "connectionType": {"code": "hl7-fhir-rest"},
+                "payloadType": [{"text": "any"}],
+                "address": f"https://{name}.example/fhir",
+            },
+        )
+        service = await house.document(house.kitchen.service)
+        service.setdefault("endpoint", []).append({"reference": made.reference})
+        await house.update(house.steward, service["id"], service)
+    await house.asking(house.kitchen.service)
+    by = (
+        "select e.body::jsonb ->> 'address' from delivery d join resource e on e.rid = d.endpoint"
+        " where d.organization = $1 order by d.seq"
+    )
+    assert await house.rows(by, house.kitchen.rid) == [("https://first.example/fhir",)]
+    await all_fired(house, timedelta(minutes=16))
+    assert await house.rows(by, house.kitchen.rid) == [
+        ("https://first.example/fhir",),
+        ("https://second.example/fhir",),
+    ]
+    await consistent(house)
+
+
+async def test_given_many_timers_when_four_workers_fire_them_then_each_follows_once(
+    house: House,
+) -> None:
+    for _ in range(6):
+        await accepted(house)
+    house.clock.ahead = timedelta(days=8)
+    async with opened(house.url, size=6) as other:
+        other.clock.ahead = house.clock.ahead
+
+        async def works(one: House) -> None:
+            while await expire.fire(one.hub):
+                pass
+
+        await asyncio.gather(*(works(one) for one in (house, other, house, other)))
+    assert await house.value("select count(*) from reminder where kind = 'first-contact'") == 6
+    await all_fired(house, timedelta(days=2))
+    told = await house.rows("select count(*), count(distinct communication) from reminder")
+    assert told[0][0] == 6
+    assert told[0][1] <= 2
+    await house.relay()
+    await consistent(house)
+
+
+async def test_given_a_worker_that_is_killed_between_claim_and_commit_when_another_comes_then_once(
+    house: House,
+) -> None:
+    await accepted(house)
+    house.clock.ahead = timedelta(days=8)
+    async with house.engine.pool.acquire() as other, other.transaction():
+        await other.execute("lock table reminder in access exclusive mode")
+        firing = asyncio.create_task(expire.fire(house.hub))
+        waiting = "select pid from pg_locks where relation = 'reminder'::regclass and not granted"
+        while (pid := await other.fetchval(waiting)) is None:
+            assert not firing.done()
+            await asyncio.sleep(0.01)
+        # it holds the referral and the timer, and has marked that as fired
+        await house.by_owner(f"select pg_terminate_backend({pid})")
+        with pytest.raises((OSError, asyncpg.PostgresError, asyncpg.InterfaceError)):
+            await firing
+    assert await house.value("select count(*) from reminder") == 0
+    assert await house.value("select count(*) from timer where fired_at is not null") == 0
+    await all_fired(house, timedelta(days=1))
+    await all_fired(house, timedelta(days=1))
+    assert await kinds(house, house.kitchen) == ["first-contact"]
