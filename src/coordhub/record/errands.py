@@ -75,7 +75,7 @@ def document(
         "requester": {"reference": requester},
         "owner": {"reference": owner},
     }
-    if kind in OF_PATIENTS:
+    if kind in OF_PATIENTS and owner.startswith("Patient/"):
         codings.insert(0, {"system": SDOHCC, "code": OF_PATIENTS[kind]})
         task |= {
             "status": "ready",

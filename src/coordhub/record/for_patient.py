@@ -9,7 +9,6 @@ contacted, or whose referral tells what must not be seen at home.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -68,14 +67,24 @@ async def ask(
     return draft
 
 
-async def withdraw(
-    work: Work, episode: Episode, kind: str, tasks: Sequence[int] | None = None
-) -> None:
-    """Take back what the patient was asked and has not answered."""
+async def settle(work: Work) -> None:
+    """Of a referral that this commit ends nothing is asked any more."""
+    for number in work.batch.closed:
+        episode = work.episodes.get(number)
+        if episode is not None:
+            for kind in errands.OF_PATIENTS:
+                await withdraw(work, episode, kind)
+
+
+async def withdraw(work: Work, episode: Episode, kind: str) -> None:
+    """Take back what the patient was asked, unless it answers in this very commit."""
     open_ones = [
         one.task
         for one in episode.errands
-        if _is_open(one, kind) and (tasks is None or one.subject in tasks)
+        if _is_open(one, kind)
+        and one.owner == episode.patient
+        and one.task not in work.batch.errands_closed
+        and not any(draft.rid == one.task for draft in work.drafts)
     ]
     for task in (await resources.lock(work.conn, open_ones)).values():
         changed = {

@@ -95,7 +95,7 @@ async def _asked(work: Work, asked: CandidateRow) -> None:
 
 def competes(work: Work, episode: Episode) -> bool:
     """Whether several are asked at once, of whom the first to accept wins."""
-    waiting = [one for one in episode.candidates if one.status not in machine.TERMINAL]
+    waiting = [one for one in episode.candidates if one.status not in _OUT]
     asked = [one for one in work.batch.candidates if one.episode == episode.id]
     organizations = [*(one.organization for one in waiting), *(one.organization for one in asked)]
     return sum(each not in work.apart for each in organizations) > 1
@@ -270,6 +270,9 @@ def _carried(work: Work, document: dict[str, Any]) -> list[str]:
     contents = [each.get("contentReference") for each in document.get("payload") or ()]
     return parties.locals_of(contents, work.hub.base)
 
+
+_OUT = machine.TERMINAL | {"on-hold"}
+"""Not in a race: it has ended, or whose it is has a place on a waiting list, or has won and pauses."""
 
 _AT_WORK = frozenset({"accepted", "in-progress", "on-hold"})
 

@@ -117,6 +117,8 @@ def _waiting(children: Sequence[Child], live: Sequence[Child], open_needs: Seque
     """What T1 says while nobody has taken anything on."""
     if any(child.offered for child in live):
         return "offers-received"
+    if any(child.kept for child in live):
+        return "waitlisted"
     asked = {child.need for child in live}
     waiting = [need for need in open_needs if need.key not in asked]
     if not live and waiting and all(need.queued for need in waiting):
@@ -177,11 +179,14 @@ class AlreadyWon:
     by: str
 
 
-def on_child_change(children: Sequence[Child], task: str, status: str) -> Proceed | AlreadyWon:
+def on_child_change(
+    children: Sequence[Child], task: str, status: str, *, kept: bool = False
+) -> Proceed | AlreadyWon:
     """What follows when the owner of child `task` moves it to `status`.
 
     children: the episode's children as they stand before the change, `task` among them.
-    First accept wins within a need: candidates still being asked are cancelled as not selected.
+    First accept wins within a need: candidates still being asked are cancelled as not selected. Places
+    on waiting lists are kept until the need is met. kept: it takes such a place, and wins nothing.
     """
     changing = next(child for child in children if child.task == task)
     if status not in WON or changing.apart:
@@ -194,8 +199,14 @@ def on_child_change(children: Sequence[Child], task: str, status: str) -> Procee
     for sibling in siblings:
         if needs_of.is_won(sibling) or sibling.status == "completed":
             return AlreadyWon(sibling.task)
-    reason = REASONS["not-selected"]
-    return Proceed(tuple(Cancel(s.task, reason) for s in siblings if needs_of.is_asked(s)))
+    if kept:
+        return Proceed()
+    over = {"not-selected": [one for one in siblings if needs_of.is_asked(one)]}
+    if status == "completed":
+        over["no-longer-needed"] = [one for one in siblings if one.kept]
+    return Proceed(
+        tuple(Cancel(one.task, REASONS[reason]) for reason, them in over.items() for one in them)
+    )
 
 
 @dataclass(frozen=True, slots=True)

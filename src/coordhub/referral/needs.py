@@ -28,6 +28,9 @@ WITHDRAWALS: Final = frozenset(
 BEATEN: Final = frozenset({"not-selected", "expired", "undeliverable"})
 """Out of the race before the end, so no evidence why it ended."""
 
+PLACE_KEPT: Final = "place-kept"
+"""Reason of a Task on hold whose owner keeps a place on its waiting list, while others are asked."""
+
 _ASKED = frozenset({"draft", "requested", "received"})
 
 Output = Mapping[str, Any]
@@ -58,6 +61,11 @@ class Child:
     offered: bool = False
     begun: bool = False
 
+    @property
+    def kept(self) -> bool:
+        """On the waiting list of its owner, who keeps the place while others are asked: it has won nothing."""
+        return self.status == "on-hold" and self.reason == PLACE_KEPT
+
 
 @dataclass(frozen=True, slots=True)
 class Need:
@@ -81,7 +89,8 @@ def is_asked(child: Child) -> bool:
 
 def is_won(child: Child) -> bool:
     """Whether its owner has taken the need on and is not done."""
-    return child.status in WON and child.status not in TERMINAL and not child.offered
+    won = child.status in WON and child.status not in TERMINAL
+    return won and not child.offered and not child.kept
 
 
 def is_withdrawn(child: Child) -> bool:
@@ -92,10 +101,11 @@ def is_withdrawn(child: Child) -> bool:
 def is_released(children: Iterable[Child]) -> bool:
     """Whether what these children of one need came to leaves it for somebody else to meet.
 
-    Not while one of them is live; not once it is met, begun and broken off, or not wanted any more.
+    Not while one of them is live, but for a place that is kept; not once it is met, begun and broken
+    off, or not wanted any more.
     """
     return not any(
-        child.status not in TERMINAL
+        (child.status not in TERMINAL and not child.kept)
         or child.status in ("completed", "entered-in-error")
         or is_withdrawn(child)
         or child.begun

@@ -110,6 +110,7 @@ REASONS: dict[str, Reason] = {
         _reason("out-of-area", "outside the service area", "rejected", stable=True),
         _reason("wrong-service", "service not provided here", "rejected", stable=True),
         _reason("insufficient-resources", "out of funds or goods", "rejected failed"),
+        _reason("place-kept", "a place is kept while others are asked", "on-hold"),
         _reason("missing-documents", "documents missing", "on-hold failed"),
         _reason(
             "needs-exceed-capability", "needs beyond what we can offer", "rejected", stable=True

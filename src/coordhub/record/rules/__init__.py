@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from coordhub.errors import business_rule
-from coordhub.record import critical, orders, parent, parties, transitions
+from coordhub.record import critical, for_patient, orders, parent, parties, transitions
 from coordhub.record.rules import (
     answer,
     appointment,
@@ -113,6 +113,7 @@ async def apply(work: Work) -> None:
     await orders.settle(work)
     await critical.settle(work)
     await parent.settle(work)
+    await for_patient.settle(work)
 
 
 async def _task(work: Work, draft: Draft) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from coordhub.access import viewer
 from coordhub.errors import business_rule
-from coordhub.record import parent, parties, question, recipients, stopping, transitions
+from coordhub.record import parent, parties, question, recipients, stopping, transitions, waitlist
 from coordhub.record.work import Draft, Work
 from coordhub.referral import episode as pure
 from coordhub.referral import task_machine as machine
@@ -42,10 +42,14 @@ async def apply(work: Work, draft: Draft, episode: Episode) -> None:
     work.moved.add(episode.id)
     tasks = await parent.tasks(work, episode)
     assert draft.document is not None
+    place = profile is not None and waitlist.is_place(draft.before() or {}, draft.document)
+    kept = place and await waitlist.keeps(work, draft, episode, candidate)
+    if place:  # which it accepts, and has on hold
+        draft.document = {**draft.document, "status": "accepted"}
     new = str(draft.document["status"])
     if profile is not None:
         step = pure.on_child_change(
-            parent.children(work, episode, tasks, draft), draft.reference, new
+            parent.children(work, episode, tasks, draft), draft.reference, new, kept=kept
         )
         late = candidate.status == "cancelled" and new == "completed"
         if isinstance(step, pure.AlreadyWon) and not late:
@@ -65,6 +69,10 @@ async def apply(work: Work, draft: Draft, episode: Episode) -> None:
             and not late
         ):
             await _tell_the_winner(work, draft, candidate, parties.document(tasks[episode.id]))
+    if place:
+        await waitlist.take(work, draft, episode, candidate, kept=kept)
+    elif any(one.status == "on-hold" for one in episode.candidates):
+        await waitlist.left(work, episode)
     parent.answered(work, draft)
     if new in machine.TERMINAL:
         await stopping.over(work, episode, draft)
