@@ -24,6 +24,7 @@ from coordhub.r4 import sensitivity
 from coordhub.record import (
     identity,
     orders,
+    parties,
     patching,
     rules,
     withdrawal,
@@ -277,6 +278,8 @@ def patient_of(work: Work, draft: Draft) -> int | None:
         return draft.rid
     if draft.document is None:
         return draft.previous.patient if draft.previous else None
+    if draft.type == "Binary":
+        return _of_its_context(work, draft.document)
     for text in work.patients_in(draft.document):
         if text in draft.nowhere:
             return None
@@ -287,3 +290,21 @@ def patient_of(work: Work, draft: Draft) -> int | None:
             return draft.previous.patient if text in before else None
         return rid
     return None
+
+
+def _of_its_context(work: Work, binary: dict[str, object]) -> int | None:
+    """rid of the patient of what a Binary says that it is to be protected as.
+
+    http://hl7.org/fhir/R4/binary-definitions.html#Binary.securityContext
+    """
+    text = parties.local(binary.get("securityContext"), work.hub.base)
+    if text is None or text.startswith("Binary/"):
+        return None
+    written = work.draft_of(text)
+    if written is not None:
+        return patient_of(work, written)
+    kind, _, fhir_id = text.partition("/")
+    found = work.located.get((kind, fhir_id))
+    if found is None or not found.visible:
+        return None
+    return found.rid if kind == "Patient" else found.patient

@@ -141,6 +141,7 @@ def said(document: Mapping[str, Any]) -> int:
 
 
 _ORIGINS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Binary": ("securityContext",),
     "Observation": ("derivedFrom", "hasMember"),
     "DiagnosticReport": ("result", "imagingStudy"),
     "DocumentReference": ("relatesTo", "context"),

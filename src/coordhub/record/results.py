@@ -18,12 +18,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from coordhub.access import viewer
+from coordhub.errors import Issue
 from coordhub.r4 import datasets
 from coordhub.r4.sensitivity import ALL, SUD, VSP
 from coordhub.record import circle, parties, recipients
 from coordhub.record.work import Draft, Work
 from coordhub.referral import results
-from coordhub.store import grants, resources
+from coordhub.store import grants, resources, sensitive
 from coordhub.store.episodes import Episode
 from coordhub.store.transact import Grant, ResultRow
 
@@ -47,7 +48,11 @@ async def share(
     work.batch.results += [
         ResultRow(rid, episode.id, how, first, because.version) for rid in sorted(parts - own)
     ]
-    shared = sorted(own | parts)
+    files = await _files(work, own, author)
+    work.batch.results += [
+        ResultRow(rid, episode.id, how, first, because.version) for rid in sorted(files)
+    ]
+    shared = sorted(own | parts | files)
     if episode.requester != author:
         work.batch.grants += [
             Grant(episode.requester, rid, episode.id, "result", _ASKED_FOR) for rid in shared
@@ -62,13 +67,75 @@ async def _own(work: Work, rids: set[int], author: int) -> tuple[set[int], set[i
     parts: set[int] = set()
     for rid in inside:
         document = written[rid].document or {}
+        named = [document.get("medicationReference")]
         for name in results.PARTS:
-            for text in parties.locals_of(document.get(name), work.hub.base):
-                part = work.rid_of(text)
-                parts |= {part} if part is not None else set()
+            named += document.get(name) or ()
+        for text in parties.locals_of(named, work.hub.base):
+            part = work.rid_of(text)
+            parts |= {part} if part is not None else set()
     mine = inside | {rid for rid in parts if rid in written and written[rid].source == author}
     mine |= await grants.written_by(work.conn, author, rids | parts)
     return mine & rids, mine - rids
+
+
+async def _files(work: Work, rids: set[int], author: int) -> set[int]:
+    """The Binaries that these name as attachments, of the same patient; they are as sensitive as what names them.
+
+    A Binary is of no patient unless its securityContext says so, and then a Consent could not speak of it.
+    """
+    documents = await _documents(work, sorted(rids))
+    named = {
+        text: rid
+        for rid, (_, _, document, _) in documents.items()
+        for text in results.attached(document, work.hub.base)
+    }
+    if not named:
+        return set()
+    unknown = [("Binary", text.partition("/")[2]) for text in named if not work.draft_of(text)]
+    located = await resources.locate(work.conn, viewer.deciding(), unknown)
+    found: dict[int, int] = {}
+    for text, rid in named.items():
+        _, patient, _, bits = documents[rid]
+        draft = work.draft_of(text)
+        known = located.get(("Binary", text.partition("/")[2]))
+        file = (
+            (draft.rid, draft.source, draft.patient)
+            if draft is not None
+            else (known.rid, known.source, known.patient)
+            if known is not None and not known.deleted
+            else None
+        )
+        if file is None or file[1] != author:
+            continue
+        if file[2] is None or file[2] != patient:
+            _warn(work, rid, text)
+            continue
+        if draft is not None:
+            draft.labels |= bits
+        found[file[0]] = bits
+    stored = {rid: bits for rid, bits in found.items() if bits and not _is_written(work, rid)}
+    if stored:
+        await work.hold()
+        await sensitive.raise_labels(work.conn, stored)
+    return set(found)
+
+
+def _is_written(work: Work, rid: int) -> bool:
+    return any(draft.rid == rid for draft in work.drafts)
+
+
+def _warn(work: Work, rid: int, text: str) -> None:
+    for draft in work.drafts:
+        if draft.rid == rid:
+            draft.warnings.append(
+                Issue(
+                    "business-rule",
+                    f"{text} is not shown to those who are shown this: say in its securityContext that it is to be "
+                    f"protected as {draft.reference}.",
+                    draft.at or draft.type,
+                    "warning",
+                )
+            )
 
 
 async def _to_others(work: Work, rids: Sequence[int], author: int, episode: Episode) -> None:
@@ -96,20 +163,29 @@ async def _to_others(work: Work, rids: Sequence[int], author: int, episode: Epis
 
 async def _of_the_order(work: Work, rids: Sequence[int], episode: Episode) -> dict[int, Document]:
     """Those of them that are results of more interest than to who asked, in the record of the order."""
-    found: dict[int, Document] = {}
+    documents = await _documents(work, rids)
+    return {
+        rid: document
+        for rid, (kind, patient, document, _) in documents.items()
+        if (kind in results.TYPES or kind == "Binary") and patient and patient == episode.patient
+    }
+
+
+async def _documents(
+    work: Work, rids: Sequence[int]
+) -> dict[int, tuple[str, int | None, Document, int]]:
+    """Type, patient, document and classes of these, as this commit writes them or as they are stored."""
     written = {draft.rid: draft for draft in work.drafts}
     stored = await resources.read_rids(
         work.conn, viewer.deciding(), [rid for rid in rids if rid not in written]
     )
+    found: dict[int, tuple[str, int | None, Document, int]] = {}
     for rid in rids:
         if rid in written:
             draft = written[rid]
-            kind, patient, document = draft.type, draft.patient, draft.document
+            if draft.document is not None:
+                found[rid] = (draft.type, draft.patient, draft.document, draft.labels)
         elif rid in stored and stored[rid].body is not None:
-            kind, patient = stored[rid].type, stored[rid].patient
-            document = parties.document(stored[rid])
-        else:
-            continue
-        if document and kind in results.TYPES and patient and patient == episode.patient:
-            found[rid] = document
+            one = stored[rid]
+            found[rid] = (one.type, one.patient, parties.document(one), one.labels)
     return found

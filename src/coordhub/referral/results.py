@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from coordhub.r4 import reference
 from coordhub.r4.interval import parse_instant
 
 TYPES: Final = frozenset(
@@ -78,9 +79,9 @@ def orders(document: Document) -> list[Mapping[str, Any]]:
 def numbers(document: Document) -> list[Number]:
     """The numbers of orders that it states: in its references, and among its own identifiers by type."""
     found = [
-        _number(reference["identifier"])
-        for reference in orders(document)
-        if isinstance(reference.get("identifier"), Mapping)
+        _number(named["identifier"])
+        for named in orders(document)
+        if isinstance(named.get("identifier"), Mapping)
     ]
     own = document.get("identifier")
     found += [
@@ -101,6 +102,23 @@ def claims_an_order(document: Document) -> bool:
             "ServiceRequest" in (str(one.get("type", "")), *_steps(one)) for one in orders(document)
         )
     return bool(orders(document)) or bool(numbers(document))
+
+
+def attached(document: Document, base: str) -> list[str]:
+    """`Binary/id` of the attachments that are here."""
+    found = []
+    waiting: list[Any] = [document]
+    while waiting:
+        node = waiting.pop(0)
+        if isinstance(node, Mapping):
+            if isinstance(node.get("url"), str):
+                target = reference.parse(node["url"], base=base)
+                if target.kind == "local" and target.type == "Binary" and target.local is not None:
+                    found.append(target.local)
+            waiting += node.values()
+        elif isinstance(node, list):
+            waiting += node
+    return list(dict.fromkeys(found))
 
 
 def status(document: Document) -> str:
@@ -187,8 +205,8 @@ def codings(concept: object) -> set[tuple[str, str]]:
     }
 
 
-def _steps(reference: Mapping[str, Any]) -> list[str]:
-    return str(reference.get("reference", "")).split("/")
+def _steps(named: Mapping[str, Any]) -> list[str]:
+    return str(named.get("reference", "")).split("/")
 
 
 def _types(identifier: Mapping[str, Any]) -> set[str]:

@@ -27,6 +27,7 @@ from coordhub.r4.types import NUMBER
 from coordhub.record import parties
 from coordhub.record.hub import Hub, instant
 from coordhub.referral import profiles, wording
+from coordhub.referral import results as pure_results
 from coordhub.referral.profiles import Profile
 from coordhub.routing import results
 from coordhub.routing.translate import Tongue, sought
@@ -156,7 +157,12 @@ async def _named_by(
     names: set[tuple[str, str]] = set()
     for version in versions:
         if version.type in _FOLLOWED and version.body is not None:
-            names.update(_names(hub, parties.document(version), _FOLLOWED[version.type]))
+            document = parties.document(version)
+            names.update(_names(hub, document, _FOLLOWED[version.type]))
+            names.update(
+                ("Binary", text.partition("/")[2])
+                for text in pure_results.attached(document, hub.base)
+            )
     located = await resources.locate(conn, view, sorted(names))
     rids = [
         each.rid
