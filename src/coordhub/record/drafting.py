@@ -77,6 +77,7 @@ async def draft(
         else:
             existing[position] = found.rid
     touched = await withdrawal.referrals_touched(work, operations, mapping)
+    touched |= await rules.referrals_touched(work, operations)
     touched |= _results_of(work, list(existing.values()))
     touched |= await orders.named(work, operations, mapping)
     await rules.lock_episodes(work, touched)

@@ -32,6 +32,8 @@ KINDS: Final = {
     "abort": "Stop working on it",
     "acknowledge": "Say that a human has seen it",
     "match-result": "Say which order it answers",
+    "re-confirm": "Confirm what was changed",
+    "review": "Look at this referral again",
     "make-contact": "Get in touch",
     "overdue": "Look after what was not done in time",
     "still-needed": "Say whether this is still needed",

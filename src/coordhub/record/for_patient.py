@@ -4,7 +4,7 @@ http://hl7.org/fhir/us/sdoh-clinicalcare (Task for patient)
 
 An errand whose owner is the Patient. It is `ready` as soon as it is there; the person's app answers it by
 status and output, and may change nothing else. Nobody is asked whose order says that the subject must not be
-contacted, or whose referral tells what must not be seen at home.
+contacted, or whose referral tells what must not be seen at home; and nobody who has died.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ async def ask(
     rids = [episode.id, episode.request, episode.patient]
     stored = await resources.read_rids(work.conn, viewer.deciding(), rids)
     if any(stored[rid].labels & SDV for rid in stored) or episode.patient not in stored:
+        return None
+    person = parties.document(stored[episode.patient])
+    if person.get("deceasedBoolean") is True or person.get("deceasedDateTime"):
         return None
     order = stored.get(episode.request)
     if order is None or order.body is None or _is_prohibited(parties.document(order)):

@@ -52,6 +52,8 @@ async def decide(work: Work) -> None:
             continue
         if draft.type == "Task":
             await _outputs(work, draft, episode)
+        elif draft.type == "ServiceRequest" and draft.source == HUB:
+            await _amended(work, draft, episode)
         elif draft.type in hearing.SAID:
             if draft.source != episode.requester:
                 await _results(work, {draft.rid}, draft.source, episode)
@@ -91,6 +93,14 @@ async def _asked(work: Work, asked: CandidateRow) -> None:
         grants.append(Grant(asked.organization, rid, asked.task, "party", ALL, as_set))
     if not competing:
         await _share(work, episode, asked, dataset)
+
+
+async def _amended(work: Work, draft: Draft, episode: Episode) -> None:
+    """What the hub's order names anew, those see who see what it named before."""
+    for candidate in episode.candidates:
+        its_own = candidate.request == draft.rid and candidate.status not in machine.TERMINAL
+        if its_own and (candidate.status in machine.WON or not competes(work, episode)):
+            await _share(work, episode, candidate, await _dataset(work, candidate))
 
 
 def competes(work: Work, episode: Episode) -> bool:

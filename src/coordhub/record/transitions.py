@@ -34,9 +34,11 @@ OWNERS_ELEMENTS = frozenset(
 """What a candidate may change on the Task that asks it (and narrative and meta, which say nothing new)."""
 
 
-def only_the_answer(draft: Draft, before: Document, after: Document) -> None:
-    """403 for what the one who is asked may not change."""
-    free = OWNERS_ELEMENTS | {"id", "meta", "text", "resourceType"}
+def only_the_answer(
+    draft: Draft, before: Document, after: Document, besides: Collection[str] = ()
+) -> None:
+    """403 for what the one who is asked may not change. besides: what it may of this Task in addition."""
+    free = OWNERS_ELEMENTS | {"id", "meta", "text", "resourceType", *besides}
     foreign = sorted(
         name
         for name in before.keys() | after.keys()

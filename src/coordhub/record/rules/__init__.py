@@ -7,11 +7,13 @@ functions of `referral` and does no network I/O. Rules do not know each other.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from coordhub.errors import business_rule
 from coordhub.record import critical, for_patient, orders, parent, parties, transitions
+from coordhub.record.operations import Settled
 from coordhub.record.rules import (
+    amendment,
     answer,
     appointment,
     around,
@@ -20,10 +22,12 @@ from coordhub.record.rules import (
     errands,
     note,
     organization,
+    patient,
     person,
     referral,
     reminder,
     result,
+    stop_request,
 )
 from coordhub.record.work import Draft, Work
 from coordhub.store import episodes
@@ -54,6 +58,11 @@ async def lock_episodes(work: Work, besides: Collection[int] = ()) -> None:
     ]
     if alone:
         work.errands = await episodes.errands_of(work.conn, alone)
+
+
+async def referrals_touched(work: Work, operations: Sequence[Settled]) -> set[int]:
+    """Open referrals that the operations have to do with without naming them."""
+    return await patient.referrals_touched(work, operations)
 
 
 def may_write(work: Work, draft: Draft) -> bool:
@@ -105,7 +114,11 @@ async def apply(work: Work) -> None:
             await appointment.apply(work, draft)
         elif draft.type == "Organization":
             organization.apply(work, draft)
-        elif draft.type != "ServiceRequest":
+        elif draft.type == "ServiceRequest":
+            await amendment.apply(work, draft)
+        else:
+            if draft.type == "Patient":
+                await patient.apply(work, draft)
             result.apply(work, draft)
             await around.apply(work, draft)
             await note.apply(work, draft)
@@ -128,6 +141,8 @@ async def _task(work: Work, draft: Draft) -> None:
         await answer.apply(work, draft, episode)
     elif work.caller.is_hub:
         await asked.apply(work, draft)
+    elif (stopping := stop_request.about(work, draft)) is not None:
+        await stop_request.apply(work, draft, stopping)
     elif (draft.document or {}).get("status") in ("requested", "received"):
         await referral.opens(work, draft)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from coordhub.access import viewer
-from coordhub.errors import business_rule
+from coordhub.directory import services
+from coordhub.errors import business_rule, forbidden
 from coordhub.record import parent, parties, question, recipients, stopping, transitions, waitlist
 from coordhub.record.work import Draft, Work
 from coordhub.referral import episode as pure
@@ -30,6 +31,7 @@ async def apply(work: Work, draft: Draft, episode: Episode) -> None:
     if not work.caller.is_hub:
         profile = await transitions.profile_of(work, candidate.organization)
         _read_as_meant(work, draft, profile)
+        await _hands_on(work, draft, candidate)
         if draft.unchanged:
             return
     if apart:
@@ -84,9 +86,30 @@ def _read_as_meant(work: Work, draft: Draft, profile: Profile) -> None:
     transitions.as_meant(
         draft, profile, before, work.hub.base, names=("status", "businessStatus", "statusReason")
     )
-    transitions.only_the_answer(draft, before, draft.document or {})
+    transitions.only_the_answer(draft, before, draft.document or {}, besides={"owner"})
     _keep_the_wish_to_stop(draft, before)
     draft.compare(draft.document, before)
+
+
+async def _hands_on(work: Work, draft: Draft, candidate: Candidate) -> None:
+    """403 unless who owns it from now on is of the same organization; status and history stay."""
+    before, after = draft.before() or {}, draft.document or {}
+    if before.get("owner") == after.get("owner"):
+        return
+    text = parties.local(after.get("owner"), work.hub.base)
+    found = await services.recipient(work.conn, text, work.hub.base) if text else None
+    if found is None or found.organization.rid != candidate.organization:
+        raise forbidden(
+            "You may hand this on to a HealthcareService, PractitionerRole or Location of your own "
+            "organization in the directory. If another organization should do it, set status rejected with "
+            "statusReason wrong-service, and name its service in an output of type suggested-service.",
+            transitions.at(draft, "owner"),
+        )
+    if before["status"] in machine.TERMINAL:
+        raise business_rule(
+            f"{before['status']} is final, so there is nothing to hand on.",
+            transitions.at(draft, "owner"),
+        )
 
 
 def _judge(draft: Draft, profile: Profile, candidate: Candidate) -> None:

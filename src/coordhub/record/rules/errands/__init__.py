@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 from coordhub.errors import business_rule
 from coordhub.record import errands, transitions
-from coordhub.record.rules.errands import abort, match_result, still_needed
+from coordhub.record.rules.errands import abort, match_result, re_confirm, still_needed
 from coordhub.record.work import Draft, Work
 from coordhub.referral import task_machine as machine
 from coordhub.store.episodes import Errand
@@ -24,6 +24,7 @@ ANSWERED: Final[dict[str, Answered]] = {
     "abort": abort.answered,
     match_result.KIND: match_result.answered,
     "still-needed": still_needed.answered,
+    "re-confirm": re_confirm.answered,
 }
 """Kind of errand -> what follows from an answer of its owner, whose draft has been found legal.
 

@@ -1,0 +1,300 @@
+"""A referral changes its course: it is amended, stopped by a Task, handed on, its patient dies or moves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from open_hub import House, Party, Referral, observation
+
+from coordhub.errors import FhirError
+
+
+async def refused(work: Any) -> FhirError:
+    with pytest.raises(FhirError) as error:
+        await work
+    return error.value
+
+
+async def changes(house: House, who: Party, reference: str, **elements: Any) -> Any:
+    document = {**await house.document(reference), **elements}
+    return await house.update(who, document["id"], document)
+
+
+async def errands(house: House, kind: str) -> list[dict[str, Any]]:
+    """Those of this kind, as their Tasks stand."""
+    rows = await house.rows(
+        "select r.fhir_id from errand x join resource r on r.rid = x.task where x.kind = $1"
+        " order by x.task",
+        kind,
+    )
+    return [await house.document(f"Task/{fhir_id}") for (fhir_id,) in rows]
+
+
+async def order_of(house: House, task: str) -> str:
+    found: str = (await house.document(task))["focus"]["reference"]
+    return found
+
+
+# ---- the sender amends what it has sent
+
+
+async def test_given_a_sent_order_when_amended_then_who_is_asked_has_it_and_its_task_says_so(
+    house: House,
+) -> None:
+    sent = await house.asking(house.kitchen.service)
+    asked = (await sent.tasks())["kitchen"]
+    order = await order_of(house, asked)
+    more = await house.create(house.clinic, observation(sent.patient, "2-2"))
+    assert await house.read(house.kitchen, more.reference) is None
+    known = [{"reference": sent.result}, {"reference": more.reference}]
+    await changes(
+        house, house.clinic, sent.request, priority="urgent", supportingInfo=known,
+        note=[{"text": "needs a ramp"}],
+    )  # fmt: skip
+    stands = await house.document(order)
+    assert stands["priority"] == "urgent"
+    assert stands["supportingInfo"] == known
+    assert stands["intent"] == "filler-order", "it is the hub's"
+    assert stands["basedOn"] == [{"reference": sent.request}]
+    task = await house.document(asked)
+    assert task["status"] == "requested"
+    assert [one["text"] for one in task["note"]] == [
+        "The request was changed: note, priority, supportingInfo."
+    ]
+    assert await house.read(house.kitchen, more.reference) is not None
+    assert await errands(house, "re-confirm") == [], "it has not answered yet"
+    await house.relay()
+    told = (
+        "select count(*) from delivery d join resource r on r.rid = d.rid where r.fhir_id = $1"
+        " and d.organization = $2"
+    )
+    fhir_id = asked.removeprefix("Task/")
+    assert await house.value(told, fhir_id, house.kitchen.rid) == 2
+
+
+@pytest.mark.parametrize(
+    ("begun", "answer", "status"),
+    [
+        ([], "completed", "accepted"),
+        ([], "rejected", "rejected"),
+        (["in-progress"], "rejected", "failed"),
+        (["in-progress"], "received", "in-progress"),
+    ],
+)
+async def test_given_who_has_taken_it_on_when_amended_then_it_confirms_or_gives_it_back(
+    house: House, begun: list[str], answer: str, status: str
+) -> None:
+    sent = await house.asking(house.kitchen.service)
+    for step in ["accepted", *begun]:
+        await sent.answer(house.kitchen, step)
+    asked = (await sent.tasks())["kitchen"]
+    await changes(house, house.clinic, sent.request, priority="urgent")
+    await changes(house, house.clinic, sent.request, priority="asap")
+    [errand] = await errands(house, "re-confirm")
+    assert errand["focus"] == {"reference": asked}
+    assert (await house.read(house.kitchen, f"Task/{errand['id']}")) is not None
+    await changes(house, house.kitchen, f"Task/{errand['id']}", status=answer)
+    task = await house.document(asked)
+    assert task["status"] == status
+    if answer == "rejected":
+        assert task["statusReason"]["coding"][0]["code"] == "changed-request"
+
+
+@pytest.mark.parametrize(
+    ("element", "value"),
+    [
+        ("code", {"text": "shelter"}),
+        ("performer", []),
+        ("category", [{"text": "other"}]),
+        ("intent", "plan"),
+    ],
+)
+async def test_given_a_sent_order_when_it_would_be_another_one_then_409_says_what_to_do(
+    house: House, element: str, value: Any
+) -> None:
+    sent = await house.asking(house.kitchen.service)
+    elements = {element: value} if value else {}
+    document = {**await house.document(sent.request), **elements}
+    if not value:
+        del document[element]
+    error = await refused(house.update(house.clinic, document["id"], document))
+    assert error.status == 409
+    (issue,) = error.issues
+    assert issue.expression.endswith(f".{element}")
+    assert f"Set the status of {sent.task} to cancelled" in issue.diagnostics
+    assert "replaces" in issue.diagnostics
+    # Before and after the referral it is the sender's to change
+    await sent.withdraw()
+    await house.update(house.clinic, document["id"], document)
+
+
+async def test_given_a_sent_order_when_revoked_or_completed_then_nobody_is_told_and_the_first_is_warned(
+    house: House,
+) -> None:
+    sent = await house.asking(house.kitchen.service)
+    asked = (await sent.tasks())["kitchen"]
+    done = await changes(house, house.clinic, sent.request, status="revoked")
+    (warning,) = done.warnings
+    assert f"Set the status of {sent.task} to cancelled" in warning.diagnostics
+    done = await changes(house, house.clinic, sent.request, status="completed")
+    assert done.warnings == ()
+    assert "note" not in await house.document(asked)
+
+
+async def test_given_several_asked_when_amended_then_who_has_not_won_is_shown_no_more_than_before(
+    house: House,
+) -> None:
+    sent = await house.asking(house.kitchen.service, house.pantry.service)
+    more = await house.create(house.clinic, observation(sent.patient, "2-2"))
+    await changes(house, house.clinic, sent.request, supportingInfo=[{"reference": more.reference}])
+    for one in (house.kitchen, house.pantry):
+        assert await house.read(one, more.reference) is None
+    await sent.answer(house.kitchen, "accepted")
+    assert await house.read(house.kitchen, more.reference) is not None
+    assert await house.read(house.pantry, more.reference) is None
+
+
+# ---- the sender asks to stop by a Task
+
+
+def abort(focus: str, requester: str, **elements: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "Task",
+        "status": "requested",
+        "intent": "order",
+        "code": {
+            "coding": [{"system": "http://hl7.org/fhir/CodeSystem/task-code", "code": "abort"}]
+        },
+        "focus": {"reference": focus},
+        "requester": {"reference": requester},
+        **elements,
+    }
+
+
+@pytest.mark.parametrize("named", ["task", "request"])
+@pytest.mark.parametrize("begun", [False, True])
+async def test_given_a_partner_that_asks_to_stop_by_a_task_when_sent_then_as_if_it_had_cancelled(
+    house: House, named: str, begun: bool
+) -> None:
+    sent = await house.asking(house.kitchen.service)
+    await sent.answer(house.kitchen, "accepted")
+    if begun:
+        await sent.answer(house.kitchen, "in-progress")
+    focus = sent.task if named == "task" else sent.request
+    made = await house.create(house.clinic, abort(focus, house.clinic.reference))
+    stands = await house.document(made.reference)
+    asked = (await sent.tasks())["kitchen"]
+    if begun:
+        assert stands["status"] == "accepted"
+        assert await sent.status() == "in-progress"
+        assert len(await errands(house, "abort")) == 1
+        await sent.answer(house.kitchen, "cancelled")
+    else:
+        assert stands["status"] == "completed"
+        assert await errands(house, "abort") == []
+    assert await sent.status(asked) == await sent.status() == "cancelled"
+    assert await house.value("select state from episode") == "closed"
+    again = await refused(house.create(house.clinic, abort(focus, house.clinic.reference)))
+    assert again.status == 409
+    assert "nothing to stop" in again.issues[0].diagnostics
+
+
+async def test_given_somebody_else_that_asks_to_stop_when_sent_then_it_is_its_own_and_changes_nothing(
+    house: House,
+) -> None:
+    sent = await house.asking(house.kitchen.service)
+    asked = (await sent.tasks())["kitchen"]
+    await house.create(house.kitchen, abort(asked, house.kitchen.reference, intent="proposal"))
+    await house.create(house.clinic, abort(sent.task, house.clinic.reference, intent="proposal"))
+    assert await sent.status(asked) == "requested"
+
+
+# ---- a recipient hands it on
+
+
+async def test_given_a_task_when_its_owner_hands_it_on_inside_its_house_then_status_and_history_stay(
+    house: House,
+) -> None:
+    sent = await house.asking(house.kitchen.service)
+    await sent.answer(house.kitchen, "accepted")
+    asked = (await sent.tasks())["kitchen"]
+    role = await house.create(
+        house.steward,
+        {
+            "resourceType": "PractitionerRole",
+            "active": True,
+            "organization": {"reference": house.kitchen.reference},
+        },
+    )
+    await changes(house, house.kitchen, asked, owner={"reference": role.reference})
+    task = await house.document(asked)
+    assert (task["owner"], task["status"]) == ({"reference": role.reference}, "accepted")
+    await sent.answer(house.kitchen, "in-progress")
+    assert await sent.status() == "in-progress"
+
+    elsewhere = {"reference": house.pantry.service}
+    error = await refused(changes(house, house.kitchen, asked, owner=elsewhere))
+    assert error.status == 403
+    assert "suggested-service" in error.issues[0].diagnostics
+    assert error.issues[0].expression.endswith(".owner")
+    await sent.answer(house.kitchen, "completed")
+    back = {"reference": house.kitchen.service}
+    assert (await refused(changes(house, house.kitchen, asked, owner=back))).status == 409
+
+
+# ---- the patient
+
+
+@pytest.mark.parametrize(
+    ("elements", "reason"),
+    [
+        ({"deceasedBoolean": True}, "patient-died"),
+        ({"deceasedDateTime": "2026-01-02"}, "patient-died"),
+        ({"address": [{"postalCode": "74103", "city": "Tulsa"}]}, "patient-moved"),
+        ({"link": [{"type": "replaced-by"}]}, "patient-merged"),
+    ],
+)
+async def test_given_open_referrals_when_their_patient_dies_moves_or_is_merged_then_each_is_looked_at(
+    house: House, elements: dict[str, Any], reason: str
+) -> None:
+    sent = await house.asking(house.kitchen.service)
+    if "link" in elements:
+        other = await house.create(house.clinic, {"resourceType": "Patient"})
+        elements = {"link": [{"type": "replaced-by", "other": {"reference": other.reference}}]}
+    await changes(house, house.clinic, sent.patient, **elements)
+    [errand] = await errands(house, "review")
+    assert errand["focus"] == {"reference": sent.task}
+    assert errand["owner"] == {"reference": house.clinic.reference}
+    assert errand["statusReason"]["coding"][0]["code"] == reason
+    assert "for" not in errand
+    assert await house.read(house.kitchen, f"Task/{errand['id']}") is None
+    assert await sent.status() == "accepted", "nothing ends by itself"
+
+    # Once, and not for what tells nothing new
+    await changes(house, house.clinic, sent.patient, gender="female")
+    if reason == "patient-moved":
+        await changes(house, house.clinic, sent.patient, deceasedBoolean=True)
+    assert len(await errands(house, "review")) == 1
+    await changes(house, house.clinic, f"Task/{errand['id']}", status="completed")
+    assert await house.value("select closed_at is not null from errand where kind = 'review'")
+
+
+async def test_given_no_open_referral_when_the_patient_moves_then_nobody_is_asked(
+    house: House,
+) -> None:
+    sent = await house.asking(house.kitchen.service)
+    await sent.withdraw()
+    await changes(house, house.clinic, sent.patient, deceasedBoolean=True)
+    assert await errands(house, "review") == []
+
+
+async def test_given_a_referral_of_another_patient_when_one_dies_then_only_its_own_is_looked_at(
+    house: House,
+) -> None:
+    first = await house.asking(house.kitchen.service)
+    second: Referral = await house.asking(house.pantry.service)
+    await changes(house, house.clinic, second.patient, deceasedBoolean=True)
+    [errand] = await errands(house, "review")
+    assert errand["focus"] == {"reference": second.task}
+    assert first.task != second.task
