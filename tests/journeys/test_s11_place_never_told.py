@@ -332,7 +332,7 @@ async def test_s11_given_a_dump_of_every_table_when_it_is_read_without_the_key_t
     lines = [
         (table["relname"], row["line"])
         for table in tables
-        for row in await house.rows(f"select t::text as line from {table['relname']} t")
+        for row in await house.rows(f'select t::text as line from "{table["relname"]}" t')
     ]
     assert [(name, told(line), line[:300]) for name, line in lines if told(line)] == []
 

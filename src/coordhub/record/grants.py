@@ -48,7 +48,9 @@ async def decide(work: Work) -> None:
         episode = work.episodes.get(draft.episode)
         if episode is None:
             continue
-        if draft.author in work.apart or (draft.source == HUB and draft.type != "Task"):
+        if draft.author in work.apart:
+            continue
+        if draft.source == HUB and draft.type not in ("Task", "ServiceRequest"):
             continue
         if draft.type == "Task":
             await _outputs(work, draft, episode)
