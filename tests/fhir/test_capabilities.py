@@ -57,6 +57,8 @@ INVARIANTS: dict[str, dict[str, Any]] = {
     "Linkage": {"item": 2 * [{"type": "source", "resource": {"display": "a"}}]},
     "Organization": {"name": "a"},
     "StructureDefinition": {"type": "A", "differential": {"element": [{"id": "A", "path": "A"}]}},
+    "Subscription": {"status": "off", "criteria": "Task?status=requested", "channel": {
+        "type": "rest-hook", "endpoint": "https://a.example/hook"}},
     "TerminologyCapabilities": {"kind": "requirements", "description": "a"},
 }  # fmt: skip
 """What types need besides their required elements."""

@@ -67,6 +67,7 @@ async def route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
     from coordhub.routing.breaker import BreakerPolicy
     from coordhub.routing.channels.hl7_fhir_rest import HL7FhirRest
     from coordhub.routing.deliver import Sending
+    from coordhub.routing.herald import Herald
     from coordhub.routing.resolve import SERVED
     from coordhub.routing.retry import RetryPolicy
     from coordhub.routing.worker import Pace, Worker
@@ -85,6 +86,7 @@ async def route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
             )
             group.create_task(retention.keep_retaining(hub.engine, stop))
             group.create_task(watch.watch(hub, stop))
+            group.create_task(Herald(hub, outbound, settings.worker_poll).run(stop))
             await Worker(Sending(hub, channels, policy, random, breaker), pace).run(stop)
 
 

@@ -39,6 +39,7 @@ from coordhub.fhir.operations import (
     meta_change,
     route,
     status_of_referral,
+    subscription_status,
     validate,
     why,
 )
@@ -107,6 +108,7 @@ async def _invoke(context: Context, asked: Asked) -> Answer:
 _OPERATIONS: Mapping[str, Perform] = {
     "accounting-of-disclosures": accounting_of_disclosures.answer,
     "break-glass": break_glass.answer,
+    "events": subscription_status.events,
     "everything": everything.answer,
     "lastn": lastn.answer,
     "lower-label": lower_label.answer,
@@ -114,6 +116,7 @@ _OPERATIONS: Mapping[str, Perform] = {
     "meta-add": meta_change.add,
     "meta-delete": meta_change.delete,
     "route": route.answer,
+    "status": subscription_status.status,
     "status-of-referral": status_of_referral.answer,
     "validate": validate.answer,
     "why": why.answer,

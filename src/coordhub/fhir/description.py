@@ -109,6 +109,15 @@ _PERIOD = (
     _query("start", "Only from this date or instant on.", {"type": "string"}),
     _query("end", "Only up to the end of this date or instant.", {"type": "string"}),
 )
+_EVENTS = (
+    _query("eventsSinceNumber", "From this number on.", {"type": "integer"}),
+    _query("eventsUntilNumber", "Up to this number.", {"type": "integer"}),
+    _query(
+        "content",
+        "empty, id-only or full-resource: at most what was agreed on.",
+        {"type": "string"},
+    ),
+)
 _IF_MATCH = _header("If-Match", 'The version that the change is based on, `W/"3"`; 412 otherwise.')
 _IF_NONE_MATCH = _header("If-None-Match", "304 if this is the current version.")
 _IF_MODIFIED_SINCE = _header("If-Modified-Since", "304 if nothing changed since.")
@@ -334,6 +343,20 @@ ROUTES: tuple[Route, ...] = (
         "All that a create is checked for; nothing is written.",
         answer="OperationOutcome", reasons=(404, 413, 415),
         parameters=(TYPE,), body=RESOURCE,
+    ),
+    Route(
+        "subscription_status", "GET", "/Subscription/{id}/$status", "Operations", "How a subscription stands",
+        "Its status, and how many events there were; told to whose it is. R4 backport of topic-based subscriptions.",
+        answer="Bundle", reasons=(404,), parameters=(_ID,),
+    ),
+    Route(
+        "subscriptions_status", "GET", "/Subscription/$status", "Operations", "How subscriptions stand",
+        "All of the caller's organization.", answer="Bundle",
+    ),
+    Route(
+        "subscription_events", "GET", "/Subscription/{id}/$events", "Operations", "Events of a subscription again",
+        "By number, from `eventsSinceNumber` to `eventsUntilNumber`, both included; at most 100.",
+        answer="Bundle", reasons=(404,), parameters=(_ID, *_EVENTS),
     ),
     Route(
         "everything", "GET", "/Patient/{id}/$everything", "Operations", "The record of a patient",

@@ -81,6 +81,12 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         ("instance",), ("Patient",), ("GET",), parameters=frozenset({"start", "end"})
     ),
     "break-glass": Operation(("type",), ("Patient",), ("POST",), parameters=None),
+    "events": Operation(
+        ("instance",),
+        ("Subscription",),
+        _ASK,
+        parameters=frozenset({"eventsSinceNumber", "eventsUntilNumber", "content"}),
+    ),
     "everything": Operation(
         ("instance",),
         ("Patient", "Encounter"),
@@ -96,6 +102,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "meta-delete": Operation(("instance",), (), ("POST",), "update", frozenset({"meta"})),
     "route": Operation(
         ("type", "instance"), ("ServiceRequest",), _ASK, parameters=frozenset({"_count"})
+    ),
+    "status": Operation(
+        ("type", "instance"), ("Subscription",), _ASK, parameters=frozenset({"id", "status"})
     ),
     "status-of-referral": Operation(("instance",), ("ServiceRequest", "Task"), ("GET",)),
     "why": Operation(("instance",), (), ("GET",), parameters=frozenset({"recipient"})),

@@ -498,6 +498,7 @@ change = Table(
     UniqueConstraint("rid", "version"),
     comment="The outbox: one row for every version, in the commit that made it",
 )
+Index("change_feed_idx", change.c.xid, change.c.seq)
 Index(
     "change_unrelayed_idx",
     change.c.seq,
@@ -889,6 +890,58 @@ Index(
     "fetch_due_idx",
     fetch.c.next_at,
     postgresql_where=text("state in ('queued', 'leased', 'parked')"),
+)
+
+subscription = Table(
+    "subscription",
+    metadata,
+    Column("rid", BigInteger, primary_key=True, autoincrement=False, comment="of the Subscription"),
+    Column("shard", SmallInteger, nullable=False),
+    Column("organization", BigInteger, nullable=False, comment="rid of whom it tells"),
+    Column("state", Text, nullable=False, comment="Subscription.status"),
+    Column("config", Text, nullable=False, comment="what it asks for: searches, address, level"),
+    instant("until", nullable=True, comment="Subscription.end"),
+    Column("event", BigInteger, nullable=False, comment="number of its last event"),
+    Column("sent", BigInteger, nullable=False, comment="of the last event that was told"),
+    Column("failures", Integer, nullable=False, comment="in a row"),
+    instant("since", nullable=True, comment="when it was first reached"),
+    instant(
+        "next_at", nullable=True, comment="when something is due; null: when something happens"
+    ),
+    instant("lease_until", nullable=True, comment="a worker holds it until then"),
+    Column("reason", Text, comment="why it could not be told; no content"),
+    CheckConstraint("state in ('requested', 'active', 'error', 'off')", name="state_known"),
+    CheckConstraint("sent <= event", name="told_what_happened"),
+    comment="Subscriptions as the relay needs them, and how far each was told",
+)
+Index(
+    "subscription_due_idx",
+    subscription.c.next_at,
+    postgresql_where=text("state in ('requested', 'active')"),
+)
+
+Index("subscription_organization_idx", subscription.c.organization)
+
+subscription_event = Table(
+    "subscription_event",
+    metadata,
+    Column("subscription", BigInteger, nullable=False),
+    Column("number", BigInteger, nullable=False, comment="from 1 on, without gaps"),
+    Column("shard", SmallInteger, nullable=False),
+    instant("at", comment="when the change was committed"),
+    Column("rid", BigInteger, nullable=False, comment="what changed"),
+    Column("version", Integer, nullable=False),
+    PrimaryKeyConstraint("subscription", "number"),
+    comment="Events of subscriptions, in the order of their commits",
+)
+
+feed = Table(
+    "feed",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("xid", Xid8(), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    comment="How far the change log was followed; the row is the lock of who follows it",
 )
 
 client = Table(

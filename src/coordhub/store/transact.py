@@ -236,6 +236,17 @@ class AuditRow(NamedTuple):
     request_id: str | None = None
 
 
+class SubscriptionRow(NamedTuple):
+    """A Subscription as it was written; see `store.subscriptions`."""
+
+    rid: int
+    organization: int
+    state: str
+    config: str
+    until: datetime | None
+    reason: str | None
+
+
 @dataclass(slots=True)
 class Batch:
     """All that one commit writes."""
@@ -264,6 +275,7 @@ class Batch:
     rules: list[Rule] = field(default_factory=list)
     rules_ended: list[RuleEnd] = field(default_factory=list)
     parties: list[Party] = field(default_factory=list)
+    subscriptions: list[SubscriptionRow] = field(default_factory=list)
     audit: list[AuditRow] = field(default_factory=list)
 
 
@@ -307,6 +319,7 @@ def _rows(batch: Batch) -> dict[str, Sequence[tuple[Any, ...]]]:
         "resulted": batch.results,
         "resulted_no_more": batch.results_ended,
         "untimed": batch.timers_ended,
+        "subscribed": batch.subscriptions,
     }
 
 

@@ -28,6 +28,7 @@ from coordhub.record.rules import (
     reminder,
     result,
     stop_request,
+    subscription,
 )
 from coordhub.record.work import Draft, Work
 from coordhub.store import episodes
@@ -99,6 +100,8 @@ async def apply(work: Work) -> None:
             await person.apply(work, draft)
             if (errand := work.errand_of(draft.rid)) is not None:
                 await errands.answered(work, draft, errand)
+        elif draft.type == "Subscription":
+            await subscription.apply(work, draft)
         elif draft.document is None:
             _refuse_to_delete_what_is_underway(work, draft)
             result.apply(work, draft)

@@ -1,0 +1,69 @@
+"""A notification of a subscription's events, as its organization may see now what they are about.
+
+What may not be seen (any more) is told as an event without its focus: that something happened stays, so
+that numbers have no gap.
+
+http://hl7.org/fhir/uv/subscriptions-backport
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from coordhub.access import viewer
+from coordhub.r4 import notification
+from coordhub.record.hub import Hub, instant
+from coordhub.store import resources
+from coordhub.store.engine import Connection
+from coordhub.store.subscriptions import Event, Subscribed
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """rids: of what is told about. path: below the address, of a resource that is put there."""
+
+    body: bytes
+    rids: tuple[int, ...]
+    path: str = ""
+
+
+async def compose(
+    hub: Hub, conn: Connection, held: Subscribed, reference: str, status: str,
+    kind: notification.Kind, events: Sequence[Event], identifier: UUID, level: str | None = None,
+) -> Composed:  # fmt: skip
+    """The notification as its organization may see it now; by R4's criteria the resource itself, or nothing.
+
+    level: another than the subscription's, not above it.
+    """
+    level = level or held.config.level
+    shown = {}
+    if level in ("id-only", "full-resource"):
+        view = viewer.as_organization(held.organization)
+        shown = await resources.read_rids(conn, view, [one.rid for one in events])
+    told = [
+        notification.Told(
+            one.number,
+            instant(one.at),
+            None if (version := shown.get(one.rid)) is None or version.body is None
+            else notification.Focus(
+                f"{hub.base}/{version.reference}",
+                version.body if level == "full-resource" else "",
+            ),
+        )
+        for one in events
+    ]  # fmt: skip
+    about = notification.About(
+        f"{hub.base}/{reference}",
+        "" if level == "empty" else held.config.topic,
+        status,
+        held.event,
+    )
+    if not held.config.topic:
+        for version in shown.values():
+            if version.body is not None:
+                return Composed(version.body.encode(), (version.rid,), version.reference)
+        return Composed(b"", ())
+    body = notification.bundle(str(identifier), instant(hub.clock()), about, kind, told)
+    return Composed(body, tuple(one.rid for one in events if one.rid in shown))

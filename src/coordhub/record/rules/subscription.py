@@ -1,0 +1,116 @@
+"""What follows from a Subscription: it is kept beside the resource as the relay needs it.
+
+A subscriber sets `requested` and `off`; `active` and `error` are the hub's to set, once it has reached the
+address or could not. What the hub cannot honour is refused.
+
+http://hl7.org/fhir/R4/subscription.html, http://hl7.org/fhir/uv/subscriptions-backport
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from coordhub.access import viewer
+from coordhub.errors import FhirError, Issue
+from coordhub.r4 import reference
+from coordhub.record import subscribing
+from coordhub.record.work import Draft, Work
+from coordhub.store import resources
+from coordhub.store.subscriptions import Config
+from coordhub.store.transact import SubscriptionRow
+
+Document = dict[str, Any]
+
+SETTLES: Final = ("requested", "off")
+"""What a subscriber may say."""
+
+_TOLD: Final = ("criteria", "_criteria", "channel")
+"""What the address was reached for."""
+
+
+async def apply(work: Work, draft: Draft) -> None:
+    """Refuse what cannot be honoured (422), else keep it; a deletion ends it."""
+    document, before = draft.document, draft.before() or {}
+    if document is None:
+        if before:
+            config, until = subscribing.read(before, draft.at, work.hub.base, work.now)
+            _keep(work, draft, "off", config.as_text(), until, None)
+        return
+    at = draft.at or "Subscription"
+    status = str(document.get("status"))
+    config, until = subscribing.read(document, at, work.hub.base, work.now)
+    if not work.caller.is_hub:
+        _refuse_what_is_not_its(work, document, before, at)
+        for query in config.queries:
+            work.caller.require(query.partition("?")[0], "read")
+        await _refuse_others(work, config, at)
+    if status == before.get("status") and all(
+        document.get(name) == before.get(name) for name in (*_TOLD, "end")
+    ):
+        return
+    error = document.get("error")
+    _keep(work, draft, status, config.as_text(), until, str(error)[:200] if error else None)
+
+
+def _keep(
+    work: Work, draft: Draft, state: str, config: str, until: Any, reason: str | None
+) -> None:
+    work.batch.subscriptions.append(
+        SubscriptionRow(draft.rid, draft.source, state, config, until, reason)
+    )
+    work.wakes = True
+
+
+def _refuse_what_is_not_its(work: Work, document: Document, before: Document, at: str) -> None:
+    status = document.get("status")
+    if status in SETTLES:
+        if document.get("end") and _is_over(document, work):
+            raise FhirError(422, Issue("value", "Lies behind us.", f"{at}.end"))
+        return
+    if before and status == before.get("status"):
+        changed = [name for name in _TOLD if document.get(name) != before.get(name)]
+        if not changed:
+            return
+        raise FhirError(
+            422,
+            Issue(
+                "business-rule",
+                "What was changed has to be tried first: send it with status requested.",
+                f"{at}.status",
+            ),
+        )
+    raise FhirError(
+        422,
+        Issue(
+            "business-rule",
+            "The hub sets active once it has reached the address, and error when it could not. "
+            f"Send {' or '.join(SETTLES)}.",
+            f"{at}.status",
+        ),
+    )
+
+
+def _is_over(document: Document, work: Work) -> bool:
+    _, until = subscribing.read(document, "", work.hub.base, work.now)
+    return until is not None and until <= work.now
+
+
+async def _refuse_others(work: Work, config: Config, at: str) -> None:
+    """Whoever asks for what another organization has, or has asked for, would learn that there is such."""
+    found = await resources.read_rids(work.conn, viewer.of(work.caller), [work.caller.organization])
+    own = {version.reference for version in found.values()}
+    for text in subscribing.named_owners(config):
+        read = reference.parse(text, base=work.hub.base)
+        if (
+            read.kind == "local"
+            and read.type == "Organization"
+            and f"{read.type}/{read.id}" not in own
+        ):
+            raise FhirError(
+                403,
+                Issue(
+                    "forbidden",
+                    "Filter by your own organization: of another's you are told what you may see without it.",
+                    f"{at}.criteria",
+                ),
+            )

@@ -1,0 +1,130 @@
+"""$status and $events of a Subscription, over HTTP: for whose it is, and nobody else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coordhub.routing import notice
+
+TASKS = "urn:coordhub:subscription-topic:tasks"
+BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/"
+
+
+def wish(level: str) -> dict[str, Any]:
+    level_extension = {"url": f"{BACKPORT}backport-payload-content", "valueCode": level}
+    return {
+        "resourceType": "Subscription",
+        "status": "requested",
+        "reason": "test",
+        "criteria": TASKS,
+        "channel": {
+            "type": "rest-hook",
+            "endpoint": "https://partner.example/hook",
+            "payload": "application/fhir+json",
+            "_payload": {"extension": [level_extension]},
+        },
+    }
+
+
+async def subscribed(house: Any, level: str = "id-only") -> str:
+    """A subscription that was reached, as the worker leaves it."""
+    made = await house.near.ask("POST", "/Subscription", wish(level))
+    assert made.status_code == 201, made.text
+    await house.context.hub.engine.pool.execute(
+        "update subscription set state = 'active', since = now() - interval '1 h'"
+    )
+    return f"Subscription/{made.json()['id']}"
+
+
+async def task(house: Any) -> str:
+    made = await house.near.ask(
+        "POST",
+        "/Task",
+        {
+            "resourceType": "Task",
+            "status": "requested",
+            "intent": "order",
+            "description": "call back",
+        },
+    )
+    assert made.status_code == 201, made.text
+    return f"Task/{made.json()['id']}"
+
+
+def parameters(resource: dict[str, Any]) -> list[tuple[str, Any]]:
+    return [
+        (
+            one["name"],
+            next(
+                (value for name, value in one.items() if name.startswith("value")), one.get("part")
+            ),
+        )
+        for one in resource["parameter"]
+    ]
+
+
+async def test_given_a_subscription_when_asked_how_it_stands_then_its_own_organization_is_told(
+    house,
+):
+    reference = await subscribed(house)
+    await task(house)
+    while await notice.follow(house.context.hub):
+        pass
+    told = await house.near.ask("GET", f"/{reference}/$status")
+    assert told.status_code == 200, told.text
+    [entry] = told.json()["entry"]
+    shown = dict(parameters(entry["resource"]))
+    assert (shown["status"], shown["type"], shown["topic"]) == ("active", "query-status", TASKS)
+    assert shown["events-since-subscription-start"] == "1"
+    everything = await house.near.ask("GET", "/Subscription/$status?status=active")
+    assert everything.json()["total"] == 1
+    assert (await house.near.ask("GET", "/Subscription/$status?status=off")).json()["total"] == 0
+    assert (await house.near.ask("GET", "/Subscription/$status?status=x")).status_code == 400
+    for path in (f"/{reference}/$status", f"/{reference}/$events"):
+        assert (await house.far.ask("GET", path)).status_code == 404
+    assert (await house.far.ask("GET", "/Subscription/$status")).json()["total"] == 0
+
+
+async def test_given_events_when_asked_for_by_number_then_these_come_again(house):
+    reference = await subscribed(house)
+    made = [await task(house) for _ in range(4)]
+    while await notice.follow(house.context.hub):
+        pass
+    told = await house.near.ask(
+        "GET", f"/{reference}/$events?eventsSinceNumber=2&eventsUntilNumber=3"
+    )
+    assert told.status_code == 200, told.text
+    body = told.json()
+    found = [
+        value
+        for name, value in parameters(body["entry"][0]["resource"])
+        if name == "notification-event"
+    ]
+    numbers = [
+        part["valueString"] for event in found for part in event if part["name"] == "event-number"
+    ]
+    named = [
+        part["valueReference"]["reference"]
+        for event in found
+        for part in event
+        if part["name"] == "focus"
+    ]
+    assert numbers == ["2", "3"]
+    assert [one.removeprefix("http://hub.example/fhir/") for one in named] == made[1:3]
+    assert body["type"] == "history"
+    less = await house.near.ask("GET", f"/{reference}/$events?content=empty")
+    assert "focus" not in less.text
+    more = await house.near.ask("GET", f"/{reference}/$events?content=full-resource")
+    assert more.status_code == 400, "never more than was agreed on"
+    odd = await house.near.ask("GET", f"/{reference}/$events?eventsSinceNumber=two")
+    assert odd.status_code == 400
+
+
+async def test_given_a_subscription_when_created_then_what_is_the_hubs_to_say_cannot_be_sent(house):
+    refused = await house.near.ask("POST", "/Subscription", {**wish("id-only"), "status": "active"})
+    assert refused.status_code == 422
+    assert refused.json()["issue"][0]["expression"] == ["Subscription.status"]
+    without = wish("id-only")
+    del without["channel"]["_payload"]
+    refused = await house.near.ask("POST", "/Subscription", without)
+    assert refused.json()["issue"][0]["expression"] == ["Subscription.channel.payload"]

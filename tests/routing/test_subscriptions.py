@@ -1,0 +1,500 @@
+"""Subscriptions: what is asked for, counted without gaps, and told to whom it may be told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from ipaddress import ip_network
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from open_hub import House, Party, opened, patient
+
+from coordhub.errors import FhirError
+from coordhub.outbound.client import Outbound, Timeouts
+from coordhub.record.operations import Delete, Update
+from coordhub.routing import notice, notify
+from coordhub.routing.herald import Herald
+from coordhub.routing.notify import Patience
+
+BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/"
+TASKS = "urn:coordhub:subscription-topic:tasks"
+RESULTS = "urn:coordhub:subscription-topic:results"
+PATIENCE = Patience(failures=3)
+
+Document = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Listener:
+    """A subscriber's address at the socket. status: what it answers."""
+
+    address: str = ""
+    status: str = "200 OK"
+    bodies: list[Document] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            length = int(head.lower().partition("content-length: ")[2].split("\r\n")[0] or 0)
+            body = await reader.readexactly(length)
+            self.heads.append(head)
+            self.bodies.append(json.loads(body) if body else {})
+            writer.write(f"HTTP/1.1 {self.status}\r\nContent-Length: 0\r\n\r\n".encode())
+            await writer.drain()
+        writer.close()
+
+    def kinds(self) -> list[str]:
+        return [said(body)["type"] for body in self.bodies]
+
+    def numbers(self) -> list[int]:
+        """Of all events that came, in the order in which they came."""
+        return [int(one["event-number"]) for body in self.bodies for one in events(body)]
+
+
+def said(body: Document) -> dict[str, Any]:
+    """The status of a notification, by name."""
+    found = {}
+    for parameter in body["entry"][0]["resource"]["parameter"]:
+        values = [value for name, value in parameter.items() if name.startswith("value")]
+        if values:
+            found[parameter["name"]] = values[0]
+    return found
+
+
+def events(body: Document) -> list[dict[str, Any]]:
+    parameters = body["entry"][0]["resource"]["parameter"]
+    return [
+        {
+            part["name"]: next(value for name, value in part.items() if name.startswith("value"))
+            for part in parameter["part"]
+        }
+        for parameter in parameters
+        if parameter["name"] == "notification-event"
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The house, whoever listens, and the hands that tell."""
+
+    house: House
+    listener: Listener
+    outbound: Outbound
+
+    def wish(
+        self, topic: str = TASKS, level: str = "id-only", *filters: str, **more: Any
+    ) -> Document:
+        return {
+            "resourceType": "Subscription",
+            "status": "requested",
+            "reason": "test",
+            "criteria": topic,
+            "_criteria": {
+                "extension": [
+                    {"url": f"{BACKPORT}backport-filter-criteria", "valueString": one}
+                    for one in filters
+                ]
+            },
+            "channel": {
+                "type": "rest-hook",
+                "endpoint": self.listener.address,
+                "payload": "application/fhir+json",
+                "_payload": {
+                    "extension": [
+                        {"url": f"{BACKPORT}backport-payload-content", "valueCode": level}
+                    ]
+                },
+                "header": ["Authorization: Bearer secret"],
+            },
+            **more,
+        } | (
+            {} if filters else {"_criteria": {"extension": [{"url": "urn:x", "valueString": "y"}]}}
+        )
+
+    async def follow(self) -> None:
+        while await notice.follow(self.house.hub):
+            pass
+
+    async def tell(self, most: int = 50) -> int:
+        """All that is due; to how many."""
+        told = 0
+        while told < most and (held := await notify.due(self.house.hub)):
+            await notify.tell(self.house.hub, self.outbound, held, uuid4, PATIENCE)
+            told += 1
+        return told
+
+    async def subscribed(self, who: Party, *wish: str, **more: Any) -> str:
+        made = await self.house.create(who, self.wish(*wish, **more))
+        await self.tell()
+        return made.reference
+
+    async def status(self, reference: str) -> str:
+        return str((await self.house.document(reference))["status"])
+
+
+@pytest.fixture
+async def desk(house: House) -> AsyncIterator[Desk]:
+    listener = Listener()
+    server = await asyncio.start_server(listener.serve, "127.0.0.1", 0)
+    listener.address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+    async with Outbound(
+        allowed_networks=[ip_network("127.0.0.0/8")], timeouts=Timeouts(total=timedelta(seconds=5))
+    ) as outbound:
+        yield Desk(house, listener, outbound)
+    server.close()
+    await server.wait_closed()
+
+
+async def test_given_a_wish_when_its_address_answers_then_it_is_active_after_a_handshake(
+    desk: Desk,
+) -> None:
+    reference = await desk.subscribed(desk.house.clinic)
+    assert await desk.status(reference) == "active"
+    [body] = desk.listener.bodies
+    assert said(body) == {
+        "subscription": {"reference": f"{desk.house.hub.base}/{reference}"},
+        "topic": TASKS,
+        "status": "active",
+        "type": "handshake",
+        "events-since-subscription-start": "0",
+    }
+    assert (body["type"], body["entry"][0]["response"]["status"]) == ("history", "200")
+    assert "authorization: bearer secret" in desk.listener.heads[0].lower()
+
+
+async def test_given_an_address_that_refuses_when_tried_then_the_subscription_is_in_error(
+    desk: Desk,
+) -> None:
+    desk.listener.status = "500 Broken"
+    reference = await desk.subscribed(desk.house.clinic)
+    stored = await desk.house.document(reference)
+    assert (stored["status"], stored["error"]) == ("error", "not reached: status 500")
+    desk.listener.status = "200 OK"
+    stored |= {"status": "requested"}
+    del stored["error"]
+    await desk.house.update(desk.house.clinic, stored["id"], stored)
+    await desk.tell()
+    assert await desk.status(reference) == "active"
+
+
+async def test_given_changes_when_followed_then_each_is_one_event_in_the_order_of_commits(
+    desk: Desk,
+) -> None:
+    house = desk.house
+    await desk.subscribed(house.clinic)
+    sent = await house.asking(house.kitchen.service)
+    await sent.answer(house.kitchen, "accepted")
+    await desk.follow()
+    await desk.follow()
+    await desk.tell()
+    assert desk.listener.kinds() == ["handshake", "event-notification"]
+    told = events(desk.listener.bodies[-1])
+    assert [int(one["event-number"]) for one in told] == list(range(1, len(told) + 1))
+    versions = await house.rows(
+        "select e.version from subscription_event e join resource r on r.rid = e.rid"
+        " where r.fhir_id = $1 order by e.number",
+        sent.task.partition("/")[2],
+    )
+    assert versions == [(1,), (2,), (3,)]
+    assert told[0]["focus"] == {"reference": f"{house.hub.base}/{sent.task}"}
+
+
+async def test_given_filters_when_something_changes_then_only_what_they_leave_is_told(
+    desk: Desk,
+) -> None:
+    house = desk.house
+    await desk.subscribed(
+        house.kitchen,
+        TASKS,
+        "id-only",
+        f"Task?owner={house.kitchen.service}",
+        "Task?status=accepted",
+    )
+    sent = await house.asking(house.kitchen.service)
+    await desk.follow()
+    assert await desk.tell() == 0
+    await sent.answer(house.kitchen, "accepted")
+    await desk.follow()
+    await desk.tell()
+    assert desk.listener.numbers() == [1]
+
+
+async def test_given_who_may_not_see_it_when_something_changes_then_nothing_is_counted(
+    desk: Desk,
+) -> None:
+    house = desk.house
+    await desk.subscribed(house.stranger)
+    await desk.subscribed(house.stranger, RESULTS)
+    await house.asking(house.kitchen.service)
+    await house.create(house.clinic, patient())
+    await desk.follow()
+    assert await desk.tell() == 0
+    assert await house.rows("select distinct event from subscription") == [(0,)]
+
+
+async def test_given_an_event_that_may_not_be_seen_any_more_when_told_then_its_number_is_and_no_more(
+    desk: Desk,
+) -> None:
+    house = desk.house
+    await desk.subscribed(house.kitchen, TASKS, "full-resource")
+    await house.asking(house.kitchen.service)
+    await desk.follow()
+    await house.rows("delete from access_grant where organization = $1", house.kitchen.rid)
+    await desk.tell()
+    [event] = events(desk.listener.bodies[-1])
+    assert (event["event-number"], "focus" in event) == ("1", False)
+    assert len(desk.listener.bodies[-1]["entry"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("level", "focus", "entries"),
+    [("empty", False, 1), ("id-only", True, 1), ("full-resource", True, 2)],
+)
+async def test_given_a_level_when_told_then_no_more_is_said_than_was_agreed(
+    desk: Desk, level: str, focus: bool, entries: int
+) -> None:
+    house = desk.house
+    await desk.subscribed(house.kitchen, TASKS, level)
+    sent = await house.asking(house.kitchen.service)
+    await desk.follow()
+    await desk.tell()
+    body = desk.listener.bodies[-1]
+    [event] = events(body)
+    assert ("focus" in event, len(body["entry"])) == (focus, entries)
+    assert ("topic" in said(body)) == (level != "empty")
+    assert sent.patient not in json.dumps(body) or level == "full-resource"
+    if level == "full-resource":
+        shown = body["entry"][1]["resource"]
+        assert shown["resourceType"] == "Task"
+        assert shown["owner"]["reference"] == house.kitchen.service
+    audited = await house.value("select count(*) from audit where request_id like 'subscription %'")
+    assert audited == (level != "empty")
+
+
+async def test_s26_given_notifications_that_failed_when_asked_for_then_the_gap_is_filled_and_45_follows(
+    desk: Desk,
+) -> None:
+    house = desk.house
+    reference = await desk.subscribed(house.clinic, RESULTS)
+    who = await house.create(house.clinic, patient())
+
+    async def result() -> None:
+        await house.create(
+            house.clinic,
+            {
+                "resourceType": "Observation",
+                "status": "final",
+                "code": {"text": "x"},
+                "subject": {"reference": who.reference},
+            },
+        )
+
+    for _ in range(41):
+        await result()
+    await desk.follow()
+    await desk.tell()
+    assert desk.listener.numbers() == list(range(1, 42))
+    desk.listener.status = "503 Busy"
+    for _ in range(3):
+        await result()
+        await desk.follow()
+        await desk.tell()
+        house.clock.ahead += timedelta(minutes=11)
+    assert await desk.status(reference) == "error"
+    assert await house.rows("select state, event, sent from subscription") == [("error", 44, 41)]
+
+    desk.listener.status = "200 OK"
+    stored = await house.document(reference)
+    stored |= {"status": "requested"}
+    del stored["error"]
+    await house.update(house.clinic, stored["id"], stored)
+    before = len(desk.listener.bodies)
+    await desk.tell()
+    await result()
+    await desk.follow()
+    await desk.tell()
+    after = desk.listener.bodies[before:]
+    assert [said(body)["type"] for body in after] == ["handshake", "event-notification"]
+    assert [one["event-number"] for one in events(after[-1])] == ["45"]
+    assert await desk.status(reference) == "active"
+
+
+async def test_given_a_heartbeat_when_nothing_happens_then_it_is_told_that_and_that_nothing_was_missed(
+    desk: Desk,
+) -> None:
+    house = desk.house
+    wish = desk.wish()
+    wish["channel"]["extension"] = [
+        {"url": f"{BACKPORT}backport-heartbeat-period", "valueUnsignedInt": 60}
+    ]
+    await house.create(house.clinic, wish)
+    await desk.tell()
+    assert await desk.tell() == 0
+    house.clock.ahead += timedelta(seconds=61)
+    assert await desk.tell() == 1
+    assert desk.listener.kinds() == ["handshake", "heartbeat"]
+
+
+async def test_given_an_end_when_it_has_come_then_it_is_off_and_a_deletion_ends_it_too(
+    desk: Desk,
+) -> None:
+    house = desk.house
+    end = (house.clock() + timedelta(hours=1)).isoformat(timespec="seconds")
+    ending = await desk.subscribed(house.clinic, end=end)
+    deleted = await desk.subscribed(house.clinic)
+    house.clock.ahead += timedelta(hours=2)
+    await desk.tell()
+    assert await desk.status(ending) == "off"
+    await house.commit(house.clinic, Delete("Subscription", deleted.partition("/")[2]))
+    assert await house.rows("select distinct state from subscription") == [("off",)]
+    heard = len(desk.listener.bodies)
+    await house.asking(house.kitchen.service)
+    await desk.follow()
+    assert await desk.tell() == 0
+    assert len(desk.listener.bodies) == heard
+
+
+async def test_given_criteria_of_r4_when_something_matches_then_it_is_told_that_there_is_something(
+    desk: Desk,
+) -> None:
+    house = desk.house
+    wish = desk.wish()
+    wish |= {"criteria": "Task?status=requested"}
+    wish["channel"] = {"type": "rest-hook", "endpoint": desk.listener.address}
+    del wish["_criteria"]
+    await house.create(house.kitchen, wish)
+    await desk.tell()
+    await house.asking(house.kitchen.service)
+    await desk.follow()
+    await desk.tell()
+    assert desk.listener.bodies == [{}, {}]
+
+
+async def test_given_criteria_and_a_payload_when_something_matches_then_it_is_put_at_the_address(
+    desk: Desk,
+) -> None:
+    house = desk.house
+    wish = desk.wish()
+    wish |= {"criteria": "Task?status=requested"}
+    wish["channel"] = {
+        "type": "rest-hook", "endpoint": desk.listener.address, "payload": "application/fhir+json",
+    }  # fmt: skip
+    del wish["_criteria"]
+    await house.create(house.kitchen, wish)
+    await desk.tell()
+    for _ in range(2):
+        await house.asking(house.kitchen.service)
+    await desk.follow()
+    await desk.tell()
+    lines = [head.split("\r\n")[0].split()[:2] for head in desk.listener.heads[1:]]
+    assert lines == [["PUT", f"/hook/Task/{body['id']}"] for body in desk.listener.bodies[1:]]
+    assert len(lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "expression"),
+    [
+        ({"status": "active"}, 422, "Subscription.status"),
+        ({"criteria": "urn:nobody:knows"}, 422, "Subscription.criteria"),
+        ({"criteria": "Observation?colour=red"}, 422, "Subscription.criteria"),
+        (
+            {"channel": {"type": "email", "endpoint": "mailto:a@example.org"}},
+            422,
+            "Subscription.channel.type",
+        ),
+        (
+            {"channel": {"type": "rest-hook", "endpoint": "file:///etc"}},
+            422,
+            "Subscription.channel.endpoint",
+        ),
+        ({"end": "2001-01-01T00:00:00Z"}, 422, "Subscription.end"),
+    ],
+)
+async def test_given_what_cannot_be_honoured_when_sent_then_it_is_refused_with_where_it_stands(
+    desk: Desk, change: Document, status: int, expression: str
+) -> None:
+    with pytest.raises(FhirError) as refused:
+        await desk.house.create(desk.house.clinic, {**desk.wish(), **change})
+    assert refused.value.status == status
+    assert expression in [issue.expression for issue in refused.value.issues]
+
+
+async def test_given_a_filter_for_anothers_when_sent_then_it_is_refused_and_so_is_an_unknown_one(
+    desk: Desk,
+) -> None:
+    house = desk.house
+    theirs = desk.wish(TASKS, "id-only", f"Task?owner={house.kitchen.reference}")
+    with pytest.raises(FhirError) as refused:
+        await house.create(house.clinic, theirs)
+    assert refused.value.status == 403
+    with pytest.raises(FhirError) as refused:
+        await house.create(house.clinic, desk.wish(TASKS, "id-only", "Task?modified=2026"))
+    assert refused.value.issues[0].expression == "Subscription.criteria.extension[0].valueString"
+    narrow = house.clinic.with_scopes("system/Subscription.cruds system/Patient.rs")
+    with pytest.raises(FhirError) as refused:
+        await house.create(narrow, desk.wish())
+    assert refused.value.status == 403
+
+
+async def test_given_an_active_one_when_its_address_is_changed_then_it_has_to_be_tried_first(
+    desk: Desk,
+) -> None:
+    house = desk.house
+    reference = await desk.subscribed(house.clinic)
+    stored = await house.document(reference)
+    stored["channel"] = {**stored["channel"], "endpoint": "https://elsewhere.example/hook"}
+    with pytest.raises(FhirError) as refused:
+        await house.commit(house.clinic, Update("Subscription", stored["id"], stored))
+    assert refused.value.issues[0].expression == "Subscription.status"
+
+
+async def test_given_transactions_that_end_late_when_followed_then_none_is_passed_over(
+    desk: Desk,
+) -> None:
+    house = desk.house
+    await desk.subscribed(house.clinic, "urn:coordhub:subscription-topic:referrals")
+    async with opened(house.url, size=2) as other:
+        slow = await other.engine.pool.acquire()
+        try:
+            held = slow.transaction()
+            await held.start()
+            await slow.fetchval("select pg_current_xact_id()")  # begins before, ends after
+            await house.refer(house.kitchen.service)
+            await desk.follow()
+            assert await house.value("select max(event) from subscription") == 0
+            await held.commit()
+        finally:
+            await other.engine.pool.release(slow)
+    await desk.follow()
+    assert await house.value("select max(event) from subscription") == 1
+
+
+async def test_given_two_heralds_when_much_happens_then_every_number_comes_once_and_in_order(
+    desk: Desk,
+) -> None:
+    house = desk.house
+    await desk.subscribed(house.clinic)
+    stop = asyncio.Event()
+    async with opened(house.url, size=5) as other:
+        poll = timedelta(milliseconds=20)
+        heralds = [
+            asyncio.create_task(Herald(hub, desk.outbound, poll, PATIENCE).run(stop))
+            for hub in (house.hub, other.hub)
+        ]
+        for _ in range(8):
+            await house.asking(house.kitchen.service)
+        async with asyncio.timeout(30):
+            while await house.value("select sent < 16 or sent < event from subscription"):
+                await asyncio.sleep(0.05)
+        stop.set()
+        await asyncio.gather(*heralds)
+    numbers = desk.listener.numbers()
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) >= 16
