@@ -71,7 +71,7 @@ async def prospects(
     known = _Record(
         await offers.answers(
             conn,
-            organizations,
+            {one.organization for one in found if not one.apart},
             asked.kinds,
             since=now - timedelta(days=weights.record_days),
             lately=now - timedelta(days=weights.load_days),

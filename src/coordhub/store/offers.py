@@ -180,7 +180,7 @@ async def answers(
     since: datetime,
     lately: datetime,
 ) -> list[Answers]:
-    """Of these; of victim service providers, whose answers influence nothing, none.
+    """Of these, among whom no victim service provider is to be: its answers influence nothing.
 
     kinds: codes (system, code) of what is asked for now.
     """
@@ -213,6 +213,5 @@ from unnest($1::bigint[]) o(organization) cross join lateral (
         where i.rid = d.request and i.param in ({_ASKED_FOR})) then d.ended_at end as refused_at
     from candidate d where d.organization = o.organization and d.asked_at > $4
     order by d.asked_at desc limit $6) c
-where not exists (select from party p where p.organization = o.organization and p.kind = 'vsp')
 group by 1, 2
 """
