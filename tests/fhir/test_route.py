@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -161,6 +163,37 @@ async def test_given_an_odd_count_when_asked_then_it_is_refused(house, count):
         await offers(house, house.far, name=name)
     assert len(told(await house.near.ask("GET", f"/{order}/$route?_count=1"))["candidate"]) == 1
     assert told(await house.near.ask("GET", f"/{order}/$route?_count=0"))["in"] == [2]
+
+
+async def test_given_hours_when_asked_for_tonight_then_by_the_wall_of_the_service(house):
+    now = house.context.hub.clock()
+    tokyo = ZoneInfo("Asia/Tokyo")
+    there = now.astimezone(tokyo)
+    zone = {
+        "extension": [
+            {"url": "http://hl7.org/fhir/StructureDefinition/timezone", "valueCode": "Asia/Tokyo"}
+        ]
+    }
+
+    def hours(first: int, last: int) -> dict[str, Any]:
+        """Open each day between these hours from now on."""
+        begins, ends = (there + timedelta(hours=one) for one in (first, last))
+        return {"availableTime": [{
+            "availableStartTime": begins.strftime("%H:00:00"), "availableEndTime": ends.strftime("%H:00:00"),
+        }]}  # fmt: skip
+
+    soon = await offers(house, house.far, **hours(3, 5), **zone)
+    late = await offers(house, house.far, **hours(15, 17), **zone)
+    unsaid = await offers(house, house.far, **hours(15, 17))
+    body = asking(serviceRequest={"resource": request(priority="urgent")})
+    answer = told(await house.near.ask("POST", "/ServiceRequest/$route", body))
+    said = {
+        one["recipient"]: code
+        for one in answer["candidate"]
+        for criterion, _, code in one["finding"]
+        if criterion == "hours"
+    }
+    assert said == {soon: "open", late: "closed", unsaid: "hours-not-stated"}
 
 
 # ---- consent

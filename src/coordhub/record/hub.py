@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from coordhub.record.label_lists import Lists
 from coordhub.referral import deadlines
@@ -66,6 +67,12 @@ class Hub:
     lists: Lists = field(default_factory=Lists)
     safeguards: Safeguards = field(default_factory=Safeguards)
     deadlines: Deadlines = field(default_factory=deadlines.read)
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        """Of services of which the directory says none; None as long as the setting is UTC, no wall's time."""
+        stated = self.deadlines.calendar.zone
+        return None if stated.key == "UTC" else stated
 
     @property
     def itself(self) -> frozenset[str]:

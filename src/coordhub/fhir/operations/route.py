@@ -74,6 +74,7 @@ async def answer(context: Context, asked: Asked) -> Answer:
             now=now,
             subject=None if question.subject is None else question.subject.rid,
             received=duplicates.received(evidence),
+            zone=hub.zone,
         )
         named = [
             *(one.organization for one in found[:most]),
