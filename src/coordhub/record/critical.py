@@ -2,15 +2,16 @@
 
 http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation (HH, LL, AA)
 
-An errand (`acknowledge`) beside the result, within half an hour; whoever does not answer it is not the
-last to hear of it (record.timing). It says nothing but which result it is about, and is made only
-where who asked may see that. A correction that is still critical asks once more; a value that is withdrawn,
-or not critical after all, asks no more.
+An errand (`acknowledge`) beside the result, within half an hour. If nobody answers it by then, whoever wrote
+the result, who knows what it says, is asked to call (`unacknowledged`); and if that does not help
+either, who coordinates the referral is told (record.timing). It says nothing but which result it is
+about, and is made only where who asked may see that. A correction that is still critical asks once more;
+a value that is withdrawn, or not critical after all, asks no more.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from coordhub.access import viewer
@@ -23,6 +24,7 @@ from coordhub.store import orders as store
 from coordhub.store.episodes import Episode
 
 KIND: Final = "acknowledge"
+CALL: Final = "unacknowledged"
 
 WITHIN: Final = timedelta(minutes=30)
 
@@ -44,12 +46,39 @@ async def settle(work: Work) -> None:
     for rid in calmed & asked.keys():
         if not asked[rid].closed:
             await orders.close(work, asked[rid].task)
+        for episode in work.episodes.values():
+            await call_off(work, episode, rid)
     for rid, (reference, document, episode) in found.items():
         again = rid in written and results.is_correction(document)
         if rid in asked and not (again and asked[rid].closed):
             continue
         if await _may_know(work, document, written.get(rid), episode):
             await _ask(work, reference, episode)
+
+
+def call(now: datetime, hub: str, *, owner: str, task: str, result: str) -> Document:
+    """The errand for who wrote the result: `task`, which asked it, is not over while nobody has seen this."""
+    return errands.document(
+        kind=CALL,
+        owner=owner,
+        subject=task,
+        requester=hub,
+        now=now,
+        inputs=[{"type": {"text": "result"}, "valueReference": {"reference": result}}],
+    ) | {"priority": "stat"}
+
+
+async def call_off(work: Work, episode: Episode, result: int) -> None:
+    """Nobody need call about this result any more."""
+    open_ones = [one.task for one in episode.errands if one.kind == CALL and one.closed_at is None]
+    if not open_ones:
+        return
+    stored = await resources.read_rids(work.conn, viewer.deciding(), [*open_ones, result])
+    about = stored[result].reference if result in stored else ""
+    for task in open_ones:
+        inputs = parties.document(stored[task]).get("input") or ()
+        if any(parties.local(one.get("valueReference"), work.hub.base) == about for one in inputs):
+            await orders.close(work, task)
 
 
 async def _critical(

@@ -31,6 +31,7 @@ TASK_CODES: Final = "http://hl7.org/fhir/CodeSystem/task-code"
 KINDS: Final = {
     "abort": "Stop working on it",
     "acknowledge": "Say that a human has seen it",
+    "unacknowledged": "Call who ordered: nobody has said that the result was seen",
     "match-result": "Say which order it answers",
     "re-confirm": "Confirm what was changed",
     "review": "Look at this referral again",

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from coordhub.access import viewer
 from coordhub.directory import services
-from coordhub.record import commit, errands, parties
+from coordhub.record import commit, critical, errands, parties
 from coordhub.record.hub import instant
 from coordhub.record.operations import Create, Update
 from coordhub.record.timing import ROUTINE, priority
@@ -71,12 +71,39 @@ async def remind_of_progress(firing: Firing) -> None:
 
 
 async def remind_of_errand(firing: Firing) -> None:
+    """A critical value that nobody has seen does not wait for the reminders of the day."""
     task = firing.timer.subject
     stored = await resources.read_rids(firing.conn, viewer.deciding(), [task])
+    if errands.kind_of(parties.document(stored[task])) == critical.KIND:
+        await _have_called(firing)
+        return
     owner = parties.local(parties.document(stored[task]).get("owner"), firing.hub.base)
     found = await services.recipient(firing.conn, owner, firing.hub.base) if owner else None
     if found is not None and owner is not None:
         await digest.remind(firing, found.organization.rid, owner)
+
+
+async def _have_called(firing: Firing) -> None:
+    """Whoever wrote the result is asked to call."""
+    episode = firing.episode
+    errand = episode.errand_of_task(firing.timer.subject) if episode is not None else None
+    if episode is None or errand is None:
+        return
+    stored = await resources.read_rids(firing.conn, viewer.deciding(), [errand.subject])
+    result = stored[errand.subject]
+    candidate = next((one for one in episode.candidates if one.organization == result.source), None)
+    if candidate is None:
+        return
+    stored = await resources.read_rids(firing.conn, viewer.deciding(), [candidate.task])
+    document = critical.call(
+        firing.now,
+        firing.hub.organization,
+        owner=candidate.recipient,
+        task=stored[candidate.task].reference,
+        result=result.reference,
+    )
+    create = Create("Task", document)
+    await commit.apply(firing.hub, firing.conn, firing.me, [create], interaction="create")
 
 
 async def expire(firing: Firing) -> None:

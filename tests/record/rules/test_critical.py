@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from open_hub import House, Referral, observation
 
 from coordhub.record.operations import Update, Written
+from coordhub.routing import expire
 
 Document = dict[str, Any]
 INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
@@ -127,3 +129,53 @@ async def test_given_a_critical_value_under_part_2_when_written_then_who_may_not
     made = await reported(house, sent, valueCodeableConcept=opioid, **interpreted("AA"))
     assert await house.read(house.clinic, made.reference) is None
     assert await asked(house) == []
+
+
+async def all_fired(house: House, later: timedelta) -> None:
+    house.clock.ahead += later
+    while await expire.fire(house.hub):
+        pass
+
+
+async def open_errands(house: House) -> list[tuple[str, int]]:
+    return await house.rows("select kind, owner from errand where closed_at is null order by task")
+
+
+async def test_given_a_critical_value_when_nobody_acknowledges_it_in_half_an_hour_then_its_writer_is_to_call(
+    house: House,
+) -> None:
+    sent = await house.asking(house.kitchen.service)
+    made = await reported(house, sent, **interpreted("HH"))
+    await all_fired(house, timedelta(minutes=29))
+    assert await open_errands(house) == [("acknowledge", house.clinic.rid)]
+    await all_fired(house, timedelta(minutes=2))
+    assert await open_errands(house) == [
+        ("acknowledge", house.clinic.rid),
+        ("unacknowledged", house.kitchen.rid),
+    ]
+    await house.relay()
+    told = "select organization from delivery d join errand x on x.task = d.rid where x.kind = $1"
+    assert await house.rows(told, "unacknowledged") == [(house.kitchen.rid,)]
+    # and half an hour later somebody who looks after the whole
+    await all_fired(house, timedelta(minutes=30))
+    assert ("overdue", house.clinic.rid) in await open_errands(house)
+    # When somebody has seen it after all, nobody need call
+    [name] = await house.rows(
+        "select 'Task/' || r.fhir_id from errand x join resource r on r.rid = x.task"
+        " where x.kind = 'acknowledge'"
+    )
+    document = await house.document(name[0])
+    await house.update(house.clinic, document["id"], {**document, "status": "completed"})
+    assert await open_errands(house) == [("overdue", house.clinic.rid)]
+    assert await house.read(house.clinic, made.reference) is not None
+
+
+async def test_given_a_call_that_is_due_when_the_value_is_withdrawn_then_nobody_need_call(
+    house: House,
+) -> None:
+    sent = await house.asking(house.kitchen.service)
+    made = await reported(house, sent, **interpreted("HH"))
+    await all_fired(house, timedelta(minutes=31))
+    assert len(await open_errands(house)) == 2
+    await changed(house, made, status="entered-in-error")
+    assert await open_errands(house) == []

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 from coordhub.errors import business_rule
 from coordhub.record import errands, transitions
-from coordhub.record.rules.errands import abort, match_result, re_confirm, still_needed
+from coordhub.record.rules.errands import abort, acknowledge, match_result, re_confirm, still_needed
 from coordhub.record.work import Draft, Work
 from coordhub.referral import task_machine as machine
 from coordhub.store.episodes import Errand
@@ -22,6 +22,7 @@ Answered: TypeAlias = Callable[[Work, Draft, Errand], Awaitable[None]]
 
 ANSWERED: Final[dict[str, Answered]] = {
     "abort": abort.answered,
+    acknowledge.KIND: acknowledge.answered,
     match_result.KIND: match_result.answered,
     "still-needed": still_needed.answered,
     "re-confirm": re_confirm.answered,
