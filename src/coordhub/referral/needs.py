@@ -21,9 +21,17 @@ somebody. met, unmet, withdrawn: it has ended."""
 ENDED: Final = frozenset({"met", "unmet", "withdrawn"})
 
 WITHDRAWALS: Final = frozenset(
-    {"requester-cancelled", "consent-withdrawn", "no-longer-needed", "client-declined", "safety"}
+    {
+        "requester-cancelled",
+        "consent-withdrawn",
+        "no-longer-needed",
+        "client-declined",
+        "safety",
+        "duplicate-service",
+    }
 )
-"""The sender, or the person, does not want it any more: a withdrawal, not a lack of providers."""
+"""The sender, or the person, does not want it any more, or it is had by another referral: a withdrawal, not
+a lack of providers."""
 
 BEATEN: Final = frozenset({"not-selected", "expired", "undeliverable"})
 """Out of the race before the end, so no evidence why it ended."""

@@ -298,3 +298,99 @@ async def test_given_a_referral_of_another_patient_when_one_dies_then_only_its_o
     [errand] = await errands(house, "review")
     assert errand["focus"] == {"reference": second.task}
     assert first.task != second.task
+
+
+# ---- two referrals for the same
+
+
+def duplicate_of(task: str) -> dict[str, Any]:
+    code = {"system": "urn:coordhub:task-status-reason", "code": "duplicate-service"}
+    kind = {"coding": [{"system": "urn:coordhub:output", "code": "duplicate-of"}]}
+    return {
+        "statusReason": {"coding": [code], "text": "already served"},
+        "output": [{"type": kind, "valueReference": {"reference": task}}],
+    }
+
+
+async def twice(house: House, second: Party) -> tuple[Referral, Referral]:
+    """The clinic and a second sender refer to the kitchen, in this order."""
+    older = await house.asking(house.kitchen.service)
+    newer = await house.asking(house.kitchen.service, who=second)
+    return older, newer
+
+
+@pytest.mark.parametrize("answer", ["rejected", "cancelled"])
+@pytest.mark.parametrize("one_sender", [True, False])
+async def test_given_two_referrals_for_the_same_when_merged_then_the_older_goes_on_and_both_are_told(
+    house: House, answer: str, one_sender: bool
+) -> None:
+    older, newer = await twice(house, house.clinic if one_sender else house.van)
+    kept, ended = (await older.tasks())["kitchen"], (await newer.tasks())["kitchen"]
+    await house.relay()
+    await changes(house, house.kitchen, ended, status=answer, **duplicate_of(kept))
+    task = await house.document(newer.task)
+    assert (task["status"], task["businessStatus"]["coding"][0]["code"]) == (
+        "cancelled",
+        "withdrawn",
+    )
+    assert task["statusReason"]["coding"][0]["code"] == "duplicate-service"
+    assert await older.status() == "accepted"
+    assert await older.status(kept) == "requested"
+    said = [(await house.document(one.task))["note"][0]["text"] for one in (newer, older)]
+    assert "an earlier referral, which goes on" in said[0]
+    assert "was merged into this one" in said[1]
+    for text, other in zip(said, (older.task, newer.task), strict=True):
+        assert (other in text) == one_sender, "of another sender's it is not told"
+    await house.relay()
+    told = (
+        "select distinct d.organization from delivery d join resource r on r.rid = d.rid"
+        " where r.fhir_id = any($1) order by 1"
+    )
+    sent = [one.task.removeprefix("Task/") for one in (older, newer)]
+    senders = {house.clinic.rid, (house.clinic if one_sender else house.van).rid}
+    assert {row[0] for row in await house.rows(told, sent)} == senders
+
+
+async def test_given_what_is_no_duplicate_when_said_to_be_one_then_it_says_what_to_name(
+    house: House,
+) -> None:
+    older, newer = await twice(house, house.van)
+    kept, ended = (await older.tasks())["kitchen"], (await newer.tasks())["kitchen"]
+    for named in (ended, older.request, house.kitchen.reference):
+        error = await refused(
+            changes(house, house.kitchen, ended, status="rejected", **duplicate_of(named))
+        )
+        assert error.status == 422, named
+        assert error.issues[0].expression.endswith(".output")
+    wrong_way = changes(house, house.kitchen, kept, status="rejected", **duplicate_of(ended))
+    error = await refused(wrong_way)
+    assert error.status == 409
+    assert "is the newer of the two" in error.issues[0].diagnostics
+    assert await older.status(kept) == await newer.status(ended) == "requested"
+
+
+# ---- what has ended is asked again
+
+
+async def test_given_a_referral_that_has_ended_when_asked_again_then_by_a_new_task_and_not_before(
+    house: House,
+) -> None:
+    sent = await house.asking(house.kitchen.service)
+    old = await house.document(sent.task)
+    names = ("resourceType", "intent", "code", "focus", "for", "requester")
+    again = {name: old[name] for name in names} | {
+        "status": "requested",
+        "basedOn": [{"reference": sent.task}],
+    }
+    error = await refused(house.create(house.clinic, again))
+    assert error.status == 409
+    assert error.issues[0].expression.endswith(".basedOn")
+    await sent.answer(house.kitchen, "rejected")
+    assert await sent.status() == "rejected"
+    back = await refused(changes(house, house.clinic, sent.task, status="requested"))
+    assert back.status == 409
+    made = await house.create(house.clinic, again)
+    await house.relay()
+    assert await sent.status(made.reference) == "accepted"
+    assert await sent.status() == "rejected", "what has ended stays so"
+    assert await house.value("select count(*) from episode where state = 'open'") == 1

@@ -26,6 +26,7 @@ from coordhub.record.rules import (
     person,
     referral,
     reminder,
+    reopening,
     result,
     stop_request,
     subscription,
@@ -147,6 +148,7 @@ async def _task(work: Work, draft: Draft) -> None:
     elif (stopping := stop_request.about(work, draft)) is not None:
         await stop_request.apply(work, draft, stopping)
     elif (draft.document or {}).get("status") in ("requested", "received"):
+        reopening.apply(work, draft)
         await referral.opens(work, draft)
 
 

@@ -10,7 +10,16 @@ from typing import Any
 from coordhub.access import viewer
 from coordhub.directory import services
 from coordhub.errors import business_rule, forbidden
-from coordhub.record import parent, parties, question, recipients, stopping, transitions, waitlist
+from coordhub.record import (
+    merging,
+    parent,
+    parties,
+    question,
+    recipients,
+    stopping,
+    transitions,
+    waitlist,
+)
 from coordhub.record.work import Draft, Work
 from coordhub.referral import episode as pure
 from coordhub.referral import task_machine as machine
@@ -60,6 +69,7 @@ async def apply(work: Work, draft: Draft, episode: Episode) -> None:
                 transitions.at(draft, "status"),
             )
         _judge(draft, profile, candidate)
+        await merging.merge(work, draft, episode, candidate)
         if late:
             _flag(draft)
         if isinstance(step, pure.Proceed):
