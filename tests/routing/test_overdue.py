@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 from open_hub import House, Party, Referral, opened
 
+from coordhub.record import reproject
 from coordhub.referral.episode import BUSINESS_STATUS_SYSTEM
 from coordhub.routing import expire
 from coordhub.store import invariants
@@ -265,3 +266,82 @@ async def test_given_a_worker_that_is_killed_between_claim_and_commit_when_anoth
     await all_fired(house, timedelta(days=1))
     await all_fired(house, timedelta(days=1))
     assert await kinds(house, house.kitchen) == ["first-contact"]
+
+
+# ---- what a specialist owes
+
+
+async def specialist(house: House) -> tuple[Referral, str]:
+    """A referral that a specialist has accepted, and the order that it was given."""
+    sent = await house.refer(house.kitchen.service)
+    await house.rows("update need set kind = 'specialist'")
+    await house.relay()
+    await sent.answer(house.kitchen, "accepted")
+    task = (await sent.tasks())["kitchen"]
+    return sent, (await house.document(task))["focus"]["reference"]
+
+
+def appointment(house: House, order: str, who: str, days: int, **elements: Any) -> dict[str, Any]:
+    start = (house.clock() + timedelta(days=days)).replace(microsecond=0)
+    return {
+        "resourceType": "Appointment",
+        "status": "booked",
+        "basedOn": [{"reference": order}],
+        "start": start.isoformat(),
+        "end": (start + timedelta(minutes=30)).isoformat(),
+        "participant": [{"actor": {"reference": who}, "status": "accepted"}],
+        **elements,
+    }
+
+
+async def test_given_a_specialist_when_no_appointment_is_made_then_who_asked_is_told(
+    house: House,
+) -> None:
+    sent, _ = await specialist(house)
+    await all_fired(house, timedelta(days=17))
+    await all_fired(house, timedelta(days=1))
+    assert await kinds(house, house.clinic) == ["appointment"]
+    [told] = await reminded(house, house.clinic)
+    assert told["about"] == [{"reference": sent.task}], "of its own Task, for it sees no other"
+    await house.relay()
+    delivered = await house.rows(
+        "select d.organization from delivery d join reminder m on m.communication = d.rid"
+        " where m.kind = 'appointment'"
+    )
+    assert delivered == [(house.clinic.rid,)]
+    await consistent(house)
+
+
+async def test_given_a_visit_when_its_note_does_not_come_then_the_specialist_is_chased(
+    house: House,
+) -> None:
+    sent, order = await specialist(house)
+    made = await house.create(house.kitchen, appointment(house, order, sent.patient, 3))
+    assert "appointment" not in await timers(house)
+    first = (await timers(house))["consult-note"]
+    # it is booked again, a week later: the note is due a week later
+    later = appointment(house, order, sent.patient, 10)
+    await house.update(house.kitchen, made.id, later)
+    assert (await timers(house))["consult-note"] - first == pytest.approx(
+        timedelta(days=7), abs=timedelta(hours=1, seconds=2)
+    )
+    assert [text async for one in reproject.reproject(house.hub) for text in one.differences] == []
+    await house.relay()
+    for _ in range(20):
+        await all_fired(house, timedelta(days=1))
+    assert await kinds(house, house.kitchen) == ["consult-note"]
+    assert await kinds(house, house.clinic) == ["consult-note"]
+    await house.relay()
+    await consistent(house)
+
+
+async def test_given_a_visit_that_took_place_when_the_referral_is_completed_then_nobody_is_chased(
+    house: House,
+) -> None:
+    sent, order = await specialist(house)
+    made = await house.create(house.kitchen, appointment(house, order, sent.patient, 0))
+    document = {**await house.document(made.reference), "status": "fulfilled"}
+    await house.update(house.kitchen, made.id, document)
+    assert "consult-note" in await timers(house)
+    await sent.answer(house.kitchen, "completed")
+    assert await timers(house) == {}

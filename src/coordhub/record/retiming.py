@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from coordhub.directory import calendars
 from coordhub.r4 import document as fhir_json
-from coordhub.record import parties
+from coordhub.record import parties, visits
 from coordhub.record.hub import Hub
-from coordhub.record.timing import priority, wanted_of
+from coordhub.record.timing import awaits_visit, priority, wanted_of
 from coordhub.referral import timers as of
 from coordhub.store import projections
 from coordhub.store.engine import Connection
@@ -51,7 +52,7 @@ async def timers(
     known = {(row.subject, row.kind): row for row in found if isinstance(row, TimerState)}
     fired = await projections.fired(conn, episode)
     made: list[TimerState] = []
-    for task in _tasks(hub, episode, versions, rows):
+    for task in await _tasks(hub, conn, episode, versions, rows):
         for timer in await _through(hub, conn, task, versions[task.rid]):
             row = TimerState(
                 episode, timer.kind, task.rid, timer.since, timer.due_at, timer.stood_at
@@ -69,18 +70,28 @@ def _kept(row: TimerState, stands: TimerState | None, fired: bool) -> TimerState
     return stands if again or (fired and stands.since == row.since) else row
 
 
-def _tasks(
-    hub: Hub, episode: int, versions: Mapping[int, Sequence[TaskVersion]], rows: Sequence[Row]
+async def _tasks(
+    hub: Hub,
+    conn: Connection,
+    episode: int,
+    versions: Mapping[int, Sequence[TaskVersion]],
+    rows: Sequence[Row],
 ) -> list[_Task]:
     kinds = {row.ordinal: row.kind for row in rows if isinstance(row, NeedState)}
+    requests = {row.ordinal: row.request for row in rows if isinstance(row, NeedState)}
     limits = hub.deadlines
 
     def sent(document: dict[str, object], heard: bool) -> of.Wanted:
         lengths = limits.lengths(kinds.get(0, ""), priority(document))
         return of.of_referral(str(document["status"]), lengths)
 
-    def asked(kind: str) -> Callable[[dict[str, object], bool], of.Wanted]:
-        return lambda document, heard: wanted_of(limits, kind, document, heard=heard)
+    def asked(kind: str, visit: datetime | None) -> Callable[[dict[str, object], bool], of.Wanted]:
+        def wants(document: dict[str, object], heard: bool) -> of.Wanted:
+            lengths = limits.lengths(kind, priority(document))
+            agreed = visit if awaits_visit(document, lengths) else None
+            return wanted_of(lengths, document, heard=heard, visit=agreed)
+
+        return wants
 
     def errand(kind: str) -> Callable[[dict[str, object], bool], of.Wanted]:
         return lambda document, heard: of.of_errand(
@@ -93,8 +104,10 @@ def _tasks(
     tasks = [_Task(episode, requester, sent)]
     for row in rows:
         if isinstance(row, CandidateState) and not any(one.sealed for one in versions[row.task]):
-            kind = kinds.get(row.need, "")
-            tasks.append(_Task(row.task, row.recipient, asked(kind), row.organization))
+            orders = {row.request, requests.get(row.need, row.request)}
+            visit = await visits.over_at(conn, orders, row.organization)
+            wants = asked(kinds.get(row.need, ""), visit)
+            tasks.append(_Task(row.task, row.recipient, wants, row.organization))
         elif isinstance(row, ErrandState):
             owner = _local(hub, versions[row.task][-1], "owner")
             tasks.append(_Task(row.task, owner, errand(row.kind), row.owner))

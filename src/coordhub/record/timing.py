@@ -8,18 +8,19 @@ What asks a victim service provider has no timer: that one ran out would tell th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from coordhub.access import viewer
 from coordhub.directory import calendars
-from coordhub.record import parties
+from coordhub.record import parties, visits
 from coordhub.record.parent import code_of
 from coordhub.record.work import Draft, Work
 from coordhub.referral import episode as pure
 from coordhub.referral import timers as of
-from coordhub.referral.deadlines import Deadlines
+from coordhub.referral.deadlines import Lengths
 from coordhub.store import resources, timers
 from coordhub.store.episodes import Candidate, Episode
 from coordhub.store.transact import CandidateRow, TimerEnd, TimerRow
@@ -42,7 +43,7 @@ class Subject:
 async def reconcile(work: Work) -> None:
     """Give the batch the timers that the drafts of this commit want, as they differ from those there are."""
     _of_consents(work)
-    subjects = [*_subjects(work), *await _heard(work)]
+    subjects = [*await _subjects(work), *await _heard(work)]
     if not subjects:
         return
     known = await timers.of(work.conn, [one.rid for one in subjects])
@@ -72,7 +73,7 @@ async def reconcile(work: Work) -> None:
         work.batch.timers_ended.extend(TimerEnd(kind, one.rid) for kind in change.gone)
 
 
-def _subjects(work: Work) -> Iterator[Subject]:
+async def _subjects(work: Work) -> list[Subject]:
     written = {
         draft.rid: draft
         for draft in work.drafts
@@ -81,10 +82,11 @@ def _subjects(work: Work) -> Iterator[Subject]:
         and not draft.unchanged
         and not draft.quarantined
     }
-    for draft in written.values():
-        subject = _of_errand(work, draft) or _of_referral(work, draft) or _of_asked(work, draft)
-        if subject is not None:
-            yield subject
+    found = [
+        _of_errand(work, draft) or _of_referral(work, draft) or await _of_asked(work, draft)
+        for draft in written.values()
+    ]
+    return [subject for subject in found if subject is not None]
 
 
 def _of_errand(work: Work, draft: Draft) -> Subject | None:
@@ -116,7 +118,7 @@ def _of_referral(work: Work, draft: Draft) -> Subject | None:
     return Subject(draft.rid, draft.rid, wanted, who)
 
 
-def _of_asked(work: Work, draft: Draft) -> Subject | None:
+async def _of_asked(work: Work, draft: Draft) -> Subject | None:
     assert draft.document is not None
     made = next((row for row in work.batch.candidates if row.task == draft.rid), None)
     episode = work.episodes[made.episode] if made is not None else work.episode_of(draft.rid)
@@ -124,10 +126,10 @@ def _of_asked(work: Work, draft: Draft) -> Subject | None:
     if episode is None or candidate is None or candidate.organization in work.apart:
         return None
     heard = draft.author == candidate.organization
-    return _asked(work, episode, candidate, draft.document, heard=heard)
+    return await _asked(work, episode, candidate, draft.document, heard=heard)
 
 
-def _asked(
+async def _asked(
     work: Work,
     episode: Episode,
     candidate: Candidate | CandidateRow,
@@ -136,19 +138,33 @@ def _asked(
     heard: bool,
 ) -> Subject:
     need = next(one for one in episode.needs if one.ordinal == candidate.need)
-    wanted = wanted_of(work.hub.deadlines, need.kind, document, heard=heard)
+    lengths = work.hub.deadlines.lengths(need.kind, priority(document))
+    visit = None
+    if awaits_visit(document, lengths):
+        orders = {need.request, candidate.request}
+        visit = await visits.over_at(work.conn, orders, candidate.organization, work)
+    wanted = wanted_of(lengths, document, heard=heard, visit=visit)
     return Subject(candidate.task, episode.id, wanted, candidate.recipient)
 
 
-def wanted_of(deadlines: Deadlines, kind: str, document: Document, *, heard: bool) -> of.Wanted:
-    """What the Task of one who is asked wants. kind: of the need."""
+def awaits_visit(document: Mapping[str, Any], lengths: Lengths) -> bool:
+    """Whether it counts when the visit is over that was agreed on."""
+    said = code_of(document.get("businessStatus"), pure.BUSINESS_STATUS_SYSTEM)
+    return "consult-note" in lengths and said == "appointment-scheduled"
+
+
+def wanted_of(
+    lengths: Lengths, document: Document, *, heard: bool, visit: datetime | None = None
+) -> of.Wanted:
+    """What the Task of one who is asked wants. visit: when the one that was agreed on is over."""
     asked = of.Asked(
         str(document["status"]),
         code_of(document.get("businessStatus"), pure.BUSINESS_STATUS_SYSTEM),
         until=of.accept_by(document),
         heard=heard,
+        visit=visit,
     )
-    return of.of_asked(asked, deadlines.lengths(kind, priority(document)))
+    return of.of_asked(asked, lengths)
 
 
 def priority(document: Mapping[str, Any]) -> str:
@@ -180,7 +196,7 @@ async def _heard(work: Work) -> list[Subject]:
         work.conn, viewer.deciding(), [one.task for _, one in working]
     )
     return [
-        _asked(work, episode, one, parties.document(stored[one.task]), heard=True)
+        await _asked(work, episode, one, parties.document(stored[one.task]), heard=True)
         for episode, one in working
     ]
 
