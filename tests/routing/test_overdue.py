@@ -145,16 +145,17 @@ async def test_given_work_when_a_result_of_it_is_written_then_the_next_word_is_d
     )
 
 
-async def test_given_a_waiting_list_when_two_weeks_are_over_then_it_is_asked_whether_it_is_needed(
+async def test_given_a_waiting_list_when_the_person_does_not_answer_then_somebody_looks(
     house: House,
 ) -> None:
     await accepted(house, "on-hold", **business("waitlisted"))
-    assert "progress" not in await timers(house)
+    assert {"progress", "first-contact"}.isdisjoint(await timers(house))
+    assert [kind for kind, _ in await errands(house)] == ["still-needed"], "of the person"
     await all_fired(house, timedelta(days=15))
-    assert await errands(house) == [("still-needed", "waitlist")]
-    await all_fired(house, timedelta(days=2))
-    assert await errands(house) == [("still-needed", "waitlist")], "one at a time"
+    assert [kind for kind, _ in await errands(house)] == ["still-needed"], "one at a time"
     assert "waitlist" in await timers(house), "and again in two weeks"
+    await all_fired(house, timedelta(days=7))
+    assert [kind for kind, _ in await errands(house)] == ["still-needed", "overdue"]
 
 
 async def test_given_a_referral_that_is_open_when_ninety_days_are_over_then_somebody_looks(
