@@ -33,7 +33,7 @@ OF_WHO_IS_APART = ("accepted", "in-progress", "completed", "rejected")
 
 
 class Cell(NamedTuple):
-    """A Task that asks somebody. apart: a victim service provider."""
+    """A Task that asks somebody. apart: a victim service provider. taken: its owner had accepted."""
 
     need: int
     apart: bool
@@ -41,6 +41,7 @@ class Cell(NamedTuple):
     reason: str = ""
     business: str = ""
     begun: bool = False
+    taken: bool = False
 
 
 class State(NamedTuple):
@@ -53,7 +54,8 @@ class State(NamedTuple):
 
 
 class Message(NamedTuple):
-    """who: owner, requester, timer, consent, hub. cell: whose Task it is about."""
+    """who: owner, errand (its owner, who was asked to stop), requester, timer, consent, hub. cell: whose
+    Task it is about."""
 
     who: str
     cell: int = -1
@@ -98,6 +100,9 @@ def messages(state: State) -> Iterator[Message]:
         for status in OF_WHO_IS_APART if cell.apart else machine.STATUSES:
             for reason in REASONS.get(status, ("",)):
                 yield Message("owner", number, status, reason)
+        if cell.business == "cancellation-requested":
+            yield Message("errand", number, "completed")
+            yield Message("errand", number, "rejected")
         yield Message("timer", number, "cancelled", "expired")
         yield Message("timer", number, "cancelled", "undeliverable")
     yield Message("requester", status="cancelled")
@@ -111,6 +116,8 @@ def after(setting: Setting, state: State, message: Message) -> State:
     match message.who:
         case "owner":
             return _answered(state, message)
+        case "errand":
+            return _of_stopping(state, message)
         case "timer":
             cell = state.cells[message.cell]
             if cell.apart or cell.status not in ("requested", "received"):
@@ -128,6 +135,8 @@ def _set(state: State, number: int, **changes: object) -> State:
     cell = state.cells[number]._replace(**changes)
     if cell.status in machine.STARTED:
         cell = cell._replace(begun=True)
+    if cell.status in machine.WON:
+        cell = cell._replace(taken=True)
     return state._replace(cells=(*state.cells[:number], cell, *state.cells[number + 1 :]))
 
 
@@ -146,27 +155,53 @@ def _moved(state: State) -> State:
 
 def _answered(state: State, message: Message) -> State:
     cell = state.cells[message.cell]
-    if not isinstance(machine.judge(cell.status, message.status, machine.OWNER), machine.Legal):
+    late = cell.taken and (cell.status, message.status) == ("cancelled", "completed")
+    edge = machine.EDGES.get((cell.status, message.status), machine.Actor(0))
+    if message.status != cell.status and machine.OWNER not in edge and not late:
         return state
-    changed = _set(state, message.cell, status=message.status, reason=message.reason)
     if message.status == cell.status:
         return state
+    asked_to_stop = cell.business == "cancellation-requested"
+    stays = asked_to_stop and message.status not in machine.TERMINAL
+    reason = message.reason
+    if asked_to_stop and not reason and (stays or message.status == "cancelled"):
+        reason = cell.reason
+    business = cell.business if stays else episode.LATE if late else ""
+    changed = _set(state, message.cell, status=message.status, reason=reason, business=business)
     if cell.apart:
         return changed
     step = episode.on_child_change(children(state), f"Task/{message.cell}", message.status)
     if isinstance(step, episode.AlreadyWon):
-        return state
+        return _moved(changed) if late else state
     return _moved(_cancelled(changed, step.cancels))
+
+
+def _of_stopping(state: State, message: Message) -> State:
+    cell = state.cells[message.cell]
+    if cell.status in machine.TERMINAL:
+        return state
+    if message.status == "completed":
+        return _moved(_set(state, message.cell, status="cancelled", business=""))
+    if cell.reason == "consent-withdrawn":
+        return state
+    return _moved(_set(state, message.cell, business="", reason="cannot-stop"))
 
 
 def _withdrawn(state: State, status: str) -> State:
     if state.parent in machine.TERMINAL:
         return state
     withdrawal = episode.withdraw(children(state))
-    if withdrawal.ask:
-        return state
-    ended = state._replace(parent=status, by_sender=True)
-    return _moved(_cancelled(ended, withdrawal.cancels))
+    if not withdrawal.ask:
+        ended = state._replace(parent=status, by_sender=True)
+        return _moved(_cancelled(ended, withdrawal.cancels))
+    asking = state
+    for task in withdrawal.ask:
+        number = int(task.partition("/")[2])
+        if asking.cells[number].business != "cancellation-requested":
+            asking = _set(
+                asking, number, reason="requester-cancelled", business="cancellation-requested"
+            )
+    return _moved(_cancelled(asking, withdrawal.cancels))
 
 
 def _forbidden(state: State) -> State:
@@ -211,14 +246,17 @@ def faults(state: State) -> Iterator[str]:
     live = [cell for cell in told if cell.status not in machine.TERMINAL]
     for number, _ in enumerate(state.left):
         own = [cell for cell in told if cell.need == number]
-        winners = [cell for cell in own if cell.status in machine.WON]
+        winners = [
+            cell for cell in own if cell.status in machine.WON and cell.business != episode.LATE
+        ]
         if len(winners) > 1:
             yield f"need {number} has {len(winners)} winners"
         need = of_needs(state)[number]
         said = needs.state(need, children(state), state.parent)
         if said == "won" and not any(cell in live for cell in winners):
             yield f"need {number} is won by nobody who is at work"
-        if (said == "met") != any(cell.status == "completed" for cell in own):
+        done_by = [cell for cell in own if cell.status == "completed"]
+        if (said == "met") != (bool(done_by) and not any(cell in live for cell in winners)):
             yield f"need {number} is {said}, and its Tasks say otherwise"
         if (said in needs.ENDED) and any(cell in live for cell in own):
             yield f"need {number} is {said} while somebody is asked or at work"
@@ -229,6 +267,9 @@ def faults(state: State) -> Iterator[str]:
     if state.by_sender:
         return
     done = any(cell.status == "completed" for cell in told)
+    late = all(cell.business == episode.LATE for cell in told if cell.status == "completed")
+    if late and state.parent in machine.TERMINAL:
+        return
     if done and state.parent in machine.TERMINAL and state.parent != "completed":
         yield f"something was done, and the referral is {state.parent}"
     if not done and state.parent == "completed":
@@ -247,7 +288,8 @@ def backward(before: State, then: State) -> str | None:
     if then.parent not in machine.TERMINAL and _RANK[then.parent] < _RANK[before.parent]:
         return f"the referral went back from {before.parent} to {then.parent}"
     for old, new in zip(before.cells, then.cells, strict=False):
-        if old.status in machine.TERMINAL and new.status != old.status:
+        late = old.taken and (old.status, new.status) == ("cancelled", "completed")
+        if old.status in machine.TERMINAL and new.status != old.status and not late:
             return f"a Task had ended {old.status} and is {new.status}"
     return None
 

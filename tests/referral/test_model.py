@@ -56,11 +56,14 @@ BROKEN = {
     ),
     "a status without a way out": (
         TWO,
-        lambda patch: [
-            patch.delitem(machine.EDGES, edge)
-            for edge in list(machine.EDGES)
-            if edge[0] == "on-hold"
-        ],
+        lambda patch: (
+            [
+                patch.delitem(machine.EDGES, edge)
+                for edge in list(machine.EDGES)
+                if edge[0] == "on-hold"
+            ]
+            + [patch.setattr(model, "_of_stopping", lambda state, _: state)]
+        ),
     ),
     "two who win": (
         TWO,

@@ -87,7 +87,7 @@ def parent(children: Sequence[Child], current: str, needs: Sequence[Need] = ()) 
         return _beside_one_apart(told, current, _beside(children, told, needs))
     outputs = _union(children)
     if current in TERMINAL or current == "draft":
-        late = current == "cancelled" and any(
+        late = current not in ("completed", "draft") and any(
             child.business_status == LATE and child.status == "completed" for child in children
         )
         return Parent(current, LATE if late else "", None, outputs)
