@@ -301,3 +301,28 @@ async def test_given_two_who_answered_when_matched_then_who_accepts_more_comes_f
     found = await matched(house)
     assert list(found).index(always) < list(found).index(never)
     assert found[always].score > found[never].score
+
+
+async def test_given_many_services_when_matched_then_with_as_many_statements_as_for_few(
+    house: House,
+) -> None:
+    async def statements() -> int:
+        said: list[object] = []
+        async with house.engine.pool.acquire() as conn:
+            with conn.query_logger(said.append):
+                await prospects(
+                    conn, NEED, PATIENT, sender=house.clinic.rid, now=house.clock(), subject=patient
+                )
+        return len(said)
+
+    sent = await house.refer(house.pantry.service)
+    patient = await house.value(
+        "select rid from resource where fhir_id = $1", sent.patient.partition("/")[2]
+    )
+    await service(house, house.pantry, coverageArea=await area(house, postalCode="74101"))
+    few = await statements()
+    for number in range(40):
+        await service(
+            house, house.kitchen, coverageArea=await area(house, postalCode=f"{74101 + number}")
+        )
+    assert await statements() == few == 4
