@@ -11,14 +11,14 @@ depends_on = None
 
 
 def upgrade() -> None:
-    _rules("'party', 'referral', 'result', 'release', 'team'")
+    _rules("'party', 'referral', 'result', 'release', 'team', 'deputy'")
     _told(
         "the referral it belongs to, or the Patient around whom it is told; null: nothing to route"
     )
 
 
 def downgrade() -> None:
-    op.execute("delete from access_grant where rule = 'team'")
+    op.execute("delete from access_grant where rule in ('team', 'deputy')")
     _rules("'party', 'referral', 'result', 'release'")
     _told("the referral it belongs to; null: nothing to route")
 

@@ -26,7 +26,7 @@ BREAK_GLASS: Final = {
 }
 """For what something is looked at in an emergency (`$break-glass`)."""
 
-_RULES: Final = frozenset({"party", "referral", "result", "release", "team"})
+_RULES: Final = frozenset({"party", "referral", "result", "release", "team", "deputy"})
 
 Parameter: TypeAlias = dict[str, Any]
 

@@ -120,6 +120,7 @@ class Work:
     permitted: Tasks of their open referrals whose recipients may see them, before the write.
     tasks: the Tasks of a referral (its id), locked. moved: referrals whose sender's Task and needs are to
         be computed anew, once, when all drafts are there.
+    deputizing: Tasks that the caller may answer for who is away.
     errands: those that are of no referral, by their Tasks.
     begin: begins the transaction that is not begun yet; None: the caller has opened it.
     apart: the victim service providers (rids), whose doings are not told.
@@ -143,6 +144,7 @@ class Work:
     batch: Batch = field(default_factory=Batch)
     tasks: dict[int, dict[int, Version]] = field(default_factory=dict)
     moved: set[int] = field(default_factory=set)
+    deputizing: frozenset[int] = frozenset()
     errands: dict[int, Errand] = field(default_factory=dict)
     wakes: bool = False
     apart: frozenset[int] = frozenset()

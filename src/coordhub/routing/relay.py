@@ -10,7 +10,7 @@ from uuid import UUID
 
 from coordhub.access import viewer
 from coordhub.record.hub import Hub
-from coordhub.routing import advance, policy, resolve, results
+from coordhub.routing import advance, deputizing, policy, resolve, results
 from coordhub.routing.stumble import Aside
 from coordhub.store import changes, deliveries, episodes, grants, resources
 from coordhub.store.changes import Change
@@ -72,28 +72,32 @@ async def _deliveries(
         tasks = [episode.id, *(one.task for one in episode.candidates)]
         hearing = await grants.hearers(conn, change.rid, tasks)
     for organization in policy.concerned(change, episode, hearing):
-        address = await _address(conn, episode, change, organization)
-        endpoint = await resolve.endpoint_of(conn, address, hub.base, hub.clock())
-        rows.append(
-            Planned(
-                new_id(),
-                change.rid & 255,
-                change.seq,
-                episode.id,
-                organization,
-                endpoint,
-                change.rid,
-                change.version,
+        for whose, address in await _addressed(hub, conn, episode, change, organization):
+            if whose == change.author:
+                continue
+            endpoint = await resolve.endpoint_of(conn, address, hub.base, hub.clock())
+            rows.append(
+                Planned(
+                    new_id(),
+                    change.rid & 255,
+                    change.seq,
+                    episode.id,
+                    whose,
+                    endpoint,
+                    change.rid,
+                    change.version,
+                )
             )
-        )
     return rows
 
 
-async def _address(conn: Connection, episode: Episode, change: Change, organization: int) -> str:
-    """The recipient as it was addressed; the sender by its Organization."""
+async def _addressed(
+    hub: Hub, conn: Connection, episode: Episode, change: Change, organization: int
+) -> list[tuple[int, str]]:
+    """The recipient as it was addressed, or who stands in for it; the sender by its Organization."""
     if change.rid != episode.id:
         for candidate in episode.candidates:
             if candidate.organization == organization:
-                return candidate.recipient
+                return await deputizing.addressed(hub, conn, episode, candidate)
     found = await resources.read_rids(conn, viewer.as_organization(organization), [organization])
-    return found[organization].reference if organization in found else ""
+    return [(organization, found[organization].reference if organization in found else "")]

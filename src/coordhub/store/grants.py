@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
+from coordhub.r4.datasets import BLIND
 from coordhub.r4.parameters import parameters
+from coordhub.r4.sensitivity import VSP
 from coordhub.store.engine import Connection
 from coordhub.store.visibility import DIRECTORY, Viewer, shown, visible
 
@@ -49,6 +52,41 @@ async def opens_chart(conn: Connection, sender: int, patient: int) -> bool:
         patient,
     )
     return found
+
+
+async def deputize(
+    conn: Connection, deputy: int, absent: int, task: int, until: datetime | None, now: datetime
+) -> None:
+    """Let one organization see what another was shown because of a Task, until it is back.
+
+    Never what is a victim service provider's.
+    """
+    await conn.execute(
+        "insert into access_grant (shard, organization, rid, because, rule, labels, dataset, until, since)"
+        " select distinct on (g.rid) g.shard, $1, g.rid, g.because, 'deputy', g.labels & ~$5::bigint, g.dataset,"
+        " $4::timestamptz, $6 from access_grant g where g.organization = $2 and g.because = $3"
+        " and g.rule in ('party', 'referral') and g.until is null and g.dataset <> $7"
+        " order by g.rid, g.dataset"
+        " on conflict (organization, rid, because, rule) do update set until = excluded.until",
+        deputy,
+        absent,
+        task,
+        until,
+        VSP,
+        now,
+        BLIND,
+    )
+
+
+async def deputizing(conn: Connection, organization: int, tasks: Sequence[int]) -> frozenset[int]:
+    """Of these Tasks those that this organization may answer for another, as it stands in for it."""
+    rows = await conn.fetch(
+        "select rid from access_grant where organization = $1 and rid = any($2::bigint[])"
+        " and because = rid and rule = 'deputy' and (until is null or until > now())",
+        organization,
+        list(tasks),
+    )
+    return frozenset(row[0] for row in rows)
 
 
 async def hearers(conn: Connection, rid: int, because: Sequence[int]) -> tuple[int, ...]:

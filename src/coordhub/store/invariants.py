@@ -253,6 +253,8 @@ INVARIANTS: Final[dict[str, str]] = {
                        or exists (select from result m where m.rid = g.rid and m.episode = e.id)))
           -- of a plan of care, who belongs to its team
           and g.rule <> 'team'
+          -- who stands in for who is away
+          and not (g.rule = 'deputy' and exists (select from candidate c where c.task = g.because))
           -- of a tombstone, to whom was told of what it was
           and not exists (select from expunged x where x.whole and x.rid = g.rid and g.because = g.rid)
     """,

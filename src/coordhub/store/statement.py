@@ -252,7 +252,8 @@ PARTS: Final = {
     "ended": Part(
         "task bigint",
         "update access_grant g set until = least($1, now()) from {rows}"
-        " where g.because = n.task and g.rule = 'referral' and g.until is null",
+        " where g.because = n.task and (g.rule = 'referral' and g.until is null"
+        " or g.rule = 'deputy' and (g.until is null or g.until > $1))",
     ),
     "resulted": Part(
         "rid bigint, episode bigint, how text, because bigint, version int",

@@ -382,7 +382,7 @@ access_grant = Table(
     ),
     PrimaryKeyConstraint("organization", "rid", "because", "rule"),
     CheckConstraint(
-        "rule in ('party', 'referral', 'result', 'release', 'team')", name="rule_known"
+        "rule in ('party', 'referral', 'result', 'release', 'team', 'deputy')", name="rule_known"
     ),
     comment="Decisions about one row, made in the transaction of the change that altered them",
 )

@@ -32,7 +32,7 @@ from coordhub.record.rules import (
     subscription,
 )
 from coordhub.record.work import Draft, Work
-from coordhub.store import episodes
+from coordhub.store import episodes, grants
 from coordhub.store.resources import Version
 from coordhub.store.visibility import HUB
 
@@ -53,6 +53,15 @@ async def lock_episodes(work: Work, besides: Collection[int] = ()) -> None:
     if ids:
         await work.hold()
     work.episodes = await episodes.lock(work.conn, sorted(ids))
+    me = work.caller.organization
+    tasks = [
+        one.task
+        for episode in work.episodes.values()
+        if me not in (episode.requester, *(each.organization for each in episode.candidates))
+        for one in episode.candidates
+    ]
+    if tasks and not work.caller.is_hub and not work.caller.is_person:
+        work.deputizing = await grants.deputizing(work.conn, me, tasks)
     alone = [
         found.rid
         for found in work.located.values()
@@ -80,7 +89,9 @@ def may_write(work: Work, draft: Draft) -> bool:
     if episode is None:
         return False
     candidate = episode.candidate_of_task(draft.rid)
-    return candidate is not None and candidate.organization == work.caller.organization
+    return candidate is not None and (
+        candidate.organization == work.caller.organization or candidate.task in work.deputizing
+    )
 
 
 async def legal_now(work: Work, current: Version) -> str:
