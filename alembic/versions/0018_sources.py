@@ -92,7 +92,7 @@ def upgrade() -> None:
         comment="What was agreed with an organization about its server, where it is not the usual",
     )
     op.create_table(
-        "fetch",
+        "fetching",
         sa.Column("shard", sa.SmallInteger(), nullable=False),
         sa.Column(
             "subject",
@@ -130,22 +130,22 @@ def upgrade() -> None:
         ),
         sa.Column("reason", sa.Text(), comment="why the last attempt did not do; no content"),
         sa.CheckConstraint(
-            "kind in ('focus', 'original', 'answer')", name=op.f("fetch_kind_known")
+            "kind in ('focus', 'original', 'answer')", name=op.f("fetching_kind_known")
         ),
         sa.CheckConstraint(
             "state in ('queued', 'leased', 'parked', 'done', 'dead')",
-            name=op.f("fetch_state_known"),
+            name=op.f("fetching_state_known"),
         ),
         sa.CheckConstraint(
             "(state = 'leased') = (lease_until is not null)",
-            name=op.f("fetch_lease_only_when_leased"),
+            name=op.f("fetching_lease_only_when_leased"),
         ),
-        sa.PrimaryKeyConstraint("subject", "kind", name=op.f("fetch_pkey")),
+        sa.PrimaryKeyConstraint("subject", "kind", name=op.f("fetching_pkey")),
         comment="What is to be read from servers of partners, once or again and again",
     )
     op.create_index(
-        "fetch_due_idx",
-        "fetch",
+        "fetching_due_idx",
+        "fetching",
         ["next_at"],
         unique=False,
         postgresql_where=sa.text("state in ('queued', 'leased', 'parked')"),
@@ -169,8 +169,8 @@ def downgrade() -> None:
         comment="rid of the sender's ServiceRequest",
         existing_comment="rid of the sender's ServiceRequest; 0: not fetched yet",
     )
-    op.drop_index("fetch_due_idx", table_name="fetch")
-    op.drop_table("fetch")
+    op.drop_index("fetching_due_idx", table_name="fetching")
+    op.drop_table("fetching")
     op.drop_table("exchange")
     op.drop_index("counterpart_rid_idx", table_name="counterpart")
     op.drop_table("counterpart")

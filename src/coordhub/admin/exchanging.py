@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from coordhub.admin.acts import NothingDone, Operator, note
 from coordhub.record.hub import system_clock
-from coordhub.store import counterparts, resources
+from coordhub.store import counterparts, fetches, resources
 from coordhub.store.engine import Engine
 from coordhub.store.visibility import EVERYONE
 
@@ -37,6 +37,7 @@ async def agree(
             _changed(before.originals_every, originals_every),
         )
         await counterparts.agree(conn, found.rid, after)
+        await fetches.watch_all(conn, found.rid, system_clock())
         said = {
             "organization": organization,
             "ids": "partner" if after.own_ids else "hub",

@@ -93,6 +93,17 @@ async def verified(conn: Connection, organization: int, base: str, now: datetime
     return found
 
 
+async def at(conn: Connection, endpoint: int, now: datetime) -> Base | None:
+    """The server of an Endpoint that the directory's steward wrote, if the hub can speak there now."""
+    version = (await read_rids(conn, EVERYONE, [endpoint])).get(endpoint)
+    if version is None or version.body is None or version.source != DIRECTORY:
+        return None
+    document = fhir_json.parse(version.body.encode())
+    if not usable(document, now):
+        return None
+    return Base(version.rid, document["address"].rstrip("/"), headers_of(document))
+
+
 def _base(version: Version, lineage: Sequence[str], base: str, now: datetime) -> Base | None:
     if version.type != "Endpoint" or version.body is None or version.source != DIRECTORY:
         return None

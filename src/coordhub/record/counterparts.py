@@ -15,14 +15,17 @@ from dataclasses import replace
 from coordhub.access import viewer
 from coordhub.r4 import reference
 from coordhub.r4.types import NUMBER
-from coordhub.record.operations import Delete, Settled, Update
+from coordhub.record.operations import Create, Delete, Settled, Update
 from coordhub.record.work import Work
 from coordhub.store import counterparts as store
 from coordhub.store.counterparts import Known
 
 
 async def absolute(work: Work, operations: Sequence[Settled]) -> dict[str, str]:
-    """Absolute references below the caller's own bases, to what the hub has of it: as `Type/id` of the hub."""
+    """Absolute references below the caller's own bases, to what the hub has of it: as `Type/id` of the hub.
+
+    Not the focus of a new Task: what that is about is read anew (`record.elsewhere`).
+    """
     if work.caller.is_hub or work.caller.is_person:
         return {}
     named = {
@@ -30,6 +33,10 @@ async def absolute(work: Work, operations: Sequence[Settled]) -> dict[str, str]:
         for found in _references(work, operations)
         if found.kind == "absolute" and found.id is not None
     }
+    for operation in operations:
+        if isinstance(operation, Create) and operation.type == "Task" and named:
+            focus = operation.document.get("focus")
+            named.pop(focus.get("reference", "") if isinstance(focus, dict) else "", None)
     if not named:
         return {}
     known = await store.meant(work.conn, viewer.of(work.caller), set(named.values()))

@@ -38,6 +38,7 @@ KINDS: Final = {
     "make-contact": "Get in touch",
     "overdue": "Look after what was not done in time",
     "still-needed": "Say whether this is still needed",
+    "send-again": "Refer again: what this is about was not taken from your server",
 }
 """Code of Task.code -> its display. A kind that R4 has a code for keeps that."""
 

@@ -91,7 +91,8 @@ async def _project(hub: Hub, conn: Connection, episode: int, found: Sequence[Row
         conn, viewer.deciding(), [_parts(name) for name in names.values() if name]
     )
     focus = {rid: at.rid for rid, name in names.items() if (at := located.get(_parts(name)))}
-    if episode not in focus:
+    waits = not names[episode]  # for its ServiceRequest, which is on its sender's server
+    if episode not in focus and not waits:
         return []
     ours = [rid for rid in tasks if rid in told.organizations and rid in focus]
     errands = [
@@ -133,12 +134,18 @@ async def _project(hub: Hub, conn: Connection, episode: int, found: Sequence[Row
     closed = _first(sent, machine.TERMINAL)
     rows.append(
         EpisodeState(
-            episode, sent[-1].source, focus[episode], sent[-1].patient,
+            episode, sent[-1].source, focus.get(episode, 0), sent[-1].patient,
             "open" if closed is None else "closed", told.opened,
             max((tasks[rid][0].updated for rid in asked), default=None), closed,
         )
     )  # fmt: skip
-    rows.append(_need(rows, children, str(sent[-1].status), closed, found))
+    if not waits:
+        begun = next(
+            one.updated
+            for one in sent
+            if one.body is not None and parties.local(_document([one]).get("focus"), hub.base)
+        )
+        rows.append(_need(rows, children, str(sent[-1].status), begun, closed, found))
     rows += await retiming.timers(hub, conn, episode, {episode: sent, **tasks}, rows, found)
     return rows
 
@@ -147,10 +154,11 @@ def _need(
     rows: Sequence[Row],
     children: Sequence[Child],
     status: str,
+    begun: datetime,
     closed: datetime | None,
     found: Sequence[Row],
 ) -> NeedState:
-    """The need as its candidates in `rows` have it."""
+    """The need as its candidates in `rows` have it. begun: when its ServiceRequest was here."""
     [episode] = [row for row in rows if isinstance(row, EpisodeState)]
     asked = [row for row in rows if isinstance(row, CandidateState)]
     stood = next((row for row in found if isinstance(row, NeedState) and row.ordinal == 0), None)
@@ -158,7 +166,7 @@ def _need(
     need = NeedState(
         episode.id, 0, episode.request, stood.kind if stood else "",
         stood.strategy if stood else strategy, "open", max((row.wave for row in asked), default=0),
-        stood.reason if stood else None, episode.opened_at, None,
+        stood.reason if stood else None, begun, None,
     )  # fmt: skip
     state = needs.state(Need("0", reason=need.reason or ""), children, status)
     need = need._replace(state=state)

@@ -153,6 +153,8 @@ REASONS: dict[str, Reason] = {
         _reason("order-ambiguous", "its number belongs to several orders", "requested"),
         _reason("order-of-another", "the order it names is for another patient", "requested"),
         _reason("recipient-ambiguous", "recipient ambiguous", "on-hold rejected"),
+        _reason("source-unreachable", "not read from your server yet", "requested received"),
+        _reason("source-refused", "not taken from your server", "rejected"),
         _reason("recipient-unknown", "recipient not in the directory", "on-hold rejected"),
     )
 }

@@ -23,7 +23,7 @@ from coordhub.routing.channels.channel import (
     Unreachable,
 )
 from coordhub.routing.payload import Payload
-from coordhub.store import circuits, counterparts, deliveries, resources
+from coordhub.store import circuits, counterparts, deliveries, fetches, resources
 from coordhub.store.deliveries import INBOX, Attempt, Claimed
 from coordhub.store.engine import Connection
 from coordhub.store.transact import AuditRow
@@ -134,12 +134,18 @@ async def _note_health(sending: Sending, held: Claimed, outcome: Outcome) -> Non
 
 
 async def _remember(hub: Hub, held: Claimed, sent: Payload, outcome: Delivered) -> None:
-    """Under which ids the server has it; before the settlement, so that it is not forgotten."""
+    """Under which ids the server has it, and that it is to be read for answers where that was agreed.
+
+    Before the settlement, so that it is not forgotten.
+    """
     told = sent.told(outcome.partner_ids)
-    if not told:
+    watched = sent.custom.answers_every is not None
+    if not told and not watched:
         return
     async with hub.engine.pool.acquire_at_last() as conn:
         await counterparts.learn(conn, held.organization, held.endpoint, told, hub.clock())
+        if watched:
+            await fetches.watch(conn, held.rid, held.organization, held.endpoint, hub.clock())
 
 
 async def _endpoint(hub: Hub, conn: Connection, held: Claimed) -> tuple[str, dict[str, str]] | None:

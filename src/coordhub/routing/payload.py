@@ -50,12 +50,13 @@ LEVELS = 3
 class Payload:
     """body: the rendered Bundle. rids: what it discloses, in the order of its entries.
 
-    targets: where each entry is written, as in request.url.
+    targets: where each entry is written, as in request.url. custom: how it is with that server.
     """
 
     body: bytes
     rids: tuple[int, ...]
-    targets: tuple[str, ...] = ()
+    targets: tuple[str, ...]
+    custom: Custom
 
     def told(self, answered: Sequence[str]) -> list[Told]:
         """What the server says it has under another id than it was sent to, of the same type.
@@ -107,6 +108,7 @@ async def compose(hub: Hub, conn: Connection, held: Claimed, now: datetime) -> P
         render(held.key, entries, rendered, now),
         tuple(each.rid for each in entries),
         tuple(each["request"]["url"] for each in rendered),
+        custom,
     )
 
 
@@ -230,7 +232,7 @@ async def _call_back(conn: Connection, held: Claimed, gone: Version, now: dateti
     if url is None:
         url = sought(gone.type, gone.reference) if custom.own_ids else gone.reference
     entry = {"request": {"method": "DELETE", "url": url}}
-    return Payload(render(held.key, [], [entry], now), (gone.rid,), (url,))
+    return Payload(render(held.key, [], [entry], now), (gone.rid,), (url,), custom)
 
 
 def _as_it_is(base: str, version: Version, profile: Profile) -> dict[str, Any]:

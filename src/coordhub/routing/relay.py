@@ -44,7 +44,7 @@ async def _relay(
         told(claimed)
         while pending := await changes.unrelayed(conn, claimed):
             episode = (await episodes.read(conn, [claimed]))[claimed]
-            if episode.planned_at is None and episode.state == "open":
+            if episode.planned_at is None and episode.state == "open" and episode.request:
                 await advance.ask(hub, conn, episode)
                 episode = (await episodes.read(conn, [claimed]))[claimed]
             planned = [

@@ -1,4 +1,4 @@
-"""The worker: relay, deliver, fire timers, until told to stop.
+"""The worker: relay, deliver, read from partners, fire timers, until told to stop.
 
 Woken by every commit (LISTEN) and by the clock; either alone would do. Any number may run at once, on
 any number of machines. What a dead worker held is taken up when its lease runs out.
@@ -13,13 +13,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from coordhub.routing import circle, deliver, expire, relay
+from coordhub.routing import circle, deliver, expire, relay, sources
 from coordhub.routing.stumble import Aside
-from coordhub.store import deliveries
+from coordhub.store import deliveries, fetches
 from coordhub.store.deliveries import Claimed
 from coordhub.store.engine import UNAVAILABLE
+from coordhub.store.fetches import Fetch
 from coordhub.store.outage import is_outage
 from coordhub.telemetry import log
+
+READINGS = 4
+"""Readings from partners under way at the same time; each makes some requests at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Pace:
 
 
 class Worker:
-    """Three loops over one database. `run` returns when `stop` is set and what was begun is settled."""
+    """Four loops over one database. `run` returns when `stop` is set and what was begun is settled."""
 
     def __init__(
         self, sending: deliver.Sending, pace: Pace, new_id: Callable[[], UUID] = uuid4
@@ -41,8 +45,9 @@ class Worker:
         self._sending = sending
         self._pace = pace
         self._new_id = new_id
-        self._woken = [asyncio.Event() for _ in range(3)]
+        self._woken = [asyncio.Event() for _ in range(4)]
         self._underway: set[asyncio.Task[None]] = set()
+        self._reading: set[asyncio.Task[None]] = set()
         self._aside = Aside(sending.hub.clock)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -51,12 +56,12 @@ class Worker:
             with contextlib.suppress(*UNAVAILABLE):
                 await stack.enter_async_context(engine.listening(self._wake))
             async with asyncio.TaskGroup() as group:
-                for number, step in enumerate((self._relay, self._deliver, self._fire)):
+                for number, step in enumerate((self._relay, self._deliver, self._fire, self._read)):
                     group.create_task(self._loop(step, self._woken[number], stop))
                 await stop.wait()
                 self._wake()
-            if self._underway:
-                await asyncio.wait(self._underway, timeout=self._pace.lease.total_seconds())
+            if underway := {*self._underway, *self._reading}:
+                await asyncio.wait(underway, timeout=self._pace.lease.total_seconds())
 
     def _wake(self) -> None:
         for event in self._woken:
@@ -127,6 +132,37 @@ class Worker:
             log(
                 "delivery.stumbled",
                 delivery=str(held.id),
+                attempt=held.attempt,
+                error=type(error).__name__,
+            )
+
+    async def _read(self) -> bool:
+        free = READINGS - len(self._reading)
+        if free <= 0:
+            await asyncio.wait(self._reading, return_when=asyncio.FIRST_COMPLETED)
+            return True
+        hub = self._sending.hub
+        async with hub.engine.pool.acquire_at_last() as conn:
+            held = await fetches.claim(conn, hub.clock(), free, self._pace.lease)
+        for one in held:
+            task = asyncio.create_task(self._attempt_to_read(one))
+            self._reading.add(task)
+            task.add_done_callback(self._has_read)
+        return bool(held)
+
+    def _has_read(self, task: asyncio.Task[None]) -> None:
+        self._reading.discard(task)
+        self._woken[3].set()
+
+    async def _attempt_to_read(self, held: Fetch) -> None:
+        """As an attempt to deliver."""
+        try:
+            await sources.fetch(self._sending, held)
+        except Exception as error:
+            log(
+                "fetch.stumbled",
+                kind=held.kind,
+                subject=held.subject,
                 attempt=held.attempt,
                 error=type(error).__name__,
             )

@@ -17,10 +17,15 @@ MODES: dict[str, str] = {
     "lost": "takes it, then closes the connection without an answer",
     "garbage": "takes it, then answers 200 with something that is not FHIR",
     "half": "takes it, then closes the connection in the middle of the answer",
+    "guarded": "answers 401 to who shows no Authorization",
+    "huge": "answers with more than anybody wants to read",
 }
-"""Mode -> what the partner does."""
+"""Mode -> what the partner does; `takes it` also stands for having it read."""
 
-TAKING = frozenset({"ok", "slow", "lost", "garbage", "half"})
+OF = ("write", "read")
+"""What a habit shows at."""
+
+TAKING = frozenset({"ok", "slow", "lost", "garbage", "half", "guarded"})
 """Modes in which what was sent has an effect."""
 
 
@@ -32,6 +37,7 @@ class Behaviour:
     probability: how often the habit shows; otherwise the next habit is asked, at last `ok`.
     retry_after: seconds, for `rate`. until_count: ends after having shown so often; None: never.
     idempotent: knows a repeated Idempotency-Key and applies it once.
+    of: what it shows at, `write` or `read`.
     """
 
     mode: str = "ok"
@@ -40,6 +46,7 @@ class Behaviour:
     retry_after: int = 1
     until_count: int | None = None
     idempotent: bool = True
+    of: str = "write"
 
 
 def read(stated: object) -> tuple[Behaviour, ...]:
@@ -57,13 +64,15 @@ def as_json(habits: Sequence[Behaviour]) -> list[dict[str, Any]]:
 
 
 def choose(
-    habits: Sequence[Behaviour], shown: Mapping[int, int], rnd: Random
+    habits: Sequence[Behaviour], shown: Mapping[int, int], rnd: Random, of: str = "write"
 ) -> tuple[int, Behaviour]:
-    """Which habit shows this time, and its position (-1: none, so `ok`).
+    """Which habit shows this time at a write or a read, and its position (-1: none, so `ok`).
 
     shown: position -> how often that habit has shown.
     """
     for position, habit in enumerate(habits):
+        if habit.of != of:
+            continue
         if habit.until_count is not None and shown.get(position, 0) >= habit.until_count:
             continue
         if rnd.random() < habit.probability:
@@ -89,6 +98,8 @@ def _read_one(item: object) -> Behaviour:
         raise ValueError("probability lies between 0 and 1")
     if not isinstance(habit.idempotent, bool):
         raise ValueError("idempotent is true or false")
+    if habit.of not in OF:
+        raise ValueError(f"of is one of {', '.join(OF)}")
     if habit.mode == "slow" and "delay_ms" not in item:
         return replace(habit, delay_ms=2000)
     return habit

@@ -88,6 +88,7 @@ class Partner:
     random: Random
     versions: dict[tuple[str, str], list[Document]] = field(default_factory=dict)
     received: list[Document] = field(default_factory=list)
+    read: list[Document] = field(default_factory=list)
     taken: dict[str, Taken] = field(default_factory=dict)
     sequence: int = 0
 
@@ -143,6 +144,7 @@ class Partner:
         """Drop resources, requests and known keys; behaviour stays."""
         self.versions.clear()
         self.received.clear()
+        self.read.clear()
         self.taken.clear()
 
     def _apply(self, changes: list[Change], now: datetime) -> list[Result]:

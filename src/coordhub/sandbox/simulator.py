@@ -10,9 +10,11 @@ http://hl7.org/fhir/R4/http.html
     GET    /partners/{name}/behaviour                how it behaves; PUT to change (behaviour.py)
     GET    /partners/{name}/received                 all that arrived, in order; ?after=sequence
     DELETE /partners/{name}/received                 forget it, and the resources
+    GET    /partners/{name}/read                     what was read from it, in order
     GET    /partners                                 all partners at a glance
 
-A partner exists once it is addressed. Behaviour applies to what is written, not to reading.
+A partner exists once it is addressed. Behaviour applies to what is written, or to what is read where a
+habit says so (`"of": "read"`); searches are always answered.
 """
 
 from __future__ import annotations
@@ -43,6 +45,8 @@ from coordhub.sandbox.hangup import Hangup
 from coordhub.sandbox.partner import Change, Document, Partner, Refusal, read_bundle, summary
 
 _PARTNER = "/partners/{name:str}"
+_WHIMS = {"write": "whims", "read": "whims of reading"}
+_HUGE = 2 * 1024 * 1024
 
 
 class _Played:
@@ -50,12 +54,12 @@ class _Played:
 
     def __init__(self, name: str, seed: int) -> None:
         self.partner = Partner(name, Random(f"{seed}:{name}:ids"))
-        self.whims = Random(f"{seed}:{name}:whims")
+        self.whims = {of: Random(f"{seed}:{name}:{whims}") for of, whims in _WHIMS.items()}
         self.habits: tuple[Behaviour, ...] = ()
         self.shown: Counter[int] = Counter()
 
-    def behave(self) -> Behaviour:
-        position, habit = behaviour.choose(self.habits, self.shown, self.whims)
+    def behave(self, of: str = "write") -> Behaviour:
+        position, habit = behaviour.choose(self.habits, self.shown, self.whims[of], of)
         self.shown[position] += 1
         return habit
 
@@ -111,6 +115,8 @@ class Simulator:
         except FhirError as error:
             return _outcome(error.status, "structure", error.issues[0].diagnostics)
         note["resources"] = [summary(change.resource) for change in changes]
+        if habit.mode == "guarded" and "authorization" not in request.headers:
+            return _outcome(401, "login", "who are you?")
         if habit.mode == "error":
             return _outcome(500, "exception", "simulated failure")
         if habit.mode == "rate":
@@ -159,8 +165,43 @@ class Simulator:
         )
 
     async def read(self, request: Request) -> Response:
-        """Read or vread."""
-        partner, where = self._of(request).partner, request.path_params
+        """Read or vread, as the partner's behaviour has it."""
+        played, where = self._of(request), request.path_params
+        habit = played.behave("read")
+        note: Document = {
+            "path": request.url.path.partition("/fhir/")[2],
+            "requestId": request.headers.get("x-request-id"),
+            "authorized": "authorization" in request.headers,
+            "mode": habit.mode,
+            "status": None,
+        }
+        played.partner.read.append(note)
+        if habit.delay_ms:
+            await asyncio.sleep(habit.delay_ms / 1000)
+        response = self._shown(request, played.partner, habit, where)
+        if not isinstance(response, Hangup):
+            note["status"] = response.status_code
+        return response
+
+    def _shown(
+        self, request: Request, partner: Partner, habit: Behaviour, where: Document
+    ) -> Response:
+        match habit.mode:
+            case "down" | "lost" | "half":
+                return Hangup()
+            case "error":
+                return _outcome(500, "exception", "simulated failure")
+            case "rate":
+                wait = {"Retry-After": str(habit.retry_after)}
+                return _outcome(429, "throttled", "simulated load", wait)
+            case "reject":
+                return _outcome(403, "forbidden", "simulated refusal")
+            case "guarded" if "authorization" not in request.headers:
+                return _outcome(401, "login", "who are you?")
+            case "garbage":
+                return Response("<html><body>Log in</body></html>", 200, media_type="text/html")
+            case "huge":
+                return Response(b" " * _HUGE, 200, media_type="application/fhir+json")
         if "version" in where:
             history = partner.versions.get((where["type"], where["id"]), [])
             index = where["version"]
@@ -169,7 +210,14 @@ class Simulator:
             found = partner.current(where["type"], where["id"])
         if not found:
             return _outcome(404, "not-found", "not known to this partner")
-        return _fhir(200, found, {"ETag": f'W/"{found["meta"]["versionId"]}"'})
+        tag = f'W/"{found["meta"]["versionId"]}"'
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers={"ETag": tag})
+        return _fhir(200, found, {"ETag": tag})
+
+    async def was_read(self, request: Request) -> Response:
+        """Everything that was read from a partner, in order."""
+        return _json(self._of(request).partner.read)
 
     async def search(self, request: Request) -> Response:
         """Search of one type."""
@@ -234,6 +282,7 @@ def build(seed: int = 0, clock: Callable[[], datetime] = lambda: datetime.now(UT
             Route("/partners", simulator.overview, methods=["GET"]),
             Route(f"{_PARTNER}/behaviour", simulator.behaviour, methods=["GET", "PUT"]),
             Route(f"{_PARTNER}/received", simulator.received, methods=["GET", "DELETE"]),
+            Route(f"{_PARTNER}/read", simulator.was_read, methods=["GET"]),
             Route(f"{fhir}/metadata", simulator.capabilities, methods=["GET"]),
             Route(fhir, simulator.write, methods=["POST"]),
             Route(f"{fhir}/", simulator.write, methods=["POST"]),

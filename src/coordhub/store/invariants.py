@@ -48,8 +48,13 @@ INVARIANTS: Final[dict[str, str]] = {
     """,
     "every open referral whose changes are relayed has asked somebody": """
         select 'episode ' || e.id from episode e
-        where e.state = 'open' and e.planned_at is null
+        where e.state = 'open' and e.planned_at is null and e.request <> 0
           and not exists (select from change c where c.episode = e.id and c.relayed_at is null)
+    """,
+    "what an open referral waits for from its sender's server is read": """
+        select 'episode ' || e.id from episode e
+        where e.state = 'open' and e.request = 0 and not exists (select from fetching f
+            where f.subject = e.id and f.kind = 'focus' and f.state in ('queued', 'leased', 'parked'))
     """,
     # The same as routing.policy says, and on purpose not by asking it.
     "everyone concerned by a relayed change has a delivery": f"""

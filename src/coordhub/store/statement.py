@@ -205,6 +205,17 @@ PARTS: Final = {
         "insert into episode (id, requester, request, patient, shard, state, opened_at)"
         " select n.*, (n.id & 255)::smallint, 'open', $1 from {rows}",
     ),
+    "supplied": Part(
+        "id bigint, request bigint, patient bigint",
+        "update episode e set request = n.request, patient = n.patient from {rows} where e.id = n.id",
+    ),
+    "awaited": Part(
+        "subject bigint, organization bigint, endpoint bigint, client text",
+        "insert into fetching as f (subject, organization, endpoint, client, kind, state, since, next_at, shard)"
+        " select n.*, 'focus', 'queued', $1, $1, (n.subject & 255)::smallint from {rows}"
+        " on conflict (subject, kind) do update set endpoint = excluded.endpoint, client = excluded.client,"
+        " state = 'queued', attempts = 0, since = $1, next_at = $1, lease_until = null",
+    ),
     "progressed": Part(
         "id bigint, planned boolean, closed boolean",
         "update episode e set planned_at = case when n.planned then $1 else e.planned_at end,"

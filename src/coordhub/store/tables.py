@@ -853,8 +853,8 @@ exchange = Table(
     comment="What was agreed with an organization about its server, where it is not the usual",
 )
 
-fetch = Table(
-    "fetch",
+fetching = Table(
+    "fetching",
     metadata,
     Column("shard", SmallInteger, nullable=False),
     Column(
@@ -887,8 +887,8 @@ fetch = Table(
     comment="What is to be read from servers of partners, once or again and again",
 )
 Index(
-    "fetch_due_idx",
-    fetch.c.next_at,
+    "fetching_due_idx",
+    fetching.c.next_at,
     postgresql_where=text("state in ('queued', 'leased', 'parked')"),
 )
 

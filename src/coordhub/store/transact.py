@@ -143,6 +143,23 @@ class EpisodeRow(NamedTuple):
     patient: int | None
 
 
+class EpisodeSupplied(NamedTuple):
+    """The ServiceRequest that a Task waited for is here: columns of episode."""
+
+    id: int
+    request: int
+    patient: int | None
+
+
+class FetchRow(NamedTuple):
+    """What a Task is about is to be read from its sender's server; columns of fetching."""
+
+    subject: int
+    organization: int
+    endpoint: int
+    client: str | None
+
+
 class NeedRow(NamedTuple):
     """One thing asked for; columns of need. It opens, and nobody is asked yet."""
 
@@ -260,6 +277,8 @@ class Batch:
     episodes: list[EpisodeRow] = field(default_factory=list)
     planned: list[int] = field(default_factory=list)
     closed: list[int] = field(default_factory=list)
+    supplied: list[EpisodeSupplied] = field(default_factory=list)
+    fetches: list[FetchRow] = field(default_factory=list)
     needs: list[NeedRow] = field(default_factory=list)
     need_states: list[NeedState] = field(default_factory=list)
     candidates: list[CandidateRow] = field(default_factory=list)
@@ -306,6 +325,8 @@ def _rows(batch: Batch) -> dict[str, Sequence[tuple[Any, ...]]]:
             (one, one in batch.planned, one in batch.closed)
             for one in sorted({*batch.planned, *batch.closed})
         ],
+        "supplied": batch.supplied,
+        "awaited": batch.fetches,
         "needed": batch.needs,
         "need_moved": batch.need_states,
         "asked": batch.candidates,

@@ -1,6 +1,7 @@
 """What follows when a sender writes its Task T1: a referral opens, or is withdrawn.
 
-All else on it is computed from the Tasks that ask for its needs (`record.parent`).
+Its ServiceRequest may be on the sender's own server: then T1 waits until the hub has read it there.
+All else on T1 is computed from the Tasks that ask for its needs (`record.parent`).
 
 http://hl7.org/fhir/R4/task.html
 """
@@ -13,13 +14,13 @@ from coordhub.access import viewer
 from coordhub.directory import services
 from coordhub.errors import FhirError, Issue, business_rule, unprocessable
 from coordhub.r4.sensitivity import SDV
-from coordhub.record import parties, stopping, transitions
+from coordhub.record import elsewhere, parties, stopping, transitions
 from coordhub.record.work import Draft, Work
 from coordhub.referral import candidates
 from coordhub.referral import task_machine as machine
 from coordhub.store import resources
 from coordhub.store.episodes import Episode
-from coordhub.store.transact import EpisodeRow, NeedRow
+from coordhub.store.transact import EpisodeRow, EpisodeSupplied, NeedRow
 from coordhub.store.visibility import HUB
 
 Document = dict[str, Any]
@@ -42,11 +43,27 @@ async def opens(work: Work, draft: Draft) -> None:
     if not _asks_for_fulfilment(document):
         return
     focus = parties.local(document.get("focus"), work.hub.base)
+    if focus is None and await elsewhere.waits(work, draft):
+        return
     if focus is None or not focus.startswith("ServiceRequest/"):
         return
     request = await _own_request(work, focus)
     if request is None:
         return
+    strategy = await _addressed(work, draft, focus, request)
+    draft.episode = draft.rid
+    work.batch.episodes.append(
+        EpisodeRow(draft.rid, work.caller.organization, request[0], draft.patient)
+    )
+    work.batch.needs.append(NeedRow(draft.rid, 0, request[0], "", strategy))
+
+
+async def _addressed(
+    work: Work, draft: Draft, focus: str, request: tuple[int, Document | None]
+) -> str:
+    """The strategy by which those who are named are asked; 422 where one cannot be, or nobody is named."""
+    document = draft.document
+    assert document is not None
     named = candidates.named(document, request[1], work.hub.itself)
     if isinstance(named, candidates.Nobody):
         raise unprocessable(
@@ -74,12 +91,7 @@ async def opens(work: Work, draft: Draft) -> None:
     if any(found.organization.rid in work.apart for found in asked.values() if found):
         # that it is asked says what the person needs
         work.sensitive |= {draft.rid: SDV, request[0]: SDV}
-    draft.episode = draft.rid
-    work.batch.episodes.append(
-        EpisodeRow(draft.rid, work.caller.organization, request[0], draft.patient)
-    )
-    strategy = "direct" if len(asked) == 1 else "broadcast"
-    work.batch.needs.append(NeedRow(draft.rid, 0, request[0], "", strategy))
+    return "direct" if len(asked) == 1 else "broadcast"
 
 
 def _place(work: Work, task: Draft, focus: str, source: str) -> str:
@@ -112,6 +124,9 @@ async def _own_request(work: Work, focus: str) -> tuple[int, Document | None] | 
 
 async def changed(work: Work, draft: Draft, episode: Episode) -> None:
     draft.episode = episode.id
+    if episode.request == 0:
+        await _waiting(work, draft, episode)
+        return
     if work.caller.is_hub:
         work.moved.add(episode.id)
         return
@@ -183,3 +198,45 @@ def _refuse_what_stands(draft: Draft, before: Document, after: Document, *, ends
             for name in sorted(computed)
         ),
     )
+
+
+async def _waiting(work: Work, draft: Draft, episode: Episode) -> None:
+    """T1 whose ServiceRequest is not here yet: nobody was asked, so its sender may still change it.
+
+    Once its focus is a ServiceRequest at the hub, by whoever brought it there, it is a referral.
+    """
+    before = draft.before() or {}
+    if work.caller.is_hub:
+        if (draft.document or {}).get("status") in machine.TERMINAL:
+            work.batch.closed.append(episode.id)
+        return
+    profile = await transitions.profile_of(work, episode.requester)
+    transitions.as_meant(
+        draft, profile, before, work.hub.base, names=("status", "businessStatus", "statusReason")
+    )
+    after = draft.document or {}
+    after = {**after, **{n: before[n] for n in COMPUTED_ELEMENTS - after.keys() if n in before}}
+    draft.document = after
+    transitions.judge(draft, profile, before, after, machine.REQUESTER)
+    if after["status"] in machine.TERMINAL:
+        work.batch.closed.append(episode.id)
+        return
+    focus = parties.local(after.get("focus"), work.hub.base)
+    if focus is None and await elsewhere.waits(work, draft):
+        return
+    request = None
+    if focus is not None and focus.startswith("ServiceRequest/"):
+        request = await _own_request(work, focus)
+    if focus is None or request is None:
+        raise unprocessable(
+            Issue(
+                "value",
+                "This is not a ServiceRequest of yours. Name one that you have sent, or one below your address "
+                "in the directory.",
+                transitions.at(draft, "focus"),
+            )
+        )
+    strategy = await _addressed(work, draft, focus, request)
+    draft.document = {name: value for name, value in after.items() if name != "statusReason"}
+    work.batch.supplied.append(EpisodeSupplied(episode.id, request[0], draft.patient))
+    work.batch.needs.append(NeedRow(episode.id, 0, request[0], "", strategy))
