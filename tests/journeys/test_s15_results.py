@@ -29,6 +29,15 @@ async def test_s15_given_a_result_when_it_names_where_it_belongs_then_it_reaches
     # Then it is at Riverside's server, once, and readable at the hub
     assert len(await riverside.history_at_own_server(result)) == 1
     assert await riverside.sees(result)
+    # And the timeline of the referral names it
+    status = await riverside.ask("GET", f"/{sent.task}/$status-of-referral")
+    named = [
+        part["valueReference"]["reference"]
+        for event in status.json()["parameter"]
+        for part in event.get("part", ())
+        if part["name"] == "resource"
+    ]
+    assert named == [result]
     # And it was not sent back to who made it, nor to anyone else
     for other in (lakeside, house.metrolab, house.northgate):
         assert await other.holds(result) is None
