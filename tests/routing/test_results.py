@@ -190,3 +190,67 @@ async def test_given_a_result_named_as_output_later_when_relayed_then_who_is_tol
         (house.clinic.rid, 2),
         (house.van.rid, 2),
     ]
+
+
+@pytest.mark.parametrize("how", ["corrected", "deleted", "declined before"])
+async def test_given_what_was_sent_along_with_a_referral_when_it_was_wrong_then_who_has_it_is_told(
+    post: Post, how: str
+) -> None:
+    house = post.house
+    sent = await house.asking(house.kitchen.service)
+    await post.deliver()
+    assert sent.result in post.partner.named()
+    if how == "declined before":
+        await sent.answer(house.kitchen, "rejected")
+        await house.relay()
+        assert await house.read(house.kitchen, sent.result) is None
+    kind, _, fhir_id = sent.result.partition("/")
+    if how == "deleted":
+        await house.commit(house.clinic, Delete(kind, fhir_id))
+    else:
+        document = {**await house.document(sent.result), "status": "corrected"}
+        await house.update(house.clinic, fhir_id, {**document, "valueString": "eight"})
+    await house.relay()
+    await post.deliver()
+    [entry] = [
+        one for one in post.partner.bundles[-1]["entry"] if one["request"]["url"] == sent.result
+    ]
+    if how == "corrected":
+        assert entry["resource"]["valueString"] == "eight"
+    else:
+        assert entry == {"request": {"method": "DELETE", "url": sent.result}}
+    assert [one for one, _ in await post.ledger()].count(house.clinic.rid) <= 2, "not its author"
+
+
+async def test_given_what_was_sent_along_when_it_only_goes_on_then_nobody_is_told(
+    post: Post,
+) -> None:
+    house = post.house
+    sent = await house.asking(house.kitchen.service)
+    await post.deliver()
+    before = len(await post.ledger())
+    document = {**await house.document(sent.result), "note": [{"text": "seen"}]}
+    await house.update(house.clinic, sent.result.partition("/")[2], document)
+    await house.relay()
+    assert len(await post.ledger()) == before
+
+
+async def test_given_a_copy_for_a_service_when_only_the_service_has_an_endpoint_then_it_goes_there(
+    post: Post,
+) -> None:
+    house = post.house
+    sent = await house.asking(house.pantry.service)
+    await house.create(
+        house.clinic,
+        {
+            "resourceType": "CommunicationRequest",
+            "status": "active",
+            "subject": {"reference": sent.patient},
+            "basedOn": [{"reference": sent.request}],
+            "recipient": [{"reference": house.kitchen.service}],
+        },
+    )
+    made = await reported(post, sent)
+    await house.relay()
+    await post.deliver()
+    assert made.reference in post.partner.named()

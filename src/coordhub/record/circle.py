@@ -16,9 +16,10 @@ from typing import Any, Final
 from coordhub.access import viewer
 from coordhub.directory import services
 from coordhub.record import parties
-from coordhub.record.work import Work
 from coordhub.store import resources, results
+from coordhub.store.engine import Connection
 from coordhub.store.episodes import Episode
+from coordhub.store.visibility import EVERYONE
 
 MOST: Final = 50
 """Organizations that one result goes to, besides who asked."""
@@ -29,58 +30,61 @@ _ENDED: Final = frozenset({"revoked", "entered-in-error", "completed", "draft"})
 Document = Mapping[str, Any]
 
 
-async def of(work: Work, episode: Episode) -> dict[int, str]:
-    """Organizations (rid) with the reference that named each; without who asked, and who is apart."""
+async def of(conn: Connection, base: str, episode: Episode) -> dict[int, str]:
+    """Organizations (rid) with the reference that named each, by which it is reached; without who asked."""
     if episode.patient is None:
         return {}
-    copies = await results.copies(work.conn, episode.patient, episode.requester)
-    stored = await resources.read_rids(
-        work.conn,
-        viewer.deciding(),
-        [episode.patient, episode.request, *copies],
-    )
+    copies = await results.copies(conn, episode.patient, episode.requester)
+    asked = dict.fromkeys((episode.request, *(need.request for need in episode.needs)))
+    stored = await resources.read_rids(conn, viewer.deciding(), [episode.patient, *asked, *copies])
     documents = {
         rid: parties.document(each) for rid, each in stored.items() if each.body is not None
     }
-    order = documents.get(episode.request) or {}
-    named = [
-        *_locals(work, (documents.get(episode.patient) or {}).get("generalPractitioner")),
-        *_copies(work, order),
-    ]
-    for rid in copies if order else ():
-        if rid in documents and _is_about(work, documents[rid], stored[episode.request], order):
-            named += _locals(work, documents[rid].get("recipient"))
+    orders = [(stored[rid].reference, documents[rid]) for rid in asked if rid in documents]
+    named = _locals(base, (documents.get(episode.patient) or {}).get("generalPractitioner"))
+    for _, order in orders:
+        named += _copies(base, order)
+    for rid in copies:
+        if rid in documents and any(_is_about(base, documents[rid], *each) for each in orders):
+            named += _locals(base, documents[rid].get("recipient"))
     found: dict[int, str] = {}
     for text in dict.fromkeys(named):
-        behind = await services.recipient(work.conn, text, work.hub.base)
-        if behind is not None:
-            found.setdefault(behind.organization.rid, text)
-    left = {
-        rid: text
-        for rid, text in found.items()
-        if rid != episode.requester and rid not in work.apart
-    }
-    return dict(list(left.items())[:MOST])
+        for address in await _addresses(conn, text):
+            behind = await services.recipient(conn, address, base)
+            if behind is not None:
+                found.setdefault(behind.organization.rid, address)
+    found.pop(episode.requester, None)
+    return dict(list(found.items())[:MOST])
 
 
-def _is_about(work: Work, request: Document, order: resources.Version, document: Document) -> bool:
+async def _addresses(conn: Connection, text: str) -> list[str]:
+    """A person is reached where it works, if the directory knows one place only: nobody guesses which."""
+    kind, _, fhir_id = text.partition("/")
+    if kind != "Practitioner":
+        return [text]
+    person = await resources.read(conn, EVERYONE, kind, fhir_id)
+    roles = await results.roles(conn, EVERYONE, person.rid) if person is not None else []
+    return [roles[0].reference] if len(roles) == 1 else []
+
+
+def _is_about(base: str, request: Document, order: str, document: Document) -> bool:
     """Whether a CommunicationRequest in force says that somebody is to hear of this order."""
     if request.get("status") in _ENDED:
         return False
-    named = [*_locals(work, request.get("about")), *_locals(work, request.get("basedOn"))]
+    named = [*_locals(base, request.get("about")), *_locals(base, request.get("basedOn"))]
     group, requisition = request.get("groupIdentifier"), document.get("requisition")
-    return order.reference in named or (group is not None and group == requisition)
+    return order in named or (group is not None and group == requisition)
 
 
-def _copies(work: Work, order: Document) -> Iterator[str]:
+def _copies(base: str, order: Document) -> Iterator[str]:
     """The recipients of the CommunicationRequests that the order itself contains."""
     for inner in order.get("contained") or ():
         if (
             inner.get("resourceType") == "CommunicationRequest"
             and inner.get("status") not in _ENDED
         ):
-            yield from _locals(work, inner.get("recipient"))
+            yield from _locals(base, inner.get("recipient"))
 
 
-def _locals(work: Work, elements: object) -> list[str]:
-    return parties.locals_of(elements, work.hub.base)
+def _locals(base: str, elements: object) -> list[str]:
+    return parties.locals_of(elements, base)

@@ -80,6 +80,7 @@ async def draft(
     touched |= await rules.referrals_touched(work, operations)
     touched |= _results_of(work, list(existing.values()))
     touched |= await orders.named(work, operations, mapping)
+    touched |= await orders.sent_along(work, operations)
     await rules.lock_episodes(work, touched)
     await withdrawal.look_before(work)
     locked = await _current(work, list(existing.values()))

@@ -21,11 +21,12 @@ from coordhub.errors import Issue
 from coordhub.r4 import reference
 from coordhub.record import errands, parties
 from coordhub.record.hub import instant
-from coordhub.record.operations import Create, Settled, Update
+from coordhub.record.operations import Create, Delete, Settled, Update
 from coordhub.record.work import Draft, Work
 from coordhub.referral import results
 from coordhub.referral import task_machine as machine
 from coordhub.store import orders, resources
+from coordhub.store import results as store
 from coordhub.store.episodes import Episode
 from coordhub.store.visibility import HUB
 
@@ -62,6 +63,27 @@ async def named(work: Work, operations: Iterable[Settled], mapping: Mapping[str,
     for place, episode in found:
         work.numbered.setdefault(numbers[place], set()).add(episode)
     return {episode for _, episode in found}
+
+
+async def sent_along(work: Work, operations: Iterable[Settled]) -> set[int]:
+    """The referrals with which something was sent that is corrected or deleted now: who has it is to know."""
+    wrong = set()
+    for operation in operations:
+        if isinstance(operation, Create) or operation.type not in results.TYPES:
+            continue
+        found = work.located.get((operation.type, operation.id))
+        if (
+            found is not None
+            and found.visible
+            and found.result_of is None
+            and found.source == work.caller.organization
+            and found.source not in work.apart
+            and (isinstance(operation, Delete) or results.is_correction(operation.document))
+        ):
+            wrong.add(found.rid)
+    if wrong:
+        work.copied = await store.sent_along(work.conn, sorted(wrong))
+    return set(work.copied.values())
 
 
 async def _assigner(work: Work, text: str) -> int:

@@ -142,8 +142,8 @@ async def _to_others(work: Work, rids: Sequence[int], author: int, episode: Epis
     chart = await _of_the_order(work, rids, episode)
     if not chart:
         return
-    others = await circle.of(work, episode)
-    others.pop(author, None)
+    found = await circle.of(work.conn, work.hub.base, episode)
+    others = {rid: text for rid, text in found.items() if rid not in {author, *work.apart}}
     if not others:
         return
     stored = await resources.read_rids(work.conn, viewer.deciding(), [episode.request])

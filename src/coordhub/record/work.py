@@ -115,6 +115,7 @@ class Work:
     matches: by rid of a result, the referrals that it is a result of.
     numbered: the referrals that a number of an order leads to, of those that the caller was asked with.
     of_another: results (rid) that name an order for another patient than theirs.
+    copied: what was sent along with a referral (rid), is no result of it, and is corrected or deleted now.
     routed: results (rid) of which a person said by this commit which referral they are of.
     consenting: patients whose Consents are written.
     permitted: Tasks of their open referrals whose recipients may see them, before the write.
@@ -140,6 +141,7 @@ class Work:
     matches: dict[int, list[Match]] = field(default_factory=dict)
     numbered: dict[Number, set[int]] = field(default_factory=dict)
     of_another: set[int] = field(default_factory=set)
+    copied: dict[int, int] = field(default_factory=dict)
     routed: dict[int, int] = field(default_factory=dict)
     batch: Batch = field(default_factory=Batch)
     tasks: dict[int, dict[int, Version]] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from coordhub.access import viewer
-from coordhub.record import parties
+from coordhub.record import circle, parties
 from coordhub.record.hub import Hub
 from coordhub.referral import results as pure
 from coordhub.routing import policy, resolve
@@ -65,11 +65,15 @@ async def _rows(
 ) -> list[Planned]:
     rows: list[Planned] = []
     reached: set[int] = set()
+    addresses = await circle.of(conn, hub.base, episode) if may else {}
+    addresses |= {one.organization: one.recipient for one in episode.candidates}
     for organization, allowed in sorted(may.items(), key=lambda one: not one[1]):
-        found = await resources.read_rids(
-            conn, viewer.as_organization(organization), [organization]
-        )
-        address = found[organization].reference if organization in found else ""
+        address = addresses.get(organization)
+        if address is None:
+            found = await resources.read_rids(
+                conn, viewer.as_organization(organization), [organization]
+            )
+            address = found[organization].reference if organization in found else ""
         endpoint = await resolve.endpoint_of(conn, address, hub.base, hub.clock())
         withheld = None if allowed else DENIED
         if allowed and endpoint in reached:

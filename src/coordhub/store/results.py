@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from coordhub.r4 import types
+from coordhub.r4.parameters import parameters
 from coordhub.store.engine import Connection
-from coordhub.store.visibility import sees
+from coordhub.store.resources import COLUMNS, Version, version_of
+from coordhub.store.visibility import DIRECTORY, Viewer, sees, shown, visible
 
 _STANDS = "(g.until is null or g.until > now())"
 _SHOWN = f"g.rule = 'result' and {_STANDS}"
@@ -78,6 +80,18 @@ async def sent_to(conn: Connection, rid: int) -> frozenset[int]:
     return frozenset(row[0] for row in rows)
 
 
+async def sent_along(conn: Connection, rids: Sequence[int]) -> dict[int, int]:
+    """The newest referral with which each of these was sent to somebody."""
+    rows = await conn.fetch(
+        "select w.rid, max(d.episode) from audit a join delivery d on d.id = a.delivery"
+        " join episode e on e.id = d.episode"
+        " join unnest($1::bigint[]) w(rid) on w.rid = any(a.rids)"
+        " where a.interaction = 'disclosure' and a.rids && $1::bigint[] group by w.rid",
+        list(rids),
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 async def taken_from(conn: Connection, rid: int) -> frozenset[int]:
     """Whom it was meant for, until it turned out to be no result of theirs."""
     rows = await conn.fetch(
@@ -110,3 +124,19 @@ async def copies(conn: Connection, patient: int, requester: int) -> list[int]:
         requester,
     )
     return [row[0] for row in rows]
+
+
+async def roles(conn: Connection, viewer: Viewer, practitioner: int) -> list[Version]:
+    """The PractitionerRoles of the directory in which this Practitioner (rid) acts; two are enough to know."""
+    condition, arguments = visible(viewer, "r", 4)
+    rows = await conn.fetch(
+        f"select {COLUMNS}, {shown(viewer, 'r', 4)} from idx_reference i"
+        " join resource r on r.rid = i.rid and r.shard = i.shard"
+        f" where i.target = $1 and i.param = $2 and i.source = $3 and r.body is not null and {condition}"
+        " order by r.rid limit 2",
+        practitioner,
+        parameters("PractitionerRole")["practitioner"].id,
+        DIRECTORY,
+        *arguments,
+    )
+    return [version_of(row) for row in rows]

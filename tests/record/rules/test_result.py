@@ -285,3 +285,31 @@ async def test_given_a_result_about_another_patient_that_is_known_when_written_t
     )
     assert await episode_of(house, made) is None
     assert await house.read(house.clinic, made.reference) is None
+
+
+async def test_given_a_person_as_doctor_when_it_works_at_one_place_then_that_is_told_and_of_two_none(
+    house: House,
+) -> None:
+    sent = await house.asking(house.kitchen.service)
+    person = await house.create(house.steward, {"resourceType": "Practitioner"})
+
+    async def works_at(party: Party) -> None:
+        role = {
+            "resourceType": "PractitionerRole",
+            "practitioner": {"reference": person.reference},
+            "organization": {"reference": party.reference},
+        }
+        await house.create(house.steward, role)
+
+    who = await house.document(sent.patient)
+    named = {**who, "generalPractitioner": [{"reference": person.reference}]}
+    await house.update(house.clinic, who["id"], named)
+    await works_at(house.van)
+    first = await result(sent, house.kitchen, sent.request)
+    assert await told(house, first.reference) == [
+        (house.clinic.rid, "queued"),
+        (house.van.rid, "queued"),
+    ]
+    await works_at(house.pantry)
+    second = await result(sent, house.kitchen, sent.request)
+    assert await told(house, second.reference) == [(house.clinic.rid, "queued")]

@@ -2,7 +2,8 @@
 
 Observation, DiagnosticReport, Procedure and all others that name the sender's or the hub's
 ServiceRequest of a referral, by reference or by a number of it; and every later version of them, their
-deletion too.
+deletion too. What a sender sent along with a referral, and corrects or deletes, is told to whoever was sent
+it.
 
 http://hl7.org/fhir/R4/request.html
 
@@ -28,8 +29,9 @@ def apply(work: Work, draft: Draft) -> None:
     if draft.source in work.apart or draft.author in work.apart:
         return
     before = _before(work, draft)
+    if draft.document is None or draft.rid in work.copied:
+        draft.episode = before.id if before is not None else work.copied.get(draft.rid)
     if draft.document is None:
-        draft.episode = before.id if before is not None else None
         return
     matches = _referred(work, draft) or _numbered(work, draft)
     if before is not None:
