@@ -409,8 +409,8 @@ LABELS = {
 
 async def by_asking_about(looker: Looker) -> AsyncIterator[Difference]:
     """$status-of-referral is told to who referred and, of its own Task, to who is asked and no victim service
-    provider; $why to whose it is; $accounting to whose Patient it is; the audit names to others nothing they
-    cannot see; a reference to what is hidden is one to nothing."""
+    provider; $why to whose it is; $route to who wrote the request; $accounting to whose Patient it is; the
+    audit names to others nothing they cannot see; a reference to what is hidden is one to nothing."""
     oracle, me = looker.oracle, looker.actor.reference
     for one in looker.some("Task", 3 * looker.every):
         answered = await looker.ask("GET", f"/{one.reference}/$status-of-referral")
@@ -424,6 +424,17 @@ async def by_asking_about(looker: Looker) -> AsyncIterator[Difference]:
         shown = looker.sees(one.reference)
         told = 404 if not shown else 200 if one.writer == me else 403
         yield f"{one.reference}/$why", answered.status_code, told
+    for one in looker.some("ServiceRequest", 3 * looker.every):
+        answered = await looker.ask("GET", f"/{one.reference}/$route")
+        told = 404 if not looker.sees(one.reference) else 403
+        if told == 403 and one.writer == me:  # who asks for what no code says is told that
+            told = answered.status_code if answered.status_code in (200, 422) else 200
+        yield f"{one.reference}/$route", answered.status_code, told
+        for part in answered.json().get("parameter", []) if answered.status_code == 200 else []:
+            for inner in part.get("part", []):
+                if inner["name"] == "evidence":
+                    named = inner["valueReference"]["reference"]
+                    yield f"{one.reference}/$route {named}", looker.sees(named) is not None, True
     for one in looker.some("Patient", 2 * looker.every):
         answered = await looker.ask("GET", f"/{one.reference}/$accounting-of-disclosures")
         yield f"{one.reference}/$accounting", answered.status_code, 200 if one.writer == me else 404

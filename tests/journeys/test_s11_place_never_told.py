@@ -220,6 +220,8 @@ async def paths(house, references):
             yield f"/{reference}/*?_count=200"
         if reference.startswith("Task/"):
             yield f"/{reference}/$status-of-referral"
+        if reference.startswith("ServiceRequest/"):
+            yield f"/{reference}/$route"
 
 
 async def test_s11_given_its_place_told_everywhere_when_every_role_reads_everything_then_it_is_nowhere(

@@ -117,6 +117,7 @@ def looks(who: Traces, base: str) -> Iterator[Request]:
             ("GET", f"/{name}?_summary=true"), ("GET", f"/{name}?_elements=id"),
             ("GET", f"/{name}/$everything"), ("POST", f"/{name}/$validate"),
             ("GET", f"/{name}/$meta"), ("GET", f"/{name}/$status-of-referral"),
+            ("GET", f"/{name}/$route"),
             ("GET", f"/{name}/Observation"), ("POST", f"/{name}"), ("PATCH", f"/{name}"),
         ):  # fmt: skip
             yield method, path, None, {}
