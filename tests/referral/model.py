@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from coordhub.referral import episode, needs
+from coordhub.referral import episode, needs, profiles, transitions
 from coordhub.referral import task_machine as machine
 from coordhub.referral.needs import Child, Need
 
@@ -33,7 +33,7 @@ OF_WHO_IS_APART = ("accepted", "in-progress", "completed", "rejected")
 
 
 class Cell(NamedTuple):
-    """A Task that asks somebody. apart: a victim service provider. taken: its owner had accepted."""
+    """A Task that asks somebody. apart: a victim service provider."""
 
     need: int
     apart: bool
@@ -54,8 +54,7 @@ class State(NamedTuple):
 
 
 class Message(NamedTuple):
-    """who: owner, errand (its owner, who was asked to stop), requester, timer, consent, hub. cell: whose
-    Task it is about."""
+    """who: owner, requester, timer, consent, hub; errand: the owner, asked to stop. cell: whose Task it is about."""
 
     who: str
     cell: int = -1
@@ -65,11 +64,13 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """People asked for each need, of them apart, and how many are asked together."""
+    """asked: how many could be for each need, together or one by one. apart: one of them is.
+    profile: which all owners speak."""
 
     asked: tuple[int, ...]
     apart: bool = False
     together: bool = True
+    profile: str = "r4"
 
     def start(self) -> State:
         return State("requested", (), self.asked)
@@ -100,9 +101,8 @@ def messages(state: State) -> Iterator[Message]:
         for status in OF_WHO_IS_APART if cell.apart else machine.STATUSES:
             for reason in REASONS.get(status, ("",)):
                 yield Message("owner", number, status, reason)
-        if cell.business == "cancellation-requested":
-            yield Message("errand", number, "completed")
-            yield Message("errand", number, "rejected")
+        yield Message("errand", number, "completed")
+        yield Message("errand", number, "rejected")
         yield Message("timer", number, "cancelled", "expired")
         yield Message("timer", number, "cancelled", "undeliverable")
     yield Message("requester", status="cancelled")
@@ -115,9 +115,9 @@ def after(setting: Setting, state: State, message: Message) -> State:
     """The state once the message is dealt with; the same one where it is refused or says nothing new."""
     match message.who:
         case "owner":
-            return _answered(state, message)
+            return _answered(setting, state, message)
         case "errand":
-            return _of_stopping(state, message)
+            return _stops(state, message)
         case "timer":
             cell = state.cells[message.cell]
             if cell.apart or cell.status not in ("requested", "received"):
@@ -135,7 +135,7 @@ def _set(state: State, number: int, **changes: object) -> State:
     cell = state.cells[number]._replace(**changes)
     if cell.status in machine.STARTED:
         cell = cell._replace(begun=True)
-    if cell.status in machine.WON:
+    if cell.status in machine.WON and not cell.apart:
         cell = cell._replace(taken=True)
     return state._replace(cells=(*state.cells[:number], cell, *state.cells[number + 1 :]))
 
@@ -153,55 +153,62 @@ def _moved(state: State) -> State:
     return state._replace(parent=computed.status)
 
 
-def _answered(state: State, message: Message) -> State:
-    cell = state.cells[message.cell]
-    late = cell.taken and (cell.status, message.status) == ("cancelled", "completed")
-    edge = machine.EDGES.get((cell.status, message.status), machine.Actor(0))
-    if message.status != cell.status and machine.OWNER not in edge and not late:
+def _answered(setting: Setting, state: State, message: Message) -> State:
+    cell, profile = state.cells[message.cell], profiles.named(setting.profile)
+    old = transitions.State(cell.status, taken=cell.taken)
+    new = transitions.State(message.status)
+    judged = transitions.judge(profile, old, new, machine.OWNER)
+    if not isinstance(judged, transitions.Legal) or message.status == cell.status:
         return state
-    if message.status == cell.status:
-        return state
-    asked_to_stop = cell.business == "cancellation-requested"
-    stays = asked_to_stop and message.status not in machine.TERMINAL
-    reason = message.reason
-    if asked_to_stop and not reason and (stays or message.status == "cancelled"):
-        reason = cell.reason
-    business = cell.business if stays else episode.LATE if late else ""
-    changed = _set(state, message.cell, status=message.status, reason=reason, business=business)
+    changed = _set(state, message.cell, **_said(cell, message))
     if cell.apart:
         return changed
+    late = cell.status == "cancelled" and message.status == "completed"
+    if late:
+        changed = _set(changed, message.cell, business=episode.LATE, reason="")
     step = episode.on_child_change(children(state), f"Task/{message.cell}", message.status)
     if isinstance(step, episode.AlreadyWon):
         return _moved(changed) if late else state
     return _moved(_cancelled(changed, step.cancels))
 
 
-def _of_stopping(state: State, message: Message) -> State:
+def _said(cell: Cell, message: Message) -> dict[str, str]:
+    """What its owner writes; that it is asked to stop stands until it has ended."""
+    said = {"status": message.status, "reason": message.reason, "business": ""}
+    if cell.business != "cancellation-requested":
+        return said
+    if message.status not in machine.TERMINAL:
+        said["business"] = cell.business
+    if message.status not in machine.TERMINAL or message.status == "cancelled":
+        said["reason"] = message.reason or cell.reason
+    return said
+
+
+def _stops(state: State, message: Message) -> State:
+    """Who was asked to stop says that it does, or that it cannot."""
     cell = state.cells[message.cell]
-    if cell.status in machine.TERMINAL:
+    if cell.business != "cancellation-requested" or cell.status in machine.TERMINAL:
         return state
     if message.status == "completed":
-        return _moved(_set(state, message.cell, status="cancelled", business=""))
+        return _moved(_set(state, message.cell, status="cancelled"))
     if cell.reason == "consent-withdrawn":
         return state
-    return _moved(_set(state, message.cell, business="", reason="cannot-stop"))
+    return _moved(_set(state, message.cell, reason="cannot-stop", business=""))
 
 
 def _withdrawn(state: State, status: str) -> State:
-    if state.parent in machine.TERMINAL:
+    if state.parent in machine.TERMINAL and status != "entered-in-error":
         return state
     withdrawal = episode.withdraw(children(state))
-    if not withdrawal.ask:
-        ended = state._replace(parent=status, by_sender=True)
-        return _moved(_cancelled(ended, withdrawal.cancels))
-    asking = state
     for task in withdrawal.ask:
         number = int(task.partition("/")[2])
-        if asking.cells[number].business != "cancellation-requested":
-            asking = _set(
-                asking, number, reason="requester-cancelled", business="cancellation-requested"
+        if state.cells[number].business != "cancellation-requested":
+            state = _set(
+                state, number, reason="requester-cancelled", business="cancellation-requested"
             )
-    return _moved(_cancelled(asking, withdrawal.cancels))
+    if not withdrawal.ask:
+        state = state._replace(parent=status, by_sender=True)
+    return _moved(_cancelled(state, withdrawal.cancels)) if state.cells else state
 
 
 def _forbidden(state: State) -> State:
@@ -255,8 +262,8 @@ def faults(state: State) -> Iterator[str]:
         said = needs.state(need, children(state), state.parent)
         if said == "won" and not any(cell in live for cell in winners):
             yield f"need {number} is won by nobody who is at work"
-        done_by = [cell for cell in own if cell.status == "completed"]
-        if (said == "met") != (bool(done_by) and not any(cell in live for cell in winners)):
+        done = any(cell.status == "completed" for cell in own)
+        if said not in ("met", "won") if done else said == "met":
             yield f"need {number} is {said}, and its Tasks say otherwise"
         if (said in needs.ENDED) and any(cell in live for cell in own):
             yield f"need {number} is {said} while somebody is asked or at work"
@@ -264,14 +271,17 @@ def faults(state: State) -> Iterator[str]:
             yield f"need {number} is {said} in a referral that is {state.parent}"
     if state.parent in machine.TERMINAL and live:
         yield f"the referral is {state.parent} while {live[0].status} goes on"
+    done = [cell for cell in told if cell.status == "completed"]
+    if state.parent in machine.TERMINAL and done:
+        computed = episode.parent(children(state), state.parent, of_needs(state))
+        late = all(cell.business == episode.LATE for cell in done)
+        if late and state.parent not in ("completed", "entered-in-error"):
+            if computed.business_status != episode.LATE:
+                yield f"something was done late, of which a {state.parent} referral says nothing"
+        elif not state.by_sender and state.parent not in ("completed", "entered-in-error"):
+            yield f"something was done, and the referral is {state.parent}"
     if state.by_sender:
         return
-    done = any(cell.status == "completed" for cell in told)
-    late = all(cell.business == episode.LATE for cell in told if cell.status == "completed")
-    if late and state.parent in machine.TERMINAL:
-        return
-    if done and state.parent in machine.TERMINAL and state.parent != "completed":
-        yield f"something was done, and the referral is {state.parent}"
     if not done and state.parent == "completed":
         yield "nothing was done, and the referral is completed"
     at_work = [cell for cell in live if cell.status in machine.WON]
@@ -283,12 +293,12 @@ def faults(state: State) -> Iterator[str]:
 
 def backward(before: State, then: State) -> str | None:
     """What is wrong with a step."""
-    if before.parent in machine.TERMINAL and then.parent != before.parent:
+    if before.parent in machine.TERMINAL and then.parent not in (before.parent, "entered-in-error"):
         return f"the referral had ended {before.parent} and is {then.parent}"
     if then.parent not in machine.TERMINAL and _RANK[then.parent] < _RANK[before.parent]:
         return f"the referral went back from {before.parent} to {then.parent}"
     for old, new in zip(before.cells, then.cells, strict=False):
-        late = old.taken and (old.status, new.status) == ("cancelled", "completed")
+        late = old.status == "cancelled" and new.business == episode.LATE
         if old.status in machine.TERMINAL and new.status != old.status and not late:
             return f"a Task had ended {old.status} and is {new.status}"
     return None
@@ -379,7 +389,9 @@ def explore(setting: Setting) -> Explored:
             fault = backward(state, then)
             if fault:
                 found.faults.setdefault(fault, (*_way(came, state), message))
-            leads.setdefault(then, set()).add(state)
+            # Of who is apart nothing is told, so that the sender has to end it.
+            if message.who not in ("requester", "consent") or setting.apart:
+                leads.setdefault(then, set()).add(state)
             if then not in came:
                 came[then] = (state, message)
                 ahead.append(then)
@@ -387,7 +399,7 @@ def explore(setting: Setting) -> Explored:
         if is_over(state):
             found.ends[state.parent] += 1
     for state in came.keys() - _leading(leads, [state for state in came if is_over(state)]):
-        found.faults.setdefault("there is no way to an end", _way(came, state))
+        found.faults.setdefault("there is no way to an end, but to give up", _way(came, state))
     return found
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.referral import model
 from tests.referral.model import Explored, Setting
 
-from coordhub.referral import episode, needs
+from coordhub.referral import episode, needs, profiles
 from coordhub.referral import task_machine as machine
 
 MOST = 3 if os.environ.get("COORDHUB_MODEL") == "full" else 2
@@ -27,7 +27,7 @@ def settings(most: int) -> list[Setting]:
         if sum(asked) <= most
         for apart in (False, True)
         for together in ((True, False) if max(asked) > 1 else (True,))
-    ]
+    ] + [Setting((1,), profile=profile) for profile in profiles.profiles()]
 
 
 def explored(most: int) -> Explored:
@@ -52,17 +52,12 @@ TWO, APART, ONE_BY_ONE = (
 BROKEN = {
     "an end that can be left": (
         TWO,
-        lambda patch: patch.setitem(machine.EDGES, ("completed", "in-progress"), machine.OWNER),
+        lambda patch: _with_edges({("completed", "in-progress"): machine.OWNER}, patch),
     ),
     "a status without a way out": (
         TWO,
-        lambda patch: (
-            [
-                patch.delitem(machine.EDGES, edge)
-                for edge in list(machine.EDGES)
-                if edge[0] == "on-hold"
-            ]
-            + [patch.setattr(model, "_of_stopping", lambda state, _: state)]
+        lambda patch: _with_edges(
+            {("on-hold", status): machine.Actor(0) for status in machine.STATUSES}, patch
         ),
     ),
     "two who win": (
@@ -75,7 +70,7 @@ BROKEN = {
     ),
     "a withdrawal over the head of who is at work": (
         TWO,
-        lambda patch: patch.setattr(episode, "withdraw", lambda _: episode.Withdrawal((), ())),
+        lambda patch: patch.setattr(episode, "withdraw", lambda *_: episode.Withdrawal((), ())),
     ),
     "a need that is won by nobody": (
         ONE_BY_ONE,
@@ -94,6 +89,12 @@ BROKEN = {
         ),
     ),
 }
+
+
+def _with_edges(edges, patch):
+    """Other edges in the profile that all speak."""
+    broken = replace(profiles.named("r4"), edges={**profiles.named("r4").edges, **edges})
+    patch.setattr(profiles, "named", lambda _: broken)
 
 
 def _as_if_nobody_were_apart(parent):
