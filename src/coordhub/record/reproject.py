@@ -123,7 +123,9 @@ async def _project(hub: Hub, conn: Connection, episode: int, found: Sequence[Row
         reason = parent.code_of(documents[rid].get("statusReason"), machine.REASON_SYSTEM)
         row = CandidateState(
             episode, ordinal, told.organizations[rid],
-            parties.local(documents[rid].get("owner"), hub.base) or "", rid, focus[rid],
+            # as it was addressed: its owner may have handed it on inside its house
+            kept[rid].recipient if rid in kept else parties.local(documents[rid].get("owner"), hub.base) or "",
+            rid, focus[rid],
             str(tasks[rid][-1].status), 0, kept[rid].wave if rid in kept else len(moments),
             reason if answers and reason else None,
             tasks[rid][0].updated, told.delivered.get(rid), _first(answers, _ACCEPTED),

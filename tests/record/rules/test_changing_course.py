@@ -8,6 +8,7 @@ import pytest
 from open_hub import House, Party, Referral, observation
 
 from coordhub.errors import FhirError
+from coordhub.record import reproject
 
 
 async def refused(work: Any) -> FhirError:
@@ -29,6 +30,12 @@ async def errands(house: House, kind: str) -> list[dict[str, Any]]:
         kind,
     )
     return [await house.document(f"Task/{fhir_id}") for (fhir_id,) in rows]
+
+
+async def drift(house: House) -> list[str]:
+    """What the projections say otherwise than the resources."""
+    found = reproject.reproject(house.hub, mend=False)
+    return [text async for one in found for text in one.differences]
 
 
 async def order_of(house: House, task: str) -> str:
@@ -99,6 +106,7 @@ async def test_given_who_has_taken_it_on_when_amended_then_it_confirms_or_gives_
     assert task["status"] == status
     if answer == "rejected":
         assert task["statusReason"]["coding"][0]["code"] == "changed-request"
+    assert await drift(house) == []
 
 
 @pytest.mark.parametrize(
@@ -198,6 +206,7 @@ async def test_given_a_partner_that_asks_to_stop_by_a_task_when_sent_then_as_if_
     again = await refused(house.create(house.clinic, abort(focus, house.clinic.reference)))
     assert again.status == 409
     assert "nothing to stop" in again.issues[0].diagnostics
+    assert await drift(house) == []
 
 
 async def test_given_somebody_else_that_asks_to_stop_when_sent_then_it_is_its_own_and_changes_nothing(
@@ -230,6 +239,7 @@ async def test_given_a_task_when_its_owner_hands_it_on_inside_its_house_then_sta
     await changes(house, house.kitchen, asked, owner={"reference": role.reference})
     task = await house.document(asked)
     assert (task["owner"], task["status"]) == ({"reference": role.reference}, "accepted")
+    assert await drift(house) == []
     await sent.answer(house.kitchen, "in-progress")
     assert await sent.status() == "in-progress"
 
@@ -278,6 +288,7 @@ async def test_given_open_referrals_when_their_patient_dies_moves_or_is_merged_t
     assert len(await errands(house, "review")) == 1
     await changes(house, house.clinic, f"Task/{errand['id']}", status="completed")
     assert await house.value("select closed_at is not null from errand where kind = 'review'")
+    assert await drift(house) == []
 
 
 async def test_given_no_open_referral_when_the_patient_moves_then_nobody_is_asked(
@@ -349,6 +360,7 @@ async def test_given_two_referrals_for_the_same_when_merged_then_the_older_goes_
     sent = [one.task.removeprefix("Task/") for one in (older, newer)]
     senders = {house.clinic.rid, (house.clinic if one_sender else house.van).rid}
     assert {row[0] for row in await house.rows(told, sent)} == senders
+    assert await drift(house) == []
 
 
 async def test_given_what_is_no_duplicate_when_said_to_be_one_then_it_says_what_to_name(
@@ -394,3 +406,14 @@ async def test_given_a_referral_that_has_ended_when_asked_again_then_by_a_new_ta
     assert await sent.status(made.reference) == "accepted"
     assert await sent.status() == "rejected", "what has ended stays so"
     assert await house.value("select count(*) from episode where state = 'open'") == 1
+
+
+async def test_given_one_who_was_cancelled_when_it_says_what_it_has_done_then_the_ledger_agrees(
+    house: House,
+) -> None:
+    sent = await house.asking(house.kitchen.service)
+    await sent.answer(house.kitchen, "accepted")
+    await sent.withdraw()
+    await sent.answer(house.kitchen, "completed")
+    assert await sent.status() == "cancelled"
+    assert await drift(house) == []
