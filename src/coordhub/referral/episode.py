@@ -230,11 +230,16 @@ def withdraw(
 
     reason: code of REASONS. asks: by child from which of its statuses its owner has to be asked, where
     that is more than the work having begun: a profile of its owner's may want it.
+    A place on a waiting list is given back at once.
     Who is apart and has taken it on goes on: neither to stop it nor to be refused would be neutral.
     """
     asks = asks or {}
     stops = [
-        _stop([child], reason, WON if child.apart else STARTED | asks.get(child.task, frozenset()))
+        _stop(
+            [child],
+            reason,
+            WON if child.apart else _begun(child) | asks.get(child.task, frozenset()),
+        )
         for child in children
     ]
     return Withdrawal(
@@ -246,6 +251,12 @@ def withdraw(
             if not child.apart
         ),
     )
+
+
+def _begun(child: Child) -> AbstractSet[str]:
+    """Statuses of a child in which work has begun; a place on a waiting list is none."""
+    waits = child.business_status == "waitlisted" and not child.begun
+    return STARTED - {"on-hold"} if waits else STARTED
 
 
 def permission_withdrawn(children: Sequence[Child]) -> Withdrawal:

@@ -127,6 +127,20 @@ async def test_given_others_asked_when_one_has_a_waiting_list_then_its_place_is_
     assert told >= 2, "that it was asked, and that the place is not needed"
 
 
+async def test_given_a_place_when_the_sender_withdraws_then_it_is_given_back_and_nothing_is_asked_any_more(
+    house: House,
+) -> None:
+    sent = await house.asking(house.kitchen.service)
+    await waits(sent, house.kitchen)
+    await sent.withdraw()
+    assert (await says(house, (await sent.tasks())["kitchen"]))[::2] == (
+        "cancelled",
+        "requester-cancelled",
+    )
+    assert await sent.status() == "cancelled"
+    assert await house.value("select count(*) from errand where closed_at is null") == 0
+
+
 async def test_given_a_kept_place_when_its_turn_comes_first_then_it_has_the_need_and_the_other_not(
     house: House,
 ) -> None:
