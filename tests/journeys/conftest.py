@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import functools
 import socket
+import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -51,6 +52,8 @@ from coordhub.settings import Settings
 from coordhub.store import clients, roles, vault
 from coordhub.store.engine import Engine
 from coordhub.store.visibility import DIRECTORY
+
+sys.path.append(str(Path(__file__).parents[1] / "stage"))
 
 Document = dict[str, Any]
 

@@ -5,83 +5,16 @@ The server is the partner simulator's, over HTTP. Each way in which it can fail 
 
 from __future__ import annotations
 
-import uuid
-from dataclasses import dataclass
-from datetime import UTC, datetime
-
 import pytest
+from senders_home import Home
 
 from coordhub.access.caller import Caller
 from coordhub.access.scopes import EVERYTHING
-from coordhub.r4 import document as fhir_json
-from coordhub.r4 import reference
 from coordhub.record.commit import commit
 from coordhub.record.operations import Update
 from coordhub.record.reproject import reproject
-from coordhub.sandbox import demo
 from coordhub.store.invariants import violations
 from coordhub.store.visibility import DIRECTORY
-
-
-@dataclass(frozen=True, slots=True)
-class Home:
-    """Riverside's own server."""
-
-    riverside: object
-
-    @property
-    def base(self) -> str:
-        return f"{self.riverside.own}/fhir"
-
-    async def keeps(self, document: dict) -> dict:
-        """Put it there; what it has then."""
-        name = f"{document['resourceType']}/{document['id']}"
-        content = fhir_json.encode(document)
-        put = await self.riverside.hub.put(f"{self.base}/{name}", content=content)
-        assert put.status_code in (200, 201), put.text
-        return document
-
-    async def read(self) -> list[dict]:
-        """What was read from it, in order."""
-        return (await self.riverside.hub.get(f"{self.riverside.own}/read")).json()
-
-    async def paths(self) -> list[str]:
-        return [one["path"] for one in await self.read()]
-
-    async def order(self, *performers: str, **elements: object) -> dict[str, dict]:
-        """Patient, prior HbA1c and the order on its server, by their own ids there."""
-        run = uuid.uuid4().hex[:8]
-        sent = demo.referral(run, self.riverside.reference, performers[0], datetime.now(UTC))
-        documents = {entry["resource"]["resourceType"]: entry for entry in sent["entry"]}
-        ids = {
-            entry["fullUrl"]: f"{kind}/{kind[:3].lower()}-{run}"
-            for kind, entry in documents.items()
-        }
-        made: dict[str, dict] = {}
-        for kind in ("Patient", "Observation", "ServiceRequest"):
-            text = reference.rewrite(documents[kind]["resource"], ids.get)
-            text["id"] = ids[documents[kind]["fullUrl"]].partition("/")[2]
-            if kind == "ServiceRequest":
-                text["performer"] = [{"reference": one} for one in performers]
-                text |= elements
-            made[kind] = await self.keeps(text)
-        return made
-
-    def task(self, order: dict[str, dict], **elements: object) -> dict:
-        """The Task about it, by absolute URLs."""
-        return {
-            "resourceType": "Task",
-            "status": "requested",
-            "intent": "order",
-            "code": {"coding": [{"system": TASK_CODES, "code": "fulfill"}]},
-            "focus": {"reference": f"{self.base}/ServiceRequest/{order['ServiceRequest']['id']}"},
-            "for": {"reference": f"{self.base}/Patient/{order['Patient']['id']}"},
-            "requester": {"reference": self.riverside.reference},
-            **elements,
-        }
-
-
-TASK_CODES = "http://hl7.org/fhir/CodeSystem/task-code"
 
 
 @pytest.fixture

@@ -403,6 +403,12 @@ ROUTES: tuple[Route, ...] = (
         "One version, current or not.", reasons=(404, 410), parameters=(TYPE, _ID, _VID),
     ),
     Route(
+        "read_again", "POST", "/Task/$read-again", "Operations", "What the hub has copied has changed",
+        "Names originals on your own server, of which the hub has copies, that are to be read again: a parameter "
+        "`original` with the absolute URL of each; or the notification of a Subscription.",
+        answer="Parameters", reasons=(413, 415, 422), body="Parameters",
+    ),
+    Route(
         "route", "GET", "/ServiceRequest/{id}/$route", "Operations", "Who could help?",
         "Who of the directory could help with what your ServiceRequest asks for, best first, with the reasons "
         "for and against each, and what the patient has already. A dry run: nobody is asked.",

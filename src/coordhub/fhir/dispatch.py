@@ -100,6 +100,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "meta": Operation(("system", "type", "instance"), (), _ASK),
     "meta-add": Operation(("instance",), (), ("POST",), "update", frozenset({"meta"})),
     "meta-delete": Operation(("instance",), (), ("POST",), "update", frozenset({"meta"})),
+    "read-again": Operation(("type",), ("Task",), ("POST",), "update", None),
     "route": Operation(
         ("type", "instance"), ("ServiceRequest",), _ASK, parameters=frozenset({"_count"})
     ),
