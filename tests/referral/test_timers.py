@@ -95,6 +95,7 @@ def test_given_an_end_that_the_sender_stated_when_asked_then_that_alone() -> Non
         (timers.Asked("in-progress", "visit-complete"), "progress progress-overdue consult-note"),
         (timers.Asked("on-hold", "waitlisted"), "waitlist"),
         (timers.Asked("on-hold"), "progress progress-overdue appointment"),
+        (timers.Asked("accepted", offered=True), ""),
         *((timers.Asked(status), "") for status in (*sorted(TERMINAL), "draft")),
     ],
 )

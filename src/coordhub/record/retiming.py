@@ -79,17 +79,20 @@ async def _tasks(
 ) -> list[_Task]:
     kinds = {row.ordinal: row.kind for row in rows if isinstance(row, NeedState)}
     requests = {row.ordinal: row.request for row in rows if isinstance(row, NeedState)}
+    strategies = {row.ordinal: row.strategy for row in rows if isinstance(row, NeedState)}
     limits = hub.deadlines
 
     def sent(document: dict[str, object], heard: bool) -> of.Wanted:
         lengths = limits.lengths(kinds.get(0, ""), priority(document))
         return of.of_referral(str(document["status"]), lengths)
 
-    def asked(kind: str, visit: datetime | None) -> Callable[[dict[str, object], bool], of.Wanted]:
+    def asked(
+        kind: str, strategy: str, visit: datetime | None
+    ) -> Callable[[dict[str, object], bool], of.Wanted]:
         def wants(document: dict[str, object], heard: bool) -> of.Wanted:
             lengths = limits.lengths(kind, priority(document))
             agreed = visit if awaits_visit(document, lengths) else None
-            return wanted_of(lengths, document, heard=heard, visit=agreed)
+            return wanted_of(lengths, document, strategy, heard=heard, visit=agreed)
 
         return wants
 
@@ -106,7 +109,7 @@ async def _tasks(
         if isinstance(row, CandidateState) and not any(one.sealed for one in versions[row.task]):
             orders = {row.request, requests.get(row.need, row.request)}
             visit = await visits.over_at(conn, orders, row.organization)
-            wants = asked(kinds.get(row.need, ""), visit)
+            wants = asked(kinds.get(row.need, ""), strategies.get(row.need, ""), visit)
             tasks.append(_Task(row.task, row.recipient, wants, row.organization))
         elif isinstance(row, ErrandState):
             owner = _local(hub, versions[row.task][-1], "owner")

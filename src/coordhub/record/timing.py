@@ -28,6 +28,8 @@ from coordhub.store.transact import CandidateRow, TimerEnd, TimerRow
 Document = dict[str, Any]
 
 ROUTINE = "routine"
+_CHOSEN = "broadcast-choose"
+_SELECTED = "selected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ async def _asked(
     if awaits_visit(document, lengths):
         orders = {need.request, candidate.request}
         visit = await visits.over_at(work.conn, orders, candidate.organization, work)
-    wanted = wanted_of(lengths, document, heard=heard, visit=visit)
+    wanted = wanted_of(lengths, document, need.strategy, heard=heard, visit=visit)
     return Subject(candidate.task, episode.id, wanted, candidate.recipient)
 
 
@@ -154,15 +156,23 @@ def awaits_visit(document: Mapping[str, Any], lengths: Lengths) -> bool:
 
 
 def wanted_of(
-    lengths: Lengths, document: Document, *, heard: bool, visit: datetime | None = None
+    lengths: Lengths,
+    document: Document,
+    strategy: str,
+    *,
+    heard: bool,
+    visit: datetime | None = None,
 ) -> of.Wanted:
     """What the Task of one who is asked wants. visit: when the one that was agreed on is over."""
+    status = str(document["status"])
+    said = code_of(document.get("businessStatus"), pure.BUSINESS_STATUS_SYSTEM)
     asked = of.Asked(
-        str(document["status"]),
-        code_of(document.get("businessStatus"), pure.BUSINESS_STATUS_SYSTEM),
+        status,
+        said,
         until=of.accept_by(document),
         heard=heard,
         visit=visit,
+        offered=strategy == _CHOSEN and status == "accepted" and said != _SELECTED,
     )
     return of.of_asked(asked, lengths)
 

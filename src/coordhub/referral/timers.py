@@ -87,7 +87,7 @@ class Asked:
 
     until: until when its sender waits for an answer, if it says so. heard: its owner wrote it just now.
     visit: when the visit that was agreed on is over. estimate: when a place on the waiting list is
-    thought to come free.
+    thought to come free. offered: it has offered to meet the need, and one of several offers is to be chosen.
     """
 
     status: str
@@ -96,11 +96,12 @@ class Asked:
     heard: bool = False
     visit: datetime | None = None
     estimate: datetime | None = None
+    offered: bool = False
 
 
 def of_asked(one: Asked, lengths: Lengths) -> Wanted:
     """What the Task of one who is asked has to meet."""
-    if one.status in TERMINAL or one.status == "draft":
+    if one.status in TERMINAL or one.status == "draft" or one.offered:
         return {}
     found = dict(_of_live(one, lengths))
     if one.business_status != _STANDS:

@@ -32,7 +32,7 @@ class Backlog:
 async def backlog(conn: Connection, now: datetime) -> Backlog:
     row = await conn.fetchrow(
         "select (select min(at) from change where relayed_at is null and episode is not null),"
-        " (select min(due_at) from timer where fired_at is null and due_at <= $1),"
+        " (select min(due_at) from timer where fired_at is null and stood_at is null and due_at <= $1),"
         " (select count(*) from delivery where state = 'dead'),"
         " (select count(*) from circuit where state in ('open', 'probing'))",
         now,
