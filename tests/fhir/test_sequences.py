@@ -407,7 +407,7 @@ async def test_given_a_long_sequence_when_played_then_every_kind_of_outcome_is_a
         "select (select count(*) from candidate where accepted_at is not null),"
         " (select count(*) from episode where state = 'closed'),"
         " (select count(*) from delivery where state = 'delivered'),"
-        " (select count(*) from timer where fired_at is not null),"
+        " (select count(*) from candidate where reason = 'expired'),"
         " (select count(*) from access_grant where rule = 'result'),"
         " (select count(*) from resource where body is null),"
         " (select count(*) from resource where dangling and not quarantined),"

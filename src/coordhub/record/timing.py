@@ -93,6 +93,8 @@ async def _subjects(work: Work) -> list[Subject]:
 
 def _of_errand(work: Work, draft: Draft) -> Subject | None:
     assert draft.document is not None
+    if draft.rid in work.batch.errands_closed:  # also one that a rule has looked up
+        return Subject(draft.rid, draft.episode, {}, "")
     errand = work.errand_of(draft.rid)
     made = next((row for row in work.batch.errands if row.task == draft.rid), None)
     kind = errand.kind if errand is not None else made.kind if made is not None else None

@@ -276,11 +276,12 @@ async def forget_doings(conn: Connection, provider: int, now: datetime) -> None:
         provider,
     )
     await conn.execute(
-        "update timer t set fired_at = $2 from candidate c"
-        " where c.organization = $1 and t.subject = c.task and t.fired_at is null",
+        "delete from timer t where t.kind = 'digest' and t.subject = $1"
+        " or t.subject in (select task from candidate where organization = $1"
+        "   union all select task from errand where owner = $1)",
         provider,
-        now,
     )
+    await conn.execute("delete from reminder where organization = $1", provider)
     await conn.execute(
         "update access_rule set until = $2 where actor = $1 and rule in ('treatment', 'team')"
         " and (until is null or until > $2)",
