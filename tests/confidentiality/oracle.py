@@ -406,6 +406,15 @@ class Oracle:
 
     # ---- referrals
 
+    def is_asked_by(self, task: Held, organization: str) -> bool:
+        """Whether this Task asks it for something, and it is no victim service provider."""
+        asked = self._asked(task)
+        return (
+            asked is not None
+            and asked.organization == organization
+            and organization not in self.victims
+        )
+
     def _asked(self, task: Held) -> Asked | None:
         """How the hub's Task asks somebody; None if it does not."""
         document = task.versions[0]

@@ -418,7 +418,8 @@ async def by_asking_about(looker: Looker) -> AsyncIterator[Difference]:
         if one.writer == oracle.hub and "partOf" in one.last and looker.sees(one.reference):
             asked = oracle.organization(one.last["owner"]["reference"])
             opened = asked == me and not oracle.is_provider(me)
-        yield f"{one.reference}/$status-of-referral", answered.status_code, 200 if opened else 404
+        told = opened or (oracle.is_asked_by(one, me) and looker.sees(one.reference))
+        yield f"{one.reference}/$status-of-referral", answered.status_code, 200 if told else 404
     for one in looker.some("Condition", 3 * looker.every):
         answered = await looker.ask("GET", f"/{one.reference}/$why?recipient={oracle.hub}")
         shown = looker.sees(one.reference)
