@@ -124,7 +124,7 @@ async def _project(hub: Hub, conn: Connection, episode: int, found: Sequence[Row
         row = CandidateState(
             episode, ordinal, told.organizations[rid],
             # as it was addressed: its owner may have handed it on inside its house
-            kept[rid].recipient if rid in kept else parties.local(documents[rid].get("owner"), hub.base) or "",
+            parties.local(_document(tasks[rid][:1]).get("owner"), hub.base) or "",
             rid, focus[rid],
             str(tasks[rid][-1].status), 0, kept[rid].wave if rid in kept else len(moments),
             reason if answers and reason else None,
