@@ -21,7 +21,15 @@ from coordhub.record.hub import Hub
 from coordhub.record.operations import Create, Delete
 from coordhub.routing import deliver, relay
 from coordhub.routing.retry import RetryPolicy
-from coordhub.store import deliveries, disclosures, history, invariants, resources
+from coordhub.store import (
+    counterparts,
+    deliveries,
+    disclosures,
+    fetches,
+    history,
+    invariants,
+    resources,
+)
 from coordhub.store.audit import append
 from coordhub.store.engine import Engine
 from coordhub.store.transact import AuditRow
@@ -514,3 +522,18 @@ async def _copied(postgres: Any, url: str) -> str:
     await conn.close()
     await asyncio.to_thread(postgres.drop, beside)
     return copied
+
+
+async def test_given_a_copy_of_an_original_elsewhere_when_expunged_then_its_id_there_goes_too(
+    house: House,
+) -> None:
+    who = await house.create(house.clinic, {"resourceType": "Patient"})
+    now = house.hub.clock()
+    async with house.engine.pool.acquire() as conn:
+        told = counterparts.Told(who.rid, f"Patient/{CANARY}", original=True)
+        await counterparts.learn(conn, house.clinic.rid, 1, [told], now)
+        await fetches.want(conn, "original", [who.rid], house.clinic.rid, 1, None, now)
+    assert await found_anywhere(house.url, CANARY) == ["public.counterpart"]
+    await expunge(house, who.reference, "patient")
+    assert await found_anywhere(house.url, CANARY) == []
+    assert await house.value("select count(*) from fetching") == 0

@@ -88,6 +88,9 @@ begin
         {_UNINDEXED}
         update client c set active = false where c.organization = any(rids_) and c.role = 'person';
         delete from label_lowered l where l.rid = any(rids_);
+        -- An id on another's server may say as much as a number of a record.
+        delete from counterpart c where c.rid = any(rids_);
+        delete from fetching f where f.subject = any(rids_);
         delete from vsp_release l
         where l.consent = any(rids_) or l.task = any(rids_) or l.told = any(rids_);
         delete from party p where p.organization = any(rids_) and p.kind = 'person';
