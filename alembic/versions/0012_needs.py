@@ -44,6 +44,11 @@ def upgrade() -> None:
         ),
         sa.Column("reason", sa.Text(), comment="code of why nobody else can be asked"),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "next_at",
+            sa.DateTime(timezone=True),
+            comment="when its strategy takes the next step by itself",
+        ),
         sa.Column("closed_at", sa.DateTime(timezone=True)),
         sa.CheckConstraint(
             "state in ('open', 'won', 'queued', 'met', 'unmet', 'withdrawn')",
@@ -61,6 +66,9 @@ def upgrade() -> None:
         comment="One thing asked for by a referral; rebuilt from the Tasks by reproject",
     )
     op.create_index("need_request_idx", "need", ["request"])
+    op.create_index(
+        "need_due_idx", "need", ["next_at"], postgresql_where=sa.text("next_at is not null")
+    )
     op.create_table(
         "prospect",
         sa.Column("episode", sa.BigInteger(), nullable=False),
@@ -147,8 +155,6 @@ def upgrade() -> None:
         "candidate",
         sa.Column("started_at", sa.DateTime(timezone=True), comment="first in-progress"),
     )
-    op.drop_constraint("timer_kind_known", "timer")
-    op.create_check_constraint("kind_known", "timer", "kind in ('accept-by', 'next-wave')")
     # What was sent before has one need, asked as it was asked.
     op.execute(
         "insert into need (episode, ordinal, shard, request, kind, strategy, state, wave, opened_at, closed_at)"
@@ -163,13 +169,12 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_constraint("timer_kind_known", "timer")
-    op.create_check_constraint("kind_known", "timer", "kind in ('accept-by')")
     for column in ("started_at", "reason", "wave", "need"):
         op.drop_column("candidate", column)
     op.drop_index("errand_open_idx", table_name="errand")
     op.drop_index("errand_episode_idx", table_name="errand")
     op.drop_table("errand")
     op.drop_table("prospect")
+    op.drop_index("need_due_idx", table_name="need")
     op.drop_index("need_request_idx", table_name="need")
     op.drop_table("need")

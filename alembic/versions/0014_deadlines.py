@@ -11,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 _KINDS = (
-    "'receipt', 'accept-half', 'accept-due', 'accept-by', 'next-wave', 'first-contact',"
+    "'receipt', 'accept-half', 'accept-due', 'accept-by', 'first-contact',"
     " 'progress', 'progress-overdue', 'appointment', 'consult-note', 'result', 'waitlist', 'whole',"
     " 'errand', 'errand-escalation', 'consent-end', 'digest'"
 )
@@ -109,9 +109,9 @@ def downgrade() -> None:
     op.create_index(
         "timer_due_idx", "timer", ["due_at"], postgresql_where=sa.text("fired_at is null")
     )
-    op.execute("delete from timer where kind not in ('accept-by', 'next-wave') or episode is null")
+    op.execute("delete from timer where kind not in ('accept-by') or episode is null")
     op.drop_constraint("timer_kind_known", "timer")
-    op.create_check_constraint("kind_known", "timer", "kind in ('accept-by', 'next-wave')")
+    op.create_check_constraint("kind_known", "timer", "kind in ('accept-by')")
     op.drop_column("timer", "stood_at")
     op.drop_column("timer", "since")
     op.alter_column(

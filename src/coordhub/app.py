@@ -32,7 +32,7 @@ from coordhub.fhir.paging import Paging
 from coordhub.r4 import datasets
 from coordhub.record.bootstrap import open_hub
 from coordhub.record.hub import Hub, Safeguards
-from coordhub.referral import deadlines, same_kind, weights
+from coordhub.referral import deadlines, same_kind, strategies, weights
 from coordhub.referral.deadlines import Deadlines
 from coordhub.settings import Settings
 from coordhub.store import outage, roles, vault
@@ -112,6 +112,8 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
         weights.use(weights.read(settings.weights.read_bytes()))
     if settings.same_kind is not None:
         same_kind.use(same_kind.read(settings.same_kind.read_bytes()))
+    if settings.strategies is not None:
+        strategies.use(strategies.read(settings.strategies.read_bytes()))
     if hub is None:
         if settings.database_url is None:
             raise RuntimeError("DATABASE_URL is not set: a postgresql:// address.")

@@ -25,7 +25,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from coordhub.r4 import datasets
-from coordhub.referral import deadlines, hours, same_kind, weights
+from coordhub.referral import deadlines, hours, same_kind, strategies, weights
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -75,6 +75,15 @@ def _of_weights(path: Path | None) -> Path | None:
     if path is not None:
         try:
             weights.read(path.read_bytes())
+        except OSError as error:
+            raise ValueError(f"the file cannot be read: {error.strerror}") from None
+    return path
+
+
+def _of_strategies(path: Path | None) -> Path | None:
+    if path is not None:
+        try:
+            strategies.read(path.read_bytes())
         except OSError as error:
             raise ValueError(f"the file cannot be read: {error.strerror}") from None
     return path
@@ -188,6 +197,9 @@ class Settings(BaseSettings):
     time_zone: Annotated[str, AfterValidator(_of_zones)] = "UTC"
     """Time zone (IANA) of whom the directory names none: deadlines in business days and quiet hours go
     by it."""
+    strategies: Annotated[Path | None, AfterValidator(_of_strategies)] = None
+    """File that says for your kinds of needs by which strategy several recipients are asked, how many
+    and how long (docs/referrals.md)."""
 
     vsp_keys: Path | None = None
     """Folder of the keys of victim service providers, one file each, outside of the database and of

@@ -22,6 +22,11 @@ Document = dict[str, Any]
 
 OVER = frozenset({"rejected", "cancelled", "failed", "completed", "entered-in-error"})
 PAUSE = 0.1
+RIDES = {
+    "system": "http://hl7.org/fhir/us/sdoh-clinicalcare/CodeSystem/SDOHCC-CodeSystemTemporaryCodes",
+    "code": "transportation-insecurity",
+}
+"""What several are asked for all at once."""
 
 
 class Lost(Exception):
@@ -112,6 +117,7 @@ class Speaker:
         for entry in bundle["entry"]:
             if entry["resource"]["resourceType"] == "ServiceRequest":
                 entry["resource"]["performer"] = [{"reference": one.service} for one in recipients]
+                entry["resource"]["category"] = [{"coding": [RIDES]}]
         answer = await self.until_answered("POST", "", sender.token, bundle, Idempotency_Key=key)
         if answer.status_code != 200:
             self.heard.unexpected.append(f"referral {key}: {answer.status_code} {answer.text}")

@@ -39,6 +39,7 @@ from coordhub.record.commit import commit
 from coordhub.record.hub import Hub, system_clock
 from coordhub.record.label_acts import Act
 from coordhub.record.operations import Create
+from coordhub.referral import same_kind, strategies
 from coordhub.routing.breaker import BreakerPolicy
 from coordhub.routing.channels.hl7_fhir_rest import HL7FhirRest
 from coordhub.routing.deliver import Sending
@@ -54,6 +55,10 @@ from coordhub.store.engine import Engine
 from coordhub.store.visibility import DIRECTORY
 
 sys.path.append(str(Path(__file__).parents[1] / "stage"))
+
+strategies.use(
+    strategies.read(b'{"kind": {"": {"default": {"strategy": "broadcast"}}}}')
+)  # what no code says the kind of is asked of all at once
 
 Document = dict[str, Any]
 
@@ -335,6 +340,21 @@ class House:
             )  # fmt: skip
         return self.seat(Seat(key, made.id, made.rid))
 
+    async def offers(self, organization: Organization, kind: str) -> str:
+        """`HealthcareService/id` of a service of this kind, a domain of SDOH Clinical Care, in the directory."""
+        steward = Caller(None, DIRECTORY, "Organization/directory", EVERYTHING)
+        document: Document = {
+            "resourceType": "HealthcareService",
+            "active": True,
+            "providedBy": {"reference": organization.reference},
+            "category": [{"coding": [{"system": same_kind.SDOHCC, "code": kind}]}],
+            "name": f"{kind} by {organization.key}",
+        }
+        done = await commit(
+            self.hub, steward, [Create("HealthcareService", document)], interaction="create"
+        )
+        return done.written[0].reference
+
     @staticmethod
     def type_name(number: int) -> str:
         return types.name_of(number)
@@ -371,29 +391,39 @@ class House:
         *recipients: str,
         run: str | None = None,
         agreed: bool = True,
+        kind: str = "",
     ) -> Document:
         """Patient, prior HbA1c, ServiceRequest and Task, addressed to these.
 
-        agreed: with the patient's Consent, where one of them is a social service.
+        agreed: with the patient's Consent, where one of them is a social service. kind: of the need, a
+        domain of SDOH Clinical Care, asked for in place of a specialist.
         """
         run = run or uuid.uuid4().hex[:12]
         bundle = demo.referral(run, sender.reference, recipients[0], self.hub.clock())
         performers = [{"reference": recipient} for recipient in recipients]
         part(bundle, "ServiceRequest")["performer"] = performers
+        if kind:
+            asked = {"coding": [{"system": same_kind.SDOHCC, "code": kind}]}
+            part(bundle, "ServiceRequest").update(category=[asked], code=asked)
+        treating = {self.members[one.key].reference for one in MEMBERS if one.kind == "prov"}
+        if agreed and any(
+            one.startswith("Organization/") and one not in treating for one in recipients
+        ):
+            self.permitted(bundle, sender, *recipients)
+        return bundle
+
+    def permitted(self, bundle: Document, sender: Organization, *recipients: str) -> Document:
+        """The Bundle with the patient's Consent that these `Organization/id` are shown what they need."""
         patient = next(
             entry["fullUrl"]
             for entry in bundle["entry"]
             if entry["resource"]["resourceType"] == "Patient"
         )
-        treating = {self.members[one.key].reference for one in MEMBERS if one.kind == "prov"}
-        if agreed and any(
-            one.startswith("Organization/") and one not in treating for one in recipients
-        ):
-            moment = self.hub.clock().isoformat(timespec="milliseconds")
-            consent = demo.consent(patient, sender.reference, recipients, moment)
-            bundle["entry"].append(
-                {"resource": consent, "request": {"method": "POST", "url": "Consent"}}
-            )
+        moment = self.hub.clock().isoformat(timespec="milliseconds")
+        consent = demo.consent(patient, sender.reference, recipients, moment)
+        bundle["entry"].append(
+            {"resource": consent, "request": {"method": "POST", "url": "Consent"}}
+        )
         return bundle
 
     async def given_asked(

@@ -1,11 +1,20 @@
-"""S07, as far as it stands: one of those asked declines, another one takes it."""
+"""S07: shelters are asked one after the other; the full one is passed over, one declines, one takes it."""
 
 from __future__ import annotations
+
+from coordhub.access.caller import Caller
+from coordhub.access.scopes import EVERYTHING
+from coordhub.record.commit import commit
+from coordhub.record.operations import Update
+from coordhub.referral.offered import CAPACITY_STATUS
+from coordhub.referral.same_kind import SDOHCC
+from coordhub.store.visibility import DIRECTORY
 
 NO_CAPACITY = {
     "coding": [{"system": "urn:coordhub:task-status-reason", "code": "no-capacity"}],
     "text": "at capacity",
 }
+SHELTER = "homelessness"
 
 
 async def declines(shelter, task: str) -> None:
@@ -16,48 +25,125 @@ async def declines(shelter, task: str) -> None:
     assert done.status_code == 200, done.text
 
 
-async def test_s07_given_two_shelters_when_one_is_full_then_the_other_may_still_accept(house):
+async def is_full(house, service: str) -> None:
+    """The directory says so of a HealthcareService."""
+    status = {"coding": [{"system": SDOHCC, "code": "no-capacity"}]}
+    stated = [{"url": "capacityStatus", "valueCodeableConcept": status}]
+    document = await house.riverside.read(service)
+    document["extension"] = [{"url": CAPACITY_STATUS, "extension": stated}]
+    steward = Caller(None, DIRECTORY, "Organization/directory", EVERYTHING)
+    update = Update("HealthcareService", document["id"], document)
+    await commit(house.hub, steward, [update], interaction="update")
+
+
+async def refers_to(house, recipients, shelters):
+    """To these and nobody else, in this order."""
+    bundle = house.referral(house.riverside, *recipients, kind=SHELTER, agreed=False)
+    house.permitted(bundle, house.riverside, *(one.reference for one in shelters))
+    return await house.riverside.refers(bundle)
+
+
+async def business(house, sent) -> str:
+    mine = await house.riverside.read(sent.task)
+    return mine["businessStatus"]["coding"][0]["code"]
+
+
+async def test_s07_given_three_shelters_when_one_is_full_and_one_declines_then_the_third_is_asked(
+    house,
+):
+    riverside, hillcrest, northgate = house.riverside, house.hillcrest, house.northgate
+    full = await house.joins("full-shelter")
+    service = await house.offers(full, SHELTER)
+    await is_full(house, service)
+    shelters = [full, hillcrest, northgate]
+    recipients = [service, hillcrest.reference, northgate.reference]
+    sent = await refers_to(house, recipients, shelters)
+
+    # The first has no place, by the directory: it is passed over, and is told nothing
+    first = await house.until(lambda: hillcrest.asked(sent))
+    assert await full.asked(sent) is None
+    assert not await full.sees(sent.patient)
+    # The second is asked alone, and the third not yet
+    assert await northgate.asked(sent) is None
+    assert not await northgate.sees(sent.patient)
+    assert await business(house, sent) == "awaiting-recipient"
+
+    # When the second declines
+    await declines(hillcrest, first)
+    second = await house.until(lambda: northgate.asked(sent))
+    # Then the third is asked, and the sender's Task is under way, never rejected
+    mine = await riverside.read(sent.task)
+    assert (mine["status"], await business(house, sent)) == ("in-progress", "re-referring")
+    assert "statusReason" not in mine
+    assert await riverside.sees(sent.task)
+
+    # When the third accepts
+    await northgate.answers(second, "accepted")
+    assert await business(house, sent) == "matched"
+    await house.settled()
+    assert "rejected" not in await riverside.statuses_received(sent.task)
+    assert not await full.sees(sent.patient)
+    assert await house.rows("select rank, verdict from prospect order by rank") == [
+        {"rank": 0, "verdict": "out"}, {"rank": 1, "verdict": "in"}, {"rank": 2, "verdict": "in"},
+    ]  # fmt: skip
+    # And the sender sees who was asked, and what became of each
+    _, asked = await riverside.whereabouts(sent)
+    assert [(house.target(one["recipient"]), one["status"]) for one in asked] == [
+        (hillcrest.reference, "rejected"), (northgate.reference, "accepted"),
+    ]  # fmt: skip
+
+
+async def test_s07_given_two_asked_at_once_when_one_declines_then_the_other_may_still_accept(house):
     riverside = house.riverside
     shelters = [house.hillcrest, house.northgate]
-    sent = await riverside.refers(
-        house.referral(riverside, *(shelter.reference for shelter in shelters))
-    )
+    bundle = house.referral(riverside, *(one.reference for one in shelters), kind=SHELTER)
+    for entry in bundle["entry"]:
+        if entry["resource"]["resourceType"] == "Task":
+            entry["resource"]["priority"] = "stat"  # tonight
+    sent = await riverside.refers(bundle)
     full, free = await house.all_asked(shelters, sent)
-
-    # When one declines
     await declines(house.hillcrest, full)
     mine = await riverside.read(sent.task)
-    # Then the referral goes on, and its sender knows that somebody declined
-    assert mine["status"] == "in-progress"
-    assert mine["businessStatus"]["coding"][0]["code"] == "re-referring"
-    assert "statusReason" not in mine
-
-    # When the other one accepts
+    assert (mine["status"], await business(house, sent)) == ("in-progress", "re-referring")
     await house.northgate.answers(free, "accepted")
-    mine = await riverside.read(sent.task)
-    assert mine["businessStatus"]["coding"][0]["code"] == "matched"
+    assert await business(house, sent) == "matched"
     assert (await house.hillcrest.read(full))["status"] == "rejected"
     await house.settled()
     assert "rejected" not in await riverside.statuses_received(sent.task)
 
 
-async def test_s07_given_all_decline_when_the_last_does_then_the_sender_hears_why(house):
+async def test_s07_given_all_decline_when_the_last_does_then_the_sender_is_asked_to_find_somebody(
+    house,
+):
     riverside = house.riverside
     shelters = [house.hillcrest, house.northgate]
-    sent = await riverside.refers(
-        house.referral(riverside, *(shelter.reference for shelter in shelters))
-    )
-    tasks = await house.all_asked(shelters, sent)
-    for shelter, task in zip(shelters, tasks, strict=True):
+    bundle = house.referral(riverside, *(one.reference for one in shelters), kind=SHELTER)
+    for entry in bundle["entry"]:
+        if entry["resource"]["resourceType"] == "Task":
+            recipients = [{"reference": one.reference} for one in shelters]
+            entry["resource"]["restriction"] = {"recipient": recipients}  # and nobody else
+    sent = await riverside.refers(bundle)
+    for shelter in shelters:
+        task = await house.until(lambda shelter=shelter: shelter.asked(sent))
         await declines(shelter, task)
     await house.settled()
 
+    # The referral is not over: somebody of who sent it is asked to find a provider
     mine = await riverside.read(sent.task)
-    # It was in progress when the first one declined, so it ends as failed, not as rejected
-    assert mine["businessStatus"]["coding"][0]["code"] == "no-provider-available"
+    assert (mine["status"], await business(house, sent)) == ("in-progress", "no-provider-available")
+    [errand] = await riverside.find("Task?code=find-provider&status=requested")
+    assert house.target(errand["focus"]) == sent.order
+    assert not await house.hillcrest.sees(f"Task/{errand['id']}")
+
+    # When there is nobody
+    done = await riverside.ask("PUT", f"/Task/{errand['id']}", {**errand, "status": "rejected"})
+    assert done.status_code == 200, done.text
+    await house.settled()
+    mine = await riverside.read(sent.task)
+    assert await business(house, sent) == "no-provider-available"
     assert (mine["status"], mine["statusReason"]["coding"][0]["code"]) == ("failed", "no-capacity")
     assert (await riverside.holds(sent.task))["status"] == mine["status"]
     assert await house.value("select state from episode") == "closed"
     # And it stays so
-    late = await house.northgate.tries(tasks[1], "accepted")
+    late = await house.northgate.tries(task, "accepted")
     assert late.status_code == 409

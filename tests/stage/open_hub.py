@@ -24,10 +24,15 @@ from coordhub.record.bootstrap import open_hub
 from coordhub.record.commit import commit
 from coordhub.record.hub import Hub, system_clock
 from coordhub.record.operations import Create, Idempotency, Operation, Update, Written
+from coordhub.referral import same_kind, strategies
 from coordhub.routing import circle, relay
 from coordhub.store import clients, resources, roles
 from coordhub.store.engine import Engine
 from coordhub.store.visibility import DIRECTORY, Viewer
+
+strategies.use(
+    strategies.read(b'{"kind": {"": {"default": {"strategy": "broadcast"}}}}')
+)  # what no code says the kind of is asked of all at once
 
 BASE = "http://hub.example/fhir"
 PROVIDER = {
@@ -159,10 +164,17 @@ class House:
         while await circle.tell(self.hub, uuid4):
             pass
 
-    async def refer(self, *asked: str, who: Party | None = None, **task: Any) -> Referral:
-        """The clinic refers a patient, with a prior result, to `asked` as performers."""
+    async def refer(
+        self, *asked: str, who: Party | None = None, kind: str = "", **task: Any
+    ) -> Referral:
+        """The clinic refers a patient, with a prior result, to `asked` as performers.
+
+        kind: of the need, a domain of SDOH Clinical Care.
+        """
         who = who or self.clinic
-        written = await self.commit(who, *referral(asked, requester=who.reference, **task))
+        written = await self.commit(
+            who, *referral(asked, requester=who.reference, kind=kind, **task)
+        )
         return Referral(self, *(one.reference for one in written))
 
     async def asking(self, *asked: str, **task: Any) -> Referral:
@@ -267,10 +279,14 @@ def task(focus: str, subject: str, requester: str, **elements: Any) -> Document:
     }
 
 
-def referral(asked: Sequence[str], *, requester: str, **of_task: Any) -> list[Operation]:
+def referral(
+    asked: Sequence[str], *, requester: str, kind: str = "", **of_task: Any
+) -> list[Operation]:
     """A transaction: patient, a prior result, the order that names `asked`, and the Task."""
     who, prior, order = "urn:uuid:patient", "urn:uuid:result", "urn:uuid:order"
     sent = service_request(who, requester, *asked, supportingInfo=[{"reference": prior}])
+    if kind:
+        sent["category"] = [{"coding": [{"system": same_kind.SDOHCC, "code": kind}]}]
     return [
         Create("Patient", patient(), full_url=who, at="Bundle.entry[0].resource"),
         Create("Observation", observation(who), full_url=prior, at="Bundle.entry[1].resource"),

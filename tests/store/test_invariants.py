@@ -33,8 +33,57 @@ BREAKS: list[tuple[str, str]] = [
         "update change set relayed_at = null, at = at - interval '1 hour' where episode is not null",
     ),
     (
-        "every open referral whose changes are relayed has asked somebody",
-        "update episode set planned_at = null",
+        "an open need has somebody who is asked, a step that is due, or a person who looks",
+        (
+            "with c as (update candidate set status = 'rejected')"
+            " update need set state = 'open', closed_at = null"
+        ),
+    ),
+    (
+        "every referral has a need, and it is open exactly as long as one of them",
+        "delete from need",
+    ),
+    (
+        "every referral has a need, and it is open exactly as long as one of them",
+        "update need set state = 'unmet', closed_at = opened_at",
+    ),
+    (
+        "a need is never won by two",
+        (
+            "insert into candidate (episode, ordinal, shard, organization, recipient, task, request, status, need,"
+            " wave, asked_at) select episode, 1, shard, organization, recipient, task + 256, request, status, need,"
+            " wave, asked_at from candidate"
+        ),
+    ),
+    (
+        "a need is won as long as somebody is at work on it, and met once it is done",
+        "update need set state = 'met', closed_at = opened_at",
+    ),
+    (
+        "a need is won as long as somebody is at work on it, and met once it is done",
+        "update need set state = 'unmet', closed_at = opened_at",
+    ),
+    (
+        "every candidate is of a need of its referral, and of a wave that was asked",
+        "update candidate set need = 7",
+    ),
+    (
+        "every candidate is of a need of its referral, and of a wave that was asked",
+        "update need set wave = 0",
+    ),
+    (
+        "a person is asked about a need only for as long as it waits for that",
+        (
+            "insert into errand (task, shard, episode, kind, owner, subject, opened_at)"
+            " select request, shard, episode, 'find-provider', 1, request, opened_at from need"
+        ),
+    ),
+    (
+        "an errand is open as long as its Task is not terminal",
+        (
+            "insert into errand (task, shard, episode, kind, owner, subject, opened_at, closed_at)"
+            " select task, shard, episode, 'abort', organization, task, asked_at, asked_at from candidate"
+        ),
     ),
     (
         "everyone concerned by a relayed change has a delivery",

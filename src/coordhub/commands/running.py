@@ -97,7 +97,7 @@ async def work_until_told(settings: Settings, url: str) -> None:
     from coordhub import telemetry
     from coordhub.r4 import datasets
     from coordhub.record.bootstrap import open_hub
-    from coordhub.referral import same_kind, weights
+    from coordhub.referral import same_kind, strategies, weights
     from coordhub.store import roles, vault
     from coordhub.store.engine import Engine
 
@@ -114,6 +114,8 @@ async def work_until_told(settings: Settings, url: str) -> None:
         weights.use(weights.read(settings.weights.read_bytes()))
     if settings.same_kind is not None:
         same_kind.use(same_kind.read(settings.same_kind.read_bytes()))
+    if settings.strategies is not None:
+        strategies.use(strategies.read(settings.strategies.read_bytes()))
     engine = await Engine.open(
         await roles.application(url),
         size=settings.pool_size,

@@ -5,7 +5,7 @@ http://hl7.org/fhir/R4/http.html#create, #update, #delete, #trules
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -163,8 +163,11 @@ async def apply(
     interaction: str,
     begin: Begin | None = None,
     unlocked: bool = False,
+    referrals: Collection[int] = (),
 ) -> tuple[list[Written], bool]:
     """The same inside a transaction that is open; the second value says whether workers should wake.
+
+    referrals: those whose sender's Task is to be computed anew, whatever the operations are.
 
     begin: opens the transaction where something has to be locked. What creates only locks nothing,
     and the one statement that writes is a transaction by itself; under READ COMMITTED nothing that
@@ -173,6 +176,7 @@ async def apply(
     unlocked: try the change of one resource without lock; Overtaken if another commit was faster.
     """
     work = Work(hub, conn, caller, hub.clock(), begin=begin, unlocked=unlocked)
+    work.moved |= set(referrals)
     if caller.is_hub:
         work.apart = await vsp.marked(conn)
     else:

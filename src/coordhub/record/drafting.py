@@ -81,6 +81,7 @@ async def draft(
     touched |= _results_of(work, list(existing.values()))
     touched |= await orders.named(work, operations, mapping)
     touched |= await orders.sent_along(work, operations)
+    touched |= work.moved
     await rules.lock_episodes(work, touched)
     await withdrawal.look_before(work)
     locked = await _current(work, list(existing.values()))

@@ -39,6 +39,8 @@ KINDS: Final = {
     "overdue": "Look after what was not done in time",
     "still-needed": "Say whether this is still needed",
     "send-again": "Refer again: what this is about was not taken from your server",
+    "choose": "Choose one of the offers",
+    "find-provider": "Find somebody who can help",
 }
 """Code of Task.code -> its display. A kind that R4 has a code for keeps that."""
 
@@ -94,6 +96,11 @@ def document(
     if inputs:
         task["input"] = [dict(one) for one in inputs]
     return task
+
+
+def concept(code: str) -> Document:
+    """The type of an input or output of an errand."""
+    return {"coding": [{"system": SYSTEM, "code": code}]}
 
 
 def kind_of(task: Document) -> str | None:

@@ -88,7 +88,7 @@ async def _asked(work: Work, asked: CandidateRow) -> None:
     """Who is asked alone sees what it is about; who is asked with others sees only what is asked."""
     episode = work.episodes[asked.episode]
     dataset = await _dataset(work, asked)
-    competing = competes(work, episode) and asked.organization not in work.apart
+    competing = competes(work, episode, asked.need) and asked.organization not in work.apart
     grants = work.batch.grants
     for rid in (asked.task, asked.request):
         as_set = datasets.BLIND if competing else dataset
@@ -101,14 +101,16 @@ async def _amended(work: Work, draft: Draft, episode: Episode) -> None:
     """What the hub's order names anew, those see who see what it named before."""
     for candidate in episode.candidates:
         its_own = candidate.request == draft.rid and candidate.status not in machine.TERMINAL
-        if its_own and (candidate.status in machine.WON or not competes(work, episode)):
+        if its_own and (
+            candidate.status in machine.WON or not competes(work, episode, candidate.need)
+        ):
             await _share(work, episode, candidate, await _dataset(work, candidate))
 
 
-def competes(work: Work, episode: Episode) -> bool:
-    """Whether several are asked at once, of whom the first to accept wins."""
-    waiting = [one for one in episode.candidates if one.status not in _OUT]
-    asked = [one for one in work.batch.candidates if one.episode == episode.id]
+def competes(work: Work, episode: Episode, need: int) -> bool:
+    """Whether several are asked at once for this need, of whom the first to accept wins."""
+    waiting = [one for one in episode.candidates if one.status not in _OUT and one.need == need]
+    asked = [one for one in work.batch.candidates if one.episode == episode.id and one.need == need]
     organizations = [*(one.organization for one in waiting), *(one.organization for one in asked)]
     return sum(each not in work.apart for each in organizations) > 1
 
@@ -117,7 +119,7 @@ async def _answered(work: Work, episode: Episode, candidate: Candidate, status: 
     """Who takes a referral on sees what it is about, and treats the patient until it ends."""
     before = candidate.status in _AT_WORK
     if status in _AT_WORK and not before:
-        if len(episode.candidates) > 1:
+        if sum(one.need == candidate.need for one in episode.candidates) > 1:
             dataset = await _dataset(work, candidate)
             work.batch.grants.extend(
                 Grant(candidate.organization, rid, episode.id, "party", ALL, dataset)
@@ -157,10 +159,8 @@ async def _said(work: Work, draft: Draft, episode: Episode) -> None:
     """
     assert draft.document is not None
     heard = await hearing.of(work, draft, episode)
-    if competes(work, episode):
-        return
     for candidate in episode.candidates:
-        if candidate.organization not in heard:
+        if candidate.organization not in heard or competes(work, episode, candidate.need):
             continue
         dataset = await _dataset(work, candidate)
         if datasets.in_use().admits(dataset, draft.document):
@@ -175,7 +175,7 @@ async def _share(
     """Grant what the question names."""
     asking = [candidate.task, candidate.request]
     if dataset:  # the hub's own order is trimmed for its recipient, and names less
-        asking.append(episode.request)
+        asking.append(episode.need_of(candidate).request)
     named: set[str] = set()
     for document in await _documents(work, asking):
         for path, element in reference.walk(document):

@@ -8,7 +8,7 @@ http://hl7.org/fhir/R4/task.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from coordhub.record import parties
@@ -95,7 +95,24 @@ def code_of(concept: object, system: str) -> str:
 
 def needs(work: Work, episode: Episode) -> list[Need]:
     """What of the episode's needs stands in none of its T2s."""
-    return [Need(str(one.ordinal), reason=one.reason) for one in episode.needs]
+    closed = set(work.batch.errands_closed)
+    looked_for = {
+        one.subject
+        for one in episode.errands
+        if one.kind == "find-provider" and one.closed_at is None and one.task not in closed
+    } | {row.subject for row in work.batch.errands if row.kind == "find-provider"}
+    found = []
+    for one in episode.needs:
+        reason = work.concluded.get((episode.id, one.ordinal), one.reason)
+        found.append(
+            Need(
+                str(one.ordinal),
+                more=one.strategy != "direct" and not reason,
+                queued=one.request in looked_for,
+                reason=reason,
+            )
+        )
+    return found
 
 
 def answered(work: Work, draft: Draft) -> None:
@@ -164,11 +181,38 @@ async def settle(work: Work) -> None:
     for number in sorted(moved):
         episode = work.episodes[number]
         versions = await tasks(work, episode)
-        _move(work, episode, versions[episode.id], children(work, episode, versions))
+        asked = children(work, episode, versions)
+        states = _move(work, episode, versions[episode.id], asked)
+        await _spare(work, episode, states)
 
 
-def _move(work: Work, episode: Episode, current: Version, asked: Sequence[Child]) -> None:
-    """T1 as its children make it; no version when nothing changed."""
+async def _spare(work: Work, episode: Episode, states: Mapping[int, str]) -> None:
+    """Ask nobody any longer to find or to choose somebody, where the need has moved on.
+
+    states: of the needs, by the rids of their ServiceRequests.
+    """
+    idle = [
+        one.task
+        for one in episode.errands
+        if one.closed_at is None
+        and one.task not in work.batch.errands_closed
+        and states.get(one.subject) not in (None, _AWAITED.get(one.kind))
+        and one.kind in _AWAITED
+    ]
+    for version in (await resources.lock(work.conn, idle)).values():
+        cancelled: Document = {"status": "cancelled", "lastModified": instant(work.now)}
+        work.supersede(
+            version, HUB, {**parties.document(version), **cancelled}
+        ).episode = episode.id
+        work.batch.errands_closed.append(version.rid)
+
+
+_AWAITED = {"find-provider": "queued", "choose": "open"}
+"""Kind of errand -> the state of the need for as long as it is wanted."""
+
+
+def _move(work: Work, episode: Episode, current: Version, asked: Sequence[Child]) -> dict[int, str]:
+    """T1 as its children make it; no version when nothing changed. The needs' states, by their requests."""
     written = work.draft_of(current.reference)
     if written is not None and (written.unchanged or written.document is None):
         written = None
@@ -185,6 +229,7 @@ def _move(work: Work, episode: Episode, current: Version, asked: Sequence[Child]
     status = computed.status
     if status in machine.TERMINAL and episode.state == "open":
         work.batch.closed.append(episode.id)
+    states: dict[int, str] = {}
     waves = {row.need: row.wave for row in work.batch.candidates if row.episode == episode.id}
     for one, need in zip(episode.needs, of_needs, strict=True):
         state = NeedState(
@@ -192,9 +237,12 @@ def _move(work: Work, episode: Episode, current: Version, asked: Sequence[Child]
             one.ordinal,
             needs_of.state(need, asked, status),
             waves.get(one.ordinal, one.wave),
+            need.reason or None,
         )
-        if (one.state, one.wave) != (state.state, state.wave):
+        if (one.state, one.wave, one.reason) != (state.state, state.wave, need.reason):
             work.batch.need_states.append(state)
+        states[one.request] = state.state
+    return states
 
 
 def with_state(document: Document, parent: pure.Parent, now: str) -> Document:

@@ -10,7 +10,7 @@ asked in which wave, why nobody else can be, `candidate.seen_at` and `timer.fire
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,10 +18,11 @@ from typing import Any
 from coordhub.access import viewer
 from coordhub.r4 import document as fhir_json
 from coordhub.record import errands as errands_of
-from coordhub.record import parent, parties, retiming
+from coordhub.record import parent, parties, requisition, retiming
 from coordhub.record.hub import Hub
-from coordhub.referral import needs
+from coordhub.referral import candidates, needs, strategies
 from coordhub.referral import task_machine as machine
+from coordhub.referral.kinds import kind_of
 from coordhub.referral.needs import Child, Need
 from coordhub.store import episodes, projections, resources
 from coordhub.store.engine import Connection
@@ -34,6 +35,7 @@ from coordhub.store.projections import (
     TaskVersion,
     TimerState,
 )
+from coordhub.store.resources import Version
 
 _ACCEPTED = frozenset({"accepted", "in-progress", "on-hold", "completed", "failed"})
 _STARTED = frozenset({"in-progress"})
@@ -108,38 +110,40 @@ async def _project(hub: Hub, conn: Connection, episode: int, found: Sequence[Row
         - {errand.task for errand in errands},
         key=lambda rid: (tasks[rid][0].updated, rid >> 8),
     )
+    requests = {} if waits else await _requests(hub, conn, sent[-1], focus[episode])
+    need_of = await _asked_for(hub, conn, [focus[rid] for rid in asked], requests)
     rows: list[Row] = [*errands]
     children: list[Child] = []
-    moments: list[datetime] = []
+    moments: dict[int, list[datetime]] = {}
     for ordinal, rid in enumerate(asked):
         answers = tasks[rid][1:]
-        if tasks[rid][0].updated not in moments:
-            moments.append(tasks[rid][0].updated)
         if any(one.sealed for one in tasks[rid]):
-            children.append(Child("", "", "0", apart=True))
             if rid in kept:
                 rows.append(kept[rid]._replace(ordinal=ordinal))
+                children.append(Child("", "", str(kept[rid].need), apart=True))
             continue
+        need = need_of.get(focus[rid], 0)
+        waves = moments.setdefault(need, [])
+        if tasks[rid][0].updated not in waves:
+            waves.append(tasks[rid][0].updated)
         reason = parent.code_of(documents[rid].get("statusReason"), machine.REASON_SYSTEM)
         row = CandidateState(
             episode, ordinal, told.organizations[rid],
             # as it was addressed: its owner may have handed it on inside its house
             parties.local(_document(tasks[rid][:1]).get("owner"), hub.base) or "",
             rid, focus[rid],
-            str(tasks[rid][-1].status), 0, kept[rid].wave if rid in kept else len(moments),
+            str(tasks[rid][-1].status), need, kept[rid].wave if rid in kept else len(waves),
             reason if answers and reason else None,
             tasks[rid][0].updated, told.delivered.get(rid), _first(answers, _ACCEPTED),
             _first(answers, _STARTED), _first(answers, machine.TERMINAL),
         )  # fmt: skip
         rows.append(row)
-        children.append(Child("", row.status, "0", reason, begun=row.started_at is not None))
+        children.append(Child("", row.status, str(need), reason, begun=row.started_at is not None))
     closed = _first(sent, machine.TERMINAL)
-    rows.append(
-        EpisodeState(
-            episode, sent[-1].source, focus.get(episode, 0), sent[-1].patient,
-            "open" if closed is None else "closed", told.opened,
-            max((tasks[rid][0].updated for rid in asked), default=None), closed,
-        )
+    whole = EpisodeState(
+        episode, sent[-1].source, focus.get(episode, 0), sent[-1].patient,
+        "open" if closed is None else "closed", told.opened,
+        max((tasks[rid][0].updated for rid in asked), default=None), closed,
     )  # fmt: skip
     if not waits:
         begun = next(
@@ -147,38 +151,128 @@ async def _project(hub: Hub, conn: Connection, episode: int, found: Sequence[Row
             for one in sent
             if one.body is not None and parties.local(_document([one]).get("focus"), hub.base)
         )
-        rows.append(_need(rows, children, str(sent[-1].status), begun, closed, found))
+        referral = _Referral(
+            whole, str(sent[-1].status), begun, _document(sent), children, found, hub.itself
+        )
+        rows += [
+            _need(referral, ordinal, rid, request, rows)
+            for ordinal, (rid, request) in enumerate(requests.items())
+        ]
+    rows.append(whole)
     rows += await retiming.timers(hub, conn, episode, {episode: sent, **tasks}, rows, found)
     return rows
 
 
+async def _requests(
+    hub: Hub, conn: Connection, sent: TaskVersion, focus: int
+) -> dict[int, dict[str, Any]]:
+    """What the sender's Task asks for, by rid, in the order of the needs."""
+    task = fhir_json.parse((sent.body or "{}").encode())
+    names = [_parts(text) for text, _ in requisition.named(task, hub.base)]
+    located = await resources.locate(conn, viewer.deciding(), names)
+    rids = [located[name].rid for name in names if name in located]
+    stored = await resources.read_rids(conn, viewer.deciding(), [focus, *rids])
+    bodies = {
+        rid: parties.document(stored[rid]) if stored[rid].body is not None else {}
+        for rid in dict.fromkeys([focus, *rids])
+        if rid in stored
+    }
+    first = bodies.get(focus, {})
+    return {
+        focus: first,
+        **{
+            rid: body
+            for rid, body in bodies.items()
+            if rid != focus
+            and stored[rid].source == sent.source
+            and requisition.belong_together(first, body)
+        },
+    }
+
+
+async def _asked_for(
+    hub: Hub, conn: Connection, made: Sequence[int], requests: Mapping[int, object]
+) -> dict[int, int]:
+    """Of each of the hub's ServiceRequests the ordinal of the need that it is based on."""
+    stored = await resources.read_rids(conn, viewer.deciding(), made)
+    based = {
+        rid: [_parts(text) for text in parties.locals_of(_stated(one).get("basedOn"), hub.base)]
+        for rid, one in stored.items()
+    }
+    located = await resources.locate(
+        conn, viewer.deciding(), sorted({name for names in based.values() for name in names})
+    )
+    ordinals = {rid: ordinal for ordinal, rid in enumerate(requests)}
+    return {
+        rid: ordinals[located[name].rid]
+        for rid, names in based.items()
+        for name in names
+        if name in located and located[name].rid in ordinals
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Referral:
+    """status: of the sender's Task, which is `task`. begun: when what it asks for was here. found: the
+    rows as they stand. hub: its references.
+    """
+
+    row: EpisodeState
+    status: str
+    begun: datetime
+    task: dict[str, Any]
+    children: Sequence[Child]
+    found: Sequence[Row]
+    hub: Collection[str]
+
+
 def _need(
-    rows: Sequence[Row],
-    children: Sequence[Child],
-    status: str,
-    begun: datetime,
-    closed: datetime | None,
-    found: Sequence[Row],
+    of: _Referral, ordinal: int, rid: int, request: dict[str, Any], rows: Sequence[Row]
 ) -> NeedState:
-    """The need as its candidates in `rows` have it. begun: when its ServiceRequest was here."""
-    [episode] = [row for row in rows if isinstance(row, EpisodeState)]
-    asked = [row for row in rows if isinstance(row, CandidateState)]
-    stood = next((row for row in found if isinstance(row, NeedState) and row.ordinal == 0), None)
-    strategy = "broadcast" if len(asked) > 1 else "direct"
+    """The need as its candidates and errands in `rows` have it. rid, request: of what it asks for."""
+    asked = [row for row in rows if isinstance(row, CandidateState) and row.need == ordinal]
+    looked_for = [
+        row
+        for row in rows
+        if isinstance(row, ErrandState) and row.kind == "find-provider" and row.subject == rid
+    ]
+    stood = next(
+        (row for row in of.found if isinstance(row, NeedState) and row.ordinal == ordinal), None
+    )
+    kind, strategy = stood.kind if stood else kind_of(request), stood.strategy if stood else ""
+    if not strategy:
+        priority = str(of.task.get("priority") or request.get("priority") or "routine")
+        named = candidates.named(of.task, request, of.hub)
+        count = len(named.references) if isinstance(named, candidates.Named) else 0
+        strategy = strategies.in_use().named(kind, priority, count)
     need = NeedState(
-        episode.id, 0, episode.request, stood.kind if stood else "",
-        stood.strategy if stood else strategy, "open", max((row.wave for row in asked), default=0),
-        stood.reason if stood else None, begun, None,
+        of.row.id, ordinal, rid, kind, strategy, "open", max((row.wave for row in asked), default=0),
+        stood.reason if stood else None, of.begun, stood.next_at if stood else None, None,
     )  # fmt: skip
-    state = needs.state(Need("0", reason=need.reason or ""), children, status)
-    need = need._replace(state=state)
+    outlook = Need(
+        str(ordinal),
+        more=strategy != "direct" and not need.reason,
+        queued=any(row.closed_at is None for row in looked_for),
+        reason=need.reason or "",
+    )
+    state = needs.state(outlook, of.children, of.status)
+    need = need._replace(state=state, next_at=need.next_at if state == "open" else None)
     if state not in needs.ENDED:
         return need
     if stood is not None and stood.state == state and stood.closed_at is not None:
         return need._replace(closed_at=stood.closed_at)
-    ends = [row.ended_at for row in asked if state != "met" or row.status == "completed"]
+    ends = [
+        *(row.ended_at for row in asked if state != "met" or row.status == "completed"),
+        *(row.closed_at for row in looked_for if state != "met"),
+    ]
     known = [end for end in ends if end is not None]
-    return need._replace(closed_at=max(known) if known and len(known) == len(ends) else closed)
+    return need._replace(
+        closed_at=max(known) if known and len(known) == len(ends) else of.row.closed_at
+    )
+
+
+def _stated(version: Version) -> dict[str, Any]:
+    return fhir_json.parse((version.body or "{}").encode())
 
 
 def _document(versions: list[TaskVersion]) -> dict[str, Any]:

@@ -123,6 +123,8 @@ class Work:
         be computed anew, once, when all drafts are there.
     deputizing: Tasks that the caller may answer for who is away.
     errands: those that are of no referral, by their Tasks.
+    concluded: referral and ordinal of each need for which it turned out that nobody can be asked, and the
+        code of why.
     begin: begins the transaction that is not begun yet; None: the caller has opened it.
     apart: the victim service providers (rids), whose doings are not told.
     sensitive: classes that a rule gives a resource (rid), whatever its text says.
@@ -148,6 +150,7 @@ class Work:
     moved: set[int] = field(default_factory=set)
     deputizing: frozenset[int] = frozenset()
     errands: dict[int, Errand] = field(default_factory=dict)
+    concluded: dict[tuple[int, int], str] = field(default_factory=dict)
     wakes: bool = False
     apart: frozenset[int] = frozenset()
     sensitive: dict[int, int] = field(default_factory=dict)

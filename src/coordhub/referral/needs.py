@@ -141,14 +141,16 @@ def state(need: Need, children: Sequence[Child], parent: str) -> str:
     """
     own = [child for child in children if child.need == need.key]
     told = [child for child in own if not child.apart]
-    at_work = any(is_won(child) for child in told) and parent not in TERMINAL
-    if any(child.status == "completed" for child in told) and not at_work:
-        return "met"  # beside one who is at work only what was delivered after it was cancelled
+    done = any(child.status == "completed" for child in told)
     withdrawn = any(is_withdrawn(child) for child in told)
     if parent in TERMINAL:
+        if done:
+            return "met"
         return "withdrawn" if withdrawn or parent in ("cancelled", "entered-in-error") else "unmet"
-    if at_work:
-        return "won"
+    if any(is_won(child) for child in told):
+        return "won"  # also where another one was done late, after it was cancelled
+    if done:
+        return "met"
     if need.queued and is_released(told):
         return "queued"
     if is_open(need, children) or len(told) < len(own):

@@ -1,7 +1,7 @@
-"""The hub's own part in a referral: it asks each recipient by a ServiceRequest and a Task of its own.
+"""The next step of each need of a referral, taken by the hub under the referral's lock.
 
-SR2 is a filler order based on the sender's SR1, T2 a part of the sender's T1, as SDOH Clinical Care
-asks of a coordination platform; the sender's resources stay the sender's.
+Whom to ask is said by `referral.strategy`; here it is told how things stand, and what it says is
+carried out: somebody is asked, or looked for in the directory, or a person is, or it is waited.
 
 http://hl7.org/fhir/us/sdoh-clinicalcare
 """
@@ -9,133 +9,284 @@ http://hl7.org/fhir/us/sdoh-clinicalcare
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from coordhub.access import caller, viewer
-from coordhub.directory import services
-from coordhub.r4 import datasets
-from coordhub.r4 import reference as reference_of
-from coordhub.r4.typed import new_task
-from coordhub.record import commit, parties, question
+from coordhub.record import commit, errands, parties
 from coordhub.record.hub import Hub, instant
 from coordhub.record.operations import Create, Update
-from coordhub.record.parent import with_state
-from coordhub.record.recipients import dataset_of
-from coordhub.referral import candidates
-from coordhub.referral import episode as pure
-from coordhub.store import consents, resources
+from coordhub.referral import prospects as writing
+from coordhub.referral import strategies, strategy, timers
+from coordhub.referral import task_machine as machine
+from coordhub.referral.needs import Child, is_asked
+from coordhub.referral.strategy import Candidacy, View
+from coordhub.routing import prospecting
+from coordhub.routing.asking import Sent, question_to
+from coordhub.store import consents, episodes, needs, resources, vsp
 from coordhub.store.engine import Connection
-from coordhub.store.episodes import Episode
+from coordhub.store.episodes import Episode, Need
+from coordhub.store.needs import Prospect
+from coordhub.store.transact import ProspectRow
 
-REFERRAL_SYSTEM = "urn:coordhub:referral"
-"""System of the identifier that all Tasks and ServiceRequests of one referral share."""
-
-_NOT_COPIED = (
-    "id",
-    "meta",
-    "text",
-    "identifier",
-    "replaces",
-    "instantiatesCanonical",
-    "relevantHistory",
-)
-_PLACER = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "PLAC"}]}
-
-Document = dict[str, Any]
+_LOOKS_BESIDE = frozenset({"waves", "broadcast-choose"})
+"""Strategies that have a step to take while somebody is asked."""
 
 
-def service_request(
-    sr1: Document, reference: str, referral: str, performers: Sequence[str]
-) -> Document:
-    """SR2: what SR1 asks for, as the hub's filler order. `reference`: of SR1; `referral`: the shared id."""
-    copied = {name: value for name, value in sr1.items() if name not in _NOT_COPIED}
-    number = {"system": REFERRAL_SYSTEM, "value": referral}
-    document = {
-        **copied,
-        "identifier": [{**number, "type": _PLACER}],
-        "status": "active",
-        "intent": "filler-order",
-        "basedOn": [{"reference": reference}],
-        "requisition": number,
-    }
-    if len(performers) == 1:
-        document["performer"] = [{"reference": performers[0]}]
-    else:
-        document.pop("performer", None)
-    return _without_loose_ends(document)
+@dataclass(slots=True)
+class Doing:
+    """What the steps of one referral come to.
 
-
-def _without_loose_ends(document: Document) -> Document:
-    """Without contained resources that nothing refers to any more, such as a team of all who are asked."""
-    while "contained" in document:
-        outside = {name: value for name, value in document.items() if name != "contained"}
-        named = {
-            element.get("reference")
-            for one in (outside, *document["contained"])
-            for _, element in reference_of.walk(one)
-        }
-        kept = [one for one in document["contained"] if f"#{one.get('id')}" in named]
-        if len(kept) == len(document["contained"]):
-            break
-        document = {**outside, **({"contained": kept} if kept else {})}
-    return document
-
-
-async def ask(hub: Hub, conn: Connection, episode: Episode) -> None:
-    """Make SR2 and a T2 for each recipient that the sender named, in the transaction of the relay.
-
-    Who may not be told for whom, by the patient's Consents or for lack of one, is not asked.
+    requester: `Organization/id` of who referred. asked: need, and rank, of each T2 among the operations.
     """
-    stored = await resources.read_rids(conn, viewer.deciding(), [episode.id, episode.request])
-    t1, sr1 = stored[episode.id], stored[episode.request]
-    if t1.body is None or sr1.body is None:
-        return
-    task, request = parties.document(t1), parties.document(sr1)
-    named = candidates.named(task, request, hub.itself)
-    behind: dict[str, int] = {}
-    if isinstance(named, candidates.Named):
-        for text in named.references:
-            found = await services.recipient(conn, text, hub.base)
-            if found is not None:
-                behind[text] = found.organization.rid
-    permitted = frozenset(behind.values())
-    if episode.patient is not None:
-        permitted = await consents.may_be_asked(conn, episode.patient, sorted(permitted))
-    recipients = {
-        text: await dataset_of(conn, organization, text, request, hub.base)
-        for text, organization in behind.items()
-        if organization in permitted
-    }
-    me = caller.hub(hub.organization)
-    if not recipients:
-        reason = "consent-missing" if behind else "recipient-unknown"
-        parent = pure.unaddressed(str(task["status"]), reason)
-        document = with_state(task, parent, instant(hub.clock()))
-        await commit.apply(hub, conn, me, [Update("Task", t1.id, document)], interaction="update")
-        return
-    operations = [
-        Create(
-            "ServiceRequest",
-            service_request(
-                question.trimmed(request, dataset),
-                sr1.reference,
-                t1.id,
-                [text for text, theirs in recipients.items() if theirs == dataset],
-            ),
-            full_url=f"urn:coordhub:sr2:{dataset}",
-        )
-        for dataset in dict.fromkeys(recipients.values())
+
+    hub: Hub
+    conn: Connection
+    episode: Episode
+    requester: str
+    apart: frozenset[int]
+    prospects: list[Prospect]
+    operations: list[Create] = field(default_factory=list)
+    asked: list[tuple[int, int]] = field(default_factory=list)
+    concluded: bool = False
+
+
+async def advance(hub: Hub, conn: Connection, episode: Episode) -> None:
+    """Take the next step of each open need, in the caller's transaction."""
+    apart = await vsp.marked(conn)
+    due = [
+        need for need in episode.needs if need.state == "open" and _may_move(episode, need, apart)
     ]
-    competing = sum(dataset != datasets.VSP for dataset in recipients.values())
-    for text, dataset in recipients.items():
-        document = new_task(
-            part_of=t1.reference,
-            focus=f"urn:coordhub:sr2:{dataset}",
-            requester=hub.organization,
-            owner=text,
-            authored_on=instant(hub.clock()),
-            group=(REFERRAL_SYSTEM, t1.id),
+    if not due:
+        return
+    stored = await resources.read_rids(
+        conn, viewer.deciding(), [episode.id, episode.requester, *(need.request for need in due)]
+    )
+    if episode.requester not in stored:
+        return
+    doing = Doing(
+        hub, conn, episode, stored[episode.requester].reference, apart,
+        await needs.prospects(conn, episode.id),
+    )  # fmt: skip
+    for need in due:
+        task, request = stored.get(episode.id), stored.get(need.request)
+        if task is None or task.body is None or request is None or request.body is None:
+            continue
+        await _step(doing, need, Sent(task, request))
+    if not doing.operations and not doing.concluded:
+        return
+    written, _ = await commit.apply(
+        hub, conn, caller.hub(hub.organization), doing.operations, interaction="transaction",
+        referrals=[episode.id],
+    )  # fmt: skip
+    tasks = [
+        one.rid
+        for one, operation in zip(written, doing.operations, strict=True)
+        if operation.type == "Task" and operation.document.get("partOf")
+    ]
+    await needs.asked(
+        conn, episode.id, [(*at, task) for at, task in zip(doing.asked, tasks, strict=True)]
+    )
+
+
+async def take_up(hub: Hub, conn: Connection, number: int) -> None:
+    """Take the steps that are due by themselves: whoever cannot be reached is not waited for; and the next ones."""
+    await needs.begun(conn, number, hub.clock())
+    tasks = await needs.unreached(conn, number)
+    stored = await resources.read_rids(conn, viewer.deciding(), tasks)
+    operations = [
+        Update(
+            "Task",
+            task.id,
+            {
+                **parties.document(task),
+                "status": "cancelled",
+                "statusReason": machine.concept(machine.REASONS["undeliverable"]),
+                "lastModified": instant(hub.clock()),
+            },
         )
-        document |= question.told(task, dataset, blind=competing > 1 and dataset != datasets.VSP)
-        operations.append(Create("Task", document))
-    await commit.apply(hub, conn, me, operations, interaction="transaction")
+        for task in stored.values()
+    ]
+    if operations:
+        me = caller.hub(hub.organization)
+        await commit.apply(hub, conn, me, operations, interaction="transaction")
+    episode = (await episodes.read(conn, [number]))[number]
+    if episode.state == "open":
+        await advance(hub, conn, episode)
+
+
+def _may_move(episode: Episode, need: Need, apart: frozenset[int]) -> bool:
+    """Whether its strategy may have a step to take; seen of the rows, as most changes leave none."""
+    if need.strategy in _LOOKS_BESIDE:
+        return True
+    return not any(is_asked(child) for child in _children(episode, need, apart) if not child.apart)
+
+
+def _children(episode: Episode, need: Need, apart: frozenset[int]) -> list[Child]:
+    return [
+        Child(
+            str(one.task),
+            one.status,
+            str(need.ordinal),
+            one.reason,
+            apart=one.organization in apart,
+            offered=one.status == "accepted" and need.strategy == "broadcast-choose",
+            begun=one.started_at is not None,
+        )
+        for one in episode.candidates
+        if one.need == need.ordinal
+    ]
+
+
+async def _step(doing: Doing, need: Need, sent: Sent) -> None:
+    """Steps of one need, until it is asked for or waited for."""
+    hub, conn, episode = doing.hub, doing.conn, doing.episode
+    known = [one for one in doing.prospects if one.need == need.ordinal]
+    if not known and need.wave == 0:
+        known = await _ranked(doing, need, await prospecting.named(hub, conn, episode, need, sent))
+    looked = any(writing.MATCHED in writing.read(one.findings) for one in known)
+    while True:
+        known = await _permitted(doing, need, known)
+        view = _view(doing, need, sent, known, looked=looked)
+        step = strategy.next_step(view, hub.clock())
+        if not isinstance(step, strategy.Look):
+            break
+        looked = True
+        rows = await prospecting.matched(hub, conn, episode, need, sent, known)
+        known = [*known, *await _ranked(doing, need, rows)]
+    until: datetime | None = None
+    match step:
+        case strategy.Ask(ranks, _):
+            await _ask(doing, need, sent, view, [one for one in known if one.rank in ranks])
+            until = hub.clock() + view.strategy.every if need.strategy in _LOOKS_BESIDE else None
+        case strategy.Wait():
+            until = step.until
+        case strategy.Choose() if not _is_open(episode, need, "choose"):
+            _errand(doing, sent, "choose", [one for one in known if _offers(view, one.rank)])
+        case strategy.Queue():
+            _errand(doing, sent, "find-provider")
+        case strategy.Nobody():
+            reason = writing.reason([one.findings for one in known])
+            if known or need.strategy == "direct":
+                await needs.conclude(conn, episode.id, need.ordinal, reason)
+                doing.concluded = True
+            else:
+                _errand(doing, sent, "find-provider")
+        case _:
+            pass
+    await needs.schedule(conn, episode.id, need.ordinal, until)
+
+
+async def _ranked(doing: Doing, need: Need, rows: Sequence[ProspectRow]) -> list[Prospect]:
+    await needs.rank(doing.conn, rows)
+    return [
+        Prospect(
+            row.need,
+            row.rank,
+            row.organization,
+            row.recipient,
+            row.verdict,
+            row.score,
+            row.findings,
+        )
+        for row in rows
+    ]
+
+
+async def _permitted(doing: Doing, need: Need, known: Sequence[Prospect]) -> list[Prospect]:
+    """Without whom the patient's Consents, or the lack of one, forbid to tell of it: by what they say now."""
+    patient = doing.episode.patient
+    tried = {one.recipient for one in doing.episode.candidates if one.need == need.ordinal}
+    new = [one for one in known if one.verdict == "in" and one.recipient not in tried]
+    if patient is None or not new:
+        return list(known)
+    allowed = await consents.may_be_asked(
+        doing.conn, patient, sorted({one.organization for one in new})
+    )
+    refused = [one for one in new if one.organization not in allowed]
+    if not refused:
+        return list(known)
+    findings = writing.written([writing.CONSENT_MISSING])
+    ranks = {one.rank for one in refused}
+    await needs.rule_out(doing.conn, doing.episode.id, need.ordinal, ranks, findings)
+    return [
+        Prospect(one.need, one.rank, one.organization, one.recipient, "out", one.score, findings)
+        if one.rank in ranks
+        else one
+        for one in known
+    ]
+
+
+def _view(doing: Doing, need: Need, sent: Sent, known: Sequence[Prospect], *, looked: bool) -> View:
+    episode = doing.episode
+    task, request = sent.documents
+    priority = str(task.get("priority") or request.get("priority") or "routine")
+    children = _children(episode, need, doing.apart)
+    asked = [one for one in episode.candidates if one.need == need.ordinal]
+    tried: dict[str, list[Child]] = {}
+    for candidate, child in zip(asked, children, strict=True):
+        tried.setdefault(candidate.recipient, []).append(child)
+    return View(
+        strategies.in_use().of(need.kind, priority, need.strategy),
+        need.opened_at,
+        tuple(
+            Candidacy(
+                one.rank,
+                one.organization in doing.apart,
+                writing.SUGGESTED in writing.read(one.findings),
+                tuple(tried.get(one.recipient, ())),
+            )
+            for one in known
+            if one.verdict == "in" or one.recipient in tried
+        ),
+        need.wave,
+        max((one.asked_at for one in asked), default=None),
+        not looked and need.strategy != "direct" and prospecting.may_be_extended(sent),
+        _is_open(episode, need, "find-provider"),
+        timers.accept_by(task),
+    )
+
+
+def _is_open(episode: Episode, need: Need, kind: str) -> bool:
+    """Whether a person has this errand about the need."""
+    return any(
+        one.kind == kind and one.subject == need.request and one.closed_at is None
+        for one in episode.errands
+    )
+
+
+def _offers(view: View, rank: int) -> bool:
+    return any(
+        each.rank == rank and any(child.offered for child in each.tried) for each in view.prospects
+    )
+
+
+async def _ask(
+    doing: Doing, need: Need, sent: Sent, view: View, chosen: Sequence[Prospect]
+) -> None:
+    competing = sum(one.organization not in doing.apart for one in chosen)
+    waiting = sum(is_asked(child) and not child.apart for child in view.children)
+    made = await question_to(
+        doing.hub, doing.conn, sent, str(need.ordinal),
+        {one.recipient: one.organization for one in chosen},
+        blind=competing + waiting > 1,
+    )  # fmt: skip
+    doing.operations += made
+    doing.asked += [(need.ordinal, one.rank) for one in chosen]
+
+
+def _errand(doing: Doing, sent: Sent, kind: str, offers: Sequence[Prospect] = ()) -> None:
+    """A person is asked: whoever referred, by its Organization."""
+    made = errands.document(
+        kind=kind,
+        owner=doing.requester,
+        subject=sent.request.reference,
+        requester=doing.hub.organization,
+        now=doing.hub.clock(),
+        reason=machine.REASONS["no-provider-available"] if kind == "find-provider" else None,
+        inputs=[
+            {"type": errands.concept("offer"), "valueReference": {"reference": one.recipient}}
+            for one in offers
+        ],
+    )
+    doing.operations.append(Create("Task", made))

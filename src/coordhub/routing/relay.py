@@ -12,7 +12,7 @@ from coordhub.access import viewer
 from coordhub.record.hub import Hub
 from coordhub.routing import advance, deputizing, policy, resolve, results
 from coordhub.routing.stumble import Aside
-from coordhub.store import changes, deliveries, episodes, grants, resources
+from coordhub.store import changes, deliveries, episodes, grants, needs, resources
 from coordhub.store.changes import Change
 from coordhub.store.deliveries import Planned
 from coordhub.store.engine import Connection
@@ -21,7 +21,7 @@ from coordhub.telemetry import log
 
 
 async def relay(hub: Hub, new_id: Callable[[], UUID], aside: Aside | None = None) -> bool:
-    """Plan the deliveries of one episode; False when no episode has anything to tell.
+    """Take the next steps of one episode and plan its deliveries; False when none has anything to do.
 
     aside: takes up an episode that fails, which then counts as done for now; without it, raises.
     """
@@ -40,12 +40,16 @@ async def _relay(
     async with hub.engine.transaction(at_last=True) as conn:
         claimed = await changes.claim_episode(conn, besides)
         if claimed is None:
-            return False
+            claimed = await needs.claim_due(conn, hub.clock(), besides)
+            if claimed is None:
+                return False
+            told(claimed)
+            await advance.take_up(hub, conn, claimed)
         told(claimed)
         while pending := await changes.unrelayed(conn, claimed):
             episode = (await episodes.read(conn, [claimed]))[claimed]
-            if episode.planned_at is None and episode.state == "open" and episode.request:
-                await advance.ask(hub, conn, episode)
+            if episode.state == "open":
+                await advance.advance(hub, conn, episode)
                 episode = (await episodes.read(conn, [claimed]))[claimed]
             planned = [
                 row

@@ -162,6 +162,10 @@ with settled as (
 ), noted as (
     update candidate c set delivered_at = $6 from settled s
     where s.state = 'delivered' and c.task = s.rid and c.delivered_at is null
+), unreached as (
+    update need n set next_at = $6 from settled s join candidate c on c.task = s.rid
+    where s.state = 'dead' and c.status = 'requested' and c.delivered_at is null and c.seen_at is null
+      and n.episode = c.episode and n.ordinal = c.need and n.state = 'open'
 ), audited as (
     insert into audit (at, client, organization, interaction, outcome, type, fhir_id, rids, query, delivery, request_id)
     select $6, n.client, n.organization, n.interaction, n.outcome, n.type, n.fhir_id, n.rids, n.query, n.delivery,
@@ -186,7 +190,8 @@ async def settle(
 ) -> Settlement:
     """Write down what came of it.
 
-    state: queued (again at `next_at`), parked, delivered, suppressed, dead.
+    state: queued (again at `next_at`), parked, delivered, suppressed, dead. Of a question that is dead and
+    that nobody has seen the need has its next step at once.
     """
     row = await conn.fetchrow(
         _SETTLE,

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from coordhub.store.engine import Connection
+from coordhub.store.transact import CandidateRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class Episode:
     def errand_of_task(self, rid: int) -> Errand | None:
         return next((one for one in self.errands if one.task == rid), None)
 
-    def need_of(self, candidate: Candidate) -> Need:
+    def need_of(self, candidate: Candidate | CandidateRow) -> Need:
         return next(one for one in self.needs if one.ordinal == candidate.need)
 
 

@@ -23,6 +23,10 @@ SHOWN: Final = 5
 """How many of the rows that break an invariant are named."""
 
 _TERMINAL = "('rejected', 'cancelled', 'entered-in-error', 'failed', 'completed')"
+_LIVE = "c.status in ('accepted', 'ready', 'in-progress', 'on-hold') and c.reason is distinct from 'place-kept'"
+"""Whether candidate `c` is at work: one who keeps a place on its waiting list is not."""
+_APART = "exists (select from party p where p.organization = c.organization and p.kind = 'vsp')"
+"""Whether candidate `c` is a victim service provider, of whose answers no row tells."""
 _OPEN = "('queued', 'leased', 'parked')"
 _SAID = ", ".join(
     str(NUMBER[kind]) for kind in ("Appointment", "AppointmentResponse", "Communication")
@@ -46,10 +50,56 @@ INVARIANTS: Final[dict[str, str]] = {
         select 'change ' || c.seq from change c, bounds
         where c.episode is not null and c.relayed_at is null and c.at < bounds.overdue
     """,
-    "every open referral whose changes are relayed has asked somebody": """
+    "an open need has somebody who is asked, a step that is due, or a person who looks": f"""
+        select 'need ' || n.episode || '/' || n.ordinal from need n
+        where n.state in ('open', 'won', 'queued') and n.next_at is null
+          and not exists (select from change c where c.episode = n.episode and c.relayed_at is null)
+          and not exists (
+            select from candidate c where c.episode = n.episode and c.need = n.ordinal
+              and c.status not in {_TERMINAL})
+          and not exists (
+            select from errand x where x.episode = n.episode and x.subject = n.request
+              and x.closed_at is null)
+    """,
+    "every referral has a need, and it is open exactly as long as one of them": """
         select 'episode ' || e.id from episode e
-        where e.state = 'open' and e.planned_at is null and e.request <> 0
-          and not exists (select from change c where c.episode = e.id and c.relayed_at is null)
+        left join (
+            select episode, bool_or(state in ('open', 'won', 'queued')) as open from need group by episode
+        ) n on n.episode = e.id
+        where e.request <> 0 and (n.episode is null or n.open <> (e.state = 'open'))
+    """,
+    "a need is never won by two": f"""
+        select 'need ' || c.episode || '/' || c.need from candidate c
+        join need n on n.episode = c.episode and n.ordinal = c.need
+        where {_LIVE} and (n.strategy <> 'broadcast-choose' or n.state in ('won', 'met'))
+          and not {_APART}
+        group by c.episode, c.need having count(*) > 1
+    """,
+    "a need is won as long as somebody is at work on it, and met once it is done": f"""
+        select 'need ' || n.episode || '/' || n.ordinal from need n
+        cross join lateral (
+            select coalesce(bool_or(c.status = 'completed'), false) as done,
+                   coalesce(bool_or({_LIVE}), false) as live
+            from candidate c where c.episode = n.episode and c.need = n.ordinal and not {_APART}) c
+        where case n.state when 'won' then not c.live when 'met' then c.live or not c.done
+              else c.done or c.live and n.strategy <> 'broadcast-choose' end
+    """,
+    "every candidate is of a need of its referral, and of a wave that was asked": """
+        select 'candidate ' || c.episode || '/' || c.ordinal from candidate c
+        left join need n on n.episode = c.episode and n.ordinal = c.need
+        where n.ordinal is null or c.wave not between 1 and n.wave
+    """,
+    "a person is asked about a need only for as long as it waits for that": """
+        select 'errand ' || x.task from errand x
+        join need n on n.episode = x.episode and n.request = x.subject
+        where x.closed_at is null
+          and (x.kind = 'find-provider' and n.state <> 'queued' or x.kind = 'choose' and n.state <> 'open')
+    """,
+    "an errand is open as long as its Task is not terminal": f"""
+        select 'errand ' || x.task from errand x
+        join resource r on r.rid = x.task and r.shard = x.shard
+        where r.body like '{{%'
+          and (x.closed_at is null) = (r.body::jsonb ->> 'status' in {_TERMINAL})
     """,
     "what an open referral waits for from its sender's server is read": """
         select 'episode ' || e.id from episode e

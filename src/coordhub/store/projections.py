@@ -38,6 +38,7 @@ class NeedState(NamedTuple):
     wave: int
     reason: str | None
     opened_at: datetime
+    next_at: datetime | None
     closed_at: datetime | None
 
 
@@ -182,7 +183,7 @@ async def stored(conn: Connection, episode: int) -> list[Row]:
         columns = ", ".join(made._fields)
         rows = await conn.fetch(f"select {columns} from {table} where {key} = $1", episode)
         found.extend(made(*row) for row in rows)
-    return [row for row in found if not isinstance(row, TimerState) or row.kind != _NOT_OF_A_TASK]
+    return found
 
 
 _TABLES: tuple[tuple[type[Row], str, str], ...] = (
@@ -236,11 +237,10 @@ async def write(conn: Connection, episode: int, rows: Sequence[Row]) -> None:
                 made,
             )
     await conn.execute(
-        "delete from timer t where episode = $1 and kind <> $2 and not exists"
-        " (select from unnest($3::bigint[], $4::text[]) n(subject, kind)"
+        "delete from timer t where episode = $1 and not exists"
+        " (select from unnest($2::bigint[], $3::text[]) n(subject, kind)"
         "   where n.subject = t.subject and n.kind = t.kind)",
         episode,
-        _NOT_OF_A_TASK,
         [row.subject for row in timed],
         [row.kind for row in timed],
     )
@@ -258,7 +258,3 @@ async def fired(conn: Connection, episode: int) -> set[tuple[int, str]]:
         "select subject, kind from timer where episode = $1 and fired_at is not null", episode
     )
     return {(row[0], row[1]) for row in rows}
-
-
-_NOT_OF_A_TASK = "next-wave"
-"""A kind of timer that a strategy sets, and no state of a Task."""

@@ -229,10 +229,17 @@ PARTS: Final = {
         " select n.*, (n.episode & 255)::smallint, 'open', 0, $1 from {rows}",
     ),
     "need_moved": Part(
-        "episode bigint, ordinal smallint, state text, wave smallint",
-        "update need d set state = n.state, wave = n.wave,"
+        "episode bigint, ordinal smallint, state text, wave smallint, reason text",
+        "update need d set state = n.state, wave = n.wave, reason = n.reason,"
+        " next_at = case when n.state = 'open' then d.next_at end,"
         " closed_at = case when n.state in ('met', 'unmet', 'withdrawn') then coalesce(d.closed_at, $1) end"
         " from {rows} where d.episode = n.episode and d.ordinal = n.ordinal",
+    ),
+    "prospected": Part(
+        "episode bigint, need smallint, rank smallint, organization bigint, recipient text, verdict text,"
+        " score float8, findings text",
+        "insert into prospect (episode, need, rank, organization, recipient, verdict, score, findings, shard)"
+        " select n.*, (n.episode & 255)::smallint from {rows}",
     ),
     "asked": Part(
         "episode bigint, ordinal smallint, organization bigint, recipient text, task bigint,"

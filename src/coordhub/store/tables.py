@@ -574,6 +574,7 @@ need = Table(
     Column("wave", SmallInteger, nullable=False, comment="the last that was asked; 0: none yet"),
     Column("reason", Text, comment="code of why nobody else can be asked"),
     instant("opened_at"),
+    instant("next_at", nullable=True, comment="when its strategy takes the next step by itself"),
     instant("closed_at", nullable=True),
     PrimaryKeyConstraint("episode", "ordinal"),
     CheckConstraint(
@@ -590,6 +591,7 @@ need = Table(
     comment="One thing asked for by a referral; rebuilt from the Tasks by reproject",
 )
 Index("need_request_idx", need.c.request)
+Index("need_due_idx", need.c.next_at, postgresql_where=text("next_at is not null"))
 
 prospect = Table(
     "prospect",
@@ -764,7 +766,7 @@ timer = Table(
     instant("fired_at", nullable=True),
     UniqueConstraint("subject", "kind"),
     CheckConstraint(
-        "kind in ('receipt', 'accept-half', 'accept-due', 'accept-by', 'next-wave', 'first-contact',"
+        "kind in ('receipt', 'accept-half', 'accept-due', 'accept-by', 'first-contact',"
         " 'progress', 'progress-overdue', 'appointment', 'consult-note', 'result', 'waitlist', 'whole',"
         " 'errand', 'errand-escalation', 'consent-end', 'digest')",
         name="kind_known",

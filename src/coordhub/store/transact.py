@@ -171,12 +171,26 @@ class NeedRow(NamedTuple):
 
 
 class NeedState(NamedTuple):
-    """wave: the last that was asked."""
+    """wave: the last that was asked. reason: code of why nobody else can be asked."""
 
     episode: int
     ordinal: int
     state: str
     wave: int
+    reason: str | None = None
+
+
+class ProspectRow(NamedTuple):
+    """Who could meet a need; columns of prospect. findings: JSON."""
+
+    episode: int
+    need: int
+    rank: int
+    organization: int
+    recipient: str
+    verdict: str
+    score: float
+    findings: str
 
 
 class CandidateRow(NamedTuple):
@@ -281,6 +295,7 @@ class Batch:
     fetches: list[FetchRow] = field(default_factory=list)
     needs: list[NeedRow] = field(default_factory=list)
     need_states: list[NeedState] = field(default_factory=list)
+    prospects: list[ProspectRow] = field(default_factory=list)
     candidates: list[CandidateRow] = field(default_factory=list)
     statuses: list[CandidateStatus] = field(default_factory=list)
     errands: list[ErrandRow] = field(default_factory=list)
@@ -329,6 +344,7 @@ def _rows(batch: Batch) -> dict[str, Sequence[tuple[Any, ...]]]:
         "awaited": batch.fetches,
         "needed": batch.needs,
         "need_moved": batch.need_states,
+        "prospected": batch.prospects,
         "asked": batch.candidates,
         "answered": batch.statuses,
         "errands_opened": batch.errands,

@@ -75,7 +75,7 @@ async def apply(work: Work, draft: Draft, episode: Episode) -> None:
         if isinstance(step, pure.Proceed):
             parent.cancel(work, episode, tasks, step.cancels)
         if (
-            len(episode.candidates) > 1
+            sum(one.need == candidate.need for one in episode.candidates) > 1
             and new in machine.WON
             and candidate.status not in machine.WON
             and not late

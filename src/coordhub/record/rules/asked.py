@@ -53,7 +53,7 @@ async def apply(work: Work, draft: Draft) -> None:
     work.batch.planned.append(episode.id)
     if found.organization.rid in work.apart:
         work.sensitive |= {draft.rid: VSP | SDV, request: VSP | SDV}
-        work.sensitive |= {episode.id: SDV, episode.request: SDV}
+        work.sensitive |= {episode.id: SDV, need.request: SDV}
         for each in work.drafts:
             if each.rid in (draft.rid, request) and each.keeper is None:
                 each.keeper = found.organization.rid

@@ -8,16 +8,19 @@ http://hl7.org/fhir/R4/task.html
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from coordhub.access import viewer
 from coordhub.directory import services
 from coordhub.errors import FhirError, Issue, business_rule, unprocessable
 from coordhub.r4.sensitivity import SDV
-from coordhub.record import elsewhere, parties, stopping, transitions
+from coordhub.record import elsewhere, parties, requisition, stopping, transitions
 from coordhub.record.work import Draft, Work
-from coordhub.referral import candidates
+from coordhub.referral import candidates, strategies
 from coordhub.referral import task_machine as machine
+from coordhub.referral.kinds import kind_of
+from coordhub.referral.wanted import wanted
 from coordhub.store import resources
 from coordhub.store.episodes import Episode
 from coordhub.store.transact import EpisodeRow, EpisodeSupplied, NeedRow
@@ -36,8 +39,21 @@ FIXED_ELEMENTS = frozenset(
 """What a sent referral stands on; another need is another referral."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One thing asked for: a ServiceRequest of the sender's. at: where the Task names it."""
+
+    reference: str
+    rid: int
+    document: Document
+    at: str
+
+
 async def opens(work: Work, draft: Draft) -> None:
-    """A requested Task of the caller's, whose focus is a ServiceRequest of the caller's, is a referral."""
+    """A requested Task of the caller's, whose focus is a ServiceRequest of the caller's, is a referral.
+
+    Its needs are that one, and those of the same requisition that its inputs name.
+    """
     document = draft.document
     assert document is not None
     if not _asks_for_fulfilment(document):
@@ -47,56 +63,89 @@ async def opens(work: Work, draft: Draft) -> None:
         return
     if focus is None or not focus.startswith("ServiceRequest/"):
         return
-    request = await _own_request(work, focus)
+    request = await _own_request(work, focus, "focus")
     if request is None:
         return
-    strategy = await _addressed(work, draft, focus, request)
+    await _ask_for(work, draft, request)
     draft.episode = draft.rid
     work.batch.episodes.append(
-        EpisodeRow(draft.rid, work.caller.organization, request[0], draft.patient)
+        EpisodeRow(draft.rid, work.caller.organization, request.rid, draft.patient)
     )
-    work.batch.needs.append(NeedRow(draft.rid, 0, request[0], "", strategy))
 
 
-async def _addressed(
-    work: Work, draft: Draft, focus: str, request: tuple[int, Document | None]
-) -> str:
-    """The strategy by which those who are named are asked; 422 where one cannot be, or nobody is named."""
-    document = draft.document
-    assert document is not None
-    named = candidates.named(document, request[1], work.hub.itself)
-    if isinstance(named, candidates.Nobody):
+async def _ask_for(work: Work, draft: Draft, request: Asked) -> None:
+    """Open the needs of the referral; 422 where somebody cannot be asked, or nobody is there to be."""
+    assert draft.document is not None
+    needs = [request, *await _besides(work, draft.document, request)]
+    work.batch.needs += [
+        await _need(work, draft, ordinal, asked, len(needs)) for ordinal, asked in enumerate(needs)
+    ]
+
+
+async def _besides(work: Work, document: Document, first: Asked) -> list[Asked]:
+    """Further needs: what Task.input names of the sender's with the requisition of the first."""
+    found: dict[int, Asked] = {}
+    for text, at in requisition.named(document, work.hub.base):
+        other = await _own_request(work, text, at)
+        if (
+            other is not None
+            and other.rid != first.rid
+            and requisition.belong_together(first.document, other.document)
+        ):
+            found.setdefault(other.rid, other)
+    return list(found.values())
+
+
+async def _need(work: Work, draft: Draft, ordinal: int, asked: Asked, of: int) -> NeedRow:
+    """The row of one need; 422 unless there is somebody to ask, or a way to find somebody."""
+    assert draft.document is not None
+    named = candidates.named(draft.document, asked.document, work.hub.itself)
+    names: tuple[str, ...] = ()
+    if isinstance(named, candidates.Named):
+        names = named.references
+        await _check(work, draft, asked, named)
+    elif named.reason == "recipient-unknown" or not wanted(asked.document, None, work.now).kinds:
+        whose = "" if of == 1 else f" of {asked.reference}"
         raise unprocessable(
             Issue(
                 "required",
-                "Nobody is named to ask. Name a HealthcareService, Organization, PractitionerRole or CareTeam of the "
-                "directory in Task.owner, Task.restriction.recipient or ServiceRequest.performer.",
-                transitions.at(draft, "owner"),
+                f"Nobody is named to ask{whose}, and no code says what is needed so that the hub could look. Name a "
+                "HealthcareService, Organization, PractitionerRole or CareTeam of the directory in Task.owner, "
+                "Task.restriction.recipient or ServiceRequest.performer, or say what kind of service it is in "
+                "ServiceRequest.category or code.",
+                transitions.at(draft, "owner" if ordinal == 0 else asked.at),
             )
         )
-    asked = {
+    kind = kind_of(asked.document)
+    priority = draft.document.get("priority") or asked.document.get("priority") or "routine"
+    strategy = strategies.in_use().named(kind, str(priority), len(names))
+    return NeedRow(draft.rid, ordinal, asked.rid, kind, strategy)
+
+
+async def _check(work: Work, draft: Draft, asked: Asked, named: candidates.Named) -> None:
+    """422 for whoever cannot be asked by what is named; and note who must not be told of."""
+    found = {
         text: await services.recipient(work.conn, text, work.hub.base) for text in named.references
     }
     issues = [
         Issue(
             "value",
             f"{text} cannot be asked: name a recipient by its reference in the hub's directory (Type/id).",
-            _place(work, draft, focus, named.source),
+            _place(work, draft, asked.reference, named.source),
         )
-        for text, found in asked.items()
-        if found is None
+        for text, recipient in found.items()
+        if recipient is None
     ]
     if issues:
         raise unprocessable(*issues)
-    if any(found.organization.rid in work.apart for found in asked.values() if found):
+    if any(one.organization.rid in work.apart for one in found.values() if one):
         # that it is asked says what the person needs
-        work.sensitive |= {draft.rid: SDV, request[0]: SDV}
-    return "direct" if len(asked) == 1 else "broadcast"
+        work.sensitive |= {draft.rid: SDV, asked.rid: SDV}
 
 
-def _place(work: Work, task: Draft, focus: str, source: str) -> str:
+def _place(work: Work, task: Draft, request: str, source: str) -> str:
     """Where the sender finds `source` (`Task.owner`, `ServiceRequest.performer`) in what it sent."""
-    holder = task if source.startswith("Task.") else work.draft_of(focus)
+    holder = task if source.startswith("Task.") else work.draft_of(request)
     return f"{holder.at}.{source.partition('.')[2]}" if holder and holder.at else source
 
 
@@ -108,18 +157,20 @@ def _asks_for_fulfilment(document: Document) -> bool:
     )
 
 
-async def _own_request(work: Work, focus: str) -> tuple[int, Document | None] | None:
-    """rid and document of the focus; None unless it is the caller's own."""
-    written = work.draft_of(focus)
+async def _own_request(work: Work, reference: str, at: str) -> Asked | None:
+    """What is asked for by this `ServiceRequest/id`; None unless it is the caller's own."""
+    written = work.draft_of(reference)
     if written is not None:
-        own = written.source == work.caller.organization
-        return (written.rid, written.document) if own else None
-    kind, _, fhir_id = focus.partition("/")
+        own = written.source == work.caller.organization and written.document is not None
+        return Asked(reference, written.rid, written.document or {}, at) if own else None
+    kind, _, fhir_id = reference.partition("/")
     found = work.located.get((kind, fhir_id))
     if found is None or found.source != work.caller.organization:
         return None
     stored = await resources.read_rids(work.conn, viewer.of(work.caller), [found.rid])
-    return (found.rid, parties.document(stored[found.rid])) if found.rid in stored else None
+    if found.rid not in stored or stored[found.rid].body is None:
+        return None
+    return Asked(reference, found.rid, parties.document(stored[found.rid]), at)
 
 
 async def changed(work: Work, draft: Draft, episode: Episode) -> None:
@@ -226,8 +277,8 @@ async def _waiting(work: Work, draft: Draft, episode: Episode) -> None:
         return
     request = None
     if focus is not None and focus.startswith("ServiceRequest/"):
-        request = await _own_request(work, focus)
-    if focus is None or request is None:
+        request = await _own_request(work, focus, "focus")
+    if request is None:
         raise unprocessable(
             Issue(
                 "value",
@@ -236,7 +287,6 @@ async def _waiting(work: Work, draft: Draft, episode: Episode) -> None:
                 transitions.at(draft, "focus"),
             )
         )
-    strategy = await _addressed(work, draft, focus, request)
+    await _ask_for(work, draft, request)
     draft.document = {name: value for name, value in after.items() if name != "statusReason"}
-    work.batch.supplied.append(EpisodeSupplied(episode.id, request[0], draft.patient))
-    work.batch.needs.append(NeedRow(episode.id, 0, request[0], "", strategy))
+    work.batch.supplied.append(EpisodeSupplied(episode.id, request.rid, draft.patient))

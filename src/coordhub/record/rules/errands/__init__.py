@@ -13,7 +13,14 @@ from typing import Final, TypeAlias
 
 from coordhub.errors import business_rule
 from coordhub.record import errands, transitions
-from coordhub.record.rules.errands import abort, acknowledge, match_result, re_confirm, still_needed
+from coordhub.record.rules.errands import (
+    abort,
+    acknowledge,
+    find_provider,
+    match_result,
+    re_confirm,
+    still_needed,
+)
 from coordhub.record.work import Draft, Work
 from coordhub.referral import task_machine as machine
 from coordhub.store.episodes import Errand
@@ -23,6 +30,7 @@ Answered: TypeAlias = Callable[[Work, Draft, Errand], Awaitable[None]]
 ANSWERED: Final[dict[str, Answered]] = {
     "abort": abort.answered,
     acknowledge.KIND: acknowledge.answered,
+    "find-provider": find_provider.answered,
     match_result.KIND: match_result.answered,
     "still-needed": still_needed.answered,
     "re-confirm": re_confirm.answered,

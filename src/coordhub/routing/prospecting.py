@@ -1,0 +1,89 @@
+"""Who could meet a need: whom its sender names, in that order; or whom the directory has, best first.
+
+http://hl7.org/fhir/R4/task-definitions.html#Task.restriction.recipient
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from coordhub.access import viewer
+from coordhub.directory import matching, services
+from coordhub.r4 import document as fhir_json
+from coordhub.record.hub import Hub
+from coordhub.referral import candidates, prospects
+from coordhub.referral.matching import Prospect
+from coordhub.routing.asking import Document, Sent
+from coordhub.store import resources
+from coordhub.store.engine import Connection
+from coordhub.store.episodes import Episode, Need
+from coordhub.store.needs import Prospect as Stored
+from coordhub.store.transact import ProspectRow
+
+
+async def named(
+    hub: Hub, conn: Connection, episode: Episode, need: Need, sent: Sent
+) -> list[ProspectRow]:
+    """Whom the sender names. Out is who says that it has no place, where there are others to be asked."""
+    task, request = sent.documents
+    found = candidates.named(task, request, hub.itself)
+    if isinstance(found, candidates.Nobody):
+        return []
+    judged: dict[str, Prospect] = {}
+    if need.strategy != "direct":
+        judged = {one.recipient: one for one in await _matched(hub, conn, episode, request, ())}
+    rows = []
+    for at, text in enumerate(found.references):
+        recipient = await services.recipient(conn, text, hub.base)
+        findings = [prospects.NAMED]
+        if recipient is None:
+            findings.append(prospects.UNKNOWN)
+        elif text in judged:
+            findings += [one for one in judged[text].findings if one.criterion == "capacity"]
+        rows.append(
+            ProspectRow(
+                episode.id, need.ordinal, at,
+                recipient.organization.rid if recipient is not None else 0, text,
+                "out" if prospects.failed(findings) else "in", 1.0, prospects.written(findings),
+            )
+        )  # fmt: skip
+    return rows
+
+
+async def matched(
+    hub: Hub, conn: Connection, episode: Episode, need: Need, sent: Sent, known: Sequence[Stored]
+) -> list[ProspectRow]:
+    """Whom the directory has besides, ranked behind the known ones."""
+    _, request = sent.documents
+    besides = {episode.requester, *(one.organization for one in known)}
+    found = await _matched(hub, conn, episode, request, besides)
+    behind = max((one.rank for one in known), default=-1) + 1
+    return [
+        ProspectRow(
+            episode.id, need.ordinal, behind + at, one.organization, one.recipient, one.verdict,
+            one.score, prospects.written([prospects.MATCHED, *one.findings]),
+        )
+        for at, one in enumerate(found)
+    ]  # fmt: skip
+
+
+def may_be_extended(sent: Sent) -> bool:
+    """Whether the sender leaves it to the hub to look for others: it restricts nobody."""
+    task, _ = sent.documents
+    restriction = task.get("restriction")
+    return not (isinstance(restriction, dict) and restriction.get("recipient"))
+
+
+async def _matched(
+    hub: Hub, conn: Connection, episode: Episode, request: Document, besides: Collection[int]
+) -> list[Prospect]:
+    patient = None
+    if episode.patient is not None:
+        stored = await resources.read_rids(conn, viewer.deciding(), [episode.patient])
+        version = stored.get(episode.patient)
+        if version is not None and version.body is not None:
+            patient = fhir_json.parse(version.body.encode())
+    return await matching.prospects(
+        conn, request, patient, sender=episode.requester, now=hub.clock(),
+        subject=episode.patient, besides=besides,
+    )  # fmt: skip
