@@ -511,7 +511,8 @@ class House:
 
         for event in told.events:
             words = [event["at"][11:23], await called(event.get("recipient")), event["what"]]
-            words += [event["timer"]] if "timer" in event else []
+            words += [event[name] for name in ("timer", "errand") if name in event]
+            words += [await called(event.get("owner"))]
             words += [event["status"]] if event["what"] in ("status", "closed") else []
             for name in ("businessStatus", "reason"):
                 words += [f"({event[name]['text']})"] if name in event else []

@@ -9,7 +9,7 @@ import pytest
 
 from coordhub.referral import timeline
 from coordhub.referral.timeline import Next
-from coordhub.store.timeline import Asked, Brought, Due, Moments, Step, Told
+from coordhub.store.timeline import Asked, Brought, Due, Errand, Moments, Need, Step, Told
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -20,7 +20,7 @@ def at(minutes: int) -> datetime:
 
 def asked(ordinal: int = 0, status: str = "requested", **changed) -> Asked:
     one = Asked(
-        ordinal, f"Organization/{ordinal}", status, at(1), at(2), None, None, None, False,
+        ordinal, 0, 1, f"Organization/{ordinal}", status, at(1), at(2), None, None, None, False,
         "delivered", 1, at(1), None,
     )  # fmt: skip
     return replace(one, **changed)
@@ -30,8 +30,8 @@ def told(*recipients: Asked, **changed) -> Told:
     return replace(Told(1, 1, True, "Organization/s", at(0), at(1), None, recipients), **changed)
 
 
-def moments(*steps: Step, brought=(), dues=()) -> Moments:
-    return Moments(steps, tuple(brought), tuple(dues))
+def moments(*steps: Step, brought=(), dues=(), errands=(), needs=()) -> Moments:
+    return Moments(steps, tuple(brought), tuple(dues), tuple(errands), tuple(needs))
 
 
 def step(minutes: int, ordinal: int | None, status: str, business: str = "", reason: str = ""):
@@ -106,7 +106,12 @@ def test_given_one_who_is_asked_when_what_is_next_is_told_then_it_is_expected_of
 
 
 def test_given_a_time_to_answer_when_what_is_next_is_told_then_it_says_by_when():
-    dues = [Due(at(90), 0, "accept-by", None), Due(at(60), 0, "remind", at(60))]
+    dues = [
+        Due(at(90), 0, "accept-by", None),
+        Due(at(30), 0, "accept-half", None),
+        Due(at(40), 0, "progress", None, stands=True),
+        Due(at(60), 0, "accept-due", at(60)),
+    ]
     [step] = timeline.expected(told(asked()), moments(dues=dues))
     assert step.by == at(90)
 
@@ -132,3 +137,31 @@ def test_given_its_own_part_when_it_is_told_to_a_recipient_then_it_holds_nothing
     own = told(asked(2), whole=False)
     assert [event.what for event in timeline.events(own, moments())] == ["asked", "delivered"]
     assert timeline.expected(told(asked(2, "rejected"), whole=False), moments()) == []
+
+
+def test_given_nobody_left_when_what_is_next_is_told_then_it_is_the_errand_of_who_looks():
+    looks = Errand(at(5), "find-provider", "Organization/s", at(90), None)
+    needs = [Need(0, "ServiceRequest/1", "queued")]
+    tried = told(asked(status="rejected"))
+    assert timeline.expected(tried, moments(errands=[looks], needs=needs)) == [
+        Next("find-provider", "Organization/s", by=at(90))
+    ]
+
+
+def test_given_two_needs_when_for_one_nobody_is_asked_then_the_hub_is_to_ask():
+    needs = [Need(0, "ServiceRequest/1", "won"), Need(1, "ServiceRequest/2", "open")]
+    steps = timeline.expected(told(asked(status="accepted")), moments(needs=needs))
+    assert steps == [Next("begin", "recipient", 0), Next("ask", "hub", need=1)]
+
+
+def test_given_an_errand_when_the_timeline_is_told_then_it_opens_and_closes_in_it():
+    errand = Errand(at(5), "abort", "Organization/0", None, at(7))
+    happened = timeline.events(told(asked()), moments(errands=[errand]))
+    assert [event.what for event in happened] == [
+        "sent", "asked", "delivered", "errand", "errand-done",
+    ]  # fmt: skip
+    closed = told(asked(status="completed"), closed_at=at(9))
+    acknowledge = replace(errand, kind="acknowledge", closed_at=None)
+    assert [step.what for step in timeline.expected(closed, moments(errands=[acknowledge]))] == [
+        "acknowledge"
+    ]

@@ -35,6 +35,8 @@ EVENTS: dict[str, str] = {
     "result": "a result came",
     "said": "something was said about it",
     "due": "a time ran out",
+    "errand": "somebody is asked to do something about it",
+    "errand-done": "that is done, or not asked any more",
     "status": "the requester's Task moved",
     "closed": "the referral ended",
 }
@@ -50,7 +52,10 @@ STEPS: dict[str, str] = {
     "stop": "stop, or give an outcome",
     "close": "no answer will be told: close it when it is no longer wanted",
 }
-"""Code of what is expected next -> what it means."""
+"""Code of what is expected next -> what it means; the kinds of errands (record.errands) besides."""
+
+_REMINDERS = frozenset({"receipt", "accept-half", "next-wave"})
+"""Kinds of timers that are nobody's time limit."""
 
 _SAID = frozenset({"Communication", "CommunicationRequest", "Appointment", "Encounter"})
 
@@ -74,7 +79,7 @@ _BY_STATUS = {
 class Event:
     """what: a code of EVENTS. ordinal: of the recipient it is about; None: the whole.
 
-    kind: of what ran out. resource: `Type/id` of what was brought.
+    kind: of what ran out, or of an errand. resource: `Type/id` of what was brought. owner: of the errand.
     """
 
     at: datetime
@@ -85,19 +90,21 @@ class Event:
     reason: str = ""
     kind: str = ""
     resource: str = ""
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """what: a code of STEPS. who: `hub`, `requester` or `recipient` (the one of `ordinal`).
+    """what: a code of STEPS. who: `hub`, `requester`, `recipient` (the one of `ordinal`), or `Type/id`.
 
-    by: when at the latest, or when it is tried again; None: no time is set.
+    by: when at the latest, or when it is tried again; None: no time is set. need: ordinal of what for.
     """
 
     what: str
     who: str
     ordinal: int | None = None
     by: datetime | None = None
+    need: int | None = None
 
 
 def events(told: Told, moments: Moments) -> list[Event]:
@@ -123,6 +130,11 @@ def events(told: Told, moments: Moments) -> list[Event]:
         for one in moments.dues
         if one.fired_at is not None
     )
+    for errand in moments.errands:
+        found.append((3, Event(errand.at, "errand", kind=errand.kind, owner=errand.owner)))
+        if errand.closed_at is not None:
+            done = Event(errand.closed_at, "errand-done", kind=errand.kind, owner=errand.owner)
+            found.append((3, done))
     found.extend((4, event) for event in _of_the_whole(moments))
     return [event for _, event in sorted(found, key=lambda each: (each[1].at, each[0]))]
 
@@ -161,12 +173,23 @@ def _moved(steps: Sequence[Step]) -> Iterator[tuple[Step, Step]]:
 
 
 def expected(told: Told, moments: Moments) -> list[Next]:
-    """What is expected, from whom and by when; something, unless the referral has ended."""
+    """What is expected, from whom and by when; something, unless the referral has ended.
+
+    Also after its end: an errand, such as to say that a critical value was seen.
+    """
     live = [one for one in told.asked if one.status not in TERMINAL]
     found = [_of_recipient(one, moments) for one in live if not one.apart or _underway(one)]
-    if found or told.closed_at is not None or not told.whole:
+    errands = [one for one in moments.errands if one.closed_at is None]
+    found.extend(Next(one.kind, one.owner, by=one.by) for one in errands)
+    if told.closed_at is not None or not told.whole:
         return found
-    return [Next("close", "requester") if live else Next("ask", "hub")]
+    asked = {one.need for one in live}
+    found.extend(
+        Next("ask", "hub", need=need.ordinal)
+        for need in moments.needs
+        if need.state == "open" and need.ordinal not in asked
+    )
+    return found or [Next("close", "requester") if live else Next("ask", "hub")]
 
 
 def _underway(one: Asked) -> bool:
@@ -189,5 +212,12 @@ def _of_recipient(one: Asked, moments: Moments) -> Next:
 
 
 def _earliest(ordinal: int | None, dues: Sequence[Due]) -> datetime | None:
-    open_ones = [one.at for one in dues if one.ordinal == ordinal and one.fired_at is None]
+    open_ones = [
+        one.at
+        for one in dues
+        if one.ordinal == ordinal
+        and one.fired_at is None
+        and not one.stands
+        and one.kind not in _REMINDERS
+    ]
     return min(open_ones, default=None)

@@ -20,10 +20,13 @@ from coordhub.store.visibility import Viewer, visible
 class Asked:
     """How far the referral went with one recipient, and its first delivery (None: not planned yet).
 
+    need: ordinal of what it is asked for. wave: with whom it was asked together, the first is 1.
     apart: a victim service provider, of whom no answer is told.
     """
 
     ordinal: int
+    need: int
+    wave: int
     recipient: str
     status: str
     asked_at: datetime
@@ -70,7 +73,8 @@ async def told(conn: Connection, viewer: Viewer, rid: int) -> Told | None:
         "  order by id desc, ordinal desc limit 1)"
         " select coalesce(case when it.ordinal is not null then c.task end, it.id), it.id, it.ordinal is null,"
         " 'Organization/' || o.fhir_id, it.opened_at, it.planned_at, it.closed_at,"
-        " c.ordinal, c.recipient, c.status, c.asked_at, c.delivered_at, c.seen_at, c.accepted_at, c.ended_at,"
+        " c.ordinal, c.need, c.wave, c.recipient, c.status, c.asked_at, c.delivered_at, c.seen_at,"
+        " c.accepted_at, c.ended_at,"
         " exists (select from party p where p.organization = c.organization and p.kind = 'vsp'),"
         " d.state, d.attempts, d.next_at, a.detail"
         " from it join resource o on o.rid = it.requester"
@@ -114,21 +118,44 @@ class Brought:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What happens at that time if nothing happens before; fired_at: it has happened."""
+    """What happens at that time if nothing happens before; fired_at: it has happened. stands: not now."""
 
     at: datetime
     ordinal: int | None
     kind: str
     fired_at: datetime | None
+    stands: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What the hub asks a person besides. owner: `Type/id`; by: when it is too late."""
+
+    at: datetime
+    kind: str
+    owner: str
+    by: datetime | None
+    closed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One thing asked for. request: the sender's `ServiceRequest/id`; state as in table need."""
+
+    ordinal: int
+    request: str
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """All in the order of time."""
+    """All in the order of time; the needs of the whole in theirs."""
 
-    steps: tuple[Step, ...]
-    brought: tuple[Brought, ...]
-    dues: tuple[Due, ...]
+    steps: tuple[Step, ...] = ()
+    brought: tuple[Brought, ...] = ()
+    dues: tuple[Due, ...] = ()
+    errands: tuple[Errand, ...] = ()
+    needs: tuple[Need, ...] = ()
 
 
 async def moments(conn: Connection, viewer: Viewer, one: Told) -> Moments:
@@ -140,14 +167,14 @@ async def moments(conn: Connection, viewer: Viewer, one: Told) -> Moments:
         "  where c.episode = $1 and c.ordinal = any($3::smallint[]))"
         " select 1 as kind, v.updated as at, t.ordinal, it ->> 'status',"
         f" {_code('businessStatus', 'business-status')}, {_code('statusReason', 'task-status-reason')},"
-        " null::timestamptz, v.version as seq from tasks t"
+        " null::timestamptz, v.version as seq, null::timestamptz from tasks t"
         " cross join lateral (select version, updated, labels, body from resource"
         "   where rid = t.rid and shard = t.rid & 255"
         "   union all select version, updated, labels, body from resource_version"
         "   where rid = t.rid and shard = t.rid & 255) v"
         " cross join lateral (select v.body::jsonb as it"
         f"   where v.body like '{{%' and (t.ordinal is null or v.labels & {VSP} = 0)) j"
-        " union all select 2, min(c.at), null, r.type::text, r.fhir_id, null, null, min(c.seq) from ("
+        " union all select 2, min(c.at), null, r.type::text, r.fhir_id, null, null, min(c.seq), null from ("
         "   select rid, at, seq, author from change where episode = $1 union all"
         "   select m.rid, m.matched_at, 0, o.author from result m"  # what a Task says is a result
         "   join change o on o.rid = m.rid and o.version = 1"
@@ -157,8 +184,18 @@ async def moments(conn: Connection, viewer: Viewer, one: Told) -> Moments:
         "  where ($2 or c.author = $4)"
         f"  and r.type not in ({NUMBER['Task']}, {NUMBER['ServiceRequest']}) and {shown}"
         "  group by r.type, r.fhir_id"
-        " union all select 3, w.due_at, t.ordinal, w.kind, null, null, w.fired_at, w.id"
+        " union all select 3, w.due_at, t.ordinal, w.kind, null, null, w.fired_at, w.id, w.stood_at"
         "  from timer w join tasks t on t.rid = w.subject where w.episode = $1"
+        " union all select 4, e.opened_at, null, e.kind, o.type::text, o.fhir_id, e.closed_at, e.task,"
+        "  (select min(w.due_at) from timer w where w.subject = e.task and w.fired_at is null"
+        "   and w.stood_at is null) from errand e"
+        "  join resource o on o.rid = e.owner and o.shard = e.owner & 255"
+        "  join resource f on f.rid = e.subject and f.shard = e.subject & 255"
+        f"  where e.episode = $1 and ($2 or e.owner = $4) and f.labels & {VSP} = 0"
+        "  and not exists (select from party p where p.organization = e.owner and p.kind = 'vsp')"
+        " union all select 5, n.opened_at, n.ordinal, r.fhir_id, n.state, null, null, n.ordinal, null"
+        "  from need n join resource r on r.rid = n.request and r.shard = n.request & 255"
+        "  where n.episode = $1 and $2"
         " order by at, seq",
         one.episode,
         one.whole,
@@ -173,7 +210,13 @@ async def moments(conn: Connection, viewer: Viewer, one: Told) -> Moments:
             for r in rows
             if r[0] == 2
         ),
-        tuple(Due(r[1], r[2], r[3], r[6]) for r in rows if r[0] == 3),
+        tuple(Due(r[1], r[2], r[3], r[6], r[8] is not None) for r in rows if r[0] == 3),
+        tuple(
+            Errand(r[1], r[3], f"{name_of(int(r[4]))}/{r[5]}", r[8], r[6])
+            for r in rows
+            if r[0] == 4
+        ),
+        tuple(Need(r[2], f"ServiceRequest/{r[3]}", r[4]) for r in rows if r[0] == 5),
     )
 
 

@@ -23,7 +23,7 @@ from coordhub.referral import task_machine as machine
 from coordhub.referral import timeline as pure
 from coordhub.referral.episode import BUSINESS_STATUSES, business_status
 from coordhub.store import resources, timeline
-from coordhub.store.timeline import Told
+from coordhub.store.timeline import Moments, Told
 
 NAME = "status-of-referral"
 TYPES = ("ServiceRequest", "Task")
@@ -57,9 +57,9 @@ async def answer(context: Context, asked: Asked) -> Answer:
     parameters = [
         {"name": "task", "valueReference": {"reference": task.reference}},
         *_state(state),
-        *_asked(told),
+        *_asked(told, moments),
         *_events(told, pure.events(told, moments)),
-        *_next(told, pure.expected(told, moments), context.hub.organization),
+        *_next(told, moments, context.hub.organization),
     ]
     body = document.encode({"resourceType": "Parameters", "parameter": parameters})
     return Answer(200, body, shown=(found.rid,))
@@ -72,7 +72,8 @@ def _state(state: dict[str, Any]) -> Iterator[Parameter]:
             yield {"name": name, "valueCodeableConcept": state[name]}
 
 
-def _asked(told: Told) -> Iterator[Parameter]:
+def _asked(told: Told, moments: Moments) -> Iterator[Parameter]:
+    needs = {need.ordinal: need.request for need in moments.needs}
     if told.whole:
         yield _time("sent", told.opened_at)
         if told.closed_at is not None:
@@ -83,6 +84,9 @@ def _asked(told: Told) -> Iterator[Parameter]:
             {"name": "status", "valueCode": one.status},
             _time("asked", one.asked_at),
         ]
+        if one.need in needs:  # how many were asked before is nothing to a recipient
+            parts.append(_reference("need", needs[one.need]))
+            parts.append({"name": "wave", "valuePositiveInt": one.wave})
         for name, at in (
             ("delivered", one.delivered_at),
             ("opened", one.opened_at),
@@ -119,20 +123,28 @@ def _events(told: Told, events: list[pure.Event]) -> Iterator[Parameter]:
             concept = machine.concept(machine.REASONS[event.reason])
             parts.append({"name": "reason", "valueCodeableConcept": concept})
         if event.kind:
-            parts.append({"name": "timer", "valueCode": event.kind})
+            name = "timer" if event.what == "due" else "errand"
+            parts.append({"name": name, "valueCode": event.kind})
+        if event.owner:
+            parts.append(_reference("owner", event.owner))
         if event.resource:
             parts.append(_reference("resource", event.resource))
         yield {"name": "event", "part": parts}
 
 
-def _next(told: Told, steps: list[pure.Next], hub: str) -> Iterator[Parameter]:
+def _next(told: Told, moments: Moments, hub: str) -> Iterator[Parameter]:
     recipients = {one.ordinal: one.recipient for one in told.asked}
-    for step in steps:
-        who = {"hub": hub, "requester": told.requester}.get(step.who)
+    needs = {need.ordinal: need.request for need in moments.needs}
+    for step in pure.expected(told, moments):
+        who = {"hub": hub, "requester": told.requester}.get(step.who, step.who)
+        if step.who == "recipient" and step.ordinal is not None:
+            who = recipients[step.ordinal]
         parts: list[Parameter] = [
             {"name": "what", "valueCode": step.what},
-            _reference("from", who or recipients[step.ordinal or 0]),
+            _reference("from", who),
         ]
+        if step.need is not None:
+            parts.append(_reference("need", needs[step.need]))
         if step.ordinal is not None:
             parts.append(_reference("recipient", recipients[step.ordinal]))
         if step.by is not None:
