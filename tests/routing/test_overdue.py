@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 from open_hub import House, Party, Referral, opened
 
+from coordhub.access import caller
 from coordhub.record import reproject
 from coordhub.referral.episode import BUSINESS_STATUS_SYSTEM
 from coordhub.routing import expire
@@ -156,6 +157,26 @@ async def test_given_a_waiting_list_when_the_person_does_not_answer_then_somebod
     assert "waitlist" in await timers(house), "and again in two weeks"
     await all_fired(house, timedelta(days=7))
     assert [kind for kind, _ in await errands(house)] == ["still-needed", "overdue"]
+
+
+async def test_given_a_person_that_still_needs_it_when_two_weeks_more_are_over_then_it_is_asked_again(
+    house: House,
+) -> None:
+    await accepted(house, "on-hold", **business("waitlisted"))
+    asked = "select x.owner, x.closed_at is null from errand x where kind = 'still-needed' order by task"
+    patient = await house.value("select patient from episode")
+    assert await house.rows(asked) == [(patient, True)]
+    [reference] = await house.rows(
+        "select r.fhir_id from errand x join resource r on r.rid = x.task"
+    )
+    answer = {**await house.document(f"Task/{reference[0]}"), "status": "completed"}
+    hub = caller.hub(house.hub.organization)
+    await house.update(hub, answer["id"], answer)
+    assert await house.rows(asked) == [(patient, False)]
+    await all_fired(house, timedelta(days=15))
+    assert await house.rows(asked) == [(patient, False), (patient, True)]
+    await house.relay()
+    await consistent(house)
 
 
 async def test_given_a_referral_that_is_open_when_ninety_days_are_over_then_somebody_looks(

@@ -19,6 +19,7 @@ from coordhub.record.hub import instant
 from coordhub.record.work import Draft, Work
 from coordhub.referral import task_machine as machine
 from coordhub.store import resources
+from coordhub.store.engine import Connection
 from coordhub.store.episodes import Episode, Errand
 from coordhub.store.visibility import HUB
 
@@ -40,10 +41,36 @@ async def ask(
 
     subject: what it is about. contact: whom to get in touch with.
     """
+    person = await whom(work.conn, episode, kind)
+    if person is None:
+        return None
+    draft = await errands.open_errand(
+        work,
+        kind=kind,
+        owner=person,
+        subject=subject,
+        episode=episode.id,
+        inputs=[contact_of(contact)],
+        due=due,
+    )
+    draft.patient = episode.patient
+    return draft
+
+
+def contact_of(recipient: str) -> Document:
+    """The input that says whom to get in touch with."""
+    return {
+        "type": {"coding": [{"system": errands.SDOHCC, "code": "contact-entity"}]},
+        "valueReference": {"reference": recipient},
+    }
+
+
+async def whom(conn: Connection, episode: Episode, kind: str) -> str | None:
+    """`Patient/x`, unless it is asked the same already or must not be asked."""
     if episode.patient is None or any(_is_open(one, kind) for one in episode.errands):
         return None
     rids = [episode.id, episode.request, episode.patient]
-    stored = await resources.read_rids(work.conn, viewer.deciding(), rids)
+    stored = await resources.read_rids(conn, viewer.deciding(), rids)
     if any(stored[rid].labels & SDV for rid in stored) or episode.patient not in stored:
         return None
     person = parties.document(stored[episode.patient])
@@ -52,22 +79,7 @@ async def ask(
     order = stored.get(episode.request)
     if order is None or order.body is None or _is_prohibited(parties.document(order)):
         return None
-    draft = await errands.open_errand(
-        work,
-        kind=kind,
-        owner=stored[episode.patient].reference,
-        subject=subject,
-        episode=episode.id,
-        inputs=[
-            {
-                "type": {"coding": [{"system": errands.SDOHCC, "code": "contact-entity"}]},
-                "valueReference": {"reference": contact},
-            }
-        ],
-        due=due,
-    )
-    draft.patient = episode.patient
-    return draft
+    return stored[episode.patient].reference
 
 
 async def settle(work: Work) -> None:

@@ -12,10 +12,11 @@ from uuid import uuid4
 
 from coordhub.access import viewer
 from coordhub.directory import services
-from coordhub.record import commit, critical, errands, parties
+from coordhub.record import commit, critical, errands, for_patient, parties
 from coordhub.record.hub import instant
 from coordhub.record.operations import Create, Update
 from coordhub.record.timing import ROUTINE, priority
+from coordhub.record.waitlist import STILL_NEEDED
 from coordhub.referral import task_machine as machine
 from coordhub.referral import timers as kinds
 from coordhub.referral.deadlines import Lengths
@@ -131,16 +132,34 @@ async def escalate(firing: Firing) -> None:
 
 
 async def ask_again(firing: Firing) -> None:
-    """Whether a place on a waiting list is still wanted; and once more after as long."""
-    await _errand(firing, "still-needed")
-    candidate = _candidate(firing)
-    if candidate is not None:
-        there = await digest.calendar(firing, candidate.recipient)
-        pause = (await _lengths(firing, candidate)).get("waitlist")
-        if pause is not None:
-            await timers.again(
-                firing.conn, firing.timer.id, firing.now, there.after(firing.now, pause)
-            )
+    """Whether a place on a waiting list is still wanted; and once more after as long.
+
+    The person is asked, or whoever coordinates where the person must not be.
+    """
+    candidate, episode = _candidate(firing), firing.episode
+    if candidate is None or episode is None:
+        return
+    pause = (await _lengths(firing, candidate)).get("waitlist")
+    there = await digest.calendar(firing, candidate.recipient)
+    following = there.after(firing.now, pause) if pause is not None else None
+    person = await for_patient.whom(firing.conn, episode, STILL_NEEDED)
+    if person is None:
+        await _errand(firing, STILL_NEEDED)
+    else:
+        stored = await resources.read_rids(firing.conn, viewer.deciding(), [candidate.task])
+        document = errands.document(
+            kind=STILL_NEEDED,
+            owner=person,
+            subject=stored[candidate.task].reference,
+            requester=firing.hub.organization,
+            now=firing.now,
+            inputs=[for_patient.contact_of(candidate.recipient)],
+            due=following,
+        )
+        create = Create("Task", document)
+        await commit.apply(firing.hub, firing.conn, firing.me, [create], interaction="create")
+    if following is not None:
+        await timers.again(firing.conn, firing.timer.id, firing.now, following)
 
 
 async def _lengths(firing: Firing, candidate: Candidate) -> Lengths:
