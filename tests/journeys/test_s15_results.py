@@ -193,3 +193,33 @@ def metro_result(sent, performer):
         "subject": {"reference": sent.patient},
         "performer": [{"reference": performer}],
     }
+
+
+async def test_s15_given_a_victim_service_provider_that_ordered_when_the_result_comes_then_nobody_else_is_told(
+    house, safe
+):
+    lab, riverside = house.metrolab, house.riverside
+    bundle = house.referral(safe, lab.reference)
+    [who] = [
+        entry["resource"]
+        for entry in bundle["entry"]
+        if entry["resource"]["resourceType"] == "Patient"
+    ]
+    who["generalPractitioner"] = [{"reference": riverside.reference}]
+    sent = await safe.refers(bundle)
+    task = await house.until(lambda: lab.asked(sent))
+    await lab.answers(task, "accepted")
+    order = house.target((await lab.read(task))["focus"])
+    mine = await lab.ask("POST", "/Patient", {"resourceType": "Patient", "name": [{"text": "A."}]})
+    for patient in (sent.patient, f"Patient/{mine.json()['id']}"):
+        result = demo.observation(patient, lab.reference, datetime.now(UTC), "7.1", order)
+        await lab.ask("POST", "/Observation", result)
+    await house.settled()
+    told = await house.rows(
+        "select distinct d.organization from delivery d join resource r on r.rid = d.rid"
+        " join resource o on o.rid = d.organization where o.fhir_id = $1",
+        riverside.id,
+    )
+    assert told == []
+    assert await riverside.received() == []
+    assert await riverside.find("Observation?code=http://loinc.org%7C4548-4") == []
