@@ -104,7 +104,7 @@ async def given_one_who_is_served(house) -> tuple[str, str, str, str]:
     )
     pantry = await house.service_of(house.mounds)
     patient = await made(riverside, {"resourceType": "Patient", "name": [{"family": "Example"}]})
-    await permits(house, patient, riverside, lakeside, house.mounds)
+    await permits(house, patient, riverside, lakeside, house.mounds, office)
     enrolment = await made(
         lakeside,
         {
@@ -177,3 +177,61 @@ async def test_s28_given_no_consent_or_a_need_of_violence_when_asked_then_no_war
     assert duplicates == {}
     assert hotline in candidates
     assert not [one for each in candidates.values() for one in each if one[0] == "duplicate"]
+
+
+async def test_s28_given_the_warning_when_riverside_goes_on_all_the_same_then_it_is_kept_with_the_referral(
+    house,
+):
+    riverside = house.riverside
+    patient, _, wic, pantry = await given_one_who_is_served(house)
+    # When Riverside goes on, and says why
+    reason = {"text": "moved to another household"}
+    _, sent = await refers(riverside, patient, "food-insecurity", pantry, wic, reasonCode=reason)
+    await house.settled()
+    # Then it is asked for, and what was known stands with it, in codes
+    assert (await riverside.read(sent))["reasonCode"] == reason
+    kept = {
+        row["recipient"]: row["findings"]
+        for row in await house.rows(
+            "select p.recipient, p.findings from prospect p join resource r on r.rid = p.episode"
+            " where r.fhir_id = $1",
+            sent.partition("/")[2],
+        )
+    }
+    assert '"code":"already-enrolled"' in kept[wic]
+    assert '"code":"open-referral"' in kept[pantry]
+
+
+async def test_given_nobody_named_when_riverside_refers_then_the_hub_finds_who_can_help(house):
+    riverside = house.riverside
+    patient = await made(riverside, {"resourceType": "Patient", "name": [{"family": "Example"}]})
+    await permits(house, patient, house.mounds)
+    request, sent = await refers(riverside, patient, "food-insecurity")
+    await house.settled()
+    asked = await house.mounds.find(f"Task?part-of={sent}")
+    assert len(asked) == 1
+    pantry = await house.service_of(house.mounds)
+    assert house.target(asked[0]["owner"]) == pantry
+    # And it is whom the dry run names first
+    _, candidates = await route(riverside, request)
+    assert next(iter(candidates)) == pantry
+
+
+async def test_given_violence_when_nobody_is_named_then_the_hotline_is_found_and_who_may_not_know_learns_nothing(
+    house, safe
+):
+    riverside = house.riverside
+    patient = await made(riverside, {"resourceType": "Patient", "name": [{"family": "Example"}]})
+    await permits(house, patient, safe, house.mounds, house.lakeside)
+    _, sent = await refers(riverside, patient, "intimate-partner-violence")
+    await house.settled()
+    assert len(await safe.find(f"Task?part-of={sent}")) == 1
+    security = (await riverside.read(sent))["meta"]["security"]
+    assert "SDV" in {one["code"] for one in security}
+    assert not await house.lakeside.sees(sent)
+    # For anything else it is not found, nor named among those who are out
+    request, other = await refers(riverside, patient, "food-insecurity")
+    await house.settled()
+    assert await safe.find(f"Task?part-of={other}") == []
+    _, candidates = await route(riverside, request)
+    assert await house.service_of(safe) not in candidates

@@ -53,6 +53,15 @@ class Received:
     programs: Mapping[Code, str] = field(default_factory=dict)
     referred: bool = False
 
+    def warnings(self, recipient: str, kinds: Iterable[Code] = ()) -> tuple[Finding, ...]:
+        """Of one recipient; kinds: codes of its programs. Who refers may have a reason to go on."""
+        code = self.services.get(recipient)
+        if code is None and self.programs:
+            code = next((self.programs[one] for one in kinds if one in self.programs), None)
+        if code is None and self.referred:
+            code = "open-referral"
+        return () if code is None else _found("duplicate", "unknown", code)
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -387,18 +396,9 @@ def _reachable(wanted: Wanted, offered: Offered, known: Known, weights: Weights)
 
 
 def _duplicate(wanted: Wanted, offered: Offered, _: Known, __: Weights) -> Findings:
-    """A warning only: who refers may have a reason."""
-    received = wanted.received
     if offered.apart:
         return ()
-    code = received.services.get(offered.recipient)
-    if code is None and received.programs:
-        code = next(
-            (received.programs[one] for one in offered.kinds if one in received.programs), None
-        )
-    if code is not None:
-        return _found("duplicate", "unknown", code)
-    return _found("duplicate", "unknown", "open-referral") if received.referred else ()
+    return wanted.received.warnings(offered.recipient, offered.kinds)
 
 
 _CHECKS: Final = (

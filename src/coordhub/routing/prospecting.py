@@ -9,11 +9,15 @@ from collections.abc import Collection, Sequence
 
 from coordhub.access import viewer
 from coordhub.directory import matching, services
+from coordhub.insight import duplicates
 from coordhub.r4 import document as fhir_json
+from coordhub.r4.sensitivity import SDV
 from coordhub.record.hub import Hub
 from coordhub.referral import candidates, prospects
-from coordhub.referral.matching import Prospect
-from coordhub.routing.asking import Document, Sent
+from coordhub.referral.matching import Prospect, Received
+from coordhub.referral.timers import accept_by
+from coordhub.referral.wanted import URGENT
+from coordhub.routing.asking import Sent
 from coordhub.store import resources
 from coordhub.store.engine import Connection
 from coordhub.store.episodes import Episode, Need
@@ -29,9 +33,11 @@ async def named(
     found = candidates.named(task, request, hub.itself)
     if isinstance(found, candidates.Nobody):
         return []
+    received = await _received(hub, conn, episode, sent)
     judged: dict[str, Prospect] = {}
     if need.strategy != "direct":
-        judged = {one.recipient: one for one in await _matched(hub, conn, episode, request, ())}
+        found_too = await _matched(hub, conn, episode, sent, (), received)
+        judged = {one.recipient: one for one in found_too}
     rows = []
     for at, text in enumerate(found.references):
         recipient = await services.recipient(conn, text, hub.base)
@@ -40,6 +46,7 @@ async def named(
             findings.append(prospects.UNKNOWN)
         elif text in judged:
             findings += [one for one in judged[text].findings if one.criterion == "capacity"]
+        findings += received.warnings(text)
         rows.append(
             ProspectRow(
                 episode.id, need.ordinal, at,
@@ -54,9 +61,9 @@ async def matched(
     hub: Hub, conn: Connection, episode: Episode, need: Need, sent: Sent, known: Sequence[Stored]
 ) -> list[ProspectRow]:
     """Whom the directory has besides, ranked behind the known ones."""
-    _, request = sent.documents
     besides = {episode.requester, *(one.organization for one in known)}
-    found = await _matched(hub, conn, episode, request, besides)
+    received = await _received(hub, conn, episode, sent)
+    found = await _matched(hub, conn, episode, sent, besides, received)
     behind = max((one.rank for one in known), default=-1) + 1
     return [
         ProspectRow(
@@ -74,9 +81,27 @@ def may_be_extended(sent: Sent) -> bool:
     return not (isinstance(restriction, dict) and restriction.get("recipient"))
 
 
+async def _received(hub: Hub, conn: Connection, episode: Episode, sent: Sent) -> Received:
+    """What the person has already, as far as who refers may see it; of a sensitive need nothing is looked for."""
+    _, request = sent.documents
+    if episode.patient is None or (sent.request.labels | sent.task.labels) & SDV:
+        return matching.NOTHING
+    evidence = await duplicates.found(
+        conn, viewer.as_organization(episode.requester), request, episode.patient,
+        base=hub.base, now=hub.clock(), itself=sent.request.rid,
+    )  # fmt: skip
+    return duplicates.received(evidence)
+
+
 async def _matched(
-    hub: Hub, conn: Connection, episode: Episode, request: Document, besides: Collection[int]
+    hub: Hub,
+    conn: Connection,
+    episode: Episode,
+    sent: Sent,
+    besides: Collection[int],
+    received: Received,
 ) -> list[Prospect]:
+    task, request = sent.documents
     patient = None
     if episode.patient is not None:
         stored = await resources.read_rids(conn, viewer.deciding(), [episode.patient])
@@ -84,6 +109,7 @@ async def _matched(
         if version is not None and version.body is not None:
             patient = fhir_json.parse(version.body.encode())
     return await matching.prospects(
-        conn, request, patient, sender=episode.requester, now=hub.clock(),
-        subject=episode.patient, besides=besides,
+        conn, request, patient, sender=episode.requester, now=hub.clock(), subject=episode.patient,
+        besides=besides, urgent=task.get("priority") in URGENT, by=accept_by(task), received=received,
+        zone=hub.zone,
     )  # fmt: skip

@@ -62,7 +62,10 @@ async def open_referrals(
     kinds: Collection[tuple[str, str]],
     itself: int | None,
 ) -> list[OpenReferral]:
-    """ServiceRequests of this patient for one of these kinds, of which a need is open; but for `itself`."""
+    """ServiceRequests of this patient for one of these kinds, of which a need is open.
+
+    itself: rid of a ServiceRequest whose own referral does not count.
+    """
     known = parameters("ServiceRequest")
     of_kind = f"{known['category'].id}, {known['code'].id}"
     condition, arguments = visible(viewer, "r", 6)
@@ -72,7 +75,8 @@ async def open_referrals(
         " join need n on n.episode = e.id and n.state in ('open', 'won', 'queued')"
         " join resource r on r.rid = n.request and r.shard = (n.request & 255)::smallint"
         f" where e.patient = $1 and e.state = 'open' and r.body is not null and r.source <> {HUB}"
-        f" and r.rid is distinct from $4 and r.labels & {SDV | VSP} = 0 and exists ("
+        " and not exists (select from need o where o.episode = e.id and o.request = $4)"
+        f" and r.labels & {SDV | VSP} = 0 and exists ("
         "  select from idx_token i join code_system s on s.id = i.system"
         "   join unnest($2::text[], $3::text[]) k(uri, code) on k.uri = s.uri and k.code = i.code"
         f"  where i.rid = r.rid and i.param in ({of_kind}))"
