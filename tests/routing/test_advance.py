@@ -336,3 +336,121 @@ async def test_given_a_dead_question_that_is_tried_again_when_due_then_it_is_wai
     await house.rows("update delivery set state = 'queued', settled_at = null, reason = null")
     await house.relay()
     assert list(await sent.tasks()) == ["kitchen"]
+
+
+CHOOSE = b'{"default": {"strategy": "broadcast-choose", "wave-hours": 2}}'
+
+
+async def chooses(
+    house: House, *names: str, status: str = "completed", who: Party | None = None
+) -> None:
+    asked = await errand(house, "choose")
+    outputs = [{"type": {"text": "chosen"}, "valueReference": {"reference": one}} for one in names]
+    given = {"output": outputs} if names else {}
+    await house.update(who or house.clinic, asked["id"], {**asked, "status": status, **given})
+    await house.relay()
+
+
+async def offered(house: House, going_by: Any) -> Referral:
+    """Three are asked for offers; kitchen and van offer, pantry declines."""
+    going_by(CHOOSE)
+    sent = await house.asking(
+        kind=SHELTER,
+        restriction=only(house.kitchen.reference, house.pantry.reference, house.van.reference),
+    )
+    await answers(house, sent, house.kitchen, "accepted")
+    assert await house.value("select count(*) from errand") == 0, "others may still offer"
+    await answers(house, sent, house.pantry, "rejected")
+    await answers(house, sent, house.van, "accepted")
+    return sent
+
+
+async def test_given_offers_when_one_is_chosen_then_it_alone_has_won_and_is_told_for_whom(
+    house: House, going_by: Any
+) -> None:
+    sent = await offered(house, going_by)
+    assert (await sent.status(), await business(house, sent)) == ("in-progress", "offers-received")
+    assert await house.value("select state from need") == "open"
+    for who in (house.kitchen, house.van):
+        assert await house.read(who, sent.patient) is None
+        assert "for" not in await shown(house, who, sent)
+    asked = await errand(house, "choose")
+    assert asked["focus"] == {"reference": sent.request}
+    assert [one["valueReference"]["reference"] for one in asked["input"]] == [
+        house.kitchen.reference, house.van.reference,
+    ]  # fmt: skip
+
+    with pytest.raises(FhirError) as error:
+        await sent.answer(house.van, "in-progress")
+    assert error.value.status == 409
+    for names in ((), (house.pantry.reference,), (house.kitchen.reference, house.van.reference)):
+        with pytest.raises(FhirError) as error:
+            await chooses(house, *names)
+        assert (error.value.status, error.value.issues[0].expression) == (422, "Task.output")
+
+    await chooses(house, house.van.reference)
+    tasks = await sent.tasks()
+    assert [await sent.status(one) for one in tasks.values()] == [
+        "cancelled",
+        "rejected",
+        "accepted",
+    ]
+    won = await shown(house, house.van, sent)
+    assert won["for"] == {"reference": sent.patient}
+    assert won["businessStatus"]["coding"][0]["code"] == "selected"
+    assert await house.read(house.van, sent.patient) is not None
+    assert await house.read(house.kitchen, sent.patient) is None
+    assert await business(house, sent) == "matched"
+    assert await house.rows("select state from need") == [("won",)]
+    await answers(house, sent, house.van, "in-progress")
+    await answers(house, sent, house.van, "completed")
+    assert await sent.status() == "completed"
+
+
+async def test_given_offers_when_none_is_wanted_then_all_are_let_go_and_a_person_looks(
+    house: House, going_by: Any
+) -> None:
+    sent = await offered(house, going_by)
+    await chooses(house, status="rejected")
+    tasks = await sent.tasks()
+    assert [await sent.status(one) for one in tasks.values()] == [
+        "cancelled",
+        "rejected",
+        "cancelled",
+    ]
+    first = await house.document(tasks["kitchen"])
+    assert first["statusReason"]["coding"][0]["code"] == "not-wanted"
+    assert await house.rows("select kind from errand where closed_at is null") == [
+        ("find-provider",)
+    ]
+    assert await house.value("select count(*) from candidate") == 3
+
+
+async def test_given_an_offer_when_its_time_is_over_then_it_may_be_chosen_without_the_others(
+    house: House, going_by: Any
+) -> None:
+    going_by(CHOOSE)
+    sent = await house.asking(
+        kind=SHELTER, restriction=only(house.kitchen.reference, house.pantry.reference)
+    )
+    await answers(house, sent, house.kitchen, "accepted")
+    house.clock.ahead = timedelta(hours=2, minutes=1)
+    await house.relay()
+    await chooses(house, house.kitchen.reference)
+    assert [await sent.status(one) for one in (await sent.tasks()).values()] == [
+        "accepted", "cancelled",
+    ]  # fmt: skip
+
+
+async def test_given_all_offers_taken_back_when_a_person_was_to_choose_then_it_need_not(
+    house: House, going_by: Any
+) -> None:
+    sent = await offered(house, going_by)
+    await answers(house, sent, house.kitchen, "rejected")
+    with pytest.raises(FhirError) as error:
+        await chooses(house, house.kitchen.reference)
+    assert error.value.status == 422
+    await answers(house, sent, house.van, "rejected")
+    assert await house.rows("select kind from errand where closed_at is null") == [
+        ("find-provider",)
+    ]

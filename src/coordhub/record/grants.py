@@ -29,7 +29,7 @@ from typing import Any
 from coordhub.access import viewer
 from coordhub.r4 import datasets, reference
 from coordhub.r4.sensitivity import ALL, SUD, VSP
-from coordhub.record import hearing, parties, recipients, results
+from coordhub.record import hearing, parent, parties, recipients, results
 from coordhub.record.work import Draft, Work
 from coordhub.referral import task_machine as machine
 from coordhub.store import grants as store
@@ -117,7 +117,9 @@ def competes(work: Work, episode: Episode, need: int) -> bool:
 
 async def _answered(work: Work, episode: Episode, candidate: Candidate, status: str) -> None:
     """Who takes a referral on sees what it is about, and treats the patient until it ends."""
-    before = candidate.status in _AT_WORK
+    if parent.is_to_be_chosen(work, episode, candidate):
+        return
+    before = candidate.status in _AT_WORK and candidate.task not in work.chosen
     if status in _AT_WORK and not before:
         if sum(one.need == candidate.need for one in episode.candidates) > 1:
             dataset = await _dataset(work, candidate)

@@ -47,14 +47,14 @@ def children(
         if draft is not besides and draft.document is not None
     }
     asked = [
-        _child(work, one, versions[one.task].reference, drafts.get(one.task), versions[one.task])
+        _child(work, episode, one, drafts.get(one.task), versions[one.task])
         for one in episode.candidates
     ]
     made = {draft.rid: draft for draft in work.drafts}
     return [
         *asked,
         *(
-            _child(work, row, made[row.task].reference, made[row.task].document, None)
+            _child(work, episode, row, made[row.task].document, made[row.task])
             for row in work.batch.candidates
             if row.episode == episode.id
         ),
@@ -63,24 +63,34 @@ def children(
 
 def _child(
     work: Work,
+    episode: Episode,
     one: Candidate | CandidateRow,
-    reference: str,
     written: Document | None,
-    version: Version | None,
+    task: Version | Draft,
 ) -> Child:
     document = written
     if document is None:
-        assert version is not None
-        document = parties.document(version)
+        assert isinstance(task, Version)
+        document = parties.document(task)
+    status = str(document["status"])
     return Child(
-        reference,
-        str(document["status"]),
+        task.reference,
+        status,
         str(one.need),
         code_of(document.get("statusReason"), machine.REASON_SYSTEM),
         wording.business_of(document),
         tuple(document.get("output") or ()),
         apart=one.organization in work.apart,
+        offered=status == "accepted" and is_to_be_chosen(work, episode, one),
         begun=isinstance(one, Candidate) and one.started_at is not None,
+    )
+
+
+def is_to_be_chosen(work: Work, episode: Episode, one: Candidate | CandidateRow) -> bool:
+    """Whether who accepts this has offered, and wins by being chosen."""
+    need = episode.need_of(one)
+    return (
+        need.strategy == "broadcast-choose" and need.state != "won" and one.task not in work.chosen
     )
 
 

@@ -138,7 +138,18 @@ async def _project(hub: Hub, conn: Connection, episode: int, found: Sequence[Row
             _first(answers, _STARTED), _first(answers, machine.TERMINAL),
         )  # fmt: skip
         rows.append(row)
-        children.append(Child("", row.status, str(need), reason, begun=row.started_at is not None))
+        offered = row.status == "accepted" and any(
+            isinstance(each, NeedState)
+            and (each.ordinal, each.strategy) == (need, "broadcast-choose")
+            and each.state != "won"
+            for each in found
+        )
+        children.append(
+            Child(
+                "", row.status, str(need), reason, offered=offered,
+                begun=row.started_at is not None,
+            )
+        )  # fmt: skip
     closed = _first(sent, machine.TERMINAL)
     whole = EpisodeState(
         episode, sent[-1].source, focus.get(episode, 0), sent[-1].patient,

@@ -125,6 +125,7 @@ class Work:
     errands: those that are of no referral, by their Tasks.
     concluded: referral and ordinal of each need for which it turned out that nobody can be asked, and the
         code of why.
+    chosen: Tasks (rid) whose offer a person has chosen.
     begin: begins the transaction that is not begun yet; None: the caller has opened it.
     apart: the victim service providers (rids), whose doings are not told.
     sensitive: classes that a rule gives a resource (rid), whatever its text says.
@@ -150,6 +151,7 @@ class Work:
     moved: set[int] = field(default_factory=set)
     deputizing: frozenset[int] = frozenset()
     errands: dict[int, Errand] = field(default_factory=dict)
+    chosen: set[int] = field(default_factory=set)
     concluded: dict[tuple[int, int], str] = field(default_factory=dict)
     wakes: bool = False
     apart: frozenset[int] = frozenset()

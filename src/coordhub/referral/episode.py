@@ -27,6 +27,7 @@ BUSINESS_STATUSES: dict[str, str] = {
     "delivered-to-service": "Delivered to the service",
     "offers-received": "Recipients have offered, one is to be chosen",
     "re-referring": "Declined by one recipient, another is being asked",
+    "selected": "The offer of a recipient was chosen",
     "matched": "A recipient has accepted",
     "awaiting-information": "A recipient waits for more information",
     "information-received": "What a recipient asked for is there",
@@ -296,7 +297,7 @@ def _progress(working: Sequence[Child]) -> str:
         return "cancellation-requested"
     ranked = ("in-progress", "on-hold", "ready", "accepted")
     leading = min(working, key=lambda child: ranked.index(child.status))
-    if leading.business_status in BUSINESS_STATUSES:
+    if leading.business_status in BUSINESS_STATUSES and leading.business_status != "selected":
         return leading.business_status
     return {"in-progress": "in-service", "on-hold": "paused"}.get(leading.status, "matched")
 

@@ -7,25 +7,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from coordhub.access import viewer
 from coordhub.directory import services
 from coordhub.errors import business_rule, forbidden
 from coordhub.record import (
     merging,
     parent,
     parties,
-    question,
-    recipients,
     stopping,
     transitions,
     waitlist,
+    winning,
 )
 from coordhub.record.work import Draft, Work
 from coordhub.referral import episode as pure
 from coordhub.referral import task_machine as machine
 from coordhub.referral import wording
 from coordhub.referral.profiles import Profile
-from coordhub.store import resources
 from coordhub.store.episodes import Candidate, Episode
 
 Document = dict[str, Any]
@@ -58,9 +55,15 @@ async def apply(work: Work, draft: Draft, episode: Episode) -> None:
     if place:  # which it accepts, and has on hold
         draft.document = {**draft.document, "status": "accepted"}
     new = str(draft.document["status"])
+    offers = profile is not None and parent.is_to_be_chosen(work, episode, candidate)
+    if offers and new in machine.WON and new != "accepted":
+        raise business_rule(
+            "You have offered, and nothing is chosen yet. Wait for businessStatus selected, or set status to rejected.",
+            transitions.at(draft, "status"),
+        )
     if profile is not None:
         step = pure.on_child_change(
-            parent.children(work, episode, tasks, draft), draft.reference, new, kept=kept
+            parent.children(work, episode, tasks, draft), draft.reference, new, kept=kept or offers
         )
         late = candidate.status == "cancelled" and new == "completed"
         if isinstance(step, pure.AlreadyWon) and not late:
@@ -79,8 +82,9 @@ async def apply(work: Work, draft: Draft, episode: Episode) -> None:
             and new in machine.WON
             and candidate.status not in machine.WON
             and not late
+            and not offers
         ):
-            await _tell_the_winner(work, draft, candidate, parties.document(tasks[episode.id]))
+            await winning.tell(work, draft, candidate, parties.document(tasks[episode.id]))
     if place:
         await waitlist.take(work, draft, episode, candidate, kept=kept)
     elif any(one.status == "on-hold" for one in episode.candidates):
@@ -145,16 +149,3 @@ def _flag(draft: Draft) -> None:
     document = {**(draft.document or {}), "businessStatus": pure.business_status(pure.LATE)}
     document.pop("statusReason", None)
     draft.document = document
-
-
-async def _tell_the_winner(work: Work, draft: Draft, candidate: Candidate, sent: Document) -> None:
-    """Put into its Task what was held back while others were asked too."""
-    stored = await resources.read_rids(work.conn, viewer.deciding(), [candidate.request])
-    dataset = await recipients.dataset_of(
-        work.conn,
-        candidate.organization,
-        candidate.recipient,
-        parties.document(stored[candidate.request]),
-        work.hub.base,
-    )
-    draft.document = {**(draft.document or {}), **question.told(sent, dataset, blind=False)}

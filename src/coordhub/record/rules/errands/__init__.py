@@ -16,6 +16,7 @@ from coordhub.record import errands, transitions
 from coordhub.record.rules.errands import (
     abort,
     acknowledge,
+    choose,
     find_provider,
     match_result,
     re_confirm,
@@ -30,6 +31,7 @@ Answered: TypeAlias = Callable[[Work, Draft, Errand], Awaitable[None]]
 ANSWERED: Final[dict[str, Answered]] = {
     "abort": abort.answered,
     acknowledge.KIND: acknowledge.answered,
+    "choose": choose.answered,
     "find-provider": find_provider.answered,
     match_result.KIND: match_result.answered,
     "still-needed": still_needed.answered,
