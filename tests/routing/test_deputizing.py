@@ -130,3 +130,35 @@ async def test_given_nobody_who_may_stand_in_when_asked_then_only_who_was_addres
     assert [name for name, _ in await sent_to(house)] == ["kitchen"]
     [mine] = (await sent.tasks()).values()
     assert await house.read(house.pantry, mine) is None
+
+
+async def test_given_a_deputy_that_is_shown_less_when_the_patient_permits_it_then_it_stands_in_for_nobody(
+    house: House,
+) -> None:
+    await house.by_owner(
+        f"update party set kind = 'social' where organization = {house.pantry.rid}"
+    )
+    absent = await house.create(
+        house.steward, role(house.kitchen, **away(house, house.pantry.service))
+    )
+    sent = await house.refer(absent.reference)
+    code = "http://terminology.hl7.org/CodeSystem/"
+    actor = {
+        "role": {"coding": [{"system": f"{code}v3-ParticipationType", "code": "IRCP"}]},
+        "reference": {"reference": house.pantry.reference},
+    }
+    consent = {
+        "resourceType": "Consent",
+        "status": "active",
+        "scope": {"coding": [{"system": f"{code}consentscope", "code": "patient-privacy"}]},
+        "category": [{"coding": [{"system": f"{code}v3-ActCode", "code": "IDSCL"}]}],
+        "patient": {"reference": sent.patient},
+        "dateTime": "2026-01-01T10:00:00Z",
+        "policyRule": {"coding": [{"system": f"{code}v3-ActCode", "code": "OPTIN"}]},
+        "provision": {"type": "permit", "actor": [actor]},
+    }
+    await house.create(house.clinic, consent)
+    await house.relay()
+    assert [name for name, _ in await sent_to(house)] == ["kitchen"]
+    [mine] = (await sent.tasks()).values()
+    assert await house.read(house.pantry, mine) is None
