@@ -3,6 +3,7 @@
 python -m bench                          work items and floors, two minutes
 python -m bench --rounds 7 --seconds 5   the same, steadier
 python -m bench --peer http://host/fhir  and another FHIR server on the same work
+python -m bench referrals                how many a second arrive in time, and what each part of it costs
 python -m bench ladder --rungs 1000,4000,16000
 """
 
@@ -27,6 +28,12 @@ def main(arguments: list[str]) -> int:
 
         rungs = [int(rung) for rung in asked.rungs.split(",")]
         told = uvloop.run(ladder.run(ladder.Plan(rungs, asked.times, asked.budget)))
+    elif asked.what == "referrals":
+        from bench import referrals
+
+        told = uvloop.run(
+            referrals.run(referrals.Plan(asked.rate, max(asked.seconds, 5.0), asked.alone))
+        )
     else:
         from bench import measure
         from bench.wire import Server
@@ -44,7 +51,9 @@ def main(arguments: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.split("\n")[0])
-    parser.add_argument("what", nargs="?", choices=("items", "ladder"), default="items")
+    parser.add_argument(
+        "what", nargs="?", choices=("items", "referrals", "ladder"), default="items"
+    )
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     group = parser.add_argument_group("items")
     group.add_argument("--items", default="abcdefg", help="letters of the work items")
@@ -54,6 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--observations", type=int, default=20_000, help="what is stored before")
     group.add_argument("--peer", action="append", default=[], help="base of another FHIR server")
     group.add_argument("--peer-token", help="bearer token for it")
+    group = parser.add_argument_group("referrals")
+    group.add_argument("--rate", type=float, default=4.0, help="referrals a second, offered first")
+    group.add_argument("--alone", type=int, default=100, help="referrals for each part alone")
     group = parser.add_argument_group("ladder")
     group.add_argument("--rungs", default="1000,4000", help="patients at each rung")
     group.add_argument("--times", type=int, default=15, help="requests of each shape and caller")

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -24,15 +24,29 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from bench.wire import Server
+from coordhub.access.caller import Caller
+from coordhub.access.scopes import EVERYTHING
 from coordhub.access.token import Tokens
 from coordhub.record.bootstrap import open_hub
-from coordhub.sandbox import community
+from coordhub.record.commit import commit
+from coordhub.record.hub import Hub
+from coordhub.sandbox import community, members
+from coordhub.sandbox.community import Seat
+from coordhub.sandbox.members import documents
 from coordhub.store import embedded, migrate
 from coordhub.store.engine import Engine
+from coordhub.store.visibility import DIRECTORY
 
 KEY = secrets.token_hex(32)
 SENDER = "riverside"
 RECIPIENT = "lakeside"
+PROVIDERS = tuple(
+    replace(one, key=f"provider-{number}", name=f"Provider {number}", npi=None, practitioner=None)
+    for number in range(5)
+    for one in members.MEMBERS
+    if one.key == RECIPIENT
+)
+"""Further ones, who each have a server and are well."""
 
 _CLI = "from coordhub.cli import main; main()"
 _SIMULATOR = (
@@ -124,8 +138,7 @@ async def place(at: Postgres) -> AsyncIterator[Place]:
         "COORDHUB_PORT": str(port),
         "COORDHUB_OUTBOUND_NETWORKS": "127.0.0.0/8",
     }
-    out = at.folder.parent if os.access(at.folder.parent, os.W_OK) else Path(tempfile.gettempdir())
-    python = [sys.executable, "-c"]
+    out, python = _out(at), [sys.executable, "-c"]
     with (
         _running([*python, _SIMULATOR, str(partners)], {}, out / "simulator.out"),
         _running([*python, _CLI, "serve"], environment, out / "server.out") as server,
@@ -136,12 +149,52 @@ async def place(at: Postgres) -> AsyncIterator[Place]:
         yield here
 
 
-async def _members(url: str, base: str, simulated: str) -> dict[str, Member]:
+def _out(at: Postgres) -> Path:
+    """Where lines of processes go."""
+    return at.folder.parent if os.access(at.folder.parent, os.W_OK) else Path(tempfile.gettempdir())
+
+
+@contextlib.asynccontextmanager
+async def simulating(at: Postgres) -> AsyncIterator[str]:
+    """The partners alone; `http://host:port`."""
+    port = _free_port()
+    command = [sys.executable, "-c", _SIMULATOR, str(port)]
+    with _running(command, {}, _out(at) / "simulator.out"):
+        async with asyncio.timeout(60):
+            while True:
+                with contextlib.suppress(OSError):
+                    (await Server(f"http://127.0.0.1:{port}").connect()).close()
+                    break
+                await asyncio.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.asynccontextmanager
+async def founded(
+    url: str, base: str, simulated: str
+) -> AsyncIterator[tuple[Hub, dict[str, Seat]]]:
+    """The hub over its database, with the community and further providers who have servers."""
     engine = await Engine.open(url)
     try:
         hub = await open_hub(engine, base)
         seats = await community.found(hub, simulated, base.replace("/fhir", "/portal"))
-        tokens = Tokens(KEY.encode(), engine)
+        steward = Caller(None, DIRECTORY, "Organization/directory", EVERYTHING)
+        for member in PROVIDERS:
+            creates = list(community.founding(documents(member, simulated, "")))
+            made = (await commit(hub, steward, creates, interaction="transaction")).written
+            moved = list(community.moved_endpoints(creates, made))
+            if moved:
+                await commit(hub, steward, moved, interaction="transaction")
+            organization = made[[create.type for create in creates].index("Organization")]
+            seats[member.key] = Seat(member.key, organization.id, organization.rid)
+        yield hub, seats
+    finally:
+        await engine.close()
+
+
+async def _members(url: str, base: str, simulated: str) -> dict[str, Member]:
+    async with founded(url, base, simulated) as (hub, seats):
+        tokens = Tokens(KEY.encode(), hub.engine)
         return {
             seat.key: Member(
                 seat.key,
@@ -159,8 +212,6 @@ async def _members(url: str, base: str, simulated: str) -> dict[str, Member]:
             )
             for seat in seats.values()
         }
-    finally:
-        await engine.close()
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ who sees what), and the servers at the far end of the channel.
 from __future__ import annotations
 
 import asyncio
+import functools
 import heapq
 import itertools
 from collections import Counter
@@ -57,7 +58,11 @@ class Clock:
 
 @dataclass(slots=True)
 class Month:
-    """One run. checked: how often every invariant was asked. refused: answers of the hub to what came too late."""
+    """One run.
+
+    checked: how often every invariant was asked. refused: answers of the hub to what came too late.
+    kinds: of need, by rid of the Task that opened the referral.
+    """
 
     hub: Hub
     clock: Clock
@@ -72,6 +77,7 @@ class Month:
     _agenda: list[tuple[datetime, int, Act]] = field(default_factory=list)
     _order: itertools.count[int] = field(default_factory=itertools.count)
     _known: set[int] = field(default_factory=set)
+    kinds: dict[int, Kind] = field(default_factory=dict)
 
     async def run(self, referrals: int) -> None:
         """The whole month. The last days bring no new referrals, so that there is time for an end."""
@@ -142,12 +148,15 @@ class Month:
 
     async def _refer(self, kind: Kind) -> None:
         sender = self.rnd.choice(self.county.senders)
-        asked = self.rnd.sample(self.county.of(kind), self.rnd.choice((1, 2, 3, 4)))
+        named = self.rnd.choice((1, 2, 3, 4)) if self.rnd.random() < 0.8 else 0
+        asked = self.rnd.sample(self.county.of(kind), named)  # nobody: the hub looks for somebody
         bundle = referral(kind, sender, [one.reference for one in asked], self.clock.now)
         if not kind.treats:
             patient = bundle["entry"][0]["fullUrl"]
             owners = [one.caller.reference for one in asked]
             consent = demo.consent(patient, sender.reference, owners, instant(self.clock.now))
+            if not asked:
+                del consent["provision"]["actor"]  # whoever it is
             bundle["entry"].append({"fullUrl": "urn:uuid:" + str(uuid4()), "resource": consent})
         creates = [
             Create(entry["resource"]["resourceType"], entry["resource"], full_url=entry["fullUrl"])
@@ -155,6 +164,10 @@ class Month:
         ]
         done = await commit(self.hub, sender, creates, interaction="transaction")
         made = {create.type: one.id for create, one in zip(creates, done.written, strict=True)}
+        task = next(
+            one for create, one in zip(creates, done.written, strict=True) if create.type == "Task"
+        )
+        self.kinds[task.rid] = kind
         chance = self.rnd.random()
         if chance < 0.03:
             at = self.clock.now + hours(30, self.rnd)
@@ -176,6 +189,18 @@ class Month:
                 " order by c.task",
                 list(self._known),
             )
+            errands = await conn.fetch(
+                "select e.task, e.owner, r.fhir_id, e.kind, e.episode from errand e join resource r on r.rid = e.task"
+                " where e.closed_at is null and e.task <> all($1::bigint[]) order by e.task",
+                list(self._known),
+            )
+        senders = {one.organization: one for one in self.county.senders}
+        for errand, owner, fhir_id, what, episode in errands:
+            self._known.add(errand)
+            if owner in senders and self.rnd.random() < 0.8:  # else nobody looks after it
+                at = self.clock.now + hours(20, self.rnd)
+                act = functools.partial(self._look_after, senders[owner], fhir_id, what, episode)
+                self._plan(at, act)
         for task, organization, fhir_id in arrived:
             self._known.add(task)
             service = self.county.services[organization]
@@ -184,6 +209,17 @@ class Month:
                 self._plan(
                     at, lambda service=service, fhir_id=fhir_id: self._answer(service, fhir_id)
                 )
+
+    async def _look_after(self, sender: Caller, errand: str, what: str, episode: int) -> None:
+        """Find somebody else, or nobody; whatever else is asked is done."""
+        changed: Document = {"status": "completed"}
+        if what == "find-provider" and self.rnd.random() < 0.4:
+            changed = {"status": "rejected"}
+        elif what == "find-provider":
+            suggested = self.rnd.choice(self.county.of(self.kinds[episode])).reference
+            kind = {"text": "suggested service"}
+            changed["output"] = [{"type": kind, "valueReference": {"reference": suggested}}]
+        await self._put(sender, "Task", errand, changed)
 
     async def _answer(self, service: Service, task: str) -> None:
         if service.full:
@@ -224,7 +260,7 @@ class Month:
             operation = Update(kind, fhir_id, {**document, **changed})
             await commit(self.hub, who, [operation], interaction="update")
         except FhirError as refusal:
-            if refusal.status not in (403, 404, 409):
+            if refusal.status not in (403, 404, 409, 422):
                 raise
             self.refused[refusal.status] += 1
             return False
@@ -247,6 +283,8 @@ def referral(kind: Kind, sender: Caller, performers: list[str], now: datetime) -
             if not kind.treats:
                 document["code"] = {"text": display}
             document["performer"] = [{"reference": one} for one in performers]
+            if not performers:
+                del document["performer"]
         elif document["resourceType"] == "Task":
             document["restriction"] = {"period": {"end": instant(now + timedelta(days=3))}}
     return {**bundle, "entry": kept}

@@ -53,7 +53,6 @@ class Report:
 async def report(month: Month) -> Report:
     """Told by what each sender is told: its own timelines."""
     made = Report({}, [])
-    names = {one.reference: one.kind.name for one in month.county.services.values()}
     async with month.hub.engine.pool.acquire() as conn:
         opened = await conn.fetch(
             "select e.id, e.requester, r.body::jsonb ->> 'status' as status from episode e"
@@ -65,17 +64,20 @@ async def report(month: Month) -> Report:
             assert told is not None
             moments = await timeline.moments(conn, view, told)
             steps = pure.expected(told, moments)
-            kind = next((names[one.recipient] for one in told.asked), "nobody asked")
-            figures = made.kinds.setdefault(kind, Figures())
+            figures = made.kinds.setdefault(month.kinds[row["id"]].name, Figures())
             figures.sent += 1
             figures.asked.append(len(told.asked))
             if told.closed_at is not None:
                 figures.ended[row["status"]] += 1
             elif steps:
-                figures.waiting.update({f"{step.who}: {step.what}" for step in steps})
+                figures.waiting.update({f"{_who(step.who)}: {step.what}" for step in steps})
             else:
                 made.adrift.append(row["id"])
             accepted = [one.accepted_at for one in told.asked if one.accepted_at is not None]
             if accepted:
                 figures.accepted.append(min(accepted) - told.opened_at)
     return made
+
+
+def _who(who: str) -> str:
+    return "coordinator" if "/" in who else who
