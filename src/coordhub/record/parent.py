@@ -111,13 +111,15 @@ def needs(work: Work, episode: Episode) -> list[Need]:
         for one in episode.errands
         if one.kind == "find-provider" and one.closed_at is None and one.task not in closed
     } | {row.subject for row in work.batch.errands if row.kind == "find-provider"}
+    suggested = {row.need for row in work.batch.prospects if row.episode == episode.id}
     found = []
     for one in episode.needs:
+        follows = one.strategy != "direct" or one.suggested or one.ordinal in suggested
         reason = work.concluded.get((episode.id, one.ordinal), one.reason)
         found.append(
             Need(
                 str(one.ordinal),
-                more=one.strategy != "direct" and not reason,
+                more=follows and not reason,
                 queued=one.request in looked_for,
                 reason=reason,
             )

@@ -117,9 +117,11 @@ def next_step(view: View, now: datetime) -> Step:
         return End()
     if view.queued:
         return Wait()
+    batch = _batch(view)
+    if view.strategy.name == "direct" and told and not batch:
+        return Nobody()  # whom was suggested may not be asked
     if told and _is_enough(view, now):
         return _left(told)
-    batch = _batch(view)
     if batch:
         return Ask(batch, view.wave + 1)
     if view.strategy.name == "direct":

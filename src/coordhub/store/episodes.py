@@ -45,7 +45,8 @@ class Need:
     """One thing asked for.
 
     request: rid of the sender's ServiceRequest. wave: the last that was asked. reason: code of why
-    nobody else can be asked, "" while that is not known.
+    nobody else can be asked, "" while that is not known. suggested: whether somebody has suggested whom
+    to ask, who was not asked yet.
     """
 
     ordinal: int
@@ -57,6 +58,7 @@ class Need:
     reason: str
     opened_at: datetime
     closed_at: datetime | None
+    suggested: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ async def read(conn: Connection, ids: Sequence[int]) -> dict[int, Episode]:
             needs.setdefault(number, []).append(
                 Need(
                     values[0], values[4], values[2], strategy, values[5], values[7], reason,
-                    values[9], values[14],
+                    values[9], values[14], bool(values[1]),
                 )
             )  # fmt: skip
         elif what == "errand":
@@ -150,9 +152,12 @@ _EPISODES = (
     "select 'candidate' as what, episode, ordinal, organization, recipient, task, request, status, need, wave,"
     " coalesce(reason, ''), asked_at, delivered_at, seen_at, accepted_at, started_at, ended_at"
     " from candidate where episode = any($1::bigint[])"
-    " union all select 'need', episode, ordinal, null, kind, null, request, state, null, wave,"
+    " union all select 'need', episode, ordinal, (select count(*) from prospect p"
+    "   where p.episode = n.episode and p.need = n.ordinal and p.verdict = 'in' and p.asked is null"
+    """   and p.findings like '%"suggested"%'),"""
+    " kind, null, request, state, null, wave,"
     " strategy || ' ' || coalesce(reason, ''), opened_at, null, null, null, null, closed_at"
-    " from need where episode = any($1::bigint[])"
+    " from need n where episode = any($1::bigint[])"
     " union all select 'errand', episode, null, owner, kind, task, subject, null, null, null, null,"
     " opened_at, null, null, null, null, closed_at from errand where episode = any($1::bigint[])"
     " union all select 'episode', id, null, requester, null, patient, request, state, null, null, null,"

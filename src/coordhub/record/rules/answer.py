@@ -13,6 +13,7 @@ from coordhub.record import (
     merging,
     parent,
     parties,
+    rerouting,
     stopping,
     transitions,
     waitlist,
@@ -73,6 +74,7 @@ async def apply(work: Work, draft: Draft, episode: Episode) -> None:
             )
         _judge(draft, profile, candidate)
         await merging.merge(work, draft, episode, candidate)
+        await rerouting.suggest(work, draft, episode, candidate)
         if late:
             _flag(draft)
         if isinstance(step, pure.Proceed):
