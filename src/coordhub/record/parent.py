@@ -120,7 +120,7 @@ def needs(work: Work, episode: Episode) -> list[Need]:
             Need(
                 str(one.ordinal),
                 more=follows and not reason,
-                queued=one.request in looked_for,
+                queued=one.request in looked_for and not reason,
                 reason=reason,
             )
         )

@@ -20,11 +20,12 @@ from coordhub.r4 import document as fhir_json
 from coordhub.record import errands as errands_of
 from coordhub.record import parent, parties, requisition, retiming
 from coordhub.record.hub import Hub
-from coordhub.referral import candidates, needs, strategies
+from coordhub.referral import candidates, needs, prospects, strategies
 from coordhub.referral import task_machine as machine
 from coordhub.referral.kinds import kind_of
 from coordhub.referral.needs import Child, Need
 from coordhub.store import episodes, projections, resources
+from coordhub.store import needs as prospecting
 from coordhub.store.engine import Connection
 from coordhub.store.projections import (
     CandidateState,
@@ -163,8 +164,9 @@ async def _project(hub: Hub, conn: Connection, episode: int, found: Sequence[Row
             if one.body is not None and parties.local(_document([one]).get("focus"), hub.base)
         )
         referral = _Referral(
-            whole, str(sent[-1].status), begun, _document(sent), children, found, hub.itself
-        )
+            whole, str(sent[-1].status), begun, _document(sent), children, found, hub.itself,
+            await _suggested(conn, episode, rows),
+        )  # fmt: skip
         rows += [
             _need(referral, ordinal, rid, request, rows)
             for ordinal, (rid, request) in enumerate(requests.items())
@@ -225,7 +227,7 @@ async def _asked_for(
 @dataclass(frozen=True, slots=True)
 class _Referral:
     """status: of the sender's Task, which is `task`. begun: when what it asks for was here. found: the
-    rows as they stand. hub: its references.
+    rows as they stand. hub: its references. suggested: needs for which somebody else is.
     """
 
     row: EpisodeState
@@ -235,6 +237,19 @@ class _Referral:
     children: Sequence[Child]
     found: Sequence[Row]
     hub: Collection[str]
+    suggested: Collection[int]
+
+
+async def _suggested(conn: Connection, episode: int, rows: Sequence[Row]) -> set[int]:
+    """Ordinals of the needs for which somebody is suggested who was not asked yet."""
+    asked = {(row.need, row.recipient) for row in rows if isinstance(row, CandidateState)}
+    return {
+        one.need
+        for one in await prospecting.prospects(conn, episode)
+        if one.verdict == "in"
+        and (one.need, one.recipient) not in asked
+        and prospects.SUGGESTED in prospects.read(one.findings)
+    }
 
 
 def _need(
@@ -258,12 +273,14 @@ def _need(
         strategy = strategies.in_use().named(kind, priority, count)
     need = NeedState(
         of.row.id, ordinal, rid, kind, strategy, "open", max((row.wave for row in asked), default=0),
-        stood.reason if stood else None, of.begun, stood.next_at if stood else None, None,
+        stood.reason if stood else None,
+        stood.opened_at if stood and ordinal else of.begun,  # further ones may be added later
+        stood.next_at if stood else None, None,
     )  # fmt: skip
     outlook = Need(
         str(ordinal),
-        more=strategy != "direct" and not need.reason,
-        queued=any(row.closed_at is None for row in looked_for),
+        more=(strategy != "direct" or ordinal in of.suggested) and not need.reason,
+        queued=any(row.closed_at is None for row in looked_for) and not need.reason,
         reason=need.reason or "",
     )
     state = needs.state(outlook, of.children, of.status)

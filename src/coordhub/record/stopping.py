@@ -57,6 +57,14 @@ async def stop(work: Work, episode: Episode, reason: machine.Reason) -> bool:
         task = tasks[candidate.task]
         if task.reference in withdrawal.ask and not _asked(episode, task.rid):
             await _ask(work, episode, candidate, task, reason)
+    live = {
+        child.need
+        for child in parent.children(work, episode, tasks)
+        if child.status not in machine.TERMINAL
+    }
+    for need in episode.needs:  # nobody else is asked for what nobody is at work on
+        if need.state not in needs.ENDED and str(need.ordinal) not in live:
+            work.concluded[episode.id, need.ordinal] = reason.code
     work.moved.add(episode.id)
     return bool(withdrawal.ask)
 

@@ -417,3 +417,80 @@ async def test_given_one_who_was_cancelled_when_it_says_what_it_has_done_then_th
     await sent.answer(house.kitchen, "completed")
     assert await sent.status() == "cancelled"
     assert await drift(house) == []
+
+
+# ---- a need is added
+
+
+async def several(house: House) -> tuple[Referral, str]:
+    """A referral whose order has a requisition, and another order of it."""
+    sent = await house.refer(house.kitchen.service)
+    number = {"system": "urn:test:requisition", "value": "7"}
+    order = {**await house.document(sent.request), "requisition": number}
+    await house.update(house.clinic, order["id"], order)
+    await house.relay()
+    other = {
+        **{name: order[name] for name in order if name not in ("id", "meta")},
+        "performer": [{"reference": house.pantry.service}],
+        "code": {"text": "shelter"},
+    }
+    made = await house.create(house.clinic, other)
+    return sent, made.reference
+
+
+def inputs(*orders: str) -> list[dict[str, Any]]:
+    return [{"type": {"text": "also"}, "valueReference": {"reference": order}} for order in orders]
+
+
+async def test_given_an_open_referral_when_a_need_is_added_then_it_is_asked_for_beside_the_first(
+    house: House,
+) -> None:
+    sent, other = await several(house)
+    await sent.answer(house.kitchen, "accepted")
+    await changes(house, house.clinic, sent.task, input=inputs(other))
+    await house.relay()
+    assert await house.rows("select ordinal, state from need order by 1") == [
+        (0, "won"),
+        (1, "open"),
+    ]
+    assert list(await sent.tasks()) == ["kitchen", "pantry"]
+    await sent.answer(house.kitchen, "completed")
+    assert await sent.status() == "in-progress", "the other need is open"
+    await sent.answer(house.pantry, "accepted")
+    await sent.answer(house.pantry, "completed")
+    assert await sent.status() == "completed"
+    assert await drift(house) == []
+
+
+async def test_given_an_open_referral_when_anything_else_is_added_or_it_has_ended_then_409(
+    house: House,
+) -> None:
+    sent, other = await several(house)
+    alone = await house.document(other)
+    foreign = await house.create(
+        house.clinic, {name: alone[name] for name in alone if name not in ("id", "requisition")}
+    )
+    for named in (foreign.reference, sent.result, sent.request):
+        error = await refused(changes(house, house.clinic, sent.task, input=inputs(named)))
+        assert error.status == 409, named
+        assert error.issues[0].expression.endswith(".input")
+    await sent.answer(house.kitchen, "rejected")
+    error = await refused(changes(house, house.clinic, sent.task, input=inputs(other)))
+    assert error.status == 409
+
+
+async def test_given_one_need_begun_and_one_that_nobody_is_asked_for_when_cancelled_then_nobody_is(
+    house: House,
+) -> None:
+    sent, other = await several(house)
+    await sent.answer(house.kitchen, "accepted")
+    await sent.answer(house.kitchen, "in-progress")
+    await changes(house, house.clinic, sent.task, input=inputs(other))
+    await sent.withdraw()
+    await house.relay()
+    assert list(await sent.tasks()) == ["kitchen"]
+    assert await sent.status() == "in-progress"
+    await sent.answer(house.kitchen, "cancelled")
+    assert await sent.status() == "cancelled"
+    assert await house.value("select state from episode") == "closed"
+    assert await drift(house) == []

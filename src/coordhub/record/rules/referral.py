@@ -36,7 +36,7 @@ _SAID_BY_THE_HUB = ("businessStatus", "output")
 FIXED_ELEMENTS = frozenset(
     {"focus", "for", "owner", "requester", "intent", "code", "partOf", "restriction", "input"}
 )
-"""What a sent referral stands on; another need is another referral."""
+"""What a sent referral stands on. A further need of the same requisition may be added to `input`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +196,11 @@ async def changed(work: Work, draft: Draft, episode: Episode) -> None:
         after = {name: value for name, value in after.items() if name not in _SAID_BY_THE_HUB}
         after |= {name: before[name] for name in _SAID_BY_THE_HUB if name in before}
         draft.document = after
-    _refuse_what_stands(draft, before, after, ends=ends)
+    added = [] if ends else await _added(work, draft, episode, before, after)
+    _refuse_what_stands(draft, before, after, ends=ends, added=bool(added))
     if not ends:
         draft.compare(after, before)
+        work.batch.needs += added
         return
     if old in machine.TERMINAL and new != "entered-in-error":
         raise business_rule(
@@ -219,9 +221,41 @@ async def changed(work: Work, draft: Draft, episode: Episode) -> None:
         )
 
 
-def _refuse_what_stands(draft: Draft, before: Document, after: Document, *, ends: bool) -> None:
+async def _added(
+    work: Work, draft: Draft, episode: Episode, before: Document, after: Document
+) -> list[NeedRow]:
+    """Needs that an open referral is given by further inputs; none where these are anything else."""
+    old, new = before.get("input") or [], after.get("input") or []
+    if episode.state != "open" or len(new) <= len(old) or new[: len(old)] != old:
+        return []
+    stored = await resources.read_rids(work.conn, viewer.deciding(), [episode.request])
+    first = parties.document(stored[episode.request])
+    known = {one.request for one in episode.needs}
+    found: list[Asked] = []
+    for text, at in requisition.named(after, work.hub.base):
+        if work.rid_of(text) in known:
+            continue
+        other = await _own_request(work, text, at)
+        if other is None or not requisition.belong_together(first, other.document):
+            return []
+        found.append(other)
+        known.add(other.rid)
+    if len(found) != len(new) - len(old):
+        return []
+    count = len(episode.needs)
+    return [
+        await _need(work, draft, count + number, one, count + len(found))
+        for number, one in enumerate(found)
+    ]
+
+
+def _refuse_what_stands(
+    draft: Draft, before: Document, after: Document, *, ends: bool, added: bool = False
+) -> None:
     """409 for what may not be changed once it is sent, and for what the hub computes."""
     changed = {name for name in FIXED_ELEMENTS if before.get(name) != after.get(name)}
+    if added:
+        changed -= {"input"}
     computed = {name for name in COMPUTED_ELEMENTS if before.get(name) != after.get(name)}
     if ends:
         computed -= {"status", "statusReason"}
