@@ -63,7 +63,7 @@ async def stop(work: Work, episode: Episode, reason: machine.Reason) -> bool:
         if child.status not in machine.TERMINAL
     }
     for need in episode.needs:  # nobody else is asked for what nobody is at work on
-        if need.state not in needs.ENDED and str(need.ordinal) not in live:
+        if withdrawal.ask and need.state not in needs.ENDED and str(need.ordinal) not in live:
             work.concluded[episode.id, need.ordinal] = reason.code
     work.moved.add(episode.id)
     return bool(withdrawal.ask)
