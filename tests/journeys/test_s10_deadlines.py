@@ -14,6 +14,7 @@ from coordhub.r4 import document as fhir_json
 from coordhub.record.commit import commit
 from coordhub.record.operations import Update
 from coordhub.referral.hours import TIME_ZONE
+from coordhub.referral.same_kind import SDOHCC
 from coordhub.sandbox import demo
 from coordhub.sandbox.members import SYSTEM
 from coordhub.store.visibility import DIRECTORY
@@ -72,18 +73,23 @@ async def pantry(house, friday):
     return f"HealthcareService/{found['id']}"
 
 
-async def refers(house, pantry):
+async def refers(house, pantry, *others):
     """Riverside refers somebody who agrees to that; the referral, and the Task that asks the food bank."""
-    bundle = house.referral(house.riverside, pantry)
+    bundle = house.referral(
+        house.riverside, pantry, *(one.reference for one in others), agreed=False
+    )
+    resources = {one["resource"]["resourceType"]: one["resource"] for one in bundle["entry"]}
+    order = resources["ServiceRequest"]
+    order["category"] = [{"coding": [{"system": SDOHCC, "code": "food-insecurity"}]}]
     agreed = demo.consent(
         bundle["entry"][0]["fullUrl"],
         house.riverside.reference,
-        [house.mounds.reference],
+        [house.mounds.reference, *(one.reference for one in others)],
         "2026-01-05T09:00:00Z",
     )
     bundle["entry"].append({"resource": agreed, "request": {"method": "POST", "url": "Consent"}})
-    sent = await house.riverside.refers(bundle)
-    return sent, await house.until(lambda: house.mounds.asked(sent))
+    made = await house.riverside.refers(bundle)
+    return made, await house.until(lambda: house.mounds.asked(made))
 
 
 async def it_is(house, clock, friday, days, hour=16, minute=0):
@@ -220,3 +226,36 @@ async def test_s10_given_questions_back_when_they_are_answered_later_then_so_muc
     )
     there = [f"{row['due_at'].astimezone(friday.tzinfo):%a %H}" for row in due]
     assert there == ["Mon 16", "Tue 16", "Thu 16"]
+
+
+@pytest.mark.parametrize("consent_policy", ["opt-in"])  # so that nobody else may be asked
+@pytest.mark.parametrize("friday", [next(iter(WEEKENDS.values()))], indirect=True)
+async def test_s10_given_another_who_is_named_when_the_first_lets_it_run_out_then_it_then_a_person(
+    house, clock, friday, pantry
+):
+    riverside, shelter = house.riverside, house.northgate
+    sent, task = await refers(house, pantry, shelter)
+    assert await shelter.asked(sent) is None, "one after the other"
+    await it_is(house, clock, friday, 7, 15, 59)
+    assert await shelter.asked(sent) is None
+    await it_is(house, clock, friday, 7)
+    assert (await house.mounds.read(task))["statusReason"]["coding"][0]["code"] == "expired"
+    further = await house.until(lambda: shelter.asked(sent))
+    assert (await riverside.read(sent.task))["businessStatus"]["coding"][0][
+        "code"
+    ] == "re-referring"
+
+    # It does not answer either: a person at riverside is asked to find somebody
+    await house.settled()
+    for days in range(8, 16):
+        await it_is(house, clock, friday, days)
+    assert (await shelter.read(further))["statusReason"]["coding"][0]["code"] == "expired"
+
+    async def errand():
+        return await riverside.find("Task?code=urn:coordhub:errand%7Cfind-provider")
+
+    [found] = await house.until(errand)
+    assert house.target(found["owner"]) == riverside.reference
+    mine = await riverside.read(sent.task)
+    assert mine["businessStatus"]["coding"][0]["code"] == "no-provider-available"
+    assert mine["status"] == "in-progress", "that nobody was found ends nothing"

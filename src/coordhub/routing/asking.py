@@ -124,5 +124,7 @@ async def question_to(
             group=(REFERRAL_SYSTEM, sent.task.id),
         )
         document |= question.told(task, dataset, blind=blind and dataset != datasets.VSP)
+        if "priority" not in document and "priority" in request:  # what its deadlines go by
+            document["priority"] = request["priority"]
         made.append(Create("Task", document))
     return made
