@@ -59,7 +59,7 @@ def upgrade() -> None:
             name=op.f("need_closed_has_time"),
         ),
         sa.CheckConstraint(
-            "strategy in ('direct', 'sequential', 'broadcast', 'broadcast-choose', 'pool', 'waves')",
+            "strategy in ('direct', 'sequential', 'broadcast', 'broadcast-choose', 'waves')",
             name=op.f("need_strategy_known"),
         ),
         sa.PrimaryKeyConstraint("episode", "ordinal", name=op.f("need_pkey")),

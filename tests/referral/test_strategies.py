@@ -47,17 +47,13 @@ def test_given_an_operator_s_file_when_read_then_the_nearest_word_counts() -> No
     assert own.named("transportation-insecurity", "routine", 2) == "broadcast"
 
 
-def test_given_a_pool_when_one_is_named_then_it_stays_a_pool() -> None:
-    own = read(b'{"default": {"strategy": "pool"}}')
-    assert own.named("", "routine", 1) == "pool"
-
-
 @pytest.mark.parametrize(
     "text",
     [
         "",
         "[]",
         '{"default": {"strategy": "lottery"}}',
+        '{"default": {"strategy": "pool"}}',
         '{"default": {"hops": 0}}',
         '{"default": {"at-once": -1}}',
         '{"kind": {"x": {"default": {"waves": []}}}}',

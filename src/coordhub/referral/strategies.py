@@ -3,11 +3,10 @@
 `strategies.json`, and a file of the operator's over it: for all, for a priority, for a kind of need,
 and for a priority of that kind; of these the later in that order counts.
 
-- direct: the one who is named, and nobody else. So it is wherever one is named and no pool is meant.
+- direct: the one who is named, and nobody else. So it is wherever exactly one is named.
 - sequential: one after the other, until one accepts.
 - broadcast: all at once, and the first to accept has it.
 - broadcast-choose: all at once, they offer, and a person chooses.
-- pool: all see one Task, and whoever claims it has it.
 - waves: some at once, after a while some more, and the first to accept has it.
 """
 
@@ -21,7 +20,7 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-Name = Literal["direct", "sequential", "broadcast", "broadcast-choose", "pool", "waves"]
+Name = Literal["direct", "sequential", "broadcast", "broadcast-choose", "waves"]
 NAMES: Final = get_args(Name)
 
 
@@ -110,8 +109,7 @@ class Strategies:
 
     def named(self, kind: str, priority: str, names: int) -> str:
         """The strategy of a need whose sender names so many."""
-        found = self.of(kind, priority).name
-        return "direct" if names == 1 and found != "pool" else found
+        return "direct" if names == 1 else self.of(kind, priority).name
 
 
 _in_use: list[Strategies] = []

@@ -585,7 +585,7 @@ need = Table(
         name="closed_has_time",
     ),
     CheckConstraint(
-        "strategy in ('direct', 'sequential', 'broadcast', 'broadcast-choose', 'pool', 'waves')",
+        "strategy in ('direct', 'sequential', 'broadcast', 'broadcast-choose', 'waves')",
         name="strategy_known",
     ),
     comment="One thing asked for by a referral; rebuilt from the Tasks by reproject",
