@@ -79,6 +79,10 @@ BREAKS: list[tuple[str, str]] = [
         ),
     ),
     (
+        "what an open referral waits for from its sender's server is read",
+        "update episode set request = 0",
+    ),
+    (
         "an errand is open as long as its Task is not terminal",
         (
             "insert into errand (task, shard, episode, kind, owner, subject, opened_at, closed_at)"
