@@ -37,16 +37,14 @@ OWNERS_ELEMENTS = frozenset(
 def only_the_answer(
     draft: Draft, before: Document, after: Document, besides: Collection[str] = ()
 ) -> None:
-    """403 for what the one who is asked may not change. besides: what it may of this Task in addition."""
+    """403 for what the one who is asked may not change. besides: what it may, where it changes nothing else."""
     free = OWNERS_ELEMENTS | {"id", "meta", "text", "resourceType"}
     foreign = sorted(
         name
         for name in before.keys() | after.keys()
         if name not in free and before.get(name) != after.get(name)
     )
-    if set(foreign) <= set(besides):
-        return
-    if foreign:
+    if not set(foreign) <= set(besides):
         raise FhirError(
             403,
             *(

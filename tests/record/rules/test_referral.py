@@ -395,8 +395,7 @@ async def test_given_the_task_that_asks_when_its_owner_edits_it_then_403_names_e
         )
         assert (error.status, places(error)) == (403, [element])
     error = await refused(house.update(house.kitchen, document["id"], {**document, **foreign}))
-    # to whom it is handed on is judged once the rest is as it was
-    assert set(places(error)) == set(foreign) - {"owner"}
+    assert set(places(error)) == set(foreign)
     short = {name: value for name, value in document.items() if name != "focus"}
     error = await refused(house.update(house.kitchen, document["id"], short))
     assert (error.status, places(error)) == (403, ["focus"])
