@@ -6,8 +6,10 @@ http://hl7.org/fhir/R4/healthcareservice.html, http://hl7.org/fhir/R4/endpoint.h
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from coordhub.r4 import document as fhir_json
 from coordhub.r4 import reference
@@ -34,15 +36,36 @@ class Recipient:
     endpoints: tuple[str, ...]
 
 
-async def entry(conn: Connection, text: str, base: str) -> tuple[Version, dict[str, Any]] | None:
-    """A current directory entry, as everyone sees it."""
+Entry: TypeAlias = tuple[Version, dict[str, Any]]
+
+_known: ContextVar[dict[tuple[str, str], Entry | None] | None] = ContextVar("known", default=None)
+
+
+@contextmanager
+def once() -> Iterator[None]:
+    """Read each entry once while it lasts: for one transaction, which writes none of them."""
+    token = _known.set({})
+    try:
+        yield
+    finally:
+        _known.reset(token)
+
+
+async def entry(conn: Connection, text: str, base: str) -> Entry | None:
+    """A current directory entry, as everyone sees it; not to be changed."""
     found = reference.parse(text, base=base)
     if found.kind != "local" or found.type is None or found.id is None:
         return None
+    known = _known.get()
+    if known is not None and (found.type, found.id) in known:
+        return known[found.type, found.id]
     version = await read(conn, EVERYONE, found.type, found.id)
-    if version is None or version.body is None:
-        return None
-    return version, fhir_json.parse(version.body.encode())
+    seen = None
+    if version is not None and version.body is not None:
+        seen = version, fhir_json.parse(version.body.encode())
+    if known is not None:
+        known[found.type, found.id] = seen
+    return seen
 
 
 def references(value: object) -> Iterator[str]:

@@ -51,19 +51,19 @@ class Doing:
     concluded: bool = False
 
 
-async def advance(hub: Hub, conn: Connection, episode: Episode) -> None:
-    """Take the next step of each open need, in the caller's transaction."""
+async def advance(hub: Hub, conn: Connection, episode: Episode) -> bool:
+    """Take the next step of each open need, in the caller's transaction; whether anything was written of it."""
     apart = await vsp.marked(conn)
     due = [
         need for need in episode.needs if need.state == "open" and _may_move(episode, need, apart)
     ]
     if not due:
-        return
+        return False
     stored = await resources.read_rids(
         conn, viewer.deciding(), [episode.id, episode.requester, *(need.request for need in due)]
     )
     if episode.requester not in stored:
-        return
+        return False
     doing = Doing(
         hub, conn, episode, stored[episode.requester].reference, apart,
         await needs.prospects(conn, episode.id),
@@ -74,7 +74,7 @@ async def advance(hub: Hub, conn: Connection, episode: Episode) -> None:
             continue
         await _step(doing, need, Sent(task, request))
     if not doing.operations and not doing.concluded:
-        return
+        return False
     written, _ = await commit.apply(
         hub, conn, caller.hub(hub.organization), doing.operations, interaction="transaction",
         referrals=[episode.id],
@@ -87,6 +87,7 @@ async def advance(hub: Hub, conn: Connection, episode: Episode) -> None:
     await needs.asked(
         conn, episode.id, [(*at, task) for at, task in zip(doing.asked, tasks, strict=True)]
     )
+    return True
 
 
 async def take_up(hub: Hub, conn: Connection, number: int) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from uuid import UUID
 
 from coordhub.access import viewer
+from coordhub.directory import services
 from coordhub.record.hub import Hub
 from coordhub.routing import advance, deputizing, policy, resolve, results
 from coordhub.routing.stumble import Aside
@@ -46,20 +47,23 @@ async def _relay(
             told(claimed)
             await advance.take_up(hub, conn, claimed)
         told(claimed)
-        while pending := await changes.unrelayed(conn, claimed):
-            episode = (await episodes.read(conn, [claimed]))[claimed]
-            if episode.state == "open":
-                await advance.advance(hub, conn, episode)
+        with services.once():
+            while pending := await changes.unrelayed(conn, claimed):
                 episode = (await episodes.read(conn, [claimed]))[claimed]
-            planned = [
-                row
-                for change in pending
-                for row in await _deliveries(hub, conn, episode, change, new_id)
-            ]
-            now = hub.clock()
-            await deliveries.plan(conn, planned, now)
-            await changes.relayed(conn, [change.seq for change in pending], now)
-            log("change.relayed", episode=claimed, changes=len(pending), deliveries=len(planned))
+                while episode.state == "open" and await advance.advance(hub, conn, episode):
+                    episode = (await episodes.read(conn, [claimed]))[claimed]
+                    pending = await changes.unrelayed(conn, claimed)
+                planned = [
+                    row
+                    for change in pending
+                    for row in await _deliveries(hub, conn, episode, change, new_id)
+                ]
+                now = hub.clock()
+                await deliveries.plan(conn, planned, now)
+                await changes.relayed(conn, [change.seq for change in pending], now)
+                log(
+                    "change.relayed", episode=claimed, changes=len(pending), deliveries=len(planned)
+                )
     return True
 
 

@@ -15,8 +15,7 @@ from coordhub.r4 import document as fhir_json
 from coordhub.r4 import reference
 from coordhub.store.deliveries import INBOX
 from coordhub.store.engine import Connection
-from coordhub.store.resources import Version, read
-from coordhub.store.visibility import EVERYONE
+from coordhub.store.resources import Version
 
 __all__ = ["SERVED", "endpoint_of", "usable", "usable_versions"]
 
@@ -36,9 +35,9 @@ async def endpoints_of(
         named = reference.parse(text, base=base)
         if named.kind != "local" or named.type != "Endpoint" or named.id is None:
             continue
-        version = await read(conn, EVERYONE, named.type, named.id)
-        if version is not None and usable_versions([version], now):
-            usable_ones.append(version.rid)
+        endpoint = await services.entry(conn, text, base)
+        if endpoint is not None and usable(endpoint[1], now):
+            usable_ones.append(endpoint[0].rid)
             if len(usable_ones) == most:
                 break
     return usable_ones
