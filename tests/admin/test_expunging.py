@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from open_hub import patient, service_request, task
 
 from coordhub.admin import expunging
 from coordhub.admin.acts import NothingDone, Operator
@@ -412,6 +413,38 @@ async def test_given_one_person_when_both_roles_are_played_then_nothing_is_remov
         "select interaction from audit where interaction like 'expunge%' order by seq"
     )
     assert acts == [("expunge-proposed",), ("expunge",)]
+
+
+async def test_given_a_need_under_way_when_its_order_is_to_be_expunged_then_it_is_refused_and_goes_whole_later(
+    house: House,
+) -> None:
+    together = {"requisition": {"system": "urn:test", "value": "both"}}
+    who = await house.create(house.clinic, patient())
+    orders = [
+        await house.create(
+            house.clinic,
+            service_request(who.reference, house.clinic.reference, one.service, **together),
+        )
+        for one in (house.kitchen, house.pantry)
+    ]
+    second = {"type": {"text": "and"}, "valueReference": {"reference": orders[1].reference}}
+    sent = await house.create(
+        house.clinic,
+        task(orders[0].reference, who.reference, house.clinic.reference, input=[second]),
+    )
+    await house.relay()
+    copies = await house.value(
+        "select count(*) from need n join candidate c on c.episode = n.episode and c.need = n.ordinal"
+        " where n.ordinal = 1"
+    )
+    assert copies == 1
+    with pytest.raises(NothingDone, match="Cancel it first"):
+        await expunge(house, orders[1].reference, "resource")
+    document = {**await house.document(sent.reference), "status": "cancelled"}
+    await house.update(house.clinic, sent.id, document)
+    await house.relay()
+    outcome = await expunge(house, orders[1].reference, "resource")
+    assert len(outcome.removed) == 2, "the order, and what the hub made of it for the pantry"
 
 
 async def test_given_a_referral_under_way_when_its_patient_is_to_be_expunged_then_it_is_refused(

@@ -238,7 +238,8 @@ async def chart(conn: Connection, patient: int, *, whole: bool = True) -> list[i
 async def with_copies(conn: Connection, rid: int) -> list[int]:
     """The resource, and what the hub made of it for those whom it asked."""
     rows = await conn.fetch(
-        "select c.request from episode e join candidate c on c.episode = e.id where e.request = $1"
+        "select c.request from need n join candidate c on c.episode = n.episode and c.need = n.ordinal"
+        " where n.request = $1"
         " union select c.task from candidate c where c.episode = $1"
         " union select x.task from errand x where x.episode = $1 union select $1",
         rid,
@@ -254,6 +255,7 @@ async def hold_still(conn: Connection, rids: Sequence[int]) -> None:
     await conn.execute(
         "select from episode e where e.id = any($1::bigint[]) or e.request = any($1::bigint[])"
         " or e.patient = any($1::bigint[])"
+        " or exists (select from need n where n.episode = e.id and n.request = any($1::bigint[]))"
         " or exists (select from candidate c where c.episode = e.id"
         "   and (c.task = any($1::bigint[]) or c.request = any($1::bigint[])))"
         " order by e.id for update",
@@ -270,6 +272,7 @@ async def hindrances(conn: Connection, rids: Sequence[int], now: datetime) -> li
     rows = await conn.fetch(
         "select 'referral', e.id from episode e where e.state = 'open' and (e.id = any($1::bigint[])"
         "   or e.request = any($1::bigint[]) or e.patient = any($1::bigint[])"
+        "   or exists (select from need n where n.episode = e.id and n.request = any($1::bigint[]))"
         "   or exists (select from candidate c where c.episode = e.id"
         "     and (c.task = any($1::bigint[]) or c.request = any($1::bigint[]))))"
         " union all select 'consent', c.because from access_rule c where c.because = any($1::bigint[])"
@@ -328,7 +331,11 @@ async def end_referrals(conn: Connection, rids: Sequence[int], now: datetime) ->
         "with ended as (update episode e set state = 'closed', closed_at = $2"
         "   where e.id = any($1::bigint[]) and e.state = 'open' returning e.id),"
         " waiting as (update timer t set fired_at = $2 from ended"
-        "   where t.episode = ended.id and t.fired_at is null)"
+        "   where t.episode = ended.id and t.fired_at is null),"
+        " needed as (update need n set state = 'withdrawn', next_at = null, closed_at = $2 from ended"
+        "   where n.episode = ended.id and n.closed_at is null),"
+        " looked as (update errand x set closed_at = $2 from ended"
+        "   where x.episode = ended.id and x.closed_at is null)"
         " update candidate c set status = 'cancelled', ended_at = coalesce(c.ended_at, $2) from ended"
         " where c.episode = ended.id and c.ended_at is null",
         list(rids),
