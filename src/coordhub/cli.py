@@ -8,16 +8,25 @@ Imports stand inside the commands, so that `--help` and a wrong option answer at
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from coordhub.commands import audit, deliveries, exchange, labels, removal, running, schedules, vsp
-from coordhub.commands.wiring import act as _act
+from coordhub.commands import (
+    audit,
+    clients,
+    database,
+    deliveries,
+    exchange,
+    labels,
+    removal,
+    running,
+    schedules,
+    vsp,
+)
+from coordhub.commands.wiring import Home
 from coordhub.commands.wiring import need as _need
-from coordhub.commands.wiring import operator as _operator
 from coordhub.commands.wiring import read_settings as _settings
 from coordhub.commands.wiring import run as _run
 from coordhub.commands.wiring import secret as _secret
@@ -25,9 +34,7 @@ from coordhub.commands.wiring import stop as _stop
 from coordhub.commands.wiring import token_key as _key
 
 if TYPE_CHECKING:
-    from coordhub.record.hub import Hub
-    from coordhub.settings import Settings
-    from coordhub.store.engine import Engine
+    pass
 
 cli = typer.Typer(
     name="coordhub",
@@ -43,16 +50,17 @@ cli.add_typer(deliveries.deliveries, name="deliveries")
 cli.add_typer(vsp.vsp, name="vsp")
 cli.add_typer(removal.expunge, name="expunge")
 cli.add_typer(schedules.retention, name="retention")
+cli.command()(database.migrate)
+cli.command()(database.reindex)
+cli.command()(database.reproject)
+cli.command()(database.check)
+cli.command()(clients.token)
+cli.command()(clients.client)
+cli.command()(clients.partner)
 cli.command()(schedules.hold)
 cli.command()(removal.export)
 cli.command()(exchange.exchange)
 
-Home = Annotated[
-    Path | None,
-    typer.Option("--home", help="Folder of the development mode to use; COORDHUB_HOME by default."),
-]
-PERSONAL = "system/*.rs system/Communication.c system/Observation.c system/QuestionnaireResponse.c system/Task.u"
-"""Scopes of a person's client."""
 
 As = Annotated[str, typer.Option("--as", help="Organization of the sample community to act as.")]
 
@@ -132,88 +140,6 @@ def work() -> None:
     telemetry.configure(settings.log_level)
     url = _need(settings, key=True)
     _run(running.work_until_told(settings, url))
-
-
-@cli.command()
-def migrate() -> None:
-    """Bring the database of DATABASE_URL to this version; several at once wait for each other."""
-    from coordhub.store import migrate as migrations
-
-    _run(migrations.upgrade(_need(_settings(), key=False)))
-    print("The database is at this version.")
-
-
-@cli.command()
-def reindex(
-    after: Annotated[
-        int, typer.Option(help="Go on behind this rid, as an earlier run said it.")
-    ] = 0,
-    check: Annotated[
-        bool, typer.Option("--check", help="Compare only, and change nothing.")
-    ] = False,
-) -> None:
-    """Make the index tables anew from the resources, while the hub works; needs DATABASE_URL.
-
-    What is right already is not touched. Exits with 1 if `--check` finds what is not.
-    """
-    from coordhub.record import reindex as index
-
-    async def run(hub: Hub) -> int:
-        looked, wrong = 0, 0
-        async for page in index.reindex(hub, after=after, mend=not check):
-            looked, wrong = looked + page.resources, wrong + len(page.wrong)
-            print(f"{looked} resources, {wrong} not indexed as they are; done up to {page.last}")
-        return wrong
-
-    settings = _settings()
-    wrong = _run(_on_the_hub(settings, _need(settings, key=False), run))
-    raise typer.Exit(1 if check and wrong else 0)
-
-
-@cli.command()
-def reproject(
-    check: Annotated[
-        bool, typer.Option("--check", help="Compare only, and change nothing.")
-    ] = False,
-) -> None:
-    """Compute episodes, candidates and timers again from the Tasks; needs DATABASE_URL.
-
-    Each difference is a line. Exits with 1 if `--check` finds one.
-    """
-    from coordhub.record import reproject as projection
-
-    async def run(hub: Hub) -> int:
-        looked, wrong = 0, 0
-        async for one in projection.reproject(hub, mend=not check):
-            looked, wrong = looked + 1, wrong + bool(one.differences)
-            for difference in one.differences:
-                print(difference)
-        print(f"{looked} referrals, {wrong} not as their Tasks say")
-        return wrong
-
-    settings = _settings()
-    wrong = _run(_on_the_hub(settings, _need(settings, key=False), run))
-    raise typer.Exit(1 if check and wrong else 0)
-
-
-@cli.command()
-def check() -> None:
-    """Look whether all that must be true of the database is: nothing lost, nothing owed to nobody.
-
-    Each thing that is not is a line of ids. Exits with 1 if there is one. Needs DATABASE_URL.
-    """
-
-    async def look(hub: Hub) -> int:
-        from coordhub.store import invariants
-
-        async with hub.engine.pool.acquire() as conn:
-            found = await invariants.violations_alone(conn, hub.clock())
-        for sentence in found or ["Another process looks just now."] * (found is None):
-            print(sentence)
-        return len(found or ()) + (found is None)
-
-    settings = _settings()
-    raise typer.Exit(1 if _run(_on_the_hub(settings, _need(settings, key=False), look)) else 0)
 
 
 @cli.command()
@@ -300,116 +226,6 @@ def load(
 
 
 @cli.command()
-def token(
-    client: Annotated[str | None, typer.Option(help="Client that the token is for.")] = None,
-    organization: Annotated[
-        str | None,
-        typer.Option(help="Organization (id, or key of the sample community) of a new client."),
-    ] = None,
-    scope: Annotated[str, typer.Option(help="The most the token allows.")] = "system/*.cruds",
-    days: Annotated[float, typer.Option(min=0.001, max=3660, help="How long it is valid.")] = 30,
-    home: Home = None,
-) -> None:
-    """Print a bearer token; a client that is not known yet is registered for its organization.
-
-    Uses DATABASE_URL and COORDHUB_TOKEN_KEY, or else the development mode's.
-    """
-    from datetime import timedelta
-
-    from coordhub.sandbox import issuing
-
-    if client is None and organization is None:
-        _stop("coordhub token: say for whom, with --client or --organization.")
-    settings = _settings(home)
-    asked = issuing.Asked(client, organization, scope, timedelta(days=days), _operator())
-    try:
-        print(
-            _run(
-                issuing.issue(settings.home, _secret(settings.database_url), _key(settings), asked)
-            )
-        )
-    except issuing.CannotIssue as error:
-        _stop(f"coordhub token: {error}")
-
-
-@cli.command()
-def client(
-    name: Annotated[str, typer.Argument(help="The client.")],
-    active: Annotated[
-        bool | None,
-        typer.Option("--activate/--deactivate", help="Let it call the hub, or no longer."),
-    ] = None,
-    reference_policy: Annotated[
-        str | None, typer.Option(help="References that lead nowhere: refuse, warn or quarantine.")
-    ] = None,
-    role: Annotated[
-        str | None, typer.Option(help="Whose it is in its organization: system or privacy-officer.")
-    ] = None,
-    break_glass: Annotated[
-        bool | None,
-        typer.Option("--break-glass/--no-break-glass", help="May open records in an emergency."),
-    ] = None,
-    person: Annotated[
-        str | None,
-        typer.Option(help="Patient/id or RelatedPerson/id that it acts for: it is made, if new."),
-    ] = None,
-    scope: Annotated[str, typer.Option(help="The most a person's may ask.")] = PERSONAL,
-) -> None:
-    """Change a client, or make one of a person. Needs DATABASE_URL."""
-    changed = (active, reference_policy, role, break_glass)
-    if (person is None) == all(one is None for one in changed):
-        _stop(
-            "coordhub client: say what to change, with --deactivate, --reference-policy, --role or "
-            "--break-glass; or with --person for whom a new one acts."
-        )
-    if reference_policy not in (None, "refuse", "warn", "quarantine"):
-        _stop("coordhub client: --reference-policy is refuse, warn or quarantine.")
-    if role not in (None, "system", "privacy-officer"):
-        _stop("coordhub client: --role is system or privacy-officer; of a person's, see --person.")
-
-    async def act(engine: Engine) -> None:
-        import dataclasses
-
-        from coordhub.admin import acts
-        from coordhub.app import safeguards_of
-        from coordhub.record.bootstrap import open_hub
-        from coordhub.record.hub import system_clock
-
-        if person is None:
-            await acts.change_client(
-                engine, _operator(), name, system_clock(),
-                active=active, reference_policy=reference_policy, role=role, break_glass=break_glass,
-            )  # fmt: skip
-            return
-        settings = _settings()
-        hub = dataclasses.replace(
-            await open_hub(engine, settings.base), safeguards=safeguards_of(settings)
-        )
-        await acts.bind_person(hub, _operator(), name, person, scope)
-
-    _act("client", act)
-
-
-@cli.command()
-def partner(
-    organization: Annotated[str, typer.Argument(help="Organization/id")],
-    profile: Annotated[
-        str,
-        typer.Option(help="What its Tasks say, as agreed: r4, sdoh-cc, bser, 360x or cow."),
-    ],
-) -> None:
-    """Say which profile of Task a partner speaks (docs/referrals.md). Needs DATABASE_URL."""
-
-    async def act(engine: Engine) -> None:
-        from coordhub.admin import acts
-        from coordhub.record.hub import system_clock
-
-        await acts.agree_on_profile(engine, _operator(), organization, profile, system_clock())
-
-    _act("partner", act)
-
-
-@cli.command()
 def openapi(
     output: Annotated[
         Path | None, typer.Argument(help="File to write, such as openapi/coordhub.json.")
@@ -424,18 +240,6 @@ def openapi(
     else:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(described, encoding="utf-8")
-
-
-async def _on_the_hub(settings: Settings, url: str, work: Callable[[Hub], Awaitable[int]]) -> int:
-    """What `work` answers of the hub on the database at `url`."""
-    from coordhub.record.bootstrap import open_hub
-    from coordhub.store.engine import Engine
-
-    engine = await Engine.open(url, size=3)
-    try:
-        return await work(await open_hub(engine, settings.base))
-    finally:
-        await engine.close()
 
 
 def _credentials(home: Path | None) -> dict[str, Any]:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 Reason = Annotated[str, typer.Option(help="Why; it stands in the audit.")]
 By = Annotated[str, typer.Option(help="Who you are; it stands in the audit.")]
+Home = Annotated[
+    Path | None,
+    typer.Option("--home", help="Folder of the development mode to use; COORDHUB_HOME by default."),
+]
 
 
 def read_settings(home: Path | None = None) -> Settings:
