@@ -13,11 +13,17 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from coordhub.referral import episode, needs, profiles, transitions
+from coordhub.referral import episode, needs, profiles, strategy, transitions
 from coordhub.referral import task_machine as machine
 from coordhub.referral.needs import Child, Need
+from coordhub.referral.strategies import Name, Strategy
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
+EVERY = timedelta(hours=1)
+HOPS = 2
 
 REASONS = {
     "rejected": ("no-capacity", "not-eligible"),
@@ -27,6 +33,9 @@ REASONS = {
 }
 """Reasons that owners give for a status: of each kind that the hub tells apart, one."""
 
+
+LEAN = ("accepted", "in-progress", "completed", "rejected", "failed", "cancelled")
+"""What owners send where there are too many of them for all that they could."""
 
 OF_WHO_IS_APART = ("accepted", "in-progress", "completed", "rejected")
 """What a victim service provider answers: enough to see that none of it shows."""
@@ -42,19 +51,32 @@ class Cell(NamedTuple):
     business: str = ""
     begun: bool = False
     taken: bool = False
+    rank: int = 0
+
+
+class Want(NamedTuple):
+    """A need. named: how many could be asked, those suggested by a person among them."""
+
+    named: int
+    wave: int = 0
+    suggested: int = 0
+    queued: bool = False
+    reason: str = ""
 
 
 class State(NamedTuple):
-    """left: of each need how many could still be asked. by_sender: who has ended it is the sender."""
+    """by_sender: who has ended it is the sender. forbidden: nobody new may be told for whom it is."""
 
     parent: str
     cells: tuple[Cell, ...]
-    left: tuple[int, ...]
+    wants: tuple[Want, ...]
     by_sender: bool = False
+    forbidden: bool = False
 
 
 class Message(NamedTuple):
-    """who: owner, requester, timer, consent, hub; errand: the owner, asked to stop. cell: whose Task it is about."""
+    """who: owner, requester, timer, consent, hub (later: when a wave has had its time), person (who looks for
+    somebody, of need `cell`); errand: the owner, asked to stop. cell: whose Task it is about."""
 
     who: str
     cell: int = -1
@@ -64,16 +86,18 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """asked: how many could be for each need, together or one by one. apart: one of them is.
-    profile: which all owners speak."""
+    """asked: how many could be for each need, by which strategy. apart: one of them is.
+    profile: which all owners speak. suggests: who looks for somebody for a need finds one."""
 
     asked: tuple[int, ...]
     apart: bool = False
-    together: bool = True
+    strategy: Name = "broadcast"
     profile: str = "r4"
+    suggests: bool = False
+    lean: bool = False
 
     def start(self) -> State:
-        return State("requested", (), self.asked)
+        return State("requested", (), tuple(Want(count) for count in self.asked))
 
 
 def children(state: State) -> list[Child]:
@@ -91,15 +115,24 @@ def children(state: State) -> list[Child]:
     ]
 
 
-def of_needs(state: State) -> list[Need]:
-    return [Need(str(number), more=left > 0) for number, left in enumerate(state.left)]
+def of_needs(setting: Setting, state: State) -> list[Need]:
+    return [
+        Need(
+            str(number),
+            more=(setting.strategy != "direct" or want.suggested > 0) and not want.reason,
+            queued=want.queued and not want.reason,
+            reason=want.reason,
+        )
+        for number, want in enumerate(state.wants)
+    ]
 
 
-def messages(state: State) -> Iterator[Message]:
+def messages(setting: Setting, state: State) -> Iterator[Message]:
     """Everything that anybody can send, whatever the state is."""
+    statuses = LEAN if setting.lean else machine.STATUSES
     for number, cell in enumerate(state.cells):
-        for status in OF_WHO_IS_APART if cell.apart else machine.STATUSES:
-            for reason in REASONS.get(status, ("",)):
+        for status in OF_WHO_IS_APART if cell.apart else statuses:
+            for reason in REASONS.get(status, ("",))[: 1 if setting.lean else None]:
                 yield Message("owner", number, status, reason)
         yield Message("errand", number, "completed")
         yield Message("errand", number, "rejected")
@@ -109,6 +142,10 @@ def messages(state: State) -> Iterator[Message]:
     yield Message("requester", status="entered-in-error")
     yield Message("consent")
     yield Message("hub")
+    yield Message("hub", status="later")
+    for number, _ in enumerate(state.wants):
+        yield Message("person", number, "completed")
+        yield Message("person", number, "rejected")
 
 
 def after(setting: Setting, state: State, message: Message) -> State:
@@ -117,18 +154,21 @@ def after(setting: Setting, state: State, message: Message) -> State:
         case "owner":
             return _answered(setting, state, message)
         case "errand":
-            return _stops(state, message)
+            return _stops(setting, state, message)
         case "timer":
             cell = state.cells[message.cell]
             if cell.apart or cell.status not in ("requested", "received"):
                 return state
-            return _moved(_set(state, message.cell, status="cancelled", reason=message.reason))
+            ended = _set(state, message.cell, status="cancelled", reason=message.reason)
+            return _moved(setting, ended)
         case "requester":
-            return _withdrawn(state, message.status)
+            return _withdrawn(setting, state, message.status)
         case "consent":
-            return _forbidden(state)
+            return _forbidden(setting, state)
+        case "person":
+            return _looked(setting, state, message)
         case _:
-            return _asked(setting, state)
+            return _asked(setting, state, START + (EVERY if message.status else timedelta()))
 
 
 def _set(state: State, number: int, **changes: object) -> State:
@@ -147,9 +187,9 @@ def _cancelled(state: State, cancels: tuple[episode.Cancel, ...]) -> State:
     return state
 
 
-def _moved(state: State) -> State:
+def _moved(setting: Setting, state: State) -> State:
     """T1 as its children make it."""
-    computed = episode.parent(children(state), state.parent, of_needs(state))
+    computed = episode.parent(children(state), state.parent, of_needs(setting, state))
     return state._replace(parent=computed.status)
 
 
@@ -168,8 +208,8 @@ def _answered(setting: Setting, state: State, message: Message) -> State:
         changed = _set(changed, message.cell, business=episode.LATE, reason="")
     step = episode.on_child_change(children(state), f"Task/{message.cell}", message.status)
     if isinstance(step, episode.AlreadyWon):
-        return _moved(changed) if late else state
-    return _moved(_cancelled(changed, step.cancels))
+        return _moved(setting, changed) if late else state
+    return _moved(setting, _cancelled(changed, step.cancels))
 
 
 def _said(cell: Cell, message: Message) -> dict[str, str]:
@@ -184,19 +224,19 @@ def _said(cell: Cell, message: Message) -> dict[str, str]:
     return said
 
 
-def _stops(state: State, message: Message) -> State:
+def _stops(setting: Setting, state: State, message: Message) -> State:
     """Who was asked to stop says that it does, or that it cannot."""
     cell = state.cells[message.cell]
     if cell.business != "cancellation-requested" or cell.status in machine.TERMINAL:
         return state
     if message.status == "completed":
-        return _moved(_set(state, message.cell, status="cancelled"))
+        return _moved(setting, _set(state, message.cell, status="cancelled"))
     if cell.reason == "consent-withdrawn":
         return state
-    return _moved(_set(state, message.cell, reason="cannot-stop", business=""))
+    return _moved(setting, _set(state, message.cell, reason="cannot-stop", business=""))
 
 
-def _withdrawn(state: State, status: str) -> State:
+def _withdrawn(setting: Setting, state: State, status: str) -> State:
     if state.parent in machine.TERMINAL and status != "entered-in-error":
         return state
     withdrawal = episode.withdraw(children(state))
@@ -208,38 +248,77 @@ def _withdrawn(state: State, status: str) -> State:
             )
     if not withdrawal.ask:
         state = state._replace(parent=status, by_sender=True)
-    return _moved(_cancelled(state, withdrawal.cancels)) if state.cells else state
+    return _moved(setting, _cancelled(state, withdrawal.cancels))
 
 
-def _forbidden(state: State) -> State:
+def _forbidden(setting: Setting, state: State) -> State:
     """The patient takes back the permission for all."""
     stopped = episode.permission_withdrawn(children(state))
-    state = state._replace(left=(0,) * len(state.left))
+    state = state._replace(forbidden=True)
     for task in stopped.ask:
         number = int(task.partition("/")[2])
         state = _set(state, number, reason="consent-withdrawn", business="cancellation-requested")
-    return _moved(_cancelled(state, stopped.cancels)) if state.cells else state
+    return _moved(setting, _cancelled(state, stopped.cancels)) if state.cells else state
 
 
-def _asked(setting: Setting, state: State) -> State:
-    """The relay asks whom the needs that are open leave to be asked."""
+def _asked(setting: Setting, state: State, now: datetime) -> State:
+    """The relay takes the next step of each need that is open."""
     if state.parent in machine.TERMINAL:
         return state
-    made = list(state.cells)
-    left = list(state.left)
-    for number, count in enumerate(state.left):
-        own = [child for child in children(state) if child.need == str(number)]
-        told = [child for child in own if not child.apart]
-        if count and needs.is_released(told):
-            asked = count if setting.together else 1
-            for position in range(asked):
-                apart = setting.apart and number == 0 and not own and position == 0
-                made.append(Cell(number, apart))
-            left[number] -= asked
-    state = state._replace(cells=tuple(made), left=tuple(left))
-    if not state.cells and state.parent not in machine.TERMINAL:
-        return state._replace(parent=episode.unaddressed(state.parent).status)
-    return _moved(state)
+    those = children(state)
+    made, wants = list(state.cells), list(state.wants)
+    for number, need in enumerate(of_needs(setting, state)):
+        if needs.state(need, those, state.parent) != "open":
+            continue
+        want = wants[number]
+        match strategy.next_step(_view(setting, state, number, those), now):
+            case strategy.Ask(ranks, wave):
+                made += [Cell(number, _is_apart(setting, number, at), rank=at) for at in ranks]
+                wants[number] = want._replace(wave=wave)
+            case strategy.Queue():
+                wants[number] = want._replace(queued=True)
+            case strategy.Nobody():
+                wants[number] = want._replace(reason="consent-missing")
+            case _:
+                pass
+    return _moved(setting, state._replace(cells=tuple(made), wants=tuple(wants)))
+
+
+def _view(setting: Setting, state: State, number: int, those: list[Child]) -> strategy.View:
+    want = state.wants[number]
+    prospects = []
+    for rank in range(want.named):
+        tried = tuple(
+            child
+            for child, cell in zip(those, state.cells, strict=True)
+            if (cell.need, cell.rank) == (number, rank)
+        )
+        if tried or not state.forbidden:
+            suggested = rank >= setting.asked[number]
+            apart = _is_apart(setting, number, rank)
+            prospects.append(strategy.Candidacy(rank, apart, suggested, tried))
+    plan = Strategy(setting.strategy, HOPS, timedelta(days=9), 3, (1,), EVERY)
+    asked_at = START if want.wave else None
+    return strategy.View(plan, START, tuple(prospects), want.wave, asked_at, queued=want.queued)
+
+
+def _is_apart(setting: Setting, number: int, rank: int) -> bool:
+    return setting.apart and (number, rank) == (0, 0)
+
+
+def _looked(setting: Setting, state: State, message: Message) -> State:
+    """Who was asked to find somebody has, once, or gives up."""
+    want = state.wants[message.cell]
+    if not want.queued or state.parent in machine.TERMINAL:
+        return state
+    if message.status == "rejected":
+        want = want._replace(queued=False, reason="no-provider-available")
+    elif want.suggested or not setting.suggests:
+        return state
+    else:
+        want = want._replace(queued=False, suggested=1, named=want.named + 1)
+    before, behind = state.wants[: message.cell], state.wants[message.cell + 1 :]
+    return _moved(setting, state._replace(wants=(*before, want, *behind)))
 
 
 # ---- what must hold
@@ -247,18 +326,17 @@ def _asked(setting: Setting, state: State) -> State:
 _RANK = {"requested": 0, "received": 0, "accepted": 1, "in-progress": 2, "on-hold": 2}
 
 
-def faults(state: State) -> Iterator[str]:
+def faults(setting: Setting, state: State) -> Iterator[str]:
     """What is wrong with a state by itself."""
     told = [cell for cell in state.cells if not cell.apart]
     live = [cell for cell in told if cell.status not in machine.TERMINAL]
-    for number, _ in enumerate(state.left):
+    for number, need in enumerate(of_needs(setting, state)):
         own = [cell for cell in told if cell.need == number]
         winners = [
             cell for cell in own if cell.status in machine.WON and cell.business != episode.LATE
         ]
         if len(winners) > 1:
             yield f"need {number} has {len(winners)} winners"
-        need = of_needs(state)[number]
         said = needs.state(need, children(state), state.parent)
         if said == "won" and not any(cell in live for cell in winners):
             yield f"need {number} is won by nobody who is at work"
@@ -273,7 +351,7 @@ def faults(state: State) -> Iterator[str]:
         yield f"the referral is {state.parent} while {live[0].status} goes on"
     done = [cell for cell in told if cell.status == "completed"]
     if state.parent in machine.TERMINAL and done:
-        computed = episode.parent(children(state), state.parent, of_needs(state))
+        computed = episode.parent(children(state), state.parent, of_needs(setting, state))
         late = all(cell.business == episode.LATE for cell in done)
         if late and state.parent not in ("completed", "entered-in-error"):
             if computed.business_status != episode.LATE:
@@ -304,7 +382,7 @@ def backward(before: State, then: State) -> str | None:
     return None
 
 
-def leaks(state: State, known: dict[State, object]) -> str | None:
+def leaks(setting: Setting, state: State, known: dict[State, object]) -> str | None:
     """Whether what a victim service provider answers makes a difference to anything that others see.
 
     known: what others see of states in which it has not answered.
@@ -313,16 +391,20 @@ def leaks(state: State, known: dict[State, object]) -> str | None:
     for number, cell in enumerate(state.cells):
         if cell.apart:
             silent = state._replace(
-                cells=(*silent.cells[:number], Cell(cell.need, True), *silent.cells[number + 1 :])
+                cells=(
+                    *silent.cells[:number],
+                    Cell(cell.need, True, rank=cell.rank),
+                    *silent.cells[number + 1 :],
+                )
             )
     if silent not in known:
-        known[silent] = _seen(silent)
-    if state is not silent and _seen(state) != known[silent]:
+        known[silent] = _seen(setting, silent)
+    if state is not silent and _seen(setting, state) != known[silent]:
         return "what who is apart answers shows"
     return None
 
 
-def _seen(state: State) -> object:
+def _seen(setting: Setting, state: State) -> object:
     those = children(state)
     told = {child.task for child in those if not child.apart}
     withdrawal = episode.withdraw(those)
@@ -332,8 +414,8 @@ def _seen(state: State) -> object:
         if child.task in told
     ]
     return (
-        episode.parent(those, state.parent, of_needs(state)),
-        [needs.state(need, those, state.parent) for need in of_needs(state)],
+        episode.parent(those, state.parent, of_needs(setting, state)),
+        [needs.state(need, those, state.parent) for need in of_needs(setting, state)],
         withdrawal.ask,
         [one for one in withdrawal.cancels if one.task in told],
         steps,
@@ -376,11 +458,11 @@ def explore(setting: Setting) -> Explored:
     while ahead:
         state = ahead.popleft()
         found.states += 1
-        for fault in (*faults(state), leaks(state, known)):
+        for fault in (*faults(setting, state), leaks(setting, state, known)):
             if fault:
                 found.faults.setdefault(fault, _way(came, state))
         moved = 0
-        for message in messages(state):
+        for message in messages(setting, state):
             then = after(setting, state, message)
             found.steps += 1
             if then == state:
