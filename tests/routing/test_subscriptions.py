@@ -498,3 +498,24 @@ async def test_given_two_heralds_when_much_happens_then_every_number_comes_once_
     numbers = desk.listener.numbers()
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) >= 16
+
+
+@pytest.mark.parametrize("query", ["patient={patient}", "patient.family=Water", "subject={patient}"])
+async def test_given_who_is_not_told_for_whom_when_it_subscribes_by_that_then_nothing_is_counted(
+    desk: Desk, query: str
+) -> None:
+    house = desk.house
+    sent = await house.refer(house.kitchen.service, house.pantry.service)
+    criteria = f"Task?{query.format(patient=sent.patient)}"
+    blind = await desk.subscribed(house.kitchen, criteria)
+    open_to_it = await desk.subscribed(house.clinic, criteria)
+    await house.relay()
+    assert len(await house.rows("select from candidate")) == 2
+    await desk.follow()
+    counted = dict(
+        await house.rows(
+            "select r.fhir_id, s.event from subscription s join resource r on r.rid = s.rid"
+        )
+    )
+    assert counted[blind.partition("/")[2]] == 0, "it would tell for whom"
+    assert counted[open_to_it.partition("/")[2]] > 0

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl
 
 from coordhub.r4 import types
 from coordhub.r4.search import parse_query
-from coordhub.store import search
+from coordhub.store import narrowing, search
 from coordhub.store.criteria import Arguments
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.visibility import Viewer, visible
@@ -154,7 +154,10 @@ async def matching(
     base: str,
     now: datetime,
 ) -> list[int]:
-    """seq of those changes since it began of which it asks to be told and that its organization may see now."""
+    """seq of those changes since it began of which it asks to be told and that its organization may see now.
+
+    As in a search, what is shown to it by a data set is not found by what that leaves out.
+    """
     kinds = {query.partition("?")[0]: query for query in held.config.queries}
     seqs = [one.seq for one in followed if one.kind in kinds]
     if not seqs:
@@ -168,12 +171,16 @@ async def matching(
     arguments = Arguments()
     wanted = arguments.add(seqs, "bigint[]")
     since = arguments.add(held.since, "timestamptz")
-    condition, values = visible(viewer, "r", arguments.following)
-    arguments.extend(values)
-    conditions = await search.conditions(conn, engine, viewer, queries, arguments)
+    ways = []
+    for query in queries:
+        eyes = narrowing.of_query(viewer, query)
+        condition, values = visible(eyes, "r", arguments.following)
+        arguments.extend(values)
+        matches = await search.conditions(conn, engine, viewer, [query], arguments)
+        ways.append(f"({' and '.join([condition, *matches])})")
     rows = await conn.fetch(
         "select c.seq from change c join resource r on r.rid = c.rid and r.shard = c.shard"
-        f" where c.seq = any({wanted}) and c.at >= {since} and {condition} and {' and '.join(conditions)}",
+        f" where c.seq = any({wanted}) and c.at >= {since} and ({' or '.join(ways)})",
         *arguments.values,
     )
     found = {row[0] for row in rows}
