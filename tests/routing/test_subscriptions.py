@@ -500,7 +500,9 @@ async def test_given_two_heralds_when_much_happens_then_every_number_comes_once_
     assert len(numbers) >= 16
 
 
-@pytest.mark.parametrize("query", ["patient={patient}", "patient.family=Water", "subject={patient}"])
+@pytest.mark.parametrize(
+    "query", ["patient={patient}", "patient.family=Water", "subject={patient}"]
+)
 async def test_given_who_is_not_told_for_whom_when_it_subscribes_by_that_then_nothing_is_counted(
     desk: Desk, query: str
 ) -> None:

@@ -23,7 +23,11 @@ _ABOUT: Final = ("about", "basedOn", "inResponseTo", "appointment")
 
 async def of(work: Work, draft: Draft, episode: Episode) -> frozenset[int]:
     """Organizations that hear this; none if its author has no part in the referral."""
-    asked = [conversation.Asked(one.organization, one.status) for one in episode.candidates]
+    needs = _needs(work, draft, episode)
+    asked = [
+        conversation.Asked(one.organization, one.status, not needs or one.need in needs)
+        for one in episode.candidates
+    ]
     meant = await _meant(work, draft)
     return conversation.hearers(draft.source, episode.requester, asked, meant)
 
@@ -36,6 +40,20 @@ def episode_of(work: Work, draft: Draft) -> Episode | None:
             if found is not None:
                 return found
     return None
+
+
+def _needs(work: Work, draft: Draft, episode: Episode) -> set[int]:
+    """Ordinals of the needs that it is about by the order or the Task of each; none: of the whole."""
+    named = {
+        work.rid_of(text)
+        for name in ("about", "basedOn")
+        for text in _references(work, (draft.document or {}).get(name))
+    }
+    if episode.id in named:
+        return set()
+    return {one.ordinal for one in episode.needs if one.request in named} | {
+        one.need for one in episode.candidates if {one.task, one.request} & named
+    }
 
 
 async def _meant(work: Work, draft: Draft) -> frozenset[int]:

@@ -1,7 +1,8 @@
 """Two referrals for the same: the recipient of both says so, the newer ends, and both senders are told.
 
 It answers the newer Task with reason `duplicate-service` and names the older Task that asks it for the same
-in an output of type `duplicate-of`. Neither sender learns who the other is.
+in an output of type `duplicate-of`. Neither sender learns who the other is. Where one of the two is about
+domestic violence, the senders are told nothing, and the recipient cannot tell it from any other.
 
 http://hl7.org/fhir/R4/task-definitions.html#Task.statusReason
 """
@@ -39,12 +40,9 @@ async def merge(work: Work, draft: Draft, episode: Episode, candidate: Candidate
         return
     older = _older(work, draft, episode, candidate, named)
     sent = await resources.read_rids(work.conn, viewer.deciding(), [episode.id, older.id])
-    if any(version.labels & SDV for version in sent.values()):
-        raise business_rule(
-            "These two cannot be merged. Answer this one without the output duplicate-of.",
-            transitions.at(draft, "output"),
-        )
     draft.document = {**document, "status": "cancelled"}
+    if any(version.labels & SDV for version in sent.values()):
+        return
     tasks = await parent.tasks(work, episode)
     siblings = [
         one

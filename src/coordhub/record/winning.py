@@ -11,14 +11,17 @@ from coordhub.access import viewer
 from coordhub.record import parties, question, recipients
 from coordhub.record.work import Draft, Work
 from coordhub.store import resources
-from coordhub.store.episodes import Candidate
+from coordhub.store.episodes import Candidate, Episode
 
 Document = dict[str, Any]
 
 
-async def tell(work: Work, draft: Draft, candidate: Candidate, sent: Document) -> None:
+async def tell(
+    work: Work, draft: Draft, episode: Episode, candidate: Candidate, sent: Document
+) -> None:
     """Put into the winner's Task (the draft) what was held back of the sender's Task."""
-    stored = await resources.read_rids(work.conn, viewer.deciding(), [candidate.request])
+    wanted = [need.request for need in episode.needs]
+    stored = await resources.read_rids(work.conn, viewer.deciding(), [candidate.request, *wanted])
     dataset = await recipients.dataset_of(
         work.conn,
         candidate.organization,
@@ -26,4 +29,6 @@ async def tell(work: Work, draft: Draft, candidate: Candidate, sent: Document) -
         parties.document(stored[candidate.request]),
         work.hub.base,
     )
-    draft.document = {**(draft.document or {}), **question.told(sent, dataset, blind=False)}
+    orders = {stored[rid].reference for rid in wanted}
+    told = question.told(sent, dataset, orders, work.hub.base, blind=False)
+    draft.document = {**(draft.document or {}), **told}

@@ -5,7 +5,7 @@ http://hl7.org/fhir/uv/cow (awaiting information)
 
 Two talk: who refers, and who is asked or at work. What a recipient says, the sender hears, and no
 other recipient; what the sender says, those hear whom it names or answers, or else who has taken it
-on, or else all who are asked.
+on, or else all who are asked; and of what it says about one of several needs only who is asked for that.
 """
 
 from __future__ import annotations
@@ -38,10 +38,12 @@ _UNSAID = frozenset({"preparation", "not-done", "on-hold", "stopped", "unknown"}
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One recipient of a referral. status: of the Task that asks it, as the ledger has it."""
+    """One recipient of a referral. status: of the Task that asks it, as the ledger has it. about: whether
+    what is said is about what it is asked for."""
 
     organization: int
     status: str
+    about: bool = True
 
 
 def hearers(
@@ -57,7 +59,7 @@ def hearers(
     named = [one for one in asked if one.organization in meant and one.status not in DECLINED]
     if named:
         return frozenset(one.organization for one in named) - {author}
-    live = [one for one in asked if one.status not in TERMINAL]
+    live = [one for one in asked if one.about and one.status not in TERMINAL]
     working = [one for one in live if one.status in WON]
     return frozenset(one.organization for one in working or live) - {author}
 

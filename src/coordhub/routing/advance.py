@@ -60,7 +60,12 @@ async def advance(hub: Hub, conn: Connection, episode: Episode) -> bool:
     if not due:
         return False
     stored = await resources.read_rids(
-        conn, viewer.deciding(), [episode.id, episode.requester, *(need.request for need in due)]
+        conn,
+        viewer.deciding(),
+        [episode.id, episode.requester, *(need.request for need in episode.needs)],
+    )
+    orders = frozenset(
+        stored[need.request].reference for need in episode.needs if need.request in stored
     )
     if episode.requester not in stored:
         return False
@@ -72,7 +77,7 @@ async def advance(hub: Hub, conn: Connection, episode: Episode) -> bool:
         task, request = stored.get(episode.id), stored.get(need.request)
         if task is None or task.body is None or request is None or request.body is None:
             continue
-        await _step(doing, need, Sent(task, request))
+        await _step(doing, need, Sent(task, request, orders))
     if not doing.operations and not doing.concluded:
         return False
     written, _ = await commit.apply(

@@ -78,10 +78,12 @@ def _without_loose_ends(document: Document) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a need's sender wrote: its Task and the ServiceRequest of the need. reference: of the latter."""
+    """What a need's sender wrote: its Task and the ServiceRequest of the need. orders: `ServiceRequest/id`
+    of all needs of the referral."""
 
     task: Version
     request: Version
+    orders: frozenset[str]
 
     @property
     def documents(self) -> tuple[Document, Document]:
@@ -123,7 +125,9 @@ async def question_to(
             authored_on=instant(hub.clock()),
             group=(REFERRAL_SYSTEM, sent.task.id),
         )
-        document |= question.told(task, dataset, blind=blind and dataset != datasets.VSP)
+        document |= question.told(
+            task, dataset, sent.orders, hub.base, blind=blind and dataset != datasets.VSP
+        )
         if "priority" not in document and "priority" in request:  # what its deadlines go by
             document["priority"] = request["priority"]
         made.append(Create("Task", document))

@@ -86,7 +86,7 @@ async def apply(work: Work, draft: Draft, episode: Episode) -> None:
             and not late
             and not offers
         ):
-            await winning.tell(work, draft, candidate, parties.document(tasks[episode.id]))
+            await winning.tell(work, draft, episode, candidate, parties.document(tasks[episode.id]))
     if place:
         await waitlist.take(work, draft, episode, candidate, kept=kept)
     elif any(one.status == "on-hold" for one in episode.candidates):

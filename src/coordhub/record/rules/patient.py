@@ -2,7 +2,8 @@
 
 http://hl7.org/fhir/R4/patient.html (deceased[x], address, link)
 
-Nothing is cancelled by itself: whoever referred is asked to look at each of them again.
+Nothing is cancelled by itself: whoever referred is asked to look at each of them again, if it may see of the
+patient what has changed.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from coordhub.access import viewer
-from coordhub.record import errands, for_patient, parent
+from coordhub.record import errands, for_patient, parent, question
 from coordhub.record.operations import Settled, Update
 from coordhub.record.parties import document as document_of
 from coordhub.record.work import Draft, Work
 from coordhub.referral import task_machine as machine
-from coordhub.store import consents, resources
+from coordhub.store import consents, grants, resources
 from coordhub.store.episodes import Episode
 
 Document = dict[str, Any]
@@ -83,10 +84,16 @@ async def referrals_touched(work: Work, operations: Iterable[Settled]) -> set[in
 async def apply(work: Work, draft: Draft) -> None:
     if draft.previous is None or draft.document is None:
         return
-    found = reasons(draft.before() or {}, draft.document)
+    before, after = draft.before() or {}, draft.document
+    found = reasons(before, after)
     for episode in work.episodes.values() if found else ():
         if episode.patient == draft.rid and episode.state == "open":
-            await _look_again(work, episode, found[0])
+            shown = await grants.shareable(work.conn, episode.requester, [draft.rid])
+            if draft.rid in shown:
+                dataset = shown[draft.rid]
+                told = reasons(question.trimmed(before, dataset), question.trimmed(after, dataset))
+                if told:
+                    await _look_again(work, episode, told[0])
             if "patient-died" in found:
                 for kind in errands.OF_PATIENTS:
                     await for_patient.withdraw(work, episode, kind)

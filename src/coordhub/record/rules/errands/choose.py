@@ -84,5 +84,5 @@ async def answered(work: Work, draft: Draft, errand: Errand) -> None:
         },
     )
     won.episode = episode.id
-    await winning.tell(work, won, chosen, parties.document(versions[episode.id]))
+    await winning.tell(work, won, episode, chosen, parties.document(versions[episode.id]))
     parent.answered(work, won)
