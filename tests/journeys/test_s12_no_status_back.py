@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from coordhub.r4 import document as fhir_json
+
 SDOH = "http://hl7.org/fhir/us/sdoh-clinicalcare/CodeSystem/SDOHCC-CodeSystemTemporaryCodes"
 
 
@@ -327,3 +329,101 @@ async def test_s12_given_another_is_asked_too_when_the_provider_answers_then_it_
     await safe.answers(hers, "in-progress")
     await safe.answers(hers, "completed")
     assert await house.riverside.read(sent.task) == mine
+
+
+async def amends(house, sent):
+    order = await house.riverside.read(sent.order)
+    changed = {**order, "priority": "urgent", "note": [{"text": "soon"}]}
+    return await house.riverside.ask("PUT", f"/{sent.order}", changed)
+
+
+async def asks_for_another_service(house, sent):
+    order = await house.riverside.read(sent.order)
+    return await house.riverside.ask("PUT", f"/{sent.order}", {**order, "code": {"text": "else"}})
+
+
+async def says_something(house, sent):
+    said = {
+        "resourceType": "Communication",
+        "status": "completed",
+        "subject": {"reference": sent.patient},
+        "about": [{"reference": sent.task}],
+        "payload": [{"contentString": "how is it?"}],
+    }
+    return await house.riverside.ask("POST", "/Communication", said)
+
+
+async def looks_who_could_help(house, sent):
+    return await house.riverside.ask("GET", f"/{sent.order}/$route")
+
+
+async def records_a_death(house, sent):
+    patient = await house.riverside.read(sent.patient)
+    changed = {**patient, "deceasedBoolean": True}
+    return await house.riverside.ask("PUT", f"/{sent.patient}", changed)
+
+
+async def stops(house, sent):
+    return await house.riverside.tries(sent.task, "cancelled")
+
+
+async def asks_again(house, sent):
+    task = await house.riverside.read(sent.task)
+    again = {
+        name: task[name] for name in ("resourceType", "intent", "code", "focus", "for", "requester")
+    }
+    again |= {"status": "requested", "basedOn": [{"reference": sent.task}]}
+    return await house.riverside.ask("POST", "/Task", again)
+
+
+DEEDS = (
+    asks_for_another_service, amends, says_something, looks_who_could_help, records_a_death, stops,
+    asks_again,
+)  # fmt: skip
+
+
+async def test_s12_given_whatever_the_provider_does_when_the_sender_goes_on_then_each_answer_is_the_same(
+    house, safe
+):
+    """What the sender does after the provider's answer does not tell it either."""
+    told = {}
+    for outcome in OUTCOMES[::-1]:
+        sent = await house.riverside.refers(referral(house, safe))
+        task = await house.until(lambda sent=sent: safe.asked(sent))
+        await house.settled()
+        await outcome(safe, task)
+        await house.settled()
+        seen = []
+        for deed in DEEDS:
+            answered = await deed(house, sent)
+            await house.settled()
+            body = answered.json()
+            seen.append((deed.__name__, answered.status_code, _without_names(body)))
+            mine = await house.riverside.ask("GET", f"/{sent.task}")
+            seen.append((deed.__name__, mine.headers["etag"], _without_names(mine.json())))
+            for path in ("$status-of-referral", "_history"):
+                found = await house.riverside.ask("GET", f"/{sent.task}/{path}")
+                seen.append((deed.__name__, path, _without_names(found.json())))
+            errands = await house.riverside.find(f"Task?focus={sent.task}")
+            errands += await house.riverside.find(f"Task?focus={sent.order}")
+            seen.append((deed.__name__, "errands", sorted(
+                (_without_names(one)["status"], str(one["code"])) for one in errands
+            )))  # fmt: skip
+            count = len([
+                each for each in await house.riverside.received() if sent.task in str(each)
+            ])  # fmt: skip
+            seen.append((deed.__name__, "received", count))
+        told[outcome.__name__] = seen
+    first = told.pop("does_not_answer")
+    for name, seen in told.items():
+        for then, now in zip(first, seen, strict=True):
+            assert now == then, name
+
+
+def _without_names(body):
+    """Without ids and times, which are another referral's."""
+    text = fhir_json.encode(body).decode()
+    text = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "id", text)
+    text = re.sub(r"\d{4}-\d\d-\d\dT[0-9:.]+(Z|[+-]\d\d:\d\d)", "time", text)
+    text = re.sub(r"\b[0-9a-f]{12}\b", "run", text)
+    return fhir_json.parse(text.encode())

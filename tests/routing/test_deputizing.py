@@ -162,3 +162,23 @@ async def test_given_a_deputy_that_is_shown_less_when_the_patient_permits_it_the
     assert [name for name, _ in await sent_to(house)] == ["kitchen"]
     [mine] = (await sent.tasks()).values()
     assert await house.read(house.pantry, mine) is None
+
+
+async def test_given_what_is_sensitive_when_who_is_asked_is_away_then_its_deputy_is_not_shown_it(
+    house: House,
+) -> None:
+    """The sender has told it to whom it addressed; to whom that one hands it on the patient has to say."""
+    absent = await house.create(
+        house.steward, role(house.kitchen, **away(house, house.pantry.service))
+    )
+    sent = await house.refer(absent.reference)
+    order = await house.document(sent.request)
+    coding = {"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "F11.20"}
+    order["reasonCode"] = [{"coding": [coding]}]
+    await house.update(house.clinic, order["id"], order)
+    await house.relay()
+    [mine] = (await sent.tasks()).values()
+    focus = (await house.document(mine))["focus"]["reference"]
+    for reference in (mine, focus):
+        assert await house.read(house.kitchen, reference) is not None
+        assert await house.read(house.pantry, reference) is None

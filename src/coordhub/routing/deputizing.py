@@ -2,7 +2,8 @@
 
 A colleague of the same organization is reached at its own Endpoint. Another organization is shown, until
 the absence ends, what the recipient was shown of the referral, if the patient's Consents let it be asked
-and it is the same kind of recipient: who does not treat never comes to see what one who treats does.
+and it is the same kind of recipient: who does not treat never comes to see what one who treats does. What is
+sensitive was told to whom it was addressed; a deputy is shown it only by a Consent that says so.
 Of victim service providers nobody is told that one is away.
 """
 

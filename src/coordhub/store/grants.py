@@ -7,7 +7,6 @@ from datetime import datetime
 
 from coordhub.r4.datasets import BLIND
 from coordhub.r4.parameters import parameters
-from coordhub.r4.sensitivity import VSP
 from coordhub.store.engine import Connection
 from coordhub.store.visibility import DIRECTORY, Viewer, shown, visible
 
@@ -59,20 +58,19 @@ async def deputize(
 ) -> None:
     """Let one organization see what another was shown because of a Task, until it is back.
 
-    Never what is a victim service provider's.
+    What is sensitive only as far as the patient's Consents show it: its sender told it to another.
     """
     await conn.execute(
         "insert into access_grant (shard, organization, rid, because, rule, labels, dataset, until, since)"
-        " select distinct on (g.rid) g.shard, $1, g.rid, g.because, 'deputy', g.labels & ~$5::bigint, g.dataset,"
-        " $4::timestamptz, $6 from access_grant g where g.organization = $2 and g.because = $3"
-        " and g.rule in ('party', 'referral') and g.until is null and g.dataset <> $7"
+        " select distinct on (g.rid) g.shard, $1, g.rid, g.because, 'deputy', 0, g.dataset,"
+        " $4::timestamptz, $5 from access_grant g where g.organization = $2 and g.because = $3"
+        " and g.rule in ('party', 'referral') and g.until is null and g.dataset <> $6"
         " order by g.rid, g.dataset"
         " on conflict (organization, rid, because, rule) do update set until = excluded.until",
         deputy,
         absent,
         task,
         until,
-        VSP,
         now,
         BLIND,
     )
