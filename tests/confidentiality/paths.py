@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 from oracle import ACT, LEVEL, SHOWN, WHOLE, Document, Held, Oracle, codings
 from world import KEY, Actor, Opened, World
 
+from coordhub.access import viewer
 from coordhub.r4 import document as fhir_json
+from coordhub.r4 import types
+from coordhub.store import subscriptions
+from coordhub.store.subscriptions import Config, Followed, Subscribed
 
 Difference = tuple[str, Any, Any]
 
@@ -448,8 +453,56 @@ async def by_asking_about(looker: Looker) -> AsyncIterator[Difference]:
         yield f"reference to {one.reference}", fine, looker.sees(one.reference) is not None
 
 
+async def by_subscription(looker: Looker) -> AsyncIterator[Difference]:
+    """Which of all changes a Subscription of its would be told of: those that a search would find."""
+    oracle = looker.oracle
+    half = [each.reference for each in looker.all_of("Patient")][::2]
+
+    def born(one: Held) -> bool:
+        return looker.finds(oracle.held[str(oracle.patient(one))], "birthdate")
+
+    for query, fits, parameters in (
+        ("Task", lambda one: True, ()),
+        ("Task?patient=" + ",".join(half), lambda one: oracle.patient(one) in half, ("patient",)),
+        ("ServiceRequest?subject:Patient.birthdate=1980-02-03", born, ("subject",)),
+        ("Patient?birthdate=1980-02-03", lambda one: True, ("birthdate",)),
+        ("Condition?code=F11.20",
+         lambda one: "F11.20" in [code for _, code in codings(one.last["code"])], ("code",)),
+    ):  # fmt: skip
+        kind = query.partition("?")[0]
+        yield (
+            f"Subscription {query[:50]}",
+            await _told_of(looker, query),
+            sorted(
+                one.reference
+                for one in looker.all_of(kind)
+                if looker.finds(one, *parameters) and fits(one)
+            ),
+        )
+
+
+async def _told_of(looker: Looker, query: str) -> list[str]:
+    hub, now = looker.opened.hub, looker.opened.hub.clock()
+    kind = query.partition("?")[0]
+    config = Config("", (query,), "https://subscriber.example", (), "id-only", 0, 0, 1)
+    since = datetime(2000, 1, 1, tzinfo=UTC)
+    held = Subscribed(0, looker.actor.rid, "active", config, None, 0, 0, 0, since)
+    async with hub.engine.pool.acquire() as conn:
+        changes = await conn.fetch(
+            "select c.seq, r.fhir_id from change c join resource r on r.rid = c.rid where r.type = $1",
+            types.NUMBER[kind],
+        )
+        seqs = await subscriptions.matching(
+            conn, hub.engine, viewer.as_organization(looker.actor.rid), held,
+            [Followed(row["seq"], kind) for row in changes], hub.base, now,
+        )  # fmt: skip
+    told = {*seqs}
+    return sorted({f"{kind}/{row['fhir_id']}" for row in changes if row["seq"] in told})
+
+
 PATHS = (
     by_type, by_id, by_parameters, by_links, by_inclusion, by_patient, by_labels, by_asking_about,
+    by_subscription,
 )  # fmt: skip
 
 __all__ = ["KEY", "PATHS", "Looker"]

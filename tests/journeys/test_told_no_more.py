@@ -157,3 +157,77 @@ async def test_given_a_sender_that_may_not_see_the_patient_any_more_when_it_dies
         house.target(one["focus"]) for one in reviews if house.target(one["focus"]) == onward
     ] == []
     assert len(await lakeside.received()) == before
+
+
+async def test_given_somebody_else_s_order_when_a_stranger_names_itself_for_a_copy_then_it_gets_none(
+    house,
+):
+    riverside, lakeside = house.riverside, house.lakeside
+    stranger = await house.joins("stranger", treats=True)
+    sent, task = await house.given_asked(riverside, lakeside)
+    await lakeside.answers(task, "accepted")
+    group = (await riverside.read(sent.order)).get("requisition")
+    named = {
+        "resourceType": "CommunicationRequest",
+        "status": "active",
+        "recipient": [{"reference": stranger.reference}],
+        "requester": {"reference": riverside.reference},
+    }
+    for more in (
+        {"about": [{"reference": sent.order}]},
+        {"basedOn": [{"reference": sent.order}], "subject": {"reference": sent.patient}},
+        *([{"groupIdentifier": group}] if group else ()),
+    ):
+        answered = await stranger.ask("POST", "/CommunicationRequest", {**named, **more})
+        invented = str({**named, **more}).replace(sent.order, f"ServiceRequest/{uuid.uuid4()}")
+        assert answered.status_code in (201, 422), (answered.text, invented)
+    team = {
+        "resourceType": "CareTeam", "status": "active", "subject": {"reference": sent.patient},
+        "participant": [{"member": {"reference": stranger.reference}}],
+    }  # fmt: skip
+    assert (await stranger.ask("POST", "/CareTeam", team)).status_code in (201, 422)
+    result = await lakeside.reports(sent.patient, sent.order)
+    await house.settled()
+    assert await riverside.sees(result)
+    for reference in (result, sent.patient, sent.order):
+        assert not await stranger.sees(reference)
+    assert await stranger.find("Observation") == []
+
+
+async def test_given_a_result_of_somebody_who_was_not_asked_when_it_names_an_order_then_it_tells_nothing(
+    house,
+):
+    """Neither to who ordered, nor to its author whether there is such an order."""
+    riverside, lakeside = house.riverside, house.lakeside
+    stranger = await house.joins("stranger", treats=True)
+    sent, task = await house.given_asked(riverside, lakeside)
+    number = (await lakeside.read(house.target((await lakeside.read(task))["focus"])))["identifier"]
+    await house.settled()
+    before = len(await riverside.received())
+    known = len(await riverside.find("Observation"))
+    answers = []
+    for order, numbered in (
+        (sent.order, number[0]),
+        (f"ServiceRequest/{uuid.uuid4()}", {**number[0], "value": str(uuid.uuid4())}),
+    ):
+        for based_on in ({"reference": order}, {"identifier": numbered}):
+            result = {
+                "resourceType": "Observation", "status": "final", "code": {"text": "critical"},
+                "interpretation": [{"coding": [{
+                    "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation",
+                    "code": "HH"}]}],
+                "basedOn": [{"type": "ServiceRequest", **based_on}],
+            }  # fmt: skip
+            done = await stranger.ask("POST", "/Observation", result)
+            text = done.text.replace(order, "it")
+            answers.append(
+                (done.status_code, [one.get("code") for one in done.json().get("issue", ())])
+            )
+            assert sent.order not in text
+    assert answers[:2] == answers[2:]
+    await house.settled()
+    assert len(await riverside.received()) == before
+    assert len(await riverside.find("Observation")) == known
+    assert (await riverside.told(sent.task)).events[-1]["what"] != "result"
+    errands = await stranger.find("Task?code=match-result")
+    assert all("input" not in one for one in errands)
