@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coordhub.errors import FhirError
+from coordhub.record.operations import Delete
 from coordhub.referral import strategies
 from coordhub.store import deliveries
 
@@ -454,3 +455,25 @@ async def test_given_all_offers_taken_back_when_a_person_was_to_choose_then_it_n
     assert await house.rows("select kind from errand where closed_at is null") == [
         ("find-provider",)
     ]
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["not asked yet", "to be asked again"])
+async def test_given_one_that_has_left_the_directory_when_it_would_be_next_then_it_is_passed_over(
+    house: House, going_by: Any, *, again: bool
+) -> None:
+    strategy = b"broadcast" if again else b"sequential"
+    going_by(b'{"kind": {"": {"default": {"strategy": "%s"}}}}' % strategy)
+    services = [house.kitchen.service, house.pantry.service, house.van.service]
+    sent = await house.asking(*services[:2] if again else services)
+    if again:
+        await answers(house, sent, house.kitchen, "accepted")
+    kind, _, fhir_id = house.pantry.service.partition("/")
+    await house.commit(house.steward, Delete(kind, fhir_id))
+    await answers(house, sent, house.kitchen, "cancelled" if again else "rejected", "no-capacity")
+    asked = [house.kitchen.name, house.pantry.name] if again else ["kitchen", "van"]
+    assert list(await sent.tasks()) == asked
+    [why] = await house.rows("select verdict, findings from prospect where rank = 1")
+    assert why[0] == "out"
+    assert "recipient-unknown" in why[1]
+    if again:
+        assert (await errand(house, "find-provider"))["status"] == "requested"

@@ -21,19 +21,21 @@ class Candidacy:
     """One who could meet the need. rank: its place in the order; tried: its Tasks, the latest last.
 
     suggested: by a person, after the others. Whoever must not be asked (not the kind, no consent, no
-    place) is not among them.
+    place) is not among them; gone: who was asked, and must not be any more.
     """
 
     rank: int
     apart: bool = False
     suggested: bool = False
     tried: tuple[Child, ...] = ()
+    gone: bool = False
 
     @property
     def is_left(self) -> bool:
         """Not asked yet; or only not selected, as somebody else was then."""
         return not self.tried or (
             not self.apart
+            and not self.gone
             and self.tried[-1].status == "cancelled"
             and self.tried[-1].reason == "not-selected"
         )

@@ -9,10 +9,11 @@ http://hl7.org/fhir/us/sdoh-clinicalcare
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from coordhub.access import caller, viewer
+from coordhub.directory import services
 from coordhub.record import commit, errands, parties
 from coordhub.record.hub import Hub, instant
 from coordhub.record.operations import Create, Update
@@ -152,7 +153,7 @@ async def _step(doing: Doing, need: Need, sent: Sent) -> None:
         known = await _ranked(doing, need, await prospecting.named(hub, conn, episode, need, sent))
     looked = any(writing.MATCHED in writing.read(one.findings) for one in known)
     while True:
-        known = await _permitted(doing, need, known)
+        known = await _askable(doing, need, known)
         view = _view(doing, need, sent, known, looked=looked)
         step = strategy.next_step(view, hub.clock())
         if not isinstance(step, strategy.Look):
@@ -199,39 +200,51 @@ async def _ranked(doing: Doing, need: Need, rows: Sequence[ProspectRow]) -> list
     ]
 
 
-async def _permitted(doing: Doing, need: Need, known: Sequence[Prospect]) -> list[Prospect]:
-    """Without whom the patient's Consents, or the lack of one, forbid to tell of it: by what they say now."""
-    patient = doing.episode.patient
-    tried = {one.recipient for one in doing.episode.candidates if one.need == need.ordinal}
-    new = [one for one in known if one.verdict == "in" and one.recipient not in tried]
-    if patient is None or not new:
-        return list(known)
-    allowed = await consents.may_be_asked(
-        doing.conn, patient, sorted({one.organization for one in new})
-    )
-    refused = [one for one in new if one.organization not in allowed]
-    if not refused:
-        return list(known)
-    findings = writing.written([writing.CONSENT_MISSING])
-    ranks = {one.rank for one in refused}
-    await needs.rule_out(doing.conn, doing.episode.id, need.ordinal, ranks, findings)
+async def _askable(doing: Doing, need: Need, known: Sequence[Prospect]) -> list[Prospect]:
+    """Without who has left the directory, or of whom the patient's Consents, or the lack of one, forbid to
+    ask it: by what they say now, of whoever may be next.
+    """
+    patient, tried = doing.episode.patient, _tried(doing, need)
+    left = [
+        one
+        for one in known
+        if one.verdict == "in" and Candidacy(one.rank, tried=tried.get(one.recipient, ())).is_left
+    ]
+    out: dict[int, str] = {}
+    for one in left:
+        if await services.recipient(doing.conn, one.recipient, doing.hub.base) is None:
+            out[one.rank] = writing.written([writing.UNKNOWN])
+    left = [one for one in left if one.rank not in out]
+    if patient is not None and left:
+        organizations = sorted({one.organization for one in left})
+        allowed = await consents.may_be_asked(doing.conn, patient, organizations)
+        missing = writing.written([writing.CONSENT_MISSING])
+        out |= {one.rank: missing for one in left if one.organization not in allowed}
+    for findings in dict.fromkeys(out.values()):
+        ranks = {rank for rank, why in out.items() if why == findings}
+        await needs.rule_out(doing.conn, doing.episode.id, need.ordinal, ranks, findings)
     return [
-        Prospect(one.need, one.rank, one.organization, one.recipient, "out", one.score, findings)
-        if one.rank in ranks
-        else one
+        replace(one, verdict="out", findings=out[one.rank]) if one.rank in out else one
         for one in known
     ]
+
+
+def _tried(doing: Doing, need: Need) -> dict[str, tuple[Child, ...]]:
+    """The Tasks that asked each recipient for this need, the latest last."""
+    episode = doing.episode
+    asked = [one for one in episode.candidates if one.need == need.ordinal]
+    tried: dict[str, tuple[Child, ...]] = {}
+    for candidate, child in zip(asked, _children(episode, need, doing.apart), strict=True):
+        tried[candidate.recipient] = (*tried.get(candidate.recipient, ()), child)
+    return tried
 
 
 def _view(doing: Doing, need: Need, sent: Sent, known: Sequence[Prospect], *, looked: bool) -> View:
     episode = doing.episode
     task, request = sent.documents
     priority = str(task.get("priority") or request.get("priority") or "routine")
-    children = _children(episode, need, doing.apart)
     asked = [one for one in episode.candidates if one.need == need.ordinal]
-    tried: dict[str, list[Child]] = {}
-    for candidate, child in zip(asked, children, strict=True):
-        tried.setdefault(candidate.recipient, []).append(child)
+    tried = _tried(doing, need)
     return View(
         strategies.in_use().of(need.kind, priority, need.strategy),
         need.opened_at,
@@ -240,7 +253,8 @@ def _view(doing: Doing, need: Need, sent: Sent, known: Sequence[Prospect], *, lo
                 one.rank,
                 one.organization in doing.apart,
                 writing.SUGGESTED in writing.read(one.findings),
-                tuple(tried.get(one.recipient, ())),
+                tried.get(one.recipient, ()),
+                gone=one.verdict != "in",
             )
             for one in known
             if one.verdict == "in" or one.recipient in tried

@@ -45,7 +45,8 @@ async def _relay(
             if claimed is None:
                 return False
             told(claimed)
-            await advance.take_up(hub, conn, claimed)
+            with services.once():
+                await advance.take_up(hub, conn, claimed)
         told(claimed)
         with services.once():
             while pending := await changes.unrelayed(conn, claimed):
