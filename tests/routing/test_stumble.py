@@ -9,7 +9,7 @@ from random import Random
 from uuid import uuid4
 
 import pytest
-from open_hub import House, Referral
+from open_hub import House, Referral, observation
 
 from coordhub.errors import not_found
 from coordhub.record.operations import Delete
@@ -87,6 +87,34 @@ async def test_given_a_timer_that_cannot_fire_when_others_are_due_then_they_fire
     assert await house.value(due) == 1
     for one in sent[1:]:
         assert await one.status((await one.tasks())["kitchen"]) == "cancelled"
+
+
+async def test_given_a_timer_of_no_referral_that_cannot_fire_when_others_are_due_then_they_fire(
+    house: House,
+) -> None:
+    aside = Aside(house.clock)
+    for number in range(3):  # a result of an order that nobody knows: its writer is asked
+        unknown = {"identifier": {"system": "urn:order", "value": str(number)}}
+        await house.create(house.kitchen, observation(basedOn=[unknown]))
+    rows = await house.rows(
+        "select r.fhir_id from errand e join resource r on r.rid = e.task where e.episode is null"
+        " order by e.task"
+    )
+    tasks = [f"Task/{row[0]}" for row in rows]
+    due = "select count(*) from timer where kind = 'errand' and fired_at is null"
+    assert len(tasks) == await house.value(due) == 3
+    text = await spoil(house, tasks[0])
+    house.clock.ahead += timedelta(days=30)
+    async with asyncio.timeout(20):
+        while await expire.fire(house.hub, aside):
+            pass
+    assert await house.value(due) == 1
+
+    await mend(house, tasks[0], text)
+    house.clock.ahead += ASIDE
+    while await expire.fire(house.hub, aside):
+        pass
+    assert await house.value(due) == 0
 
 
 async def test_given_a_fault_when_nothing_was_claimed_or_postgres_is_away_then_it_is_raised(

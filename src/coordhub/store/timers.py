@@ -33,7 +33,7 @@ _DUE = "t.fired_at is null and t.stood_at is null and t.due_at <= $1"
 async def claim(conn: Connection, now: datetime, besides: Collection[int] = ()) -> Timer | None:
     """One due timer, its referral locked if it is of one; not locked itself, so see `hold`.
 
-    besides: episodes to leave alone for now.
+    besides: episodes, or what timers of none are about, to leave alone for now.
     """
     row = await conn.fetchrow(
         f"select {_COLUMNS} from timer t join episode e on e.id = t.episode where {_DUE}"
@@ -44,8 +44,9 @@ async def claim(conn: Connection, now: datetime, besides: Collection[int] = ()) 
     if row is None:
         row = await conn.fetchrow(
             f"select {_COLUMNS} from timer t where {_DUE} and t.episode is null"
-            " order by t.due_at limit 1",
+            " and t.subject <> all($2::bigint[]) order by t.due_at limit 1",
             now,
+            list(besides),
         )
     return None if row is None else Timer(*row)
 
