@@ -69,15 +69,16 @@ async def whom(conn: Connection, episode: Episode, kind: str) -> str | None:
     """`Patient/x`, unless it is asked the same already or must not be asked."""
     if episode.patient is None or any(_is_open(one, kind) for one in episode.errands):
         return None
-    rids = [episode.id, episode.request, episode.patient]
+    orders = list(dict.fromkeys((episode.request, *(need.request for need in episode.needs))))
+    rids = [episode.id, *orders, episode.patient]
     stored = await resources.read_rids(conn, viewer.deciding(), rids)
     if any(stored[rid].labels & SDV for rid in stored) or episode.patient not in stored:
         return None
     person = parties.document(stored[episode.patient])
     if person.get("deceasedBoolean") is True or person.get("deceasedDateTime"):
         return None
-    order = stored.get(episode.request)
-    if order is None or order.body is None or _is_prohibited(parties.document(order)):
+    known = [stored[rid] for rid in orders if rid in stored and stored[rid].body is not None]
+    if not known or any(_is_prohibited(parties.document(one)) for one in known):
         return None
     return stored[episode.patient].reference
 

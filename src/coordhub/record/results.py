@@ -146,9 +146,7 @@ async def _to_others(work: Work, rids: Sequence[int], author: int, episode: Epis
     others = {rid: text for rid, text in found.items() if rid not in {author, *work.apart}}
     if not others:
         return
-    stored = await resources.read_rids(work.conn, viewer.deciding(), [episode.request])
-    request = stored[episode.request]
-    asked = parties.document(request) if request.body is not None else {}
+    asked = await _asked_for(work, episode)
     assert episode.patient is not None
     for organization, text in others.items():
         dataset = await recipients.dataset_of(work.conn, organization, text, asked, work.hub.base)
@@ -159,6 +157,19 @@ async def _to_others(work: Work, rids: Sequence[int], author: int, episode: Epis
                 Grant(organization, rid, episode.id, "result", 0, dataset)
                 for rid in (*admitted, episode.patient)
             ]
+
+
+async def _asked_for(work: Work, episode: Episode) -> Document:
+    """What the referral asks for, by the categories of all its orders: of several, who is shown least counts."""
+    orders = dict.fromkeys((episode.request, *(need.request for need in episode.needs)))
+    stored = await resources.read_rids(work.conn, viewer.deciding(), list(orders))
+    categories = [
+        one
+        for rid in orders
+        if rid in stored and stored[rid].body is not None
+        for one in parties.document(stored[rid]).get("category") or ()
+    ]
+    return {"category": categories}
 
 
 async def _of_the_order(work: Work, rids: Sequence[int], episode: Episode) -> dict[int, Document]:

@@ -60,13 +60,14 @@ class Told:
 
 
 async def told(conn: Connection, viewer: Viewer, rid: int) -> Told | None:
-    """The referral that this Task or ServiceRequest opened, or by which the viewer is asked; the newest.
+    """The newest referral that this Task or the order of a need of it opened, or by which the viewer is asked.
 
     None for everyone else, and for a victim service provider that is asked.
     """
     rows = await conn.fetch(
         "with it as (select e.*, null::smallint as ordinal from episode e"
-        "  where (e.id = $1 or e.request = $1) and e.requester = $2"
+        "  where e.id = any(array(select $1::bigint union all select n.episode from need n where n.request = $1))"
+        "  and e.requester = $2"
         " union all select e.*, c.ordinal from candidate c join episode e on e.id = c.episode"
         "  where (c.task = $1 or c.request = $1) and c.organization = $2"
         "  and not exists (select from party p where p.organization = $2 and p.kind = 'vsp')"
