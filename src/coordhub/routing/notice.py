@@ -14,6 +14,9 @@ from coordhub.telemetry import log
 
 async def follow(hub: Hub) -> bool:
     """Follow the change log a little further; False when there is nothing more, or another is at it."""
+    async with hub.engine.pool.acquire_at_last() as conn:
+        if not await subscriptions.is_behind(conn):
+            return False
     async with hub.engine.transaction(at_last=True) as conn:
         told = await subscriptions.recording(conn)
         followed = await subscriptions.follow(conn, for_nobody=not told)

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 
 from coordhub.routing import circle, deliver, expire, relay, sources
 from coordhub.routing.stumble import Aside
-from coordhub.store import deliveries, fetches
+from coordhub.store import changes, deliveries, fetches, timers
 from coordhub.store.deliveries import Claimed
 from coordhub.store.engine import UNAVAILABLE
 from coordhub.store.fetches import Fetch
@@ -95,14 +95,21 @@ class Worker:
 
     async def _relay(self) -> bool:
         hub = self._sending.hub
-        found = await relay.relay(hub, self._new_id, self._aside)
-        found = await circle.tell(hub, self._new_id, self._aside) or found
+        async with hub.engine.pool.acquire_at_last() as conn:
+            waiting = await changes.waiting(conn, hub.clock())
+        found = waiting.referrals and await relay.relay(hub, self._new_id, self._aside)
+        if waiting.patients:
+            found = await circle.tell(hub, self._new_id, self._aside) or found
         if found:
             self._woken[1].set()
         return found
 
     async def _fire(self) -> bool:
-        return await expire.fire(self._sending.hub, self._aside)
+        hub = self._sending.hub
+        async with hub.engine.pool.acquire_at_last() as conn:
+            if not await timers.is_due(conn, hub.clock()):
+                return False
+        return await expire.fire(hub, self._aside)
 
     async def _deliver(self) -> bool:
         free = self._pace.at_once - len(self._underway)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final, NamedTuple
 
 from coordhub.r4 import types
 from coordhub.store.engine import Connection
@@ -24,6 +25,35 @@ class Change:
     author: int
 
 
+AROUND: Final = ("CarePlan", "Encounter", "Goal")
+"""Types of what is told around a patient, outside of any one referral."""
+
+_UNRELAYED = "relayed_at is null and episode is not null"
+_IS_AROUND = f"type in ({', '.join(str(types.NUMBER[name]) for name in AROUND)})"
+
+
+class Waiting(NamedTuple):
+    """Whether there is anything to claim: of referrals; around patients."""
+
+    referrals: bool
+    patients: bool
+
+
+async def waiting(conn: Connection, now: datetime) -> Waiting:
+    """Asked before anything is claimed, so that who has nothing to do opens no transaction.
+
+    A need whose next step is due is of a referral, too.
+    """
+    row = await conn.fetchrow(
+        f"select exists (select from change where {_UNRELAYED})"
+        " or exists (select from need where next_at <= $1),"
+        f" exists (select from change where {_UNRELAYED} and {_IS_AROUND})",
+        now,
+    )
+    assert row is not None
+    return Waiting(*row)
+
+
 async def claim_episode(conn: Connection, besides: Collection[int] = ()) -> int | None:
     """Lock one episode that has unrelayed changes and that nobody else holds; its id.
 
@@ -31,7 +61,7 @@ async def claim_episode(conn: Connection, besides: Collection[int] = ()) -> int 
     """
     found: int | None = await conn.fetchval(
         "select id from episode where id in (select episode from change"
-        " where relayed_at is null and episode is not null and episode <> all($1::bigint[])"
+        f" where {_UNRELAYED} and episode <> all($1::bigint[])"
         " order by seq limit 200) limit 1 for update skip locked",
         list(besides),
     )
@@ -45,7 +75,7 @@ async def claim_patient(conn: Connection, besides: Collection[int] = ()) -> int 
     """
     found: int | None = await conn.fetchval(
         "select r.rid from resource r where r.rid in (select c.episode from change c"
-        " where c.relayed_at is null and c.episode is not null and c.episode <> all($1::bigint[])"
+        f" where {_UNRELAYED} and {_IS_AROUND} and c.episode <> all($1::bigint[])"
         " and not exists (select from episode e where e.id = c.episode) order by c.seq limit 200)"
         " limit 1 for update skip locked",
         list(besides),

@@ -113,6 +113,15 @@ class Followed:
     kind: str
 
 
+async def is_behind(conn: Connection) -> bool:
+    """Whether the log has changes that were not followed yet; asked before it is followed."""
+    found: bool = await conn.fetchval(
+        "select exists (select from feed f join change c on (c.xid, c.seq) > (f.xid, f.seq)"
+        " where f.name = 'subscriptions' and c.xid < pg_snapshot_xmin(pg_current_snapshot()))"
+    )
+    return found
+
+
 async def follow(conn: Connection, *, for_nobody: bool) -> list[Followed] | None:
     """The next changes of the log, and that they were followed; None where another is at it.
 

@@ -30,6 +30,12 @@ _COLUMNS = "t.id, t.episode, t.kind, t.subject, t.since, t.due_at, t.stood_at, t
 _DUE = "t.fired_at is null and t.stood_at is null and t.due_at <= $1"
 
 
+async def is_due(conn: Connection, now: datetime) -> bool:
+    """Whether any timer is; asked before one is claimed."""
+    found: bool = await conn.fetchval(f"select exists (select from timer t where {_DUE})", now)
+    return found
+
+
 async def claim(conn: Connection, now: datetime, besides: Collection[int] = ()) -> Timer | None:
     """One due timer, its referral locked if it is of one; not locked itself, so see `hold`.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from coordhub.record.work import Draft, Work
 from coordhub.referral import stays
+from coordhub.store import changes
 from coordhub.store import grants as store
 
 
@@ -30,7 +31,7 @@ def _is_told(draft: Draft) -> bool:
     document = draft.document or {}
     if draft.type == "Encounter":
         return stays.turn(draft.before(), document) is not None
-    return draft.type in ("CarePlan", "Goal") and not _is_draft(document)
+    return draft.type in changes.AROUND and not _is_draft(document)
 
 
 def _is_draft(document: dict[str, object]) -> bool:
