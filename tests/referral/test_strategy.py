@@ -139,3 +139,14 @@ def test_given_one_that_is_apart_among_several_when_the_first_is_asked_then_it_i
 ):
     prospects = (Candidacy(0), Candidacy(1), Candidacy(2, apart=True))
     assert next_step(View(strategy("sequential"), SENT, prospects), NOW) == Ask((0, 2), 1)
+
+
+@pytest.mark.parametrize("status", ["requested", "accepted", "rejected", "completed"])
+def test_given_one_that_is_apart_when_nobody_else_is_left_then_no_person_is_called(
+    status: str,
+) -> None:
+    apart = Candidacy(1, apart=True, tried=tried(status, apart=True))
+    declined = Candidacy(0, tried=tried("rejected"))
+    for others in ((declined, apart), (declined,)):
+        step = next_step(View(strategy("sequential"), SENT, others, 1, SENT), SENT)
+        assert step == (Nobody() if apart in others else Queue())

@@ -123,7 +123,7 @@ def next_step(view: View, now: datetime) -> Step:
     if view.strategy.name == "direct" and told and not batch:
         return Nobody()  # whom was suggested may not be asked
     if told and _is_enough(view, now):
-        return _left(told)
+        return _left(view, told)
     if batch:
         return Ask(batch, view.wave + 1)
     if view.strategy.name == "direct":
@@ -131,13 +131,18 @@ def next_step(view: View, now: datetime) -> Step:
     if view.extendable and (told or not view.prospects):
         return Look()
     if told:
-        return _left(told)
+        return _left(view, told)
     return End() if view.prospects else Nobody()
 
 
-def _left(told: Sequence[Child]) -> Step:
-    """When nobody else is asked: a person looks, unless a place on a waiting list is kept."""
-    return Wait() if any(child.kept for child in told) else Queue()
+def _left(view: View, told: Sequence[Child]) -> Step:
+    """When nobody else is asked: a person looks, unless a place on a waiting list is kept.
+
+    Beside one that is apart nobody is called: it may have taken the need on, and nobody is told whether.
+    """
+    if any(child.kept for child in told):
+        return Wait()
+    return Nobody() if any(child.apart for child in view.children) else Queue()
 
 
 def _is_enough(view: View, now: datetime) -> bool:

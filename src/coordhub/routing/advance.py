@@ -56,7 +56,9 @@ async def advance(hub: Hub, conn: Connection, episode: Episode) -> bool:
     """Take the next step of each open need, in the caller's transaction; whether anything was written of it."""
     apart = await vsp.marked(conn)
     due = [
-        need for need in episode.needs if need.state == "open" and _may_move(episode, need, apart)
+        need
+        for need in episode.needs
+        if need.state == "open" and not need.reason and _may_move(episode, need, apart)
     ]
     if not due:
         return False
@@ -261,7 +263,7 @@ def _view(doing: Doing, need: Need, sent: Sent, known: Sequence[Prospect], *, lo
         ),
         need.wave,
         max((one.asked_at for one in asked), default=None),
-        not looked and need.strategy != "direct" and prospecting.may_be_extended(sent),
+        not looked and need.strategy != "direct" and prospecting.may_be_extended(doing.hub, sent),
         _is_open(episode, need, "find-provider"),
         timers.accept_by(task),
     )

@@ -74,11 +74,18 @@ async def matched(
     ]  # fmt: skip
 
 
-def may_be_extended(sent: Sent) -> bool:
-    """Whether the sender leaves it to the hub to look for others: it restricts nobody."""
-    task, _ = sent.documents
+def may_be_extended(hub: Hub, sent: Sent) -> bool:
+    """Whether the sender leaves it to the hub to look for others: it restricts nobody.
+
+    Where violence is spoken of and it has named somebody, whom it trusts is its to say: nobody else is asked.
+    """
+    task, request = sent.documents
     restriction = task.get("restriction")
-    return not (isinstance(restriction, dict) and restriction.get("recipient"))
+    if isinstance(restriction, dict) and restriction.get("recipient"):
+        return False
+    if not (sent.request.labels | sent.task.labels) & SDV:
+        return True
+    return isinstance(candidates.named(task, request, hub.itself), candidates.Nobody)
 
 
 async def _received(hub: Hub, conn: Connection, episode: Episode, sent: Sent) -> Received:
