@@ -22,6 +22,8 @@ def test_given_the_reasons_when_read_then_each_has_text_and_explains_known_statu
         "needs-exceed-capability",
         "duplicate-service",
         "client-declined",
+        "changed-request",
+        "not-wanted",
         "no-longer-needed",
         "consent-withdrawn",
         "safety",
