@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from uuid import uuid4
 
-from open_hub import House, opened
+from open_hub import House, counted, opened
 
 from coordhub.routing import relay
 
@@ -54,3 +54,18 @@ async def test_given_a_withdrawal_when_relayed_then_who_was_asked_is_told_and_no
     await house.relay()
     told = await house.rows("select organization from delivery where seq > $1", before)
     assert told == [(house.kitchen.rid,)]
+
+
+async def test_given_an_answer_when_it_is_relayed_then_few_statements_do(house: House) -> None:
+    sent = await house.asking(*(one.service for one in (house.kitchen, house.pantry, house.van)))
+    asked = []
+    for who, status in ((house.kitchen, "received"), (house.kitchen, "accepted")):
+        await sent.answer(who, status)
+        async with counted(house.engine.pool) as statements:
+            assert await relay.relay(house.hub, uuid4) is True
+        asked.append(statements.queries)
+    received, accepted = asked
+    # Two more are told of it, each looked up by itself; all else is asked once.
+    assert len(received) <= 13, received
+    assert len(accepted) <= 15, accepted
+    assert sum("from unnest" in one and "join result" in one for one in accepted) == 1

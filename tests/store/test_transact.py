@@ -60,6 +60,34 @@ async def test_given_a_resource_when_updated_then_it_is_looked_up_and_written(
     assert asked(statements.queries) == ["select", "select", "with"]
 
 
+async def test_given_a_patient_with_an_address_when_updated_by_its_version_then_no_more_is_asked(
+    house: House,
+) -> None:
+    made = await house.create(house.clinic, patient())
+    moved = patient(address=[{"city": "Springvale"}])
+    await house.update(house.clinic, made.id, moved, if_match=1)
+    async with counted(house.engine.pool, house.engine.searches) as statements:
+        await house.update(house.clinic, made.id, {**moved, "active": True}, if_match=2)
+    assert asked(statements.queries) == ["select", "with"]
+
+
+async def test_given_a_referral_when_sent_and_answered_then_so_many_statements_do(
+    house: House,
+) -> None:
+    await house.asking(house.kitchen.service)
+    async with counted(house.engine.pool, house.engine.searches) as statements:
+        sent = await house.refer(house.kitchen.service)
+    # Who is named is looked up, and whose calendar its deadlines go by; it has no timers yet.
+    assert asked(statements.queries) == ["select"] * 4 + ["with"]
+    await house.relay()
+    [task] = (await sent.tasks()).values()
+    document = {**await house.document(task), "status": "accepted"}
+    async with counted(house.engine.pool, house.engine.searches) as statements:
+        await house.update(house.kitchen, document["id"], document, if_match=1)
+    # Under its lock: the referral, its Tasks, the profile, the timers, the calendar, who may see it.
+    assert len(statements) <= 14, statements.queries
+
+
 async def test_given_two_resources_when_updated_then_they_are_locked_in_one_order(
     house: House,
 ) -> None:

@@ -140,7 +140,7 @@ async def _current(work: Work, rids: list[int]) -> dict[int, Version]:
     known = {
         found.rid: found.current for found in work.located.values() if found.current is not None
     }
-    if work.unlocked and all(rid in known for rid in rids):
+    if work.unlocked and len(rids) == 1 and rids[0] in known:
         work.compared = True
         return {rid: known[rid] for rid in rids}
     await work.hold()

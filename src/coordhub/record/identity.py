@@ -30,7 +30,8 @@ async def locate_names(
 ) -> None:
     """Find in one statement all that the operations name: their targets and their references.
 
-    Of the only target, if it needs no lock, also what is stored.
+    Of the only target, if it needs no lock, also what is stored; and of Patients, whose changes may touch
+    referrals that are to be locked before.
 
     met: `Type/id` of what their conditions were found to mean.
     """
@@ -49,7 +50,9 @@ async def locate_names(
         work.conn,
         view,
         sorted(name for name in names if name[0] in NUMBER),
-        whole=changed if work.unlocked and len(changed) == 1 else (),
+        whole=changed
+        if work.unlocked and len(changed) == 1
+        else sorted(name for name in changed if name[0] == "Patient"),
     )
 
 

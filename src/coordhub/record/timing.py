@@ -48,7 +48,9 @@ async def reconcile(work: Work) -> None:
     subjects = [*await _subjects(work), *await _heard(work)]
     if not subjects:
         return
-    known = await timers.of(work.conn, [one.rid for one in subjects])
+    made = {draft.rid for draft in work.drafts if draft.previous is None}
+    had = [one.rid for one in subjects if one.rid not in made]
+    known = await timers.of(work.conn, had) if had else {}
     for one in subjects:
         have = {
             kind: of.Timer(kind, each.since, each.due_at, each.stood_at, each.fired_at)

@@ -54,12 +54,9 @@ class Doing:
 
 async def advance(hub: Hub, conn: Connection, episode: Episode) -> bool:
     """Take the next step of each open need, in the caller's transaction; whether anything was written of it."""
-    apart = await vsp.marked(conn)
-    due = [
-        need
-        for need in episode.needs
-        if need.state == "open" and not need.reason and _may_move(episode, need, apart)
-    ]
+    due = [need for need in episode.needs if need.state == "open" and not need.reason]
+    apart = await vsp.marked(conn) if due else frozenset()
+    due = [need for need in due if _may_move(episode, need, apart)]
     if not due:
         return False
     stored = await resources.read_rids(

@@ -5,7 +5,7 @@ One transaction per episode, under the same lock that its writers hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from uuid import UUID
 
 from coordhub.access import viewer
@@ -14,10 +14,12 @@ from coordhub.record.hub import Hub
 from coordhub.routing import advance, deputizing, policy, resolve, results
 from coordhub.routing.stumble import Aside
 from coordhub.store import changes, deliveries, episodes, grants, needs, resources
+from coordhub.store import results as of_results
 from coordhub.store.changes import Change
 from coordhub.store.deliveries import Planned
 from coordhub.store.engine import Connection
 from coordhub.store.episodes import Episode
+from coordhub.store.results import Routed
 from coordhub.telemetry import log
 
 
@@ -54,10 +56,19 @@ async def _relay(
                 while episode.state == "open" and await advance.advance(hub, conn, episode):
                     episode = (await episodes.read(conn, [claimed]))[claimed]
                     pending = await changes.unrelayed(conn, claimed)
+                tasks = [(one.rid, one.version) for one in pending if one.type == "Task"]
+                named = await of_results.named_by(conn, tasks) if tasks else {}
                 planned = [
                     row
                     for change in pending
-                    for row in await _deliveries(hub, conn, episode, change, new_id)
+                    for row in await _deliveries(
+                        hub,
+                        conn,
+                        episode,
+                        change,
+                        named.get((change.rid, change.version), ()),
+                        new_id,
+                    )
                 ]
                 now = hub.clock()
                 await deliveries.plan(conn, planned, now)
@@ -69,14 +80,20 @@ async def _relay(
 
 
 async def _deliveries(
-    hub: Hub, conn: Connection, episode: Episode, change: Change, new_id: Callable[[], UUID]
+    hub: Hub,
+    conn: Connection,
+    episode: Episode,
+    change: Change,
+    named: Sequence[Routed],
+    new_id: Callable[[], UUID],
 ) -> list[Planned]:
+    """named: the results that it says are of the referral."""
     if change.type != "Task" and change.type not in policy.SAID:
         return await results.planned(hub, conn, episode, change, new_id)
     rows: list[Planned] = []
     hearing: tuple[int, ...] = ()
     if change.type == "Task":
-        rows = await results.named_by(hub, conn, episode, change, new_id)
+        rows = await results.named_by(hub, conn, episode, change, named, new_id)
     else:
         tasks = [episode.id, *(one.task for one in episode.candidates)]
         hearing = await grants.hearers(conn, change.rid, tasks)

@@ -11,7 +11,7 @@ meanwhile is not sent.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from coordhub.access import viewer
@@ -25,6 +25,7 @@ from coordhub.store.deliveries import INBOX, Claimed, Planned
 from coordhub.store.engine import Connection
 from coordhub.store.episodes import Episode
 from coordhub.store.resources import Version
+from coordhub.store.results import Routed
 
 DENIED = "the recipient may not see it: nothing that the patient said covers it"
 SAME = "another recipient is reached at the same Endpoint"
@@ -42,11 +43,16 @@ async def planned(
 
 
 async def named_by(
-    hub: Hub, conn: Connection, episode: Episode, change: Change, new_id: Callable[[], UUID]
+    hub: Hub,
+    conn: Connection,
+    episode: Episode,
+    change: Change,
+    named: Sequence[Routed],
+    new_id: Callable[[], UUID],
 ) -> list[Planned]:
     """The deliveries of the results that this change of a Task said were of its referral."""
     rows: list[Planned] = []
-    for found in await results.named_by(conn, change.rid, change.version):
+    for found in named:
         meant = await results.shown_to(conn, found.rid, pure.TYPES)
         may = {one: sees for one, sees in meant.items() if one != found.author}
         version = (found.rid, found.version)

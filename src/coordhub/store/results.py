@@ -47,16 +47,22 @@ class Routed(NamedTuple):
     author: int
 
 
-async def named_by(conn: Connection, because: int, version: int) -> list[Routed]:
-    """The results, as they stand, that this version of a Task said were of its referral."""
+async def named_by(
+    conn: Connection, tasks: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], list[Routed]]:
+    """The results, as they stand, that these versions of Tasks (rid, version) said were of their referral."""
     rows = await conn.fetch(
-        "select r.rid, r.version, r.source from result m"
-        " join resource r on r.rid = m.rid and r.shard = m.shard and r.body is not null"
-        " where m.because = $1 and m.version = $2 and m.rid <> m.because order by r.rid",
-        because,
-        version,
+        "select m.because, m.version, r.rid, r.version, r.source"
+        " from unnest($1::bigint[], $2::int[]) w(because, version)"
+        " join result m on m.because = w.because and m.version = w.version and m.rid <> m.because"
+        " join resource r on r.rid = m.rid and r.shard = m.shard and r.body is not null order by r.rid",
+        [rid for rid, _ in tasks],
+        [version for _, version in tasks],
     )
-    return [Routed(*row) for row in rows]
+    found: dict[tuple[int, int], list[Routed]] = {}
+    for because, version, *routed in rows:
+        found.setdefault((because, version), []).append(Routed(*routed))
+    return found
 
 
 async def holders(conn: Connection, rid: int, episode: int) -> frozenset[int]:

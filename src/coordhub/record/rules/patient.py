@@ -61,15 +61,17 @@ def _areas(patient: Document) -> set[tuple[str, ...]]:
 
 async def referrals_touched(work: Work, operations: Iterable[Settled]) -> set[int]:
     """The open referrals of patients of whom such a thing is written: to be locked first of all."""
-    written = {
-        found.rid: operation.document
-        for operation in operations
-        if operation.type == "Patient" and isinstance(operation, Update)
-        and (found := work.located.get(("Patient", operation.id))) is not None and found.visible
-    }  # fmt: skip
-    if not written:
-        return set()
-    stored = await resources.read_rids(work.conn, viewer.deciding(), sorted(written))
+    written, stored = {}, {}
+    for operation in operations:
+        if operation.type != "Patient" or not isinstance(operation, Update):
+            continue
+        found = work.located.get(("Patient", operation.id))
+        if found is not None and found.visible:
+            written[found.rid] = operation.document
+            if found.current is not None:
+                stored[found.rid] = found.current
+    if unseen := sorted(written.keys() - stored.keys()):
+        stored |= await resources.read_rids(work.conn, viewer.deciding(), unseen)
     patients = [
         rid
         for rid, version in stored.items()
