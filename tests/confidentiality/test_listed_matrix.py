@@ -147,7 +147,7 @@ async def test_given_deliveries_when_composed_then_they_hold_what_their_recipien
                 created + timedelta(seconds=1),
             )
             shown = oracle.sees(organization, changed)
-            if composed is None:
+            if isinstance(composed, payload.Withheld):
                 current = oracle.held[changed]
                 said = [code for _, code in codings(current.last.get("statusReason"))]
                 # Of what was withdrawn only the withdrawal itself is told.

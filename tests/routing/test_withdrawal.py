@@ -220,6 +220,8 @@ async def test_given_an_attempt_under_way_when_withdrawn_then_it_is_not_tried_ag
     await house.relay()
     await post.deliver()
     assert await states(house, house.kitchen) == ["suppressed", "delivered"]
+    why = "select reason from delivery where state = 'suppressed'"
+    assert await house.rows(why) == [("withdrawn by patient",)], "as of what no attempt is made of"
     # It may have arrived, so its end is told
     assert [bundle["entry"][0]["resource"]["status"] for bundle in post.partner.bundles] == [
         "requested", "cancelled",

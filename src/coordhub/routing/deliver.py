@@ -50,8 +50,8 @@ async def deliver(sending: Sending, held: Claimed) -> None:
         # Its time is the delivery's, so that what is sent again under the same key is the same.
         composed = await payload.compose(hub, conn, held, held.created_at)
         endpoint = None if held.endpoint == INBOX else await _endpoint(hub, conn, held)
-    if composed is None:
-        await _settle(hub, held, "suppressed", reason="the recipient may not see it (any more)")
+    if isinstance(composed, payload.Withheld):
+        await _settle(hub, held, "suppressed", reason=composed.reason)
         return
     disclosed = AuditRow(
         None,

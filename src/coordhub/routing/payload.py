@@ -28,6 +28,7 @@ from coordhub.record import parties
 from coordhub.record.hub import Hub, instant
 from coordhub.referral import profiles, wording
 from coordhub.referral import results as pure_results
+from coordhub.referral import task_machine as machine
 from coordhub.referral.profiles import Profile
 from coordhub.routing import results
 from coordhub.routing.translate import Tongue, sought
@@ -72,17 +73,34 @@ class Payload:
         ]
 
 
-async def compose(hub: Hub, conn: Connection, held: Claimed, now: datetime) -> Payload | None:
-    """The Bundle for this delivery; None if its recipient may not see the change (any more), or it does not
-    count any more and the recipient never had it."""
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Nothing is sent. reason: for the ledger, without content."""
+
+    reason: str
+
+
+HIDDEN = Withheld("the recipient may not see it (any more)")
+WITHDRAWN = Withheld(machine.REASONS["consent-withdrawn"].text)
+"""As it is suppressed at once by the withdrawal, unless an attempt is under way then."""
+OVERTAKEN = Withheld("it was corrected before it was sent")
+
+
+async def compose(hub: Hub, conn: Connection, held: Claimed, now: datetime) -> Payload | Withheld:
+    """The Bundle for this delivery, or why its recipient does not get it: it may not see the change (any
+    more), or it does not count any more and the recipient never had it."""
     view = viewer.as_organization(held.organization)
     found = await resources.read_written(conn, view, [(held.rid, held.version)])
     changed = found.get((held.rid, held.version))
     if changed is None or changed.body is None:
         gone = await results.calls_back(conn, held)
-        return None if gone is None else await _call_back(conn, held, gone, now)
-    if await _withdrawn(conn, view, changed) or await results.is_overtaken(conn, changed):
-        return None
+        if gone is not None:
+            return await _call_back(conn, held, gone, now)
+        return WITHDRAWN if await _withdrawn(conn, held) else HIDDEN
+    if changed.type == "Task" and changed.source == HUB and await _withdrawn(conn, held):
+        return WITHDRAWN
+    if await results.is_overtaken(conn, changed):
+        return OVERTAKEN
     gathered: dict[int, Version] = {changed.rid: changed}
     frontier: Sequence[Version] = [changed]
     for _ in range(LEVELS):
@@ -136,12 +154,12 @@ async def _tongue(
     )
 
 
-async def _withdrawn(conn: Connection, view: Viewer, changed: Version) -> bool:
+async def _withdrawn(conn: Connection, held: Claimed) -> bool:
     """Whether this is what was asked before its patient withdrew; its recipient is told that alone."""
-    if changed.type != "Task" or changed.source != HUB:
+    current = (await resources.read_rids(conn, viewer.deciding(), [held.rid])).get(held.rid)
+    if current is None or current.body is None or current.version == held.version:
         return False
-    current = (await resources.read_rids(conn, view, [changed.rid])).get(changed.rid)
-    if current is None or current.body is None or current.version == changed.version:
+    if current.type != "Task" or current.source != HUB:
         return False
     reason = parties.document(current).get("statusReason") or {}
     codes = {coding.get("code") for coding in reason.get("coding") or ()}
