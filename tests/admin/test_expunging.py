@@ -13,14 +13,14 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from open_hub import patient, service_request, task
+from open_hub import observation, patient, service_request, task
 
 from coordhub.admin import expunging
 from coordhub.admin.acts import NothingDone, Operator
 from coordhub.record import reindex, reproject
 from coordhub.record.hub import Hub
 from coordhub.record.operations import Create, Delete
-from coordhub.routing import deliver, relay
+from coordhub.routing import deliver, expire, notice, notify, relay
 from coordhub.routing.retry import RetryPolicy
 from coordhub.store import (
     counterparts,
@@ -570,3 +570,45 @@ async def test_given_a_copy_of_an_original_elsewhere_when_expunged_then_its_id_t
     await expunge(house, who.reference, "patient")
     assert await found_anywhere(house.url, CANARY) == []
     assert await house.value("select count(*) from fetching") == 0
+
+
+async def test_given_a_subscription_when_expunged_then_its_secret_goes_and_it_is_told_nothing(
+    house: House,
+) -> None:
+    wish = {
+        "resourceType": "Subscription",
+        "status": "requested",
+        "reason": "test",
+        "criteria": "Observation",
+        "channel": {
+            "type": "rest-hook",
+            "endpoint": "http://127.0.0.1:9/hook",
+            "header": [f"Authorization: {CANARY}"],
+        },
+    }
+    made = await house.create(house.clinic, wish)
+    await expunge(house, made.reference)
+    assert await found_anywhere(house.url, CANARY) == []
+    assert await notify.due(house.hub) is None
+    await house.create(house.clinic, observation())
+    while await notice.follow(house.hub):
+        pass
+    assert await house.rows("select from subscription_event") == []
+
+
+async def test_given_an_errand_of_no_referral_when_expunged_then_nothing_is_waited_for(
+    house: House,
+) -> None:
+    unknown = {"identifier": {"system": "urn:order", "value": "1"}}
+    await house.create(house.kitchen, observation(basedOn=[unknown]))
+    [(errand,)] = await house.rows(
+        "select r.fhir_id from errand e join resource r on r.rid = e.task"
+    )
+    waits = "select count(*) from timer where fired_at is null and due_at is not null"
+    assert await house.value(waits) > 0
+    await expunge(house, f"Task/{errand}")
+    assert await house.value(waits) == 0
+    assert await house.value("select count(*) from errand where closed_at is null") == 0
+    house.clock.ahead += timedelta(days=60)
+    assert await expire.fire(house.hub) is False
+    assert await unbroken(house) == []

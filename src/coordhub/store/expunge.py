@@ -91,6 +91,11 @@ begin
         -- An id on another's server may say as much as a number of a record.
         delete from counterpart c where c.rid = any(rids_);
         delete from fetching f where f.subject = any(rids_);
+        -- What a subscription asks for has its secrets; nothing is waited for that is not there.
+        delete from subscription_event s where s.subscription = any(rids_);
+        delete from subscription s where s.rid = any(rids_);
+        delete from timer t where t.subject = any(rids_) and t.fired_at is null;
+        update errand e set closed_at = at_ where e.task = any(rids_) and e.closed_at is null;
         delete from vsp_release l
         where l.consent = any(rids_) or l.task = any(rids_) or l.told = any(rids_);
         delete from party p where p.organization = any(rids_) and p.kind = 'person';
