@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 
 from coordhub.admin.acts import Operator, bind_person
-from coordhub.cli import PERSONAL
+from coordhub.commands.clients import PERSONAL
 
 V3 = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 

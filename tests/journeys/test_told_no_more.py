@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from coordhub.admin.acts import Operator, bind_person
+from coordhub.commands.clients import PERSONAL
 from coordhub.referral.same_kind import SDOHCC
 
 FOOD, ROOF = "food-insecurity", "homelessness"
@@ -231,3 +235,51 @@ async def test_given_a_result_of_somebody_who_was_not_asked_when_it_names_an_ord
     assert (await riverside.told(sent.task)).events[-1]["what"] != "result"
     errands = await stranger.find("Task?code=match-result")
     assert all("input" not in one for one in errands)
+
+
+async def test_given_a_mother_when_she_asks_who_could_help_then_no_consent_of_the_girl_tells_on_her(
+    house,
+):
+    riverside, pantry = house.riverside, house.mounds
+    born = (house.hub.clock() - timedelta(days=15 * 366)).date().isoformat()
+    sent = await riverside.refers(house.referral(riverside, pantry.reference, kind=FOOD))
+    patient = {**(await riverside.read(sent.patient)), "birthDate": born}
+    assert (await riverside.ask("PUT", f"/{sent.patient}", patient)).status_code == 200
+    await house.offers(pantry, FOOD)
+    await house.offers(house.northgate, FOOD)
+    role = "http://terminology.hl7.org/CodeSystem/v3-RoleCode"
+    mother = {
+        "resourceType": "RelatedPerson", "active": True, "patient": {"reference": sent.patient},
+        "relationship": [{"coding": [{"system": role, "code": "MTH"}]}],
+    }  # fmt: skip
+    made = await riverside.ask("POST", "/RelatedPerson", mother)
+    await bind_person(
+        house.hub, Operator("rosa"), "mother", f"RelatedPerson/{made.json()['id']}", PERSONAL
+    )
+    token = house.tokens.issue(
+        "mother", PERSONAL, now=house.hub.clock(), lifetime=timedelta(hours=1)
+    )
+    mothers = replace(riverside, token=token)
+    assert await mothers.sees(sent.patient)
+    assert await mothers.find("Consent") == []
+    asked = {
+        "resourceType": "ServiceRequest", "status": "active", "intent": "order",
+        "category": [{"coding": [{"system": SDOHCC, "code": FOOD}]}],
+        "subject": {"reference": sent.patient},
+    }  # fmt: skip
+    parameters = {
+        "resourceType": "Parameters",
+        "parameter": [{"name": "serviceRequest", "resource": asked}],
+    }
+    answered = await mothers.ask("POST", "/ServiceRequest/$route", parameters)
+    assert answered.status_code == 200, answered.text
+    verdicts = {
+        part["valueCode"]
+        for one in answered.json()["parameter"]
+        for part in one.get("part", ())
+        if part["name"] == "verdict"
+    }
+    assert verdicts == {"in"}
+    assert "consent" not in answered.text
+    whole = await riverside.ask("POST", "/ServiceRequest/$route", parameters)
+    assert "consent-missing" in whole.text, "who holds the record is told"

@@ -1,8 +1,9 @@
 """The operation ServiceRequest/$route: who could help with what is asked for, in which order, why, and why not.
 
 A dry run: nothing is written and nobody is asked. Asked of a stored ServiceRequest by who wrote it, or
-with a ServiceRequest (and, if known, a Patient) in Parameters. What is told of the person's consent and
-of what it has already, is told as far as the caller's organization may see it.
+with a ServiceRequest (and, if known, a Patient) in Parameters. What the person has already is told as far as
+the caller's organization may see it. Whom its Consents permit is told to organizations that are shown the
+whole Patient: a parent, or a service that is shown a part, would learn of Consents that are hidden from it.
 
 http://hl7.org/fhir/R4/operations.html, http://hl7.org/fhir/R4/servicerequest.html
 """
@@ -18,6 +19,7 @@ from urllib.parse import urlencode
 
 from coordhub import errors
 from coordhub.access import viewer
+from coordhub.access.caller import Caller
 from coordhub.directory.matching import prospects
 from coordhub.errors import FhirError, Issue, unprocessable
 from coordhub.fhir import invocation
@@ -29,10 +31,10 @@ from coordhub.record import labels
 from coordhub.record.hub import instant
 from coordhub.referral.matching import Finding, Prospect
 from coordhub.referral.wanted import wanted
-from coordhub.store import resources
+from coordhub.store import grants, resources
 from coordhub.store.engine import Connection
 from coordhub.store.resources import Version
-from coordhub.store.visibility import Viewer
+from coordhub.store.visibility import WHOLE, Viewer
 
 NAME: Final = "route"
 MOST: Final = 100
@@ -72,7 +74,7 @@ async def answer(context: Context, asked: Asked) -> Answer:
             question.patient,
             sender=asked.caller.organization,
             now=now,
-            subject=None if question.subject is None else question.subject.rid,
+            subject=await _consenting(conn, asked.caller, question.subject),
             received=duplicates.received(evidence),
             zone=hub.zone,
         )
@@ -97,6 +99,14 @@ async def answer(context: Context, asked: Asked) -> Answer:
         shown=(*(rid for rid in seen if rid is not None), *(e.evidence.rid for e in evidence)),
         searched=urlencode([("duplicate", one.code) for one in evidence]) or None,
     )
+
+
+async def _consenting(conn: Connection, caller: Caller, subject: Version | None) -> int | None:
+    """rid of the Patient whose Consents count in what this caller is told."""
+    if subject is None or caller.is_person:
+        return None
+    shown = await grants.shareable(conn, caller.organization, [subject.rid])
+    return subject.rid if shown.get(subject.rid) == WHOLE else None
 
 
 async def _question(context: Context, asked: Asked, conn: Connection, view: Viewer) -> _Question:
