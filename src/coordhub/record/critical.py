@@ -112,7 +112,7 @@ async def _critical(
             continue
         if (
             document is not None
-            and orders.was_asked(episode, source)
+            and orders.was_asked(work, episode, source)
             and source not in work.apart
             and results.is_critical(document)
         ):

@@ -5,7 +5,8 @@ http://hl7.org/fhir/R4/datatypes.html#Identifier, http://hl7.org/fhir/R4/task.ht
 A number finds the orders that the writer was asked with, and no others. Where it finds none or several, or
 where the result names an order that is not here, nobody guesses: the result stays with who wrote it, which
 is asked by an errand (`match-result`) what it answers. The errand lists the orders it may be, with what
-speaks for each: those that the writer was asked with about this patient, as it sees them. A result that
+speaks for each: those that the writer was asked with about this patient, as it sees them. With whom
+competes and is not told for whom, no result is matched: that it is of the right patient would tell. A result that
 names no order is asked about only if it is about somebody else's patient and one of those orders asks for
 the same.
 """
@@ -92,8 +93,19 @@ async def _assigner(work: Work, text: str) -> int:
     return found.organization.rid if found is not None else 0
 
 
-def was_asked(episode: Episode, organization: int) -> bool:
-    return any(one.organization == organization for one in episode.candidates)
+def was_asked(work: Work, episode: Episode, organization: int) -> bool:
+    """Whether it was, and knows for whom, or wins in this commit."""
+    return any(
+        one.organization == organization and (not one.blind or _wins(work, one.task))
+        for one in episode.candidates
+    )
+
+
+def _wins(work: Work, task: int) -> bool:
+    return any(
+        draft.rid == task and (draft.document or {}).get("status") in machine.WON
+        for draft in work.drafts
+    )
 
 
 def is_of_another(work: Work, draft: Draft, episode: Episode) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from coordhub.r4.datasets import BLIND
 from coordhub.store.engine import Connection
 from coordhub.store.transact import CandidateRow
 
@@ -20,7 +21,8 @@ class Candidate:
     """One organization that was asked. All numbers but ordinal, need and wave are rids.
 
     request: the hub's ServiceRequest. need: ordinal of what it is asked for. reason: code of
-    statusReason, "" where there is none of the hub's.
+    statusReason, "" where there is none of the hub's. blind: it is not told for whom, and never was: it
+    is asked beside others, or has lost.
     """
 
     ordinal: int
@@ -38,6 +40,7 @@ class Candidate:
     accepted_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
+    blind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,18 +153,20 @@ async def read(conn: Connection, ids: Sequence[int]) -> dict[int, Episode]:
 
 _EPISODES = (
     "select 'candidate' as what, episode, ordinal, organization, recipient, task, request, status, need, wave,"
-    " coalesce(reason, ''), asked_at, delivered_at, seen_at, accepted_at, started_at, ended_at"
-    " from candidate where episode = any($1::bigint[])"
+    " coalesce(reason, ''), asked_at, delivered_at, seen_at, accepted_at, started_at, ended_at,"
+    f" coalesce((select bool_and(g.dataset = {BLIND}) from access_grant g"
+    "   where g.organization = c.organization and g.rid = c.task), false)"
+    " from candidate c where episode = any($1::bigint[])"
     " union all select 'need', episode, ordinal, (select count(*) from prospect p"
     "   where p.episode = n.episode and p.need = n.ordinal and p.verdict = 'in' and p.asked is null"
     """   and p.findings like '%"suggested"%'),"""
     " kind, null, request, state, null, wave,"
-    " strategy || ' ' || coalesce(reason, ''), opened_at, null, null, null, null, closed_at"
+    " strategy || ' ' || coalesce(reason, ''), opened_at, null, null, null, null, closed_at, null"
     " from need n where episode = any($1::bigint[])"
     " union all select 'errand', episode, null, owner, kind, task, subject, null, null, null, null,"
-    " opened_at, null, null, null, null, closed_at from errand where episode = any($1::bigint[])"
+    " opened_at, null, null, null, null, closed_at, null from errand where episode = any($1::bigint[])"
     " union all select 'episode', id, null, requester, null, patient, request, state, null, null, null,"
-    " opened_at, planned_at, null, null, null, closed_at from episode where id = any($1::bigint[])"
+    " opened_at, planned_at, null, null, null, closed_at, null from episode where id = any($1::bigint[])"
     " order by episode, what, ordinal, task"
 )
 """All rows of episodes in one statement, under the columns of candidate."""

@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from coordhub.r4.parameters import parameters
+from coordhub.store import narrowing
 from coordhub.store.engine import Connection, Engine
+from coordhub.store.visibility import Viewer, visible
 
 
 class Numbered(NamedTuple):
@@ -68,18 +70,27 @@ class Asked(NamedTuple):
 async def asked_about(conn: Connection, organization: int, patient: int, most: int) -> list[Asked]:
     """The newest orders that this organization was asked with about this patient.
 
-    Also by a record of its own of somebody who has the same number of the same system.
+    Also by a record of its own of somebody who has the same number of the same system. As a search
+    finds them: not whom it is not told for whom, nor by a number that it is not shown.
     """
+    viewer = Viewer(organization)
+    by_patient, arguments = visible(narrowing.of_codes(viewer, "Task", ["patient"]), "t", 5)
+    numbered = narrowing.of_codes(viewer, "Patient", ["identifier"])
+    by_number, more = visible(numbered, "p", 5 + len(arguments))
     rows = await conn.fetch(
         "select c.episode, c.task, c.request, c.asked_at from candidate c join episode e on e.id = c.episode"
-        " where c.organization = $1 and e.patient in (select $2::bigint union"
+        " join resource t on t.rid = c.task and t.shard = (c.task & 255)::smallint"
+        " join resource p on p.rid = e.patient and p.shard = (e.patient & 255)::smallint"
+        f" where c.organization = $1 and {by_patient} and (e.patient = $2::bigint or {by_number} and e.patient in ("
         "  select o.rid from idx_token i join idx_token o on o.param = i.param and o.system = i.system"
-        "   and o.code = i.code where i.rid = $2 and i.param = $3 and i.system <> 0)"
+        "   and o.code = i.code where i.rid = $2 and i.param = $3 and i.system <> 0))"
         " order by c.asked_at desc, c.episode desc limit $4",
         organization,
         patient,
         parameters("Patient")["identifier"].id,
         most,
+        *arguments,
+        *more,
     )
     return [Asked(*row) for row in rows]
 

@@ -266,3 +266,59 @@ async def test_given_an_errand_when_the_result_finds_its_order_or_goes_then_nobo
         await house.commit(house.kitchen, update)
     assert await errands(house, house.kitchen) == []
     assert await sees(house, house.clinic, made) == (by in ("basedOn", "number", "output"))
+
+
+async def also_asks(house: House, asked: Party, who: str) -> None:
+    """The clinic asks `asked` alone for something else for this patient, whom it sees from then on."""
+    document = service_request(who, house.clinic.reference, asked.service)
+    request = "urn:uuid:o"
+    await house.commit(
+        house.clinic,
+        Create("ServiceRequest", document, full_url=request),
+        Create("Task", task(request, who, house.clinic.reference)),
+    )
+    await house.relay()
+
+
+async def said_to(house: House, who: Party, document: Document) -> tuple[list[str], list[Any]]:
+    """The warnings, and what the errands say, of a result that `who` writes."""
+    before = len(await errands(house, who))
+    made = await house.create(who, document)
+    new = (await errands(house, who))[before:]
+    said = [issue.diagnostics.split(" lists ")[0].split(". ")[0] for issue in made.warnings]
+    return said, [(reasons([one]), len(proposed(one))) for one in new]
+
+
+@pytest.mark.parametrize("how", ["by its order", "by a number", "by a record of one's own"])
+async def test_given_one_of_several_who_is_not_told_for_whom_when_it_writes_results_then_none_tells_it(
+    house: House, how: str
+) -> None:
+    """Whoever it writes about, and whatever it guesses: the answer is the same for the one and the other."""
+    sent = await house.asking(house.kitchen.service, house.pantry.service)
+    other = await house.create(house.clinic, patient("2"))
+    await also_asks(house, house.kitchen, sent.patient)
+    await also_asks(house, house.kitchen, other.reference)
+    for who in (sent.patient, other.reference):
+        assert await house.read(house.kitchen, who) is not None
+    asked = await house.rows(
+        "select r.fhir_id, t.fhir_id from candidate c join resource r on r.rid = c.request"
+        " join resource t on t.rid = c.task join resource e on e.rid = c.episode"
+        " where e.fhir_id = $1 and c.organization = $2",
+        sent.task.partition("/")[2], house.kitchen.rid,
+    )  # fmt: skip
+    [(request, mine)] = asked
+    answers = []
+    for value, known in (("1", sent.patient), ("2", other.reference)):
+        who = known
+        if how == "by its order":
+            named = {"basedOn": [{"reference": f"ServiceRequest/{request}"}]}
+        elif how == "by a number":
+            named = {"basedOn": [{"identifier": number(sent.task.partition("/")[2],
+                                                       "urn:coordhub:referral")}]}  # fmt: skip
+        else:
+            who = (await house.create(house.kitchen, patient(value))).reference
+            named = {"basedOn": [{"identifier": number("nobody's")}]}
+        answers.append(await said_to(house, house.kitchen, observation(who, **named)))
+    assert answers[0] == answers[1]
+    for errand in await errands(house, house.kitchen):
+        assert f"Task/{mine}" not in str(errand.get("input"))

@@ -58,7 +58,7 @@ def _referred(work: Work, draft: Draft) -> list[Match]:
         for text in parties.locals_of(results.orders(draft.document or {}), work.hub.base)
         if (rid := work.rid_of(text)) is not None
         and (episode := work.episode_of(rid)) is not None
-        and matching.was_asked(episode, draft.source)
+        and matching.was_asked(work, episode, draft.source)
     ]
 
 
@@ -69,6 +69,7 @@ def _numbered(work: Work, draft: Draft) -> list[Match]:
         for number in results.numbers(draft.document or {})
         for episode in work.numbered.get(number, ())
         if episode in work.episodes
+        and matching.was_asked(work, work.episodes[episode], draft.source)
     }
     return [Match(episode, "identifier") for episode in found] if len(found) == 1 else []
 

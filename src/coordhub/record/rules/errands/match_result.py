@@ -29,7 +29,7 @@ async def answered(work: Work, draft: Draft, errand: Errand) -> None:
         if (text := parties.local(output.get("valueReference"), work.hub.base))
         and (rid := work.rid_of(text)) is not None
         and (episode := work.episode_of(rid)) is not None
-        and orders.was_asked(episode, errand.owner)
+        and orders.was_asked(work, episode, errand.owner)
     }
     if len(found) != 1:
         raise unprocessable(
