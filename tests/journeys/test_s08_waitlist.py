@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from coordhub.admin.acts import Operator, bind_person
-from coordhub.cli import PERSONAL
+from coordhub.commands.clients import PERSONAL
 from coordhub.referral.same_kind import SDOHCC
 
 SHELTER = "homelessness"

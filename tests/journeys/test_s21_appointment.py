@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from coordhub.admin.acts import Operator, bind_person
-from coordhub.cli import PERSONAL
+from coordhub.commands.clients import PERSONAL
 from coordhub.store import partners
 
 BSER = "http://hl7.org/fhir/us/bser/CodeSystem/TaskBusinessStatusCS"

@@ -521,3 +521,26 @@ async def test_given_who_is_not_told_for_whom_when_it_subscribes_by_that_then_no
     )
     assert counted[blind.partition("/")[2]] == 0, "it would tell for whom"
     assert counted[open_to_it.partition("/")[2]] > 0
+
+
+async def test_given_nobody_who_may_act_for_it_any_more_when_something_changes_then_it_is_not_told(
+    desk: Desk,
+) -> None:
+    """An operator has stopped the last client of the organization: its address is told nothing either."""
+    house = desk.house
+    await desk.subscribed(house.kitchen, TASKS, "full-resource")
+    sent = await house.asking(house.kitchen.service)
+    await desk.follow()
+    await house.by_owner(
+        f"update client set active = false where organization = {house.kitchen.rid}"
+    )
+    await sent.withdraw()
+    await desk.follow()
+    await desk.tell()
+    assert desk.listener.kinds() == ["handshake"]
+    assert await house.rows("select event from subscription") == [(1,)], "nothing more is counted"
+    await house.by_owner(
+        f"update client set active = true where organization = {house.kitchen.rid}"
+    )
+    await desk.tell()
+    assert desk.listener.numbers() == [1]

@@ -81,6 +81,11 @@ class Event:
     version: int
 
 
+_REPRESENTED = (
+    "(select coalesce(bool_or(k.active), true) from client k where k.organization = s.organization)"
+)
+"""Whether anybody may still act for whom it tells: an operator who stops its clients stops this, too."""
+
 _COLUMNS = "rid, organization, state, config, until, event, sent, failures, since"
 
 
@@ -99,8 +104,8 @@ async def of_organization(conn: Connection, organization: int) -> list[Subscribe
 async def recording(conn: Connection) -> list[Subscribed]:
     """Those whose events are counted: that are told, that could not be told lately, that ask to go on."""
     rows = await conn.fetch(
-        f"select {_COLUMNS} from subscription"
-        " where state in ('active', 'error') or state = 'requested' and since is not null order by rid"
+        f"select {_COLUMNS} from subscription s where {_REPRESENTED}"
+        " and (state in ('active', 'error') or state = 'requested' and since is not null) order by rid"
     )
     return [_subscribed(row) for row in rows]
 
@@ -230,7 +235,7 @@ async def claim(conn: Connection, now: datetime, lease: timedelta) -> Subscribed
     """One that is due to be told something, held for `lease`: a handshake, events, a heartbeat, its end."""
     row = await conn.fetchrow(
         "update subscription set lease_until = $1 + $2 where rid = ("
-        " select rid from subscription where state in ('requested', 'active')"
+        f" select rid from subscription s where state in ('requested', 'active') and {_REPRESENTED}"
         "  and (next_at <= $1 or until <= $1) and (lease_until is null or lease_until <= $1)"
         " order by next_at limit 1 for update skip locked)"
         f" returning {_COLUMNS}",
