@@ -239,8 +239,8 @@ async def _proposed(work: Work, draft: Draft) -> list[tuple[str, results.Likenes
     """`Task/id` of each order that the writer was asked with about this patient, the likeliest first."""
     if draft.patient is None:
         return []
-    asked = await orders.asked_about(work.conn, work.caller.organization, draft.patient, ORDERS)
     view = viewer.as_organization(work.caller.organization)
+    asked = await orders.asked_about(work.conn, view, draft.patient, ORDERS)
     seen = await resources.read_rids(
         work.conn, view, [rid for one in asked for rid in (one.task, one.request)]
     )
@@ -258,7 +258,7 @@ async def _proposed(work: Work, draft: Draft) -> list[tuple[str, results.Likenes
 
 async def of_patient(work: Work, organization: int, patient: int) -> set[int]:
     """The referrals that this organization was asked with about this patient, or one with a number of it."""
-    asked = await orders.asked_about(work.conn, organization, patient, MOST)
+    asked = await orders.asked_about(work.conn, viewer.as_organization(organization), patient, MOST)
     return {one.episode for one in asked}
 
 

@@ -67,13 +67,12 @@ class Asked(NamedTuple):
     asked_at: datetime
 
 
-async def asked_about(conn: Connection, organization: int, patient: int, most: int) -> list[Asked]:
-    """The newest orders that this organization was asked with about this patient.
+async def asked_about(conn: Connection, viewer: Viewer, patient: int, most: int) -> list[Asked]:
+    """The newest orders that the viewer's organization was asked with about this patient.
 
     Also by a record of its own of somebody who has the same number of the same system. As a search
     finds them: not whom it is not told for whom, nor by a number that it is not shown.
     """
-    viewer = Viewer(organization)
     by_patient, arguments = visible(narrowing.of_codes(viewer, "Task", ["patient"]), "t", 5)
     numbered = narrowing.of_codes(viewer, "Patient", ["identifier"])
     by_number, more = visible(numbered, "p", 5 + len(arguments))
@@ -85,7 +84,7 @@ async def asked_about(conn: Connection, organization: int, patient: int, most: i
         "  select o.rid from idx_token i join idx_token o on o.param = i.param and o.system = i.system"
         "   and o.code = i.code where i.rid = $2 and i.param = $3 and i.system <> 0))"
         " order by c.asked_at desc, c.episode desc limit $4",
-        organization,
+        viewer.organization,
         patient,
         parameters("Patient")["identifier"].id,
         most,
