@@ -94,10 +94,11 @@ class Whereabouts:
     asked: list[Document]
     events: list[Document]
     next: list[Document]
+    needs: list[Document]
 
     @classmethod
     def of(cls, parameters: Document) -> Whereabouts:
-        parts: dict[str, list[Document]] = {"asked": [], "event": [], "next": []}
+        parts: dict[str, list[Document]] = {"asked": [], "event": [], "next": [], "need": []}
         for each in parameters["parameter"]:
             if "part" in each:
                 parts[each["name"]].append(_values(each["part"]))

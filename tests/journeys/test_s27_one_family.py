@@ -115,6 +115,8 @@ async def test_s27_given_three_needs_when_each_comes_to_its_own_end_then_the_ref
     await shelter.answers(at_shelter, "rejected")
     assert await needs(house) == {FOOD: "met", RIDE: "won", ROOF: "unmet"}
     assert (await state(house, sent))[0] == "in-progress"
+    told = await house.riverside.told(sent.task)
+    assert [one["state"] for one in told.needs] == ["met", "won", "unmet"]
     await rides[1].answers(at_rides[1], "completed")
     assert await needs(house) == {FOOD: "met", RIDE: "met", ROOF: "unmet"}
     assert await state(house, sent) == ("completed", "partially-fulfilled")

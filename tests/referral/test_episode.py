@@ -115,7 +115,28 @@ def test_given_outputs_of_several_children_when_computed_then_each_once_in_order
         Child("Task/2", "completed", "b", outputs=(two, one)),
     ]
     assert parent(done, "in-progress").outputs == (one, two)
-    assert parent(done, "cancelled") == Parent("cancelled", "", None, (one, two))
+    assert parent(done, "cancelled") == Parent("cancelled", "withdrawn", None, (one, two))
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "told"),
+    [
+        ("in-progress", "waitlisted", "in-service"),
+        ("in-progress", "paused", "in-service"),
+        ("in-progress", "information-received", "in-service"),
+        ("accepted", "fulfilled", "matched"),
+        ("in-progress", "withdrawn", "in-service"),
+        ("in-progress", "no-provider-available", "in-service"),
+        ("on-hold", "waitlisted", "waitlisted"),
+        ("in-progress", "appointment-missed", "appointment-missed"),
+    ],
+)
+def test_given_a_word_of_an_owner_when_it_is_not_its_to_say_or_left_over_then_its_status_speaks(
+    status: str, said: str, told: str
+) -> None:
+    assert parent([Child("Task/1", status, business_status=said)], "accepted").business_status == (
+        told
+    )
 
 
 @pytest.mark.parametrize("current", ["accepted", "in-progress", "on-hold"])

@@ -123,6 +123,20 @@ def test_given_one_who_was_asked_to_stop_when_what_is_next_is_told_then_it_is_th
     ]
 
 
+@pytest.mark.parametrize("status", ["received", "accepted", "on-hold"])
+def test_given_one_who_awaits_information_when_what_is_next_is_told_then_it_is_the_requesters(
+    status,
+):
+    history = moments(step(1, 0, "requested"), step(5, 0, status, "awaiting-information"))
+    assert timeline.expected(told(asked(status=status)), history) == [
+        Next("inform", "requester", 0)
+    ]
+    answered = moments(step(1, 0, "requested"), step(5, 0, status, "information-received"))
+    assert [one.who for one in timeline.expected(told(asked(status=status)), answered)] == [
+        "recipient"
+    ]
+
+
 def test_given_nobody_asked_yet_when_what_is_next_is_told_then_it_is_the_hubs():
     assert timeline.expected(told(), moments()) == [Next("ask", "hub")]
 

@@ -11,6 +11,7 @@ import pytest
 from coordhub.errors import FhirError
 from coordhub.record.operations import Delete
 from coordhub.referral import strategies
+from coordhub.referral import task_machine as machine
 from coordhub.store import deliveries
 
 if TYPE_CHECKING:
@@ -194,6 +195,31 @@ async def test_given_nobody_named_when_a_code_says_the_kind_then_the_hub_looks_f
     assert await house.rows("select strategy, wave, state from need") == [("sequential", 1, "open")]
     assert await house.value("select count(*) from candidate") == 1
     assert await house.value("select count(*) from prospect where verdict = 'in'") == 4
+
+
+async def test_given_only_who_has_no_place_when_asked_for_again_then_a_person_looks(
+    house: House,
+) -> None:
+    everybody = {one.rid: one for one in (house.kitchen, house.pantry, house.van, house.stranger)}
+    full = machine.concept(machine.REASONS["no-capacity"])
+    asked = (
+        "select c.organization, 'Task/' || r.fhir_id from candidate c"
+        " join resource r on r.rid = c.task where c.status = 'requested'"
+    )
+    await house.asking(house.kitchen.service, house.pantry.service, kind=SHELTER)
+    while waiting := await house.rows(asked):
+        for organization, task in waiting:
+            said = {**await house.document(task), "status": "rejected", "statusReason": full}
+            await house.update(everybody[organization], said["id"], said)
+        await house.relay()
+    for named in ((), (house.kitchen.service, house.pantry.service)):
+        sent = await house.asking(*named, kind=SHELTER)
+        assert await sent.tasks() == {}
+        assert (await sent.status(), await business(house, sent)) == (
+            "accepted", "no-provider-available",
+        )  # fmt: skip
+    looked_for = "select count(*) from errand where kind = 'find-provider' and closed_at is null"
+    assert await house.value(looked_for) == 3
 
 
 async def test_given_no_consent_for_some_when_asked_then_they_are_passed_over_and_not_told(

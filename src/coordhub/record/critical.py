@@ -64,21 +64,58 @@ def call(now: datetime, hub: str, *, owner: str, task: str, result: str) -> Docu
         subject=task,
         requester=hub,
         now=now,
-        inputs=[{"type": {"text": "result"}, "valueReference": {"reference": result}}],
+        inputs=[_about(result)],
     ) | {"priority": "stat"}
+
+
+def _about(result: str) -> Document:
+    return {"type": {"text": "result"}, "valueReference": {"reference": result}}
+
+
+async def have_called(work: Work, episode: Episode, result: int) -> None:
+    """Whoever wrote this result is asked to call, unless it is asked already."""
+    stored = await resources.read_rids(
+        work.conn, viewer.deciding(), [result, *(one.task for one in episode.candidates)]
+    )
+    version = stored.get(result)
+    author = version.source if version is not None and version.body is not None else None
+    candidate = next((one for one in episode.candidates if one.organization == author), None)
+    if version is None or candidate is None:
+        return
+    if await _calls(work, episode, version.reference):
+        return
+    errand = await errands.open_errand(
+        work,
+        kind=CALL,
+        owner=candidate.recipient,
+        subject=stored[candidate.task].reference,
+        episode=episode.id,
+        inputs=[_about(version.reference)],
+    )
+    assert errand.document is not None
+    errand.document["priority"] = "stat"
 
 
 async def call_off(work: Work, episode: Episode, result: int) -> None:
     """Nobody need call about this result any more."""
-    open_ones = [one.task for one in episode.errands if one.kind == CALL and one.closed_at is None]
-    if not open_ones:
-        return
-    stored = await resources.read_rids(work.conn, viewer.deciding(), [*open_ones, result])
+    stored = await resources.read_rids(work.conn, viewer.deciding(), [result])
     about = stored[result].reference if result in stored else ""
-    for task in open_ones:
-        inputs = parties.document(stored[task]).get("input") or ()
-        if any(parties.local(one.get("valueReference"), work.hub.base) == about for one in inputs):
-            await orders.close(work, task)
+    for task in await _calls(work, episode, about):
+        await orders.close(work, task)
+
+
+async def _calls(work: Work, episode: Episode, about: str) -> list[int]:
+    """rids of the open errands to call about this result (`Type/id`)."""
+    open_ones = [one.task for one in episode.errands if one.kind == CALL and one.closed_at is None]
+    stored = await resources.read_rids(work.conn, viewer.deciding(), open_ones) if open_ones else {}
+    return [
+        task
+        for task in open_ones
+        if any(
+            parties.local(one.get("valueReference"), work.hub.base) == about
+            for one in parties.document(stored[task]).get("input") or ()
+        )
+    ]
 
 
 async def _critical(

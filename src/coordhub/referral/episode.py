@@ -49,6 +49,22 @@ BUSINESS_STATUSES: dict[str, str] = {
 }
 """T1.businessStatus code -> display."""
 
+_SAID_BY_OWNERS: Final[Mapping[str, AbstractSet[str]]] = {
+    "matched": WON,
+    "awaiting-information": WON,
+    "information-received": frozenset({"accepted", "ready", "on-hold"}),
+    "appointment-offered": WON,
+    "appointment-scheduled": WON,
+    "appointment-missed": WON,
+    "appointment-cancelled": WON,
+    "visit-complete": WON,
+    "waitlisted": frozenset({"on-hold"}),
+    "paused": frozenset({"on-hold"}),
+    "in-service": WON,
+    "cancellation-requested": WON,
+}
+"""What T1 repeats of who is at work beside its status, and with which; all else the hub concludes."""
+
 LATE: Final = "delivered-after-cancellation"
 """Of a T2 that its owner completed all the same, and of the T1 that had been cancelled with it."""
 
@@ -91,7 +107,8 @@ def parent(children: Sequence[Child], current: str, needs: Sequence[Need] = ()) 
         late = current not in ("completed", "draft") and any(
             child.business_status == LATE and child.status == "completed" for child in children
         )
-        return Parent(current, LATE if late else "", None, outputs)
+        ended = "withdrawn" if current == "cancelled" else ""
+        return Parent(current, LATE if late else ended, None, outputs)
     live = [child for child in children if child.status not in TERMINAL]
     open_needs = [need for need in needs if needs_of.is_open(need, children)]
     if not children and (open_needs or not needs):
@@ -297,7 +314,7 @@ def _progress(working: Sequence[Child]) -> str:
         return "cancellation-requested"
     ranked = ("in-progress", "on-hold", "ready", "accepted")
     leading = min(working, key=lambda child: ranked.index(child.status))
-    if leading.business_status in BUSINESS_STATUSES and leading.business_status != "selected":
+    if leading.status in _SAID_BY_OWNERS.get(leading.business_status, ()):
         return leading.business_status
     return {"in-progress": "in-service", "on-hold": "paused"}.get(leading.status, "matched")
 

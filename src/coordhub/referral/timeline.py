@@ -46,6 +46,7 @@ STEPS: dict[str, str] = {
     "ask": "the hub asks who is named",
     "deliver": "the hub delivers what is asked",
     "answer": "accept or decline",
+    "inform": "send the information that the recipient waits for",
     "begin": "begin the work",
     "finish": "give an outcome",
     "resume": "go on with the work, or give an outcome",
@@ -202,10 +203,13 @@ def _of_recipient(one: Asked, moments: Moments) -> Next:
         waits = one.delivery in ("queued", "parked")
         return Next("deliver", "hub", one.ordinal, one.next_at if waits else None)
     by = _earliest(one.ordinal, moments.dues)
+    latest = next((s for s in reversed(moments.steps) if s.ordinal == one.ordinal), None)
+    business = latest.business_status if latest is not None else ""
+    if business == "awaiting-information":
+        return Next("inform", "requester", one.ordinal, by)
     if one.status in ("requested", "received", "draft"):
         return Next("answer", "recipient", one.ordinal, by)
-    latest = next((s for s in reversed(moments.steps) if s.ordinal == one.ordinal), None)
-    if latest is not None and latest.business_status == "cancellation-requested":
+    if business == "cancellation-requested":
         return Next("stop", "recipient", one.ordinal, by)
     what = {"in-progress": "finish", "on-hold": "resume"}.get(one.status, "begin")
     return Next(what, "recipient", one.ordinal, by)

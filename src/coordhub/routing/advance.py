@@ -173,7 +173,8 @@ async def _step(doing: Doing, need: Need, sent: Sent) -> None:
             _errand(doing, sent, "find-provider")
         case strategy.Nobody():
             reason = writing.reason([one.findings for one in known])
-            if known or need.strategy == "direct":
+            tried = need.strategy == "direct" or bool(view.children)
+            if tried or reason != "no-provider-available":
                 await needs.conclude(conn, episode.id, need.ordinal, reason)
                 doing.concluded = True
             else:

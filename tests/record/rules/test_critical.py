@@ -70,6 +70,25 @@ async def test_given_a_critical_value_when_it_is_written_then_who_asked_is_asked
     assert await asked(house) == [(house.clinic.rid, made.reference, False)]
 
 
+async def test_given_a_critical_value_when_who_asked_will_not_see_to_it_then_who_wrote_it_is_to_call_at_once(
+    house: House,
+) -> None:
+    sent = await house.asking(house.kitchen.service)
+    made = await reported(house, sent, **interpreted("HH"))
+    other = await reported(house, sent, **interpreted("LL"))
+    errands = "select 'Task/' || r.fhir_id from errand x join resource r on r.rid = x.task"
+    for (errand,) in await house.rows(f"{errands} where x.kind = 'acknowledge'"):
+        document = await house.document(errand)
+        await house.update(house.clinic, document["id"], {**document, "status": "rejected"})
+    called = await house.rows(f"{errands} where x.kind = 'unacknowledged' order by x.task")
+    about = [await house.document(errand) for (errand,) in called]
+    assert {one["input"][0]["valueReference"]["reference"] for one in about} == {
+        made.reference, other.reference,
+    }  # fmt: skip
+    assert {one["owner"]["reference"] for one in about} == {house.kitchen.service}
+    assert {one["priority"] for one in about} == {"stat"}
+
+
 @pytest.mark.parametrize(
     "elements",
     [

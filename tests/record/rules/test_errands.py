@@ -55,7 +55,11 @@ async def test_given_an_errand_when_its_owner_answers_then_it_is_closed_and_stay
     with pytest.raises(FhirError) as error:
         await house.update(house.kitchen, made["id"], {**made, "status": "rejected"})
     assert error.value.status == 409
-    assert "nothing" in error.value.issues[0].diagnostics
+    assert "it is completed, and that stands" in error.value.issues[0].diagnostics
+    answer = {"output": [{"type": {"text": "x"}, "valueString": "more"}]}
+    with pytest.raises(FhirError) as error:
+        await house.update(house.kitchen, made["id"], {**made, "status": "completed", **answer})
+    assert error.value.issues[0].expression == "Task.output"
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ async def answer(context: Context, asked: Asked) -> Answer:
     parameters = [
         {"name": "task", "valueReference": {"reference": task.reference}},
         *_state(state),
+        *_needs(moments),
         *_asked(told, moments),
         *_events(told, pure.events(told, moments)),
         *_next(told, moments, context.hub.organization),
@@ -70,6 +71,13 @@ def _state(state: dict[str, Any]) -> Iterator[Parameter]:
     for name in ("businessStatus", "statusReason"):
         if name in state:
             yield {"name": name, "valueCodeableConcept": state[name]}
+
+
+def _needs(moments: Moments) -> Iterator[Parameter]:
+    """What is asked for and how far each is: to the requester, whose Task says it of all together."""
+    for need in moments.needs:
+        state = {"name": "state", "valueCode": need.state}
+        yield {"name": "need", "part": [_reference("request", need.request), state]}
 
 
 def _asked(told: Told, moments: Moments) -> Iterator[Parameter]:

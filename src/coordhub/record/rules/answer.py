@@ -103,6 +103,7 @@ def _read_as_meant(work: Work, draft: Draft, profile: Profile) -> None:
         draft, profile, before, work.hub.base, names=("status", "businessStatus", "statusReason")
     )
     transitions.only_the_answer(draft, before, draft.document or {}, besides={"owner"})
+    _refuse_the_hubs_word(draft, profile, before)
     _keep_the_wish_to_stop(draft, before)
     draft.compare(draft.document, before)
 
@@ -132,6 +133,19 @@ def _judge(draft: Draft, profile: Profile, candidate: Candidate) -> None:
     taken = candidate.accepted_at is not None
     before, after = draft.before() or {}, draft.document or {}
     transitions.judge(draft, profile, before, after, machine.OWNER, taken=taken)
+
+
+def _refuse_the_hubs_word(draft: Draft, profile: Profile, before: Document) -> None:
+    """409 for who says that it is asked to stop, and is not: its sender would take that for its own wish."""
+    said = wording.business_of(draft.document or {})
+    in_its_words = any(code.hub == said for code in profile.codes.values())  # judged as such
+    if said != "cancellation-requested" or wording.business_of(before) == said or in_its_words:
+        return
+    raise business_rule(
+        "The hub says this when the sender wants to stop. If you cannot go on, set status to rejected before "
+        "you begin, or to failed.",
+        transitions.at(draft, "businessStatus"),
+    )
 
 
 def _keep_the_wish_to_stop(draft: Draft, before: Document) -> None:

@@ -38,6 +38,9 @@ FIXED_ELEMENTS = frozenset(
 )
 """What a sent referral stands on. A further need of the same requisition may be added to `input`."""
 
+_IN_FORCE = frozenset({"active", "unknown"})
+"""ServiceRequest.status of what somebody can be asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -77,9 +80,46 @@ async def _ask_for(work: Work, draft: Draft, request: Asked) -> None:
     """Open the needs of the referral; 422 where somebody cannot be asked, or nobody is there to be."""
     assert draft.document is not None
     needs = [request, *await _besides(work, draft.document, request)]
+    for asked in needs:
+        _refuse_what_cannot_be_sent(work, draft, asked)
     work.batch.needs += [
         await _need(work, draft, ordinal, asked, len(needs)) for ordinal, asked in enumerate(needs)
     ]
+
+
+def _refuse_what_cannot_be_sent(work: Work, draft: Draft, asked: Asked) -> None:
+    """422 for an order that is of somebody else than the Task is for, or that is not in force.
+
+    Whose Consents count is said by the Task: it must not speak for one person and the order of another.
+    """
+    assert draft.document is not None
+    whole = "" if asked.at == "focus" else f" ({asked.at})"
+    subject = parties.local(asked.document.get("subject"), work.hub.base)
+    issues = []
+    if (
+        subject is not None
+        and subject.startswith("Patient/")
+        and parties.local(draft.document.get("for"), work.hub.base) != subject
+    ):
+        issues.append(
+            Issue(
+                "value" if draft.document.get("for") else "required",
+                f"Name here whom the ServiceRequest{whole} is about, as its subject does: {subject}.",
+                transitions.at(draft, "for"),
+            )
+        )
+    status = str(asked.document.get("status"))
+    if status not in _IN_FORCE:
+        issues.append(
+            Issue(
+                "business-rule",
+                f"{asked.reference} is {status}, so nobody is asked for it. Set its status to active, before or "
+                "in the same transaction.",
+                transitions.at(draft, asked.at),
+            )
+        )
+    if issues:
+        raise unprocessable(*issues)
 
 
 async def _besides(work: Work, document: Document, first: Asked) -> list[Asked]:
@@ -238,6 +278,7 @@ async def _added(
         other = await _own_request(work, text, at)
         if other is None or not requisition.belong_together(first, other.document):
             return []
+        _refuse_what_cannot_be_sent(work, draft, other)
         found.append(other)
         known.add(other.rid)
     if len(found) != len(new) - len(old):

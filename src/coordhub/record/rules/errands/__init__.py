@@ -9,7 +9,7 @@ http://hl7.org/fhir/R4/task.html
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from coordhub.errors import business_rule
 from coordhub.record import errands, transitions
@@ -25,6 +25,8 @@ from coordhub.record.rules.errands import (
 from coordhub.record.work import Draft, Work
 from coordhub.referral import task_machine as machine
 from coordhub.store.episodes import Errand
+
+Document = dict[str, Any]
 
 Answered: TypeAlias = Callable[[Work, Draft, Errand], Awaitable[None]]
 
@@ -69,15 +71,28 @@ async def apply(work: Work, draft: Draft, errand: Errand | None) -> None:
     old, new = str(before["status"]), str(draft.document["status"])
     if not work.caller.is_hub:
         transitions.only_the_answer(draft, before, draft.document)
-        if old != new and (old in machine.TERMINAL or new not in _TO):
-            legal = "nothing" if old in machine.TERMINAL else ", ".join(sorted(_TO))
+        if old in machine.TERMINAL:
+            _refuse_another_answer(draft, before, draft.document)
+            return
+        if old != new and new not in _TO:
             raise business_rule(
-                f"This asks you for an answer and is {old}. You may set its status to: {legal}.",
+                f"This asks you for an answer and is {old}. You may set its status to: "
+                f"{', '.join(sorted(_TO))}.",
                 transitions.at(draft, "status"),
             )
         await answered(work, draft, errand)
     elif new in machine.TERMINAL:
         work.batch.errands_closed.append(draft.rid)
+
+
+def _refuse_another_answer(draft: Draft, before: Document, after: Document) -> None:
+    """409 for what would change an answer; a note may still be added to it."""
+    for name in ("status", "output"):
+        if before.get(name) != after.get(name):
+            raise business_rule(
+                f"This was answered, or is not asked any more: it is {before['status']}, and that stands.",
+                transitions.at(draft, name),
+            )
 
 
 async def answered(work: Work, draft: Draft, errand: Errand) -> None:

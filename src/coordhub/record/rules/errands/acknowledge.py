@@ -1,4 +1,6 @@
-"""What follows when a human says that a critical value was seen: who was to call need not any more.
+"""What follows when a human says that a critical value was seen, or that it will not be seen to.
+
+Seen: who was to call need not any more. Not seen to: whoever wrote the result is asked to call at once.
 
 http://hl7.org/fhir/R4/task.html
 """
@@ -13,5 +15,11 @@ KIND = critical.KIND
 
 
 async def answered(work: Work, draft: Draft, errand: Errand) -> None:
-    if (draft.document or {}).get("status") == "completed" and errand.episode is not None:
-        await critical.call_off(work, work.episodes[errand.episode], errand.subject)
+    status = (draft.document or {}).get("status")
+    if errand.episode is None:
+        return
+    episode = work.episodes[errand.episode]
+    if status == "completed":
+        await critical.call_off(work, episode, errand.subject)
+    elif status in ("rejected", "failed"):
+        await critical.have_called(work, episode, errand.subject)
