@@ -31,6 +31,7 @@ from coordhub.r4 import datasets, reference
 from coordhub.r4.sensitivity import ALL, SUD, VSP
 from coordhub.record import hearing, parent, parties, recipients, results
 from coordhub.record.work import Draft, Work
+from coordhub.referral import conversation
 from coordhub.referral import task_machine as machine
 from coordhub.store import grants as store
 from coordhub.store import resources
@@ -162,7 +163,12 @@ async def _said(work: Work, draft: Draft, episode: Episode) -> None:
     assert draft.document is not None
     heard = await hearing.of(work, draft, episode)
     for candidate in episode.candidates:
-        if candidate.organization not in heard or competes(work, episode, candidate.need):
+        declined = candidate.status in conversation.DECLINED  # another Task may ask the same one
+        if (
+            candidate.organization not in heard
+            or declined
+            or competes(work, episode, candidate.need)
+        ):
             continue
         dataset = await _dataset(work, candidate)
         if datasets.in_use().admits(dataset, draft.document):

@@ -233,3 +233,23 @@ async def test_given_a_question_of_one_who_is_done_when_asked_then_its_task_stay
     await says(house, house.kitchen, "how was it?", about=mine, topic=QUESTION)
     assert await sent.status(mine) == "completed"
     assert await sent.status() == "completed"
+
+
+async def test_given_one_who_is_asked_again_when_it_declines_again_then_it_reads_nothing_that_was_said(
+    house: House,
+) -> None:
+    sent = await house.asking(house.kitchen.service, house.pantry.service)
+    await sent.answer(house.pantry, "accepted")  # and the kitchen was not selected
+    await sent.answer(house.pantry, "rejected")  # so it is asked again
+    await house.relay()
+    again = await house.value(
+        "select r.fhir_id from candidate c join resource r on r.rid = c.task"
+        " where c.status = 'requested' and c.organization = $1",
+        house.kitchen.rid,
+    )
+    said = await says(house, house.clinic, "four", about=sent.task)
+    await house.relay()
+    assert await seen_by(house, said.reference) == {"clinic", "kitchen"}
+    document = {**await house.document(f"Task/{again}"), "status": "rejected"}
+    await house.update(house.kitchen, document["id"], document)
+    assert await seen_by(house, said.reference) == {"clinic"}
