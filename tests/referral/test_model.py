@@ -57,17 +57,17 @@ def test_given_every_message_in_every_state_when_all_is_explored_then_no_state_i
     assert found.states > 5_000
 
 
-TWO, APART, ONE_BY_ONE = (
-    Setting((2,)), Setting((2,), apart=True), Setting((2,), strategy="sequential"),
+ONE, TWO, APART, ONE_BY_ONE = (
+    Setting((1,)), Setting((2,)), Setting((2,), apart=True), Setting((2,), strategy="sequential"),
 )  # fmt: skip
 
 BROKEN = {
     "an end that can be left": (
-        TWO,
+        ONE,
         lambda patch: _with_edges({("completed", "in-progress"): machine.OWNER}, patch),
     ),
     "a status without a way out": (
-        TWO,
+        ONE,
         lambda patch: _with_edges(
             {("on-hold", status): machine.Actor(0) for status in machine.STATUSES}, patch
         ),
@@ -81,7 +81,7 @@ BROKEN = {
         lambda patch: patch.setattr(episode, "_forward", lambda status, _: status),
     ),
     "a withdrawal over the head of who is at work": (
-        TWO,
+        ONE,
         lambda patch: patch.setattr(episode, "withdraw", lambda *_: episode.Withdrawal((), ())),
     ),
     "a need that is won by nobody": (
@@ -95,7 +95,7 @@ BROKEN = {
         lambda patch: patch.setattr(episode, "parent", _as_if_nobody_were_apart(episode.parent)),
     ),
     "a parent that ends otherwise than its children": (
-        TWO,
+        ONE,
         lambda patch: patch.setattr(
             episode, "_ended", lambda *_: episode.Parent("failed", "not-fulfilled")
         ),
