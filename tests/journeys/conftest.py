@@ -504,11 +504,11 @@ class House:
         names: dict[str, str] = {}
 
         async def called(element: Document | None) -> str:
-            reference = element["reference"] if element else ""
+            reference = element.get("reference", "") if element else ""
             if reference and reference not in names:
                 found = await sender.ask("GET", f"/{reference}")
                 names[reference] = str(found.json().get("name", reference))
-            return names.get(reference, "")
+            return names.get(reference) or (element or {}).get("display", "")
 
         for event in told.events:
             words = [event["at"][11:23], await called(event.get("recipient")), event["what"]]

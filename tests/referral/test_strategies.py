@@ -10,6 +10,8 @@ from coordhub.referral.kinds import kind_of
 from coordhub.referral.same_kind import SDOHCC
 from coordhub.referral.strategies import NAMES, UnusableStrategiesError, read
 
+NAMED = [f"Organization/{number}" for number in range(5)]
+
 
 @pytest.mark.parametrize(
     ("kind", "priority", "names", "strategy"),
@@ -27,7 +29,7 @@ from coordhub.referral.strategies import NAMES, UnusableStrategiesError, read
 def test_given_the_shipped_file_when_a_need_opens_then_its_strategy_is_as_the_table_says(
     kind: str, priority: str, names: int, strategy: str
 ) -> None:
-    assert read(b"{}").named(kind, priority, names) == strategy
+    assert read(b"{}").named(kind, priority, NAMED[:names]) == strategy
 
 
 def test_given_an_operator_s_file_when_read_then_the_nearest_word_counts() -> None:
@@ -44,7 +46,7 @@ def test_given_an_operator_s_file_when_read_then_the_nearest_word_counts() -> No
     )
     assert (urgent.hops, urgent.every, urgent.days) == (9, timedelta(hours=1), timedelta(days=1))
     assert own.of("x", "stat", "sequential").name == "sequential"
-    assert own.named("transportation-insecurity", "routine", 2) == "broadcast"
+    assert own.named("transportation-insecurity", "routine", NAMED[:2]) == "broadcast"
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,7 @@ def test_given_an_operator_s_file_when_read_then_the_nearest_word_counts() -> No
         "",
         "[]",
         '{"default": {"strategy": "lottery"}}',
-        '{"default": {"strategy": "pool"}}',
+        '{"default": {"strategy": "auction"}}',
         '{"default": {"hops": 0}}',
         '{"default": {"at-once": -1}}',
         '{"kind": {"x": {"default": {"waves": []}}}}',
@@ -91,3 +93,15 @@ def test_given_an_order_for_a_kind_of_practitioner_when_looked_at_then_it_is_for
 ):
     assert kind_of({"performerType": {"text": "endocrinologist"}}) == "specialist"
     assert kind_of({"code": {"text": "food"}}) == ""
+
+
+def test_given_a_pool_when_one_is_named_then_only_a_care_team_is_one() -> None:
+    own = read(b'{"kind": {"x": {"default": {"strategy": "pool"}}}}')
+    for names, strategy in (
+        (["CareTeam/1"], "pool"),
+        (NAMED[:1], "direct"),
+        (NAMED[:2], "pool"),
+        ([], "pool"),
+    ):
+        assert own.named("x", "routine", names) == strategy
+    assert own.named("y", "routine", ["CareTeam/1"]) == "direct"

@@ -24,6 +24,7 @@ def test_given_the_reasons_when_read_then_each_has_text_and_explains_known_statu
         "client-declined",
         "changed-request",
         "not-wanted",
+        "given-back",
         "no-longer-needed",
         "consent-withdrawn",
         "safety",

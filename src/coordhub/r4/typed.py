@@ -18,11 +18,11 @@ def new_task(
     part_of: str,
     focus: str,
     requester: str,
-    owner: str,
+    owner: str | None,
     authored_on: str,
     group: tuple[str, str],
 ) -> dict[str, Any]:
-    """A requested Task that asks `owner` to fulfil `focus`, as a document without id.
+    """A requested Task that asks `owner` (None: whoever claims it) to fulfil `focus`, as a document without id.
 
     References are as `Type/id` or the fullUrl of another entry; `group` is system and value of
     groupIdentifier.
@@ -42,7 +42,7 @@ def new_task(
             },
             "focus": {"reference": focus},
             "requester": {"reference": requester},
-            "owner": {"reference": owner},
+            **({"owner": {"reference": owner}} if owner else {}),
         }
     )
     document: dict[str, Any] = built.model_dump(mode="json", exclude_none=True)

@@ -5,7 +5,7 @@ http://hl7.org/fhir/R4/http.html#create, #update, #delete, #trules
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -164,10 +164,13 @@ async def apply(
     begin: Begin | None = None,
     unlocked: bool = False,
     referrals: Collection[int] = (),
+    invitations: Mapping[str, Sequence[int]] | None = None,
 ) -> tuple[list[Written], bool]:
     """The same inside a transaction that is open; the second value says whether workers should wake.
 
     referrals: those whose sender's Task is to be computed anew, whatever the operations are.
+
+    invitations: of each Task of a pool that is made, by its fullUrl, the organizations that may claim it.
 
     begin: opens the transaction where something has to be locked. What creates only locks nothing,
     and the one statement that writes is a transaction by itself; under READ COMMITTED nothing that
@@ -177,6 +180,7 @@ async def apply(
     """
     work = Work(hub, conn, caller, hub.clock(), begin=begin, unlocked=unlocked)
     work.moved |= set(referrals)
+    work.invitations = invitations or {}
     if caller.is_hub:
         work.apart = await vsp.marked(conn)
     else:

@@ -22,6 +22,7 @@ from coordhub.errors import (
 )
 from coordhub.r4 import sensitivity
 from coordhub.record import (
+    claiming,
     identity,
     orders,
     parties,
@@ -66,6 +67,8 @@ async def draft(
             if isinstance(operation, Delete):
                 nothing.add(position)
             else:
+                if operation.if_match is None:
+                    await claiming.refuse_late(work, operation.type, operation.id, operation.at)
                 _may_choose_id(caller, operation, taken=found is not None)
                 created.append(position)
         elif isinstance(operation, Update) and operation.criteria is not None:
@@ -96,6 +99,8 @@ async def draft(
             current = locked[existing[position]]
             if current.version != operation.patched.version:
                 shown = await resources.read_rids(work.conn, view, [current.rid])
+                if current.rid not in shown:
+                    await claiming.refuse_late(work, operation.type, operation.id, operation.at)
                 operation = patching.again(operation, shown.get(current.rid))
                 await identity.locate_names(work, [operation], hub.base, view, ())
         document = None

@@ -30,12 +30,13 @@ from coordhub.access import viewer
 from coordhub.r4 import datasets, reference
 from coordhub.r4.sensitivity import ALL, SUD, VSP
 from coordhub.record import hearing, parent, parties, recipients, results
+from coordhub.record.operations import Create
 from coordhub.record.work import Draft, Work
 from coordhub.referral import conversation
 from coordhub.referral import task_machine as machine
 from coordhub.store import grants as store
 from coordhub.store import resources
-from coordhub.store.episodes import Candidate, Episode
+from coordhub.store.episodes import NOBODY, Candidate, Episode
 from coordhub.store.transact import CandidateRow, Grant, Rule, RuleEnd
 from coordhub.store.visibility import HUB
 
@@ -88,6 +89,15 @@ def _bounded(work: Work, grant: Grant) -> Grant:
 async def _asked(work: Work, asked: CandidateRow) -> None:
     """Who is asked alone sees what it is about; who is asked with others sees only what is asked."""
     episode = work.episodes[asked.episode]
+    if asked.organization == NOBODY:
+        made = next(draft for draft in work.drafts if draft.rid == asked.task)
+        url = made.operation.full_url if isinstance(made.operation, Create) else None
+        work.batch.grants += [
+            Grant(member, rid, asked.task, "party", ALL, datasets.BLIND)
+            for member in work.invitations[url or ""]
+            for rid in (asked.task, asked.request)
+        ]
+        return
     dataset = await _dataset(work, asked)
     competing = competes(work, episode, asked.need) and asked.organization not in work.apart
     grants = work.batch.grants
@@ -113,7 +123,8 @@ def competes(work: Work, episode: Episode, need: int) -> bool:
     waiting = [one for one in episode.candidates if one.status not in _OUT and one.need == need]
     asked = [one for one in work.batch.candidates if one.episode == episode.id and one.need == need]
     organizations = [*(one.organization for one in waiting), *(one.organization for one in asked)]
-    return sum(each not in work.apart for each in organizations) > 1
+    competing = [each for each in organizations if each not in work.apart]
+    return len(competing) > 1 or NOBODY in competing
 
 
 async def _answered(work: Work, episode: Episode, candidate: Candidate, status: str) -> None:
@@ -122,7 +133,8 @@ async def _answered(work: Work, episode: Episode, candidate: Candidate, status: 
         return
     before = candidate.status in _AT_WORK and candidate.task not in work.chosen
     if status in _AT_WORK and not before:
-        if sum(one.need == candidate.need for one in episode.candidates) > 1:
+        alone = sum(one.need == candidate.need for one in episode.candidates) == 1
+        if not alone or episode.is_of_pool(candidate):
             dataset = await _dataset(work, candidate)
             work.batch.grants.extend(
                 Grant(candidate.organization, rid, episode.id, "party", ALL, dataset)

@@ -132,7 +132,12 @@ def answered(work: Work, draft: Draft) -> None:
     assert draft.document is not None
     reason = code_of(draft.document.get("statusReason"), machine.REASON_SYSTEM)
     work.batch.statuses.append(
-        CandidateStatus(draft.rid, str(draft.document["status"]), reason or None)
+        CandidateStatus(
+            draft.rid,
+            str(draft.document["status"]),
+            reason or None,
+            *work.claimed.get(draft.rid, ()),
+        )
     )
 
 

@@ -23,6 +23,7 @@ from coordhub.errors import (
 from coordhub.r4 import document as fhir_json
 from coordhub.r4.fhirpath_patch import FhirPathPatch
 from coordhub.r4.json_patch import JsonPatch
+from coordhub.record import claiming
 from coordhub.record.operations import Operation, Patch, Patched, Settled, Update
 from coordhub.record.validation import structure
 from coordhub.record.work import Work
@@ -39,6 +40,9 @@ async def attempt(work: Work, view: Viewer, operations: Sequence[Operation]) -> 
     """
     names = [(one.type, one.id) for one in operations if isinstance(one, Patch)]
     known = await resources.read_names(work.conn, view, names) if names else {}
+    for one in operations:
+        if isinstance(one, Patch) and (one.type, one.id) not in known:
+            await claiming.refuse_late(work, one.type, one.id, one.at)
     settled: list[Settled] = [
         _update(one, known.get((one.type, one.id))) if isinstance(one, Patch) else one
         for one in operations

@@ -16,6 +16,7 @@ from coordhub.r4.sensitivity import ALL
 from coordhub.record import parties
 from coordhub.record.hub import instant
 from coordhub.record.work import Draft, Work
+from coordhub.store.episodes import NOBODY
 from coordhub.store.transact import Grant
 
 _CREATE = {
@@ -54,9 +55,10 @@ async def write(work: Work) -> None:
             patient=task.patient,
         )
         work.drafts.append(draft)
-        work.batch.grants.append(
-            Grant(candidate.organization, draft.rid, candidate.task, "party", ALL)
-        )
+        if candidate.organization != NOBODY:
+            work.batch.grants.append(
+                Grant(candidate.organization, draft.rid, candidate.task, "party", ALL)
+            )
 
 
 def _document(work: Work, task: Draft, request: Draft) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from coordhub.referral.needs import Child, Need
 from coordhub.store import episodes, projections, resources
 from coordhub.store import needs as prospecting
 from coordhub.store.engine import Connection
+from coordhub.store.episodes import NOBODY
 from coordhub.store.projections import (
     CandidateState,
     EpisodeState,
@@ -128,10 +129,11 @@ async def _project(hub: Hub, conn: Connection, episode: int, found: Sequence[Row
         if tasks[rid][0].updated not in waves:
             waves.append(tasks[rid][0].updated)
         reason = parent.code_of(documents[rid].get("statusReason"), machine.REASON_SYSTEM)
+        # as it was addressed, or claimed: its owner may have handed it on inside its house
+        owners = [parties.local(_document([each]).get("owner"), hub.base) for each in tasks[rid]]
+        organization = told.organizations[rid] if owners[0] else told.winners.get(rid, NOBODY)
         row = CandidateState(
-            episode, ordinal, told.organizations[rid],
-            # as it was addressed: its owner may have handed it on inside its house
-            parties.local(_document(tasks[rid][:1]).get("owner"), hub.base) or "",
+            episode, ordinal, organization, next((one for one in owners if one), ""),
             rid, focus[rid],
             str(tasks[rid][-1].status), need, kept[rid].wave if rid in kept else len(waves),
             reason if answers and reason else None,
@@ -269,8 +271,8 @@ def _need(
     if not strategy:
         priority = str(of.task.get("priority") or request.get("priority") or "routine")
         named = candidates.named(of.task, request, of.hub)
-        count = len(named.references) if isinstance(named, candidates.Named) else 0
-        strategy = strategies.in_use().named(kind, priority, count)
+        names = named.references if isinstance(named, candidates.Named) else ()
+        strategy = strategies.in_use().named(kind, priority, names)
     need = NeedState(
         of.row.id, ordinal, rid, kind, strategy, "open", max((row.wave for row in asked), default=0),
         stood.reason if stood else None,

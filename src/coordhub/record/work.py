@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -125,6 +125,9 @@ class Work:
     errands: those that are of no referral, by their Tasks.
     concluded: referral and ordinal of each need for which it turned out that nobody can be asked, and the
         code of why.
+    invitations: of a Task of a pool that this commit makes, by its fullUrl, the organizations that may claim it.
+    invited: Tasks of pools that the caller may claim, or might have. claimed: by Task (rid) who claims it now:
+        its organization, and the reference by which it does.
     chosen: Tasks (rid) whose offer a person has chosen.
     begin: begins the transaction that is not begun yet; None: the caller has opened it.
     apart: the victim service providers (rids), whose doings are not told.
@@ -151,6 +154,9 @@ class Work:
     moved: set[int] = field(default_factory=set)
     deputizing: frozenset[int] = frozenset()
     errands: dict[int, Errand] = field(default_factory=dict)
+    invitations: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    invited: frozenset[int] = frozenset()
+    claimed: dict[int, tuple[int, str]] = field(default_factory=dict)
     chosen: set[int] = field(default_factory=set)
     concluded: dict[tuple[int, int], str] = field(default_factory=dict)
     wakes: bool = False

@@ -33,7 +33,7 @@ WITHDRAWALS: Final = frozenset(
 """The sender, or the person, does not want it any more, or it is had by another referral: a withdrawal, not
 a lack of providers."""
 
-BEATEN: Final = frozenset({"not-selected", "not-wanted", "expired", "undeliverable"})
+BEATEN: Final = frozenset({"not-selected", "not-wanted", "given-back", "expired", "undeliverable"})
 """Out of the race before the end, so no evidence why it ended."""
 
 PLACE_KEPT: Final = "place-kept"

@@ -7,11 +7,13 @@ and for a priority of that kind; of these the later in that order counts.
 - sequential: one after the other, until one accepts.
 - broadcast: all at once, and the first to accept has it.
 - broadcast-choose: all at once, they offer, and a person chooses.
+- pool: one Task without owner that all of them see, and the first to claim it has it.
 - waves: some at once, after a while some more, and the first to accept has it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -20,7 +22,7 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-Name = Literal["direct", "sequential", "broadcast", "broadcast-choose", "waves"]
+Name = Literal["direct", "sequential", "broadcast", "broadcast-choose", "pool", "waves"]
 NAMES: Final = get_args(Name)
 
 
@@ -107,9 +109,12 @@ class Strategies:
             *(each.priority.get(priority, nothing) for each in kinds),
         ]
 
-    def named(self, kind: str, priority: str, names: int) -> str:
-        """The strategy of a need whose sender names so many."""
-        return "direct" if names == 1 else self.of(kind, priority).name
+    def named(self, kind: str, priority: str, names: Sequence[str]) -> str:
+        """The strategy of a need whose sender names these. One CareTeam is many, where they are asked as a pool."""
+        usual = self.of(kind, priority).name
+        if len(names) != 1 or (usual == "pool" and names[0].startswith("CareTeam/")):
+            return usual
+        return "direct"
 
 
 _in_use: list[Strategies] = []

@@ -123,6 +123,7 @@ REASONS: dict[str, Reason] = {
         _reason("no-longer-needed", "need resolved otherwise", "cancelled", stable=True),
         _reason("expired", "no answer in time", "cancelled"),
         _reason("not-selected", "another provider was selected", "cancelled"),
+        _reason("given-back", "given back by who had claimed it", "cancelled", stable=True),
         _reason("not-wanted", "the offer was not taken", "cancelled", stable=True),
         _reason(
             "consent-withdrawn",

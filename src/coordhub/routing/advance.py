@@ -23,10 +23,10 @@ from coordhub.referral import task_machine as machine
 from coordhub.referral.needs import Child, is_asked
 from coordhub.referral.strategy import Candidacy, View
 from coordhub.routing import prospecting
-from coordhub.routing.asking import Sent, question_to
-from coordhub.store import consents, episodes, needs, resources, vsp
+from coordhub.routing.asking import Sent, pool_url, question_to, question_to_all
+from coordhub.store import consents, episodes, grants, needs, resources, vsp
 from coordhub.store.engine import Connection
-from coordhub.store.episodes import Episode, Need
+from coordhub.store.episodes import NOBODY, Candidate, Episode, Need
 from coordhub.store.needs import Prospect
 from coordhub.store.transact import ProspectRow
 
@@ -38,7 +38,9 @@ _LOOKS_BESIDE = frozenset({"waves", "broadcast-choose"})
 class Doing:
     """What the steps of one referral come to.
 
-    requester: `Organization/id` of who referred. asked: need, and rank, of each T2 among the operations.
+    requester: `Organization/id` of who referred. members: to whom each Task of a pool was
+    offered. asked: need, and ranks, of each T2 among the operations; invitations: by fullUrl, whom those of
+    pools are offered to.
     """
 
     hub: Hub
@@ -47,8 +49,10 @@ class Doing:
     requester: str
     apart: frozenset[int]
     prospects: list[Prospect]
+    members: dict[int, dict[int, str]] = field(default_factory=dict)
     operations: list[Create] = field(default_factory=list)
-    asked: list[tuple[int, int]] = field(default_factory=list)
+    asked: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
+    invitations: dict[str, tuple[int, ...]] = field(default_factory=dict)
     concluded: bool = False
 
 
@@ -73,6 +77,8 @@ async def advance(hub: Hub, conn: Connection, episode: Episode) -> bool:
         hub, conn, episode, stored[episode.requester].reference, apart,
         await needs.prospects(conn, episode.id),
     )  # fmt: skip
+    if any(need.strategy == "pool" for need in due):
+        doing.members = await grants.members(conn, episode.id)
     for need in due:
         task, request = stored.get(episode.id), stored.get(need.request)
         if task is None or task.body is None or request is None or request.body is None:
@@ -82,7 +88,7 @@ async def advance(hub: Hub, conn: Connection, episode: Episode) -> bool:
         return False
     written, _ = await commit.apply(
         hub, conn, caller.hub(hub.organization), doing.operations, interaction="transaction",
-        referrals=[episode.id],
+        referrals=[episode.id], invitations=doing.invitations,
     )  # fmt: skip
     tasks = [
         one.rid
@@ -90,7 +96,13 @@ async def advance(hub: Hub, conn: Connection, episode: Episode) -> bool:
         if operation.type == "Task" and operation.document.get("partOf")
     ]
     await needs.asked(
-        conn, episode.id, [(*at, task) for at, task in zip(doing.asked, tasks, strict=True)]
+        conn,
+        episode.id,
+        [
+            (need, rank, task)
+            for (need, ranks), task in zip(doing.asked, tasks, strict=True)
+            for rank in ranks
+        ],
     )
     return True
 
@@ -235,8 +247,29 @@ def _tried(doing: Doing, need: Need) -> dict[str, tuple[Child, ...]]:
     asked = [one for one in episode.candidates if one.need == need.ordinal]
     tried: dict[str, tuple[Child, ...]] = {}
     for candidate, child in zip(asked, _children(episode, need, doing.apart), strict=True):
-        tried[candidate.recipient] = (*tried.get(candidate.recipient, ()), child)
+        for recipient, theirs in _asked_by(doing, need, candidate, child):
+            tried[recipient] = (*tried.get(recipient, ()), theirs)
     return tried
+
+
+def _asked_by(
+    doing: Doing, need: Need, candidate: Candidate, child: Child
+) -> list[tuple[str, Child]]:
+    """Whom a Task has asked, with what became of it for each: of a pool, whoever did not claim it was not selected."""
+    members = doing.members.get(candidate.task)
+    if members is None or candidate.organization in doing.apart:
+        return [(candidate.recipient, child)]
+    beaten = child
+    if child.status in machine.TERMINAL or child.kept:
+        beaten = replace(child, status="cancelled", reason="not-selected", begun=False)
+    return [
+        (
+            one.recipient,
+            child if candidate.organization in (NOBODY, one.organization) else beaten,
+        )
+        for one in doing.prospects
+        if one.need == need.ordinal and one.organization in members
+    ]
 
 
 def _view(doing: Doing, need: Need, sent: Sent, known: Sequence[Prospect], *, looked: bool) -> View:
@@ -284,6 +317,16 @@ def _offers(view: View, rank: int) -> bool:
 async def _ask(
     doing: Doing, need: Need, sent: Sent, view: View, chosen: Sequence[Prospect]
 ) -> None:
+    if need.strategy == "pool":
+        members = [one for one in chosen if one.organization not in doing.apart]
+        if members:
+            key = str(need.ordinal)
+            doing.operations += question_to_all(doing.hub, sent, key)
+            doing.invitations[pool_url(key)] = tuple({one.organization for one in members})
+            doing.asked.append((need.ordinal, tuple(one.rank for one in members)))
+        chosen = [one for one in chosen if one.organization in doing.apart]
+        if not chosen:
+            return
     competing = sum(one.organization not in doing.apart for one in chosen)
     waiting = sum(is_asked(child) and not child.apart for child in view.children)
     made = await question_to(
@@ -292,7 +335,7 @@ async def _ask(
         blind=competing + waiting > 1,
     )  # fmt: skip
     doing.operations += made
-    doing.asked += [(need.ordinal, one.rank) for one in chosen]
+    doing.asked += [(need.ordinal, (one.rank,)) for one in chosen]
 
 
 def _errand(doing: Doing, sent: Sent, kind: str, offers: Sequence[Prospect] = ()) -> None:

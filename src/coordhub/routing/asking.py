@@ -98,7 +98,7 @@ async def question_to(
     recipients: as addressed, with the rid of the organization. key: tells the orders of this question
     from those of another one in the same commit. blind: others are asked at the same time.
     """
-    task, request = sent.documents
+    _, request = sent.documents
     datasets_of = {
         text: await dataset_of(conn, organization, text, request, hub.base)
         for text, organization in recipients.items()
@@ -117,18 +117,46 @@ async def question_to(
         for dataset in dict.fromkeys(datasets_of.values())
     ]
     for text, dataset in datasets_of.items():
-        document = new_task(
-            part_of=sent.task.reference,
-            focus=f"urn:coordhub:sr2:{key}:{dataset}",
-            requester=hub.organization,
-            owner=text,
-            authored_on=instant(hub.clock()),
-            group=(REFERRAL_SYSTEM, sent.task.id),
-        )
-        document |= question.told(
-            task, dataset, sent.orders, hub.base, blind=blind and dataset != datasets.VSP
-        )
-        if "priority" not in document and "priority" in request:  # what its deadlines go by
-            document["priority"] = request["priority"]
-        made.append(Create("Task", document))
+        focus = f"urn:coordhub:sr2:{key}:{dataset}"
+        hidden = blind and dataset != datasets.VSP
+        made.append(Create("Task", _task(hub, sent, focus, text, dataset, blind=hidden)))
     return made
+
+
+def question_to_all(hub: Hub, sent: Sent, key: str) -> list[Create]:
+    """One SR2 and one T2 without owner, that tells for whom only who claims it.
+
+    The order is whole: what each is shown of it is the part of its own data set.
+    """
+    _, request = sent.documents
+    url = f"urn:coordhub:sr2:{key}:pool"
+    order = service_request(request, sent.request.reference, sent.task.id, [])
+    return [
+        Create("ServiceRequest", order, full_url=url),
+        Create(
+            "Task", _task(hub, sent, url, None, datasets.WHOLE, blind=True), full_url=pool_url(key)
+        ),
+    ]
+
+
+def pool_url(key: str) -> str:
+    """The fullUrl of the Task of `question_to_all`."""
+    return f"urn:coordhub:t2:{key}:pool"
+
+
+def _task(
+    hub: Hub, sent: Sent, focus: str, owner: str | None, dataset: int, *, blind: bool
+) -> Document:
+    task, request = sent.documents
+    document = new_task(
+        part_of=sent.task.reference,
+        focus=focus,
+        requester=hub.organization,
+        owner=owner,
+        authored_on=instant(hub.clock()),
+        group=(REFERRAL_SYSTEM, sent.task.id),
+    )
+    document |= question.told(task, dataset, sent.orders, hub.base, blind=blind)
+    if "priority" not in document and "priority" in request:  # what its deadlines go by
+        document["priority"] = request["priority"]
+    return document

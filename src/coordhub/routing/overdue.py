@@ -23,7 +23,7 @@ from coordhub.referral.deadlines import Lengths
 from coordhub.routing import digest, resolve
 from coordhub.routing.firing import Firing
 from coordhub.store import deliveries, resources, timers
-from coordhub.store.episodes import Candidate
+from coordhub.store.episodes import NOBODY, Candidate
 from coordhub.telemetry import log
 
 DEADLINE = "urn:coordhub:deadline"
@@ -37,7 +37,7 @@ def _candidate(firing: Firing) -> Candidate | None:
 
 async def remind_owner(firing: Firing) -> None:
     candidate = _candidate(firing)
-    if candidate is not None:
+    if candidate is not None and candidate.organization != NOBODY:
         await digest.remind(firing, candidate.organization, candidate.recipient)
 
 

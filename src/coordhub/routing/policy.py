@@ -1,9 +1,9 @@
 """Who is concerned by a change: a decision over values.
 
 Never its author. The sender hears of its own Task, which is computed from the answers; a candidate hears
-of the Task that asks it; whoever has an errand hears of that. What is said about the referral, and its
-appointments, those hear with whom they were shared. Of a result hears whom it is meant for, and of its
-correction or withdrawal whoever was sent it before.
+of the Task that asks it, and of one of a pool all hear until one of them has claimed it; whoever has an
+errand hears of that. What is said about the referral, and its appointments, those hear with whom they were
+shared. Of a result hears whom it is meant for, and of its correction or withdrawal whoever was sent it before.
 """
 
 from __future__ import annotations
@@ -22,16 +22,18 @@ def concerned(
     hearing: Collection[int] = (),
     results: Collection[int] = (),
     holders: Collection[int] = (),
+    offered: Collection[int] = (),
 ) -> tuple[int, ...]:
     """rids of the organizations that are to get this change.
 
     hearing: with whom it was shared. results: whom a result is meant for. holders: who has a copy of
-    what is wrong by this change; they are told, whether they may still see it or not.
+    what is wrong by this change; they are told, whether they may still see it or not. offered: to whom a Task
+    of a pool was, which nobody has claimed before this change.
     """
     if change.rid == episode.id:
         recipients: Collection[int] = (episode.requester,)
     elif candidate := episode.candidate_of_task(change.rid):
-        recipients = (candidate.organization,)
+        recipients = offered or (candidate.organization,)
     elif errand := episode.errand_of_task(change.rid):
         recipients = (errand.owner,)
     elif change.type in SAID:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from coordhub.access import viewer
-from coordhub.directory import matching, services
+from coordhub.directory import matching, services, teams
 from coordhub.insight import duplicates
 from coordhub.r4 import document as fhir_json
 from coordhub.r4.sensitivity import SDV
@@ -39,7 +39,10 @@ async def named(
         found_too = await _matched(hub, conn, episode, sent, (), received)
         judged = {one.recipient: one for one in found_too}
     rows = []
-    for at, text in enumerate(found.references):
+    names = list(found.references)
+    if need.strategy == "pool":
+        names = [one for text in names for one in await teams.members(conn, text, hub.base)]
+    for at, text in enumerate(dict.fromkeys(names)):
         recipient = await services.recipient(conn, text, hub.base)
         findings = [prospects.NAMED]
         if recipient is None:

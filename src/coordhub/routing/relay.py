@@ -18,7 +18,7 @@ from coordhub.store import results as of_results
 from coordhub.store.changes import Change
 from coordhub.store.deliveries import Planned
 from coordhub.store.engine import Connection
-from coordhub.store.episodes import Episode
+from coordhub.store.episodes import NOBODY, Episode
 from coordhub.store.results import Routed
 from coordhub.telemetry import log
 
@@ -92,13 +92,15 @@ async def _deliveries(
         return await results.planned(hub, conn, episode, change, new_id)
     rows: list[Planned] = []
     hearing: tuple[int, ...] = ()
+    offered = await _offered(conn, episode, change)
     if change.type == "Task":
         rows = await results.named_by(hub, conn, episode, change, named, new_id)
     else:
         tasks = [episode.id, *(one.task for one in episode.candidates)]
         hearing = await grants.hearers(conn, change.rid, tasks)
-    for organization in policy.concerned(change, episode, hearing):
-        for whose, address in await _addressed(hub, conn, episode, change, organization):
+    for organization in policy.concerned(change, episode, hearing, offered=offered):
+        there = [(organization, offered[organization])] if organization in offered else None
+        for whose, address in there or await _addressed(hub, conn, episode, change, organization):
             if whose == change.author:
                 continue
             endpoint = await resolve.endpoint_of(conn, address, hub.base, hub.clock())
@@ -115,6 +117,18 @@ async def _deliveries(
                 )
             )
     return rows
+
+
+async def _offered(conn: Connection, episode: Episode, change: Change) -> dict[int, str]:
+    """To whom a Task of a pool was offered, with their addresses, as long as nobody had claimed it; that
+    somebody has, too, whoever was sent it is told."""
+    candidate = episode.candidate_of_task(change.rid)
+    if candidate is None or not episode.is_of_pool(candidate):
+        return {}
+    claims = candidate.accepted_at == change.at and candidate.organization == change.author
+    if candidate.organization != NOBODY and not claims:
+        return {}
+    return (await grants.members(conn, episode.id)).get(candidate.task, {})
 
 
 async def _addressed(

@@ -5,7 +5,8 @@ http://hl7.org/fhir/R4/http.html#delete, http://hl7.org/fhir/R4/valueset-observa
 What was told and is wrong is told to whoever was sent any version of it (the ledger says who), also
 where the grant has ended since. Who may still see it gets the corrected version; who may not is told
 `DELETE Type/id` and nothing else: that its copy does not count, and not what is true instead. The
-same where it was deleted, or turned out to be of somebody else. What waits to be sent and was corrected
+same where it was deleted, or turned out to be of somebody else; and of a Task that was offered to several,
+where another has claimed it. What waits to be sent and was corrected
 meanwhile is not sent.
 """
 
@@ -19,7 +20,7 @@ from coordhub.record import circle, parties
 from coordhub.record.hub import Hub
 from coordhub.referral import results as pure
 from coordhub.routing import policy, resolve
-from coordhub.store import resources, results
+from coordhub.store import grants, resources, results
 from coordhub.store.changes import Change
 from coordhub.store.deliveries import INBOX, Claimed, Planned
 from coordhub.store.engine import Connection
@@ -122,8 +123,13 @@ async def calls_back(conn: Connection, held: Claimed) -> Version | None:
     """The version of a delivery that its recipient may not see, if it makes its copy of it invalid."""
     found = await resources.read_written(conn, viewer.deciding(), [(held.rid, held.version)])
     stated = found.get((held.rid, held.version))
-    if stated is None or stated.type == "Task":
+    if stated is None:
         return None
+    if stated.type == "Task":
+        taken = await grants.is_taken(conn, held.organization, held.rid)
+        return (
+            stated if taken and held.organization in await results.sent_to(conn, held.rid) else None
+        )
     wrong = pure.is_correction(_document(stated)) or held.organization in (
         await results.taken_from(conn, held.rid)
     )

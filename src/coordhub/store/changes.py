@@ -23,6 +23,7 @@ class Change:
     type: str
     op: str
     author: int
+    at: datetime | None = None
 
 
 AROUND: Final = ("CarePlan", "Encounter", "Goal")
@@ -86,11 +87,11 @@ async def claim_patient(conn: Connection, besides: Collection[int] = ()) -> int 
 async def unrelayed(conn: Connection, episode: int) -> list[Change]:
     """The changes of an episode (or about a patient) that no delivery was planned for yet, oldest first."""
     rows = await conn.fetch(
-        "select seq, rid, version, type, op, author from change"
+        "select seq, rid, version, type, op, author, at from change"
         " where episode = $1 and relayed_at is null order by seq",
         episode,
     )
-    return [Change(r[0], r[1], r[2], types.name_of(r[3]), r[4], r[5]) for r in rows]
+    return [Change(r[0], r[1], r[2], types.name_of(r[3]), r[4], r[5], r[6]) for r in rows]
 
 
 async def relayed(conn: Connection, seqs: Sequence[int], now: datetime) -> None:

@@ -113,7 +113,7 @@ async def end_party(conn: Connection, task: int, request: int, now: datetime) ->
     """
     await conn.execute(
         "update access_grant g set until = least($3::timestamptz, now()) from candidate c"
-        " where c.task = $1 and g.organization = c.organization and g.because in (c.task, c.episode)"
+        " where c.task = $1 and c.organization in (g.organization, 0) and g.because in (c.task, c.episode)"
         " and g.rule = 'party' and g.until is null and (g.rid = $2"
         "   or c.delivered_at is null and c.seen_at is null and c.accepted_at is null"
         "   and not exists (select from delivery d left join attempt a on a.delivery = d.id"

@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from coordhub.r4.datasets import BLIND
 from coordhub.store.engine import Connection
 from coordhub.store.transact import CandidateRow
 
+NOBODY: Final = 0
+"""Organization of a Task of a pool as long as nobody has claimed it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One organization that was asked. All numbers but ordinal, need and wave are rids.
+    """One organization that was asked, or NOBODY yet. All numbers but ordinal, need and wave are rids.
 
     request: the hub's ServiceRequest. need: ordinal of what it is asked for. reason: code of
     statusReason, "" where there is none of the hub's. blind: it is not told for whom, and never was: it
@@ -101,6 +104,10 @@ class Episode:
 
     def errand_of_task(self, rid: int) -> Errand | None:
         return next((one for one in self.errands if one.task == rid), None)
+
+    def is_of_pool(self, candidate: Candidate | CandidateRow) -> bool:
+        """Whether it is asked by a Task without owner, which one of several claims."""
+        return self.need_of(candidate).strategy == "pool"
 
     def need_of(self, candidate: Candidate | CandidateRow) -> Need:
         return next(one for one in self.needs if one.ordinal == candidate.need)

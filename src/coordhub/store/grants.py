@@ -87,6 +87,47 @@ async def deputizing(conn: Connection, organization: int, tasks: Sequence[int]) 
     return frozenset(row[0] for row in rows)
 
 
+async def invited(conn: Connection, organization: int, tasks: Sequence[int]) -> frozenset[int]:
+    """Of these Tasks of pools those that this organization may claim, or could until another did."""
+    rows = await conn.fetch(
+        "select rid from access_grant where organization = $1 and rid = any($2::bigint[])"
+        " and because = rid and rule = 'party'",
+        organization,
+        list(tasks),
+    )
+    return frozenset(row[0] for row in rows)
+
+
+async def members(conn: Connection, episode: int) -> dict[int, dict[int, str]]:
+    """Of each Task (rid) of a pool of the referral the organizations that it was offered to, and as what each
+    is addressed."""
+    rows = await conn.fetch(
+        "select c.task, g.organization, min(p.recipient) from candidate c"
+        " join need n on n.episode = c.episode and n.ordinal = c.need and n.strategy = 'pool'"
+        " join access_grant g on g.rid = c.task and g.because = c.task and g.rule = 'party'"
+        " left join prospect p on p.episode = c.episode and p.need = c.need and p.organization = g.organization"
+        " where c.episode = $1 group by c.task, g.organization order by c.task, g.organization",
+        episode,
+    )
+    found: dict[int, dict[int, str]] = {}
+    for task, organization, recipient in rows:
+        found.setdefault(task, {})[organization] = recipient or ""
+    return found
+
+
+async def is_taken(conn: Connection, organization: int, task: int) -> bool:
+    """Whether this Task of a pool, which was offered to this organization, was claimed by another."""
+    found: bool = await conn.fetchval(
+        "select exists (select from candidate c"
+        " join need n on n.episode = c.episode and n.ordinal = c.need and n.strategy = 'pool'"
+        " join access_grant g on g.rid = c.task and g.because = c.task and g.rule = 'party'"
+        " where c.task = $2 and g.organization = $1 and c.organization not in (0, $1))",
+        organization,
+        task,
+    )
+    return found
+
+
 async def hearers(conn: Connection, rid: int, because: Sequence[int]) -> tuple[int, ...]:
     """Organizations to whom this was shared by a referral, or by itself. because: the referral's Tasks."""
     rows = await conn.fetch(

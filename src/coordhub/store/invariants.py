@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from coordhub.r4.datasets import BLIND
 from coordhub.r4.types import NUMBER
 from coordhub.store.engine import Connection
 from coordhub.store.tables import metadata
@@ -117,7 +118,7 @@ INVARIANTS: Final[dict[str, str]] = {
           or c.type in ({_SAID}) and g.rule in ('referral', 'result') and g.until is null
              and exists (select from change s where s.rid = g.because and s.episode = e.id))
         cross join lateral (
-            select coalesce(a.organization, g.organization, e.requester) as organization
+            select coalesce(nullif(a.organization, 0), g.organization, e.requester) as organization
             where c.rid = e.id or a.organization is not null or g.organization is not null
             union select s.organization from result m
             join access_grant s on s.rid = m.rid and s.because = m.episode and s.rule = 'result'
@@ -277,12 +278,23 @@ INVARIANTS: Final[dict[str, str]] = {
     """,
     "who is asked may see the Task and the ServiceRequest that ask it, unless a Consent ended it": f"""
         select 'candidate ' || c.episode || '/' || c.ordinal from candidate c
-        where (select count(distinct g.rid) from access_grant g
+        where c.organization <> 0 and (select count(distinct g.rid) from access_grant g
                where g.organization = c.organization and g.because = c.task and g.rule = 'party'
                  and g.rid in (c.task, c.request) and (g.until is null or {_CONSENTED})) <> 2
           and not exists (select from expunged x where x.whole and x.rid in (c.task, c.request))
     """,
-    "a grant is because of a Task that asks its organization, or of a referral of its own": """
+    "what a pool is offered several see until one of them has claimed it, and then that one alone": """
+        select 'candidate ' || c.episode || '/' || c.ordinal from candidate c
+        join need n on n.episode = c.episode and n.ordinal = c.need and n.strategy = 'pool'
+        where case when c.organization = 0
+          then c.status = 'requested' and not exists (
+                select from access_grant g where g.rid = c.task and g.because = c.task and g.rule = 'party'
+                  and g.until is null)
+            or c.accepted_at is not null
+          else exists (select from access_grant g where g.because = c.task and g.rule = 'party'
+                  and g.organization <> c.organization and g.until is null) end
+    """,
+    "a grant is because of a Task that asks its organization, or of a referral of its own": f"""
         select 'grant of ' || g.rid || ' to ' || g.organization from access_grant g
         where not exists (
                 select from candidate c
@@ -306,6 +318,10 @@ INVARIANTS: Final[dict[str, str]] = {
                        -- the patient's doctor, its team, to whom copies are to go: of a result, and of whom it is
                        or g.rid = e.patient
                        or exists (select from result m where m.rid = g.rid and m.episode = e.id)))
+          -- of a pool, to whom it was offered: what tells for whom is not in it
+          and not (g.rule = 'party' and g.dataset = {BLIND} and exists (
+                select from candidate c join need n on n.episode = c.episode and n.ordinal = c.need
+                where n.strategy = 'pool' and c.task = g.because and g.rid in (c.task, c.request)))
           -- of a plan of care, who belongs to its team
           and g.rule <> 'team'
           -- who stands in for who is away

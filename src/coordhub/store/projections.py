@@ -105,9 +105,11 @@ class TaskVersion(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """organizations: whom each Task asks. delivered: when each was first acknowledged. opened: the episode's first."""
+    """organizations: whom each Task asks. winners: who has won it, where several were. delivered: when each was
+    first acknowledged. opened: the episode's first."""
 
     organizations: dict[int, int]
+    winners: dict[int, int]
     delivered: dict[int, datetime]
     opened: datetime | None
 
@@ -165,6 +167,12 @@ async def told(conn: Connection, episode: int, rids: Sequence[int]) -> Told:
         " where because = any($1::bigint[]) and rid = because and rule = 'party'",
         list(rids),
     )
+    winners = await conn.fetch(
+        "select rid, organization from access_grant"
+        " where rid = any($1::bigint[]) and because = $2 and rule = 'party'",
+        list(rids),
+        episode,
+    )
     delivered = await conn.fetch(
         "select rid, min(settled_at) from delivery"
         " where episode = $1 and state = 'delivered' group by rid",
@@ -173,7 +181,12 @@ async def told(conn: Connection, episode: int, rids: Sequence[int]) -> Told:
     opened = await conn.fetchval(
         "select min(at) from change where episode = $1 and rid = $1", episode
     )
-    return Told({r[0]: r[1] for r in organizations}, {r[0]: r[1] for r in delivered}, opened)
+    return Told(
+        {r[0]: r[1] for r in organizations},
+        {r[0]: r[1] for r in winners},
+        {r[0]: r[1] for r in delivered},
+        opened,
+    )
 
 
 async def stored(conn: Connection, episode: int) -> list[Row]:

@@ -248,8 +248,9 @@ PARTS: Final = {
         " shard, asked_at) select n.*, (n.task & 255)::smallint, $1 from {rows}",
     ),
     "answered": Part(
-        "task bigint, status text, reason text",
+        "task bigint, status text, reason text, organization bigint, recipient text",
         "update candidate c set status = n.status, reason = n.reason,"
+        " organization = coalesce(n.organization, c.organization), recipient = coalesce(n.recipient, c.recipient),"
         " accepted_at = case when n.status in ('accepted', 'in-progress', 'on-hold', 'completed', 'failed')"
         " then coalesce(c.accepted_at, $1) else c.accepted_at end,"
         " started_at = case when n.status = 'in-progress' then coalesce(c.started_at, $1) else c.started_at end,"
@@ -272,6 +273,11 @@ PARTS: Final = {
         "update access_grant g set until = least($1, now()) from {rows}"
         " where g.because = n.task and (g.rule = 'referral' and g.until is null"
         " or g.rule = 'deputy' and (g.until is null or g.until > $1))",
+    ),
+    "unpooled": Part(
+        "task bigint, organization bigint",
+        "update access_grant g set until = least($1, now()) from {rows}"
+        " where g.because = n.task and g.rule = 'party' and g.organization <> n.organization and g.until is null",
     ),
     "resulted": Part(
         "rid bigint, episode bigint, how text, because bigint, version int",

@@ -541,7 +541,12 @@ candidate = Table(
     Column("episode", BigInteger, nullable=False),
     Column("ordinal", SmallInteger, nullable=False),
     Column("shard", SmallInteger, nullable=False),
-    Column("organization", BigInteger, nullable=False, comment="rid of the organization asked"),
+    Column(
+        "organization",
+        BigInteger,
+        nullable=False,
+        comment="rid of the organization asked; 0: a Task of a pool that nobody has claimed",
+    ),
     Column("recipient", Text, nullable=False, comment="reference of the recipient as addressed"),
     Column("task", BigInteger, nullable=False, unique=True, comment="rid of the hub's Task"),
     Column("request", BigInteger, nullable=False, comment="rid of the hub's ServiceRequest"),
@@ -585,7 +590,7 @@ need = Table(
         name="closed_has_time",
     ),
     CheckConstraint(
-        "strategy in ('direct', 'sequential', 'broadcast', 'broadcast-choose', 'waves')",
+        "strategy in ('direct', 'sequential', 'broadcast', 'broadcast-choose', 'pool', 'waves')",
         name="strategy_known",
     ),
     comment="One thing asked for by a referral; rebuilt from the Tasks by reproject",

@@ -206,11 +206,21 @@ class CandidateRow(NamedTuple):
 
 
 class CandidateStatus(NamedTuple):
-    """reason: code of statusReason, None where there is none of the hub's."""
+    """reason: code of statusReason, None where there is none of the hub's. organization, recipient: who has
+    claimed it, where somebody does."""
 
     task: int
     status: str
     reason: str | None = None
+    organization: int | None = None
+    recipient: str | None = None
+
+
+class PoolEnd(NamedTuple):
+    """A Task of a pool is claimed: of those who could, only `organization` sees it, and its order, from now on."""
+
+    task: int
+    organization: int
 
 
 class ErrandRow(NamedTuple):
@@ -298,6 +308,7 @@ class Batch:
     prospects: list[ProspectRow] = field(default_factory=list)
     candidates: list[CandidateRow] = field(default_factory=list)
     statuses: list[CandidateStatus] = field(default_factory=list)
+    pools_ended: list[PoolEnd] = field(default_factory=list)
     errands: list[ErrandRow] = field(default_factory=list)
     errands_closed: list[int] = field(default_factory=list)
     errands_of: dict[int, int] = field(default_factory=dict)
@@ -352,6 +363,7 @@ def _rows(batch: Batch) -> dict[str, Sequence[tuple[Any, ...]]]:
             (task, batch.errands_of.get(task)) for task in dict.fromkeys(batch.errands_closed)
         ],
         "ended": withdrawn,
+        "unpooled": batch.pools_ended,
         "timed": batch.timers,
         "resulted": batch.results,
         "resulted_no_more": batch.results_ended,

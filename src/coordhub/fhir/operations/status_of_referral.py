@@ -88,7 +88,7 @@ def _asked(told: Told, moments: Moments) -> Iterator[Parameter]:
             yield _time("closed", told.closed_at)
     for one in told.asked:
         parts: list[Parameter] = [
-            {"name": "recipient", "valueReference": {"reference": one.recipient}},
+            _reference("recipient", one.recipient),
             {"name": "status", "valueCode": one.status},
             _time("asked", one.asked_at),
         ]
@@ -161,7 +161,9 @@ def _next(told: Told, moments: Moments, hub: str) -> Iterator[Parameter]:
 
 
 def _reference(name: str, reference: str) -> Parameter:
-    return {"name": name, "valueReference": {"reference": reference}}
+    """Of a recipient that has no name yet, as it has not claimed what is offered to several, that."""
+    target = {"reference": reference} if reference else {"display": "whoever claims it"}
+    return {"name": name, "valueReference": target}
 
 
 def _time(name: str, at: datetime) -> Parameter:

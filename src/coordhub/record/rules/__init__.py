@@ -54,6 +54,14 @@ async def lock_episodes(work: Work, besides: Collection[int] = ()) -> None:
         await work.hold()
     work.episodes = await episodes.lock(work.conn, sorted(ids))
     me = work.caller.organization
+    pooled = [
+        one.task
+        for episode in work.episodes.values()
+        for one in episode.candidates
+        if episode.is_of_pool(one) and one.organization != me
+    ]
+    if pooled and not work.caller.is_hub and not work.caller.is_person and me not in work.apart:
+        work.invited = await grants.invited(work.conn, me, pooled)
     tasks = [
         one.task
         for episode in work.episodes.values()
@@ -90,7 +98,9 @@ def may_write(work: Work, draft: Draft) -> bool:
         return False
     candidate = episode.candidate_of_task(draft.rid)
     return candidate is not None and (
-        candidate.organization == work.caller.organization or candidate.task in work.deputizing
+        candidate.organization == work.caller.organization
+        or candidate.task in work.deputizing
+        or candidate.task in work.invited
     )
 
 

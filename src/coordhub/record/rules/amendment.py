@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from coordhub.errors import FhirError, Issue
+from coordhub.r4 import datasets
 from coordhub.r4 import reference as reference_of
 from coordhub.record import errands, parent, parties, question, recipients, transitions
 from coordhub.record.hub import instant
@@ -103,9 +104,11 @@ async def _orders(
     for rid, version in (await resources.lock(work.conn, sorted(of))).items():
         candidate = of[rid]
         before = parties.document(version)
-        dataset = await recipients.dataset_of(
-            work.conn, candidate.organization, candidate.recipient, before, work.hub.base
-        )
+        dataset = datasets.WHOLE  # of a pool, who claims it is shown its own part of it
+        if not episode.is_of_pool(candidate):
+            dataset = await recipients.dataset_of(
+                work.conn, candidate.organization, candidate.recipient, before, work.hub.base
+            )
         shown = question.trimmed(sent, dataset)
         kept = {name: value for name, value in before.items() if name not in amended}
         after = {**kept, **{name: shown[name] for name in amended if name in shown}}

@@ -10,6 +10,7 @@ from typing import Any
 from coordhub.directory import services
 from coordhub.errors import business_rule, forbidden
 from coordhub.record import (
+    claiming,
     merging,
     parent,
     parties,
@@ -33,12 +34,19 @@ async def apply(work: Work, draft: Draft, episode: Episode) -> None:
     candidate = episode.candidate_of_task(draft.rid)
     if candidate is None:
         return
+    by_claim = candidate.task in work.invited
+    if by_claim:
+        episode, candidate = await claiming.claim(work, draft, episode, candidate)
     apart = candidate.organization in work.apart
     profile = None
+    if claiming.gives_back(work, draft, episode, candidate):
+        await _gives_back(work, draft, episode)
+        return
     if not work.caller.is_hub:
         profile = await transitions.profile_of(work, candidate.organization)
         _read_as_meant(work, draft, profile)
-        await _hands_on(work, draft, candidate)
+        if not by_claim:
+            await _hands_on(work, draft, candidate)
         if draft.unchanged:
             return
     if apart:
@@ -79,8 +87,9 @@ async def apply(work: Work, draft: Draft, episode: Episode) -> None:
             _flag(draft)
         if isinstance(step, pure.Proceed):
             parent.cancel(work, episode, tasks, step.cancels)
+        alone = sum(one.need == candidate.need for one in episode.candidates) == 1
         if (
-            sum(one.need == candidate.need for one in episode.candidates) > 1
+            (not alone or by_claim)
             and new in machine.WON
             and candidate.status not in machine.WON
             and not late
@@ -127,6 +136,16 @@ async def _hands_on(work: Work, draft: Draft, candidate: Candidate) -> None:
             f"{before['status']} is final, so there is nothing to hand on.",
             transitions.at(draft, "owner"),
         )
+
+
+async def _gives_back(work: Work, draft: Draft, episode: Episode) -> None:
+    """What it had claimed ends for it, and is asked for anew."""
+    claiming.give_back(draft)
+    draft.episode = episode.id
+    work.moved.add(episode.id)
+    await parent.tasks(work, episode)
+    parent.answered(work, draft)
+    await stopping.over(work, episode, draft)
 
 
 def _judge(draft: Draft, profile: Profile, candidate: Candidate) -> None:

@@ -9,13 +9,14 @@ from coordhub.directory import services
 from coordhub.errors import business_rule
 from coordhub.r4.sensitivity import SDV, VSP
 from coordhub.record import parties
+from coordhub.record.operations import Create
 from coordhub.record.work import Draft, Work
-from coordhub.store.episodes import Episode, Need
+from coordhub.store.episodes import NOBODY, Episode, Need
 from coordhub.store.transact import CandidateRow
 
 
 async def apply(work: Work, draft: Draft) -> None:
-    """A Task of the hub with partOf is a question to one candidate."""
+    """A Task of the hub with partOf is a question to one candidate, or without owner to those of a pool."""
     document = draft.document
     assert document is not None
     part_of = [
@@ -25,13 +26,15 @@ async def apply(work: Work, draft: Draft) -> None:
     ]
     owner = parties.local(document.get("owner"), work.hub.base)
     focus = parties.local(document.get("focus"), work.hub.base)
-    if not part_of or owner is None or focus is None:
+    pooled = isinstance(draft.operation, Create) and draft.operation.full_url in work.invitations
+    if not part_of or (owner is None and not pooled) or focus is None:
         return
     parent, request = work.rid_of(part_of[0]), work.rid_of(focus)
     episode = work.episodes.get(parent) if parent is not None else None
-    found = await services.recipient(work.conn, owner, work.hub.base)
+    found = await services.recipient(work.conn, owner, work.hub.base) if owner else None
+    organization = found.organization.rid if found is not None else NOBODY
     need = _need(work, episode, request) if episode is not None else None
-    if episode is None or found is None or request is None or need is None:
+    if episode is None or not (found or pooled) or request is None or need is None:
         raise business_rule(
             f"{draft.reference} asks nobody: its episode or its owner is not known.", "Task.owner"
         )
@@ -41,8 +44,8 @@ async def apply(work: Work, draft: Draft) -> None:
         CandidateRow(
             episode.id,
             ordinal,
-            found.organization.rid,
-            owner,
+            organization,
+            owner or "",
             draft.rid,
             request,
             str(document["status"]),
@@ -51,12 +54,12 @@ async def apply(work: Work, draft: Draft) -> None:
         )
     )
     work.batch.planned.append(episode.id)
-    if found.organization.rid in work.apart:
+    if organization in work.apart:
         work.sensitive |= {draft.rid: VSP | SDV, request: VSP | SDV}
         work.sensitive |= {episode.id: SDV, need.request: SDV}
         for each in work.drafts:
             if each.rid in (draft.rid, request) and each.keeper is None:
-                each.keeper = found.organization.rid
+                each.keeper = organization
 
 
 def _need(work: Work, episode: Episode, request: int | None) -> Need | None:

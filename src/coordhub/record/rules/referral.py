@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from coordhub.access import viewer
-from coordhub.directory import services
+from coordhub.directory import services, teams
 from coordhub.errors import FhirError, Issue, business_rule, unprocessable
 from coordhub.r4.sensitivity import SDV
 from coordhub.record import elsewhere, parties, requisition, stopping, transitions
@@ -141,9 +141,12 @@ async def _need(work: Work, draft: Draft, ordinal: int, asked: Asked, of: int) -
     assert draft.document is not None
     named = candidates.named(draft.document, asked.document, work.hub.itself)
     names: tuple[str, ...] = ()
+    kind = kind_of(asked.document)
+    priority = draft.document.get("priority") or asked.document.get("priority") or "routine"
     if isinstance(named, candidates.Named):
         names = named.references
-        await _check(work, draft, asked, named)
+        strategy = strategies.in_use().named(kind, str(priority), names)
+        await _check(work, draft, asked, named, strategy)
     elif named.reason == "recipient-unknown" or not wanted(asked.document, None, work.now).kinds:
         whose = "" if of == 1 else f" of {asked.reference}"
         raise unprocessable(
@@ -156,16 +159,20 @@ async def _need(work: Work, draft: Draft, ordinal: int, asked: Asked, of: int) -
                 transitions.at(draft, "owner" if ordinal == 0 else asked.at),
             )
         )
-    kind = kind_of(asked.document)
-    priority = draft.document.get("priority") or asked.document.get("priority") or "routine"
-    strategy = strategies.in_use().named(kind, str(priority), len(names))
+    strategy = strategies.in_use().named(kind, str(priority), names)
     return NeedRow(draft.rid, ordinal, asked.rid, kind, strategy)
 
 
-async def _check(work: Work, draft: Draft, asked: Asked, named: candidates.Named) -> None:
+async def _check(
+    work: Work, draft: Draft, asked: Asked, named: candidates.Named, strategy: str
+) -> None:
     """422 for whoever cannot be asked by what is named; and note who must not be told of."""
     found = {
-        text: await services.recipient(work.conn, text, work.hub.base) for text in named.references
+        text: await services.recipient(work.conn, text, work.hub.base)
+        for one in named.references
+        for text in (
+            await teams.members(work.conn, one, work.hub.base) if strategy == "pool" else [one]
+        )
     }
     issues = [
         Issue(

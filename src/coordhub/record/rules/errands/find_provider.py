@@ -53,7 +53,13 @@ async def answered(work: Work, draft: Draft, errand: Errand) -> None:
                 transitions.at(draft, "output"),
             )
         )
-    again = {one.recipient for one in episode.candidates if one.need == need.ordinal} & found.keys()
+    known = await needs.prospects(work.conn, episode.id)
+    asked = {one.recipient for one in episode.candidates if one.need == need.ordinal}
+    if need.strategy == "pool":  # whose Tasks say whom they asked only once one has claimed them
+        asked |= {
+            one.recipient for one in known if one.need == need.ordinal and one.verdict == "in"
+        }
+    again = asked & found.keys()
     if again:
         raise unprocessable(
             Issue(
@@ -62,7 +68,6 @@ async def answered(work: Work, draft: Draft, errand: Errand) -> None:
                 transitions.at(draft, "output"),
             )
         )
-    known = await needs.prospects(work.conn, episode.id)
     behind = max((one.rank for one in known if one.need == need.ordinal), default=-1) + 1
     work.batch.prospects.extend(
         ProspectRow(
