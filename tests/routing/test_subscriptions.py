@@ -206,6 +206,24 @@ async def test_given_changes_when_followed_then_each_is_one_event_in_the_order_o
     assert told[0]["focus"] == {"reference": f"{house.hub.base}/{sent.task}"}
 
 
+async def test_given_one_that_cannot_be_asked_any_more_when_followed_then_it_is_off_and_others_go_on(
+    desk: Desk,
+) -> None:
+    house = desk.house
+    broken = await desk.subscribed(house.kitchen)
+    await desk.subscribed(house.clinic)
+    sql = "update subscription set config = replace(config, 'Task?', 'Task?colour=red&')"
+    assert "colour" not in str(await house.rows("select config from subscription"))
+    await house.by_owner(f"{sql} where organization = {house.kitchen.rid}")
+    await house.asking(house.kitchen.service)
+    await desk.follow()
+    await desk.tell()
+    assert desk.listener.kinds() == ["handshake", "handshake", "event-notification"]
+    document = await house.document(broken)
+    assert document["status"] == "off"
+    assert document["error"] == "its criteria cannot be asked here any more"
+
+
 async def test_given_filters_when_something_changes_then_only_what_they_leave_is_told(
     desk: Desk,
 ) -> None:

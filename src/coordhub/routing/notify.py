@@ -55,7 +55,7 @@ async def tell(
     """Tell one subscriber what is due, and write down what came of it."""
     patience, now = patience or Patience(), hub.clock()
     if held.until is not None and held.until <= now:
-        await _set_status(hub, held, "off", None)
+        await set_status(hub, held, "off", None)
         return
     async with hub.engine.pool.acquire_at_last() as conn:
         found = await resources.read_rids(conn, viewer.deciding(), [held.rid])
@@ -117,7 +117,7 @@ async def _told(
             )  # fmt: skip
             await audit.append(conn, row, now)
     if is_handshake:
-        await _set_status(hub, held, "active", None)
+        await set_status(hub, held, "active", None)
     log(
         "subscription.told", subscription=held.rid, organization=held.organization,
         events=0 if is_handshake else len(pending), until=sent,
@@ -133,14 +133,14 @@ async def _failed(
         await subscriptions.failed(conn, held, now + wait, reason)
     over = is_handshake or held.failures + 1 >= patience.failures
     if over:
-        await _set_status(hub, held, "error", f"not reached: {reason}")
+        await set_status(hub, held, "error", f"not reached: {reason}")
     log(
         "subscription.failed", level="warning", subscription=held.rid,
         organization=held.organization, failures=held.failures + 1, reason=reason,
     )  # fmt: skip
 
 
-async def _set_status(hub: Hub, held: Subscribed, status: str, error: str | None) -> None:
+async def set_status(hub: Hub, held: Subscribed, status: str, error: str | None) -> None:
     """A new version of the Subscription, by the hub; unless its subscriber was faster."""
     async with hub.engine.pool.acquire_at_last() as conn:
         found = (await resources.read_rids(conn, viewer.deciding(), [held.rid])).get(held.rid)
