@@ -126,7 +126,10 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
         stack.push_async_callback(engine.close)
         hub = await open_hub(engine, settings.base)
     hub = dataclasses.replace(
-        hub, safeguards=safeguards_of(settings), deadlines=deadlines_of(settings)
+        hub,
+        safeguards=safeguards_of(settings),
+        deadlines=deadlines_of(settings),
+        coordinator=settings.coordinator,
     )
     audit = AuditLog(hub.engine)
     audit.start()

@@ -201,6 +201,10 @@ class Settings(BaseSettings):
     """File that says for your kinds of needs by which strategy several recipients are asked, how many
     and how long (docs/referrals.md)."""
 
+    coordinator: Annotated[str, Field(pattern=r"^Organization/[A-Za-z0-9.-]{1,64}$")] | None = None
+    """Organization of the directory (`Organization/id`) that looks for a provider when nobody is left, and
+    after what is overdue; without it whoever refers does (docs/referrals.md)."""
+
     vsp_keys: Path | None = None
     """Folder of the keys of victim service providers, one file each, outside of the database and of
     its backups; every process needs it. Without it nobody can be marked as one."""

@@ -73,7 +73,7 @@ async def route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
     from coordhub.routing.worker import Pace, Worker
     from coordhub.store import retention, seals
 
-    hub = replace(hub, deadlines=deadlines_of(settings))
+    hub = replace(hub, deadlines=deadlines_of(settings), coordinator=settings.coordinator)
     policy = RetryPolicy(settings.retry_base, settings.retry_cap, settings.retry_budget)
     breaker = BreakerPolicy(first=settings.probe_after, cap=settings.probe_cap)
     pace = Pace(settings.worker_poll, settings.delivery_lease)

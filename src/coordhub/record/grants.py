@@ -29,7 +29,7 @@ from typing import Any
 from coordhub.access import viewer
 from coordhub.r4 import datasets, reference
 from coordhub.r4.sensitivity import ALL, SUD, VSP
-from coordhub.record import hearing, parent, parties, recipients, results
+from coordhub.record import coordinating, hearing, parent, parties, recipients, results
 from coordhub.record.operations import Create
 from coordhub.record.work import Draft, Work
 from coordhub.referral import conversation
@@ -37,7 +37,7 @@ from coordhub.referral import task_machine as machine
 from coordhub.store import grants as store
 from coordhub.store import resources
 from coordhub.store.episodes import NOBODY, Candidate, Episode
-from coordhub.store.transact import CandidateRow, Grant, Rule, RuleEnd
+from coordhub.store.transact import CandidateRow, ErrandRow, Grant, GrantEnd, Rule, RuleEnd
 from coordhub.store.visibility import HUB
 
 
@@ -67,6 +67,9 @@ async def decide(work: Work) -> None:
             for match in work.matches.get(draft.rid, ()):
                 referral = work.episodes[match.episode]
                 await results.share(work, {draft.rid}, draft.source, referral, match.how, draft)
+    for errand in work.batch.errands:
+        await _coordinates(work, errand)
+    work.batch.grants_ended += [GrantEnd(task, "referral") for task in work.batch.errands_closed]
     for answered in work.batch.statuses:
         for episode in work.episodes.values():
             one = episode.candidate_of_task(answered.task)
@@ -150,6 +153,26 @@ async def _answered(work: Work, episode: Episode, candidate: Candidate, status: 
             )  # fmt: skip
     elif before and status in machine.TERMINAL:
         work.batch.rules_ended.append(RuleEnd(candidate.task))
+
+
+async def _coordinates(work: Work, errand: ErrandRow) -> None:
+    """Who looks after another's referral sees what was asked, and for whom, as long as it is asked to."""
+    episode = work.episodes.get(errand.episode or 0)
+    if episode is None or errand.kind not in coordinating.KINDS:
+        return
+    if errand.owner == episode.requester:
+        return
+    needs = [one.request for one in episode.needs]
+    orders = [errand.subject] if errand.subject in needs else needs
+    person = [episode.patient] if episode.patient is not None else []
+    shared = await store.shareable(work.conn, episode.requester, [episode.id, *orders, *person])
+    [request] = await _documents(work, orders[:1])
+    dataset = await recipients.dataset_of(work.conn, errand.owner, "", request, work.hub.base)
+    admitted = await _admitted(work, set(shared), dataset) if dataset else set(shared)
+    work.batch.grants.extend(
+        Grant(errand.owner, rid, errand.task, "referral", dataset=shared[rid] or dataset)
+        for rid in sorted(admitted)
+    )
 
 
 async def _may_open(work: Work, episode: Episode, candidate: Candidate) -> bool:

@@ -55,7 +55,8 @@ class Hub:
     """base: FHIR base URL without a slash at its end. organization: `Organization/<id>` of the hub itself.
 
     clock, new_shard, new_id: time and randomness, to be replaced in tests. lists: what content is
-    sensitive. deadlines: how long what may take.
+    sensitive. deadlines: how long what may take. coordinator: `Organization/<id>` of who looks after referrals
+    for all; None: whoever refers looks after its own.
     """
 
     engine: Engine
@@ -67,6 +68,7 @@ class Hub:
     lists: Lists = field(default_factory=Lists)
     safeguards: Safeguards = field(default_factory=Safeguards)
     deadlines: Deadlines = field(default_factory=deadlines.read)
+    coordinator: str | None = None
 
     @property
     def zone(self) -> ZoneInfo | None:

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from coordhub.access import caller, viewer
 from coordhub.directory import services
-from coordhub.record import commit, errands, parties
+from coordhub.record import commit, coordinating, errands, parties
 from coordhub.record.hub import Hub, instant
 from coordhub.record.operations import Create, Update
 from coordhub.referral import prospects as writing
@@ -38,15 +38,16 @@ _LOOKS_BESIDE = frozenset({"waves", "broadcast-choose"})
 class Doing:
     """What the steps of one referral come to.
 
-    requester: `Organization/id` of who referred. members: to whom each Task of a pool was
-    offered. asked: need, and ranks, of each T2 among the operations; invitations: by fullUrl, whom those of
-    pools are offered to.
+    requester: `Organization/id` of who referred; coordinator: of who looks after it. members: to whom each
+    Task of a pool was offered. asked: need, and ranks, of each T2 among the operations; invitations: by
+    fullUrl, whom those of pools are offered to.
     """
 
     hub: Hub
     conn: Connection
     episode: Episode
     requester: str
+    coordinator: str
     apart: frozenset[int]
     prospects: list[Prospect]
     members: dict[int, dict[int, str]] = field(default_factory=dict)
@@ -73,8 +74,10 @@ async def advance(hub: Hub, conn: Connection, episode: Episode) -> bool:
     )
     if episode.requester not in stored:
         return False
+    requester = stored[episode.requester].reference
+    coordinator = await coordinating.owner(hub, conn, episode) or requester
     doing = Doing(
-        hub, conn, episode, stored[episode.requester].reference, apart,
+        hub, conn, episode, requester, coordinator, apart,
         await needs.prospects(conn, episode.id),
     )  # fmt: skip
     if any(need.strategy == "pool" for need in due):
@@ -339,10 +342,10 @@ async def _ask(
 
 
 def _errand(doing: Doing, sent: Sent, kind: str, offers: Sequence[Prospect] = ()) -> None:
-    """A person is asked: whoever referred, by its Organization."""
+    """A person is asked: whoever referred, or coordinates, by its Organization."""
     made = errands.document(
         kind=kind,
-        owner=doing.requester,
+        owner=doing.coordinator if kind in coordinating.KINDS else doing.requester,
         subject=sent.request.reference,
         requester=doing.hub.organization,
         now=doing.hub.clock(),

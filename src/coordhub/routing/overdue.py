@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from coordhub.access import viewer
 from coordhub.directory import services
-from coordhub.record import commit, critical, errands, for_patient, parties
+from coordhub.record import commit, coordinating, critical, errands, for_patient, parties
 from coordhub.record.hub import instant
 from coordhub.record.operations import Create, Update
 from coordhub.record.timing import ROUTINE, priority
@@ -181,6 +181,9 @@ async def _errand(firing: Firing, kind: str) -> None:
     if any(each.kind == kind and each.closed_at is None for each in episode.errands):
         return
     stored = await resources.read_rids(conn, viewer.deciding(), [episode.id, episode.requester])
+    coordinator = None
+    if kind in coordinating.KINDS:
+        coordinator = await coordinating.owner(firing.hub, conn, episode)
     code = firing.timer.kind
     missed = {
         "type": {"coding": [{"system": DEADLINE, "code": code}]},
@@ -188,7 +191,7 @@ async def _errand(firing: Firing, kind: str) -> None:
     }
     document = errands.document(
         kind=kind,
-        owner=stored[episode.requester].reference,
+        owner=coordinator or stored[episode.requester].reference,
         subject=stored[episode.id].reference,
         requester=firing.hub.organization,
         now=firing.now,

@@ -310,7 +310,7 @@ INVARIANTS: Final[dict[str, str]] = {
                 where g.rule = 'party' and m.communication = g.rid and m.organization = g.organization)
           and not exists (
                 select from errand x
-                where g.rule = 'party' and x.task = g.because and x.owner = g.organization)
+                where g.rule in ('party', 'referral') and x.task = g.because and x.owner = g.organization)
           and not exists (
                 select from episode e
                 where g.rule = 'result' and e.id = g.because
