@@ -57,6 +57,7 @@ from coordhub.store import resources, vsp
 from coordhub.store.engine import SERIALIZATION_RETRY, Begin, Connection
 from coordhub.store.resources import Version
 from coordhub.store.transact import Overtaken
+from coordhub.store.visibility import Viewer
 
 _ORDER = {Delete: 0, Create: 1, Update: 2}
 _LETTER = {Delete: "delete", Create: "create", Update: "update", Patch: "update"}
@@ -221,11 +222,16 @@ async def apply(
     await writing.write(work, interaction)
     if await withdrawal.follow(work, _by_itself):
         work.wakes = True
+    shown = await _shown(work, view)
     answers: list[list[Written]] = [[] for _ in operations]
     for position, origin in enumerate(meant.origins):
-        answers[origin].append(
-            _found(matched[position]) if position in matched else _answer(work, drafts[position])
-        )
+        if position in matched:
+            answers[origin].append(_found(matched[position]))
+            continue
+        written = _answer(work, drafts[position])
+        if written.rid in shown:
+            written = replace(written, body=shown[written.rid])
+        answers[origin].append(written)
     return [one[0] if len(one) == 1 else _answer(work, None) for one in answers], work.wakes
 
 
@@ -257,6 +263,25 @@ def _found(version: Version) -> Written:
 def _told(body: str | None, labels: int) -> str | None:
     """A stored text as its writer is shown it: with the labels of the hub."""
     return None if body is None else sensitivity.splice(body, labels)
+
+
+async def _shown(work: Work, view: Viewer) -> dict[int, str | None]:
+    """Texts of what is another organization's, by rid, as its writer is shown them when it reads them.
+
+    Whoever is asked beside others is not told for whom, and not by the answer to what it writes either.
+    """
+    if work.caller.is_hub:
+        return {}
+    others = [
+        draft.rid
+        for draft in work.drafts
+        if draft.previous is not None
+        and draft.document is not None
+        and draft.author == work.caller.organization
+        and draft.source != work.caller.organization
+    ]
+    stored = await resources.read_rids(work.conn, view, others) if others else {}
+    return {rid: stored[rid].body if rid in stored else None for rid in others}
 
 
 def _answer(work: Work, draft: Draft | None) -> Written:

@@ -95,6 +95,24 @@ async def test_given_an_order_that_is_not_in_force_when_sent_then_nobody_is_aske
     assert await house.value("select count(*) from episode") == 1
 
 
+@pytest.mark.parametrize("status", ["requested", "received"])
+async def test_given_one_of_several_when_it_writes_and_has_not_won_then_the_answer_tells_not_for_whom(
+    house: House, status: str
+) -> None:
+    sent = await house.asking(
+        house.kitchen.service, house.pantry.service, kind="transportation-insecurity"
+    )
+    answered = await sent.answer(house.kitchen, status)
+    assert answered.body is not None
+    assert sent.patient not in answered.body
+    seen = await house.read(house.kitchen, answered.reference)
+    assert seen is not None
+    assert seen.body == answered.body
+    won = await sent.answer(house.kitchen, "accepted")
+    assert won.body is not None
+    assert sent.patient in won.body
+
+
 async def test_given_a_recipient_when_it_says_that_it_is_asked_to_stop_then_that_is_the_hubs_to_say(
     house: House,
 ) -> None:
