@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all synthea sequences mutations matrix oracle model county test-clients chaos bench lint format lock clean reset
+.PHONY: help setup run test test-all synthea sequences mutations matrix oracle model county outage answers test-clients chaos bench lint format lock clean reset
 
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -17,6 +17,7 @@ SEQUENCES ?= 100
 WORLDS ?= 200
 STORES ?= 200
 REFERRALS ?= 10000
+OUTAGE ?= 500
 BENCH ?=
 
 help:
@@ -34,7 +35,7 @@ test: lint
 	$(PY) -m pytest
 
 ## make test-all  the same, and the long runs
-test-all: test synthea sequences mutations matrix oracle model county chaos test-clients
+test-all: test synthea sequences mutations matrix oracle model county outage answers chaos test-clients
 
 ## make synthea   every Synthea patient at hand sent and read back (where ../shared holds them)
 synthea: .venv/.dev
@@ -63,6 +64,14 @@ model: .venv/.dev
 ## make county    a month of a county: 200 services, 10,000 referrals, every one ends or waits for somebody
 county: .venv/.dev
 	COORDHUB_COUNTY_REFERRALS=$(REFERRALS) COORDHUB_COUNTY_SERVICES=200 $(PY) -m pytest tests/county -s
+
+## make outage    a partner away for two hours, 500 referrals for it, twenty others that do not notice
+outage: .venv/.dev
+	COORDHUB_S17_REFERRALS=$(OUTAGE) $(PY) -m pytest tests/journeys/test_s17_two_hours.py -s
+
+## make answers   10,000 answers of a partner changed at random: each of a class, kept with a reason
+answers: .venv/.dev
+	COORDHUB_MUTATED_ANSWERS=$(MUTATIONS) $(PY) -m pytest tests/routing/test_mutated_answers.py -s
 
 ## make chaos     kill server and worker at random while referrals flow
 chaos: .venv/.dev

@@ -27,17 +27,27 @@ async def test_given_an_organization_when_agreed_with_then_it_holds_and_is_in_th
     house: House,
 ) -> None:
     code, out, said = await _typed(
-        house.kitchen.reference, "--own-ids", "--read-answers", "300", "--read-originals", "3600"
-    )
+        house.kitchen.reference, "--own-ids", "--read-answers", "300", "--read-originals", "3600",
+        "--each-state", "--read-before-repeat", "--create-anew",
+    )  # fmt: skip
     assert code == 0, said
     assert out.splitlines() == [
         "ids of its own", "answers read every 0:05:00", "originals read every 1:00:00",
+        "sent each state of a Task", "is read before a repeat", "what it has no more is created anew",
     ]  # fmt: skip
     async with house.engine.pool.acquire() as conn:
         agreed = await counterparts.custom(conn, house.kitchen.rid, 0)
-    assert agreed == counterparts.Custom(True, timedelta(minutes=5), timedelta(hours=1), False)
+    assert agreed == counterparts.Custom(
+        True,
+        timedelta(minutes=5),
+        timedelta(hours=1),
+        each_state=True,
+        knows_repeats=False,
+        creates_anew=True,
+    )
     query = await house.value("select query from audit where interaction = 'exchange-agreed'")
     assert "ids=partner&answers=300&originals=3600" in query
+    assert "states=each&repeats=read+before&gone=created+anew" in query
 
     # What is not said stays; zero is never
     code, out, said = await _typed(house.kitchen.reference, "--read-answers", "0")

@@ -30,7 +30,8 @@ from tests.chaos.weather import Partners
 from coordhub.access.token import Tokens
 from coordhub.record.bootstrap import open_hub
 from coordhub.sandbox import community
-from coordhub.store import deliveries, embedded, migrate, resources
+from coordhub.store import counterparts, deliveries, embedded, migrate, resources
+from coordhub.store.counterparts import Custom
 from coordhub.store.engine import Engine
 from coordhub.store.visibility import EVERYONE
 
@@ -174,6 +175,8 @@ async def _found(url: str, base: str, simulated: str) -> tuple[list[Organization
         assert isinstance(tokens, dict)
         members = []
         async with engine.pool.acquire() as conn:
+            for seat in seats.values():
+                await counterparts.agree(conn, seat.rid, Custom(each_state=True))
             for key in ("riverside", *RECIPIENTS):
                 rid = await conn.fetchval(
                     "select i.rid from idx_token i join resource r on r.rid = i.rid"

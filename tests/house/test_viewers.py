@@ -45,6 +45,7 @@ EXEMPT = {
     "consents.may_be_asked": "Those who might be asked, before they are: rids, no content.",
     "consents.said_of": "The same, with why not, before anybody is asked: rids, no content.",
     "grants.written_by": "Asks who wrote what, for the decision to share it: rids, no content.",
+    "order_numbers.claim": "Asks whether what a sender gave a number to is still there: rids, no content.",
     "letters.find": "The operators' list of deliveries: ids, states and reasons, no content.",
     "letters.discard": "Gives deliveries up by the ids of their Endpoint and Organization; ids, no content.",
     "changes.claim_patient": "The lock of the relay where no referral is: a rid.",

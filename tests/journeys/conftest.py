@@ -50,7 +50,8 @@ from coordhub.sandbox import community, demo, simulator
 from coordhub.sandbox.community import Seat
 from coordhub.sandbox.members import MEMBERS, ORGANIZATION_TYPE, SYSTEM
 from coordhub.settings import Settings
-from coordhub.store import clients, roles, vault
+from coordhub.store import clients, counterparts, roles, vault
+from coordhub.store.counterparts import Custom
 from coordhub.store.engine import Engine
 from coordhub.store.visibility import DIRECTORY
 
@@ -340,6 +341,14 @@ class House:
                 now=self.hub.clock(), role="privacy-officer",
             )  # fmt: skip
         return self.seat(Seat(key, made.id, made.rid))
+
+    async def agree(self, organization: Organization, **custom: Any) -> None:
+        """How it is with the server of an organization: fields of Custom."""
+        async with self.hub.engine.pool.acquire() as conn:
+            rid = await conn.fetchval(
+                "select rid from resource where fhir_id = $1", organization.id
+            )
+            await counterparts.agree(conn, rid, Custom(**custom))
 
     async def offers(self, organization: Organization, kind: str) -> str:
         """`HealthcareService/id` of a service of this kind, a domain of SDOH Clinical Care, in the directory."""

@@ -80,6 +80,7 @@ async def test_s01_given_a_referral_when_it_is_answered_then_the_sender_gets_eac
     house,
 ):
     riverside, lakeside = house.riverside, house.lakeside
+    await house.agree(riverside, each_state=True)
     sent, t2 = await house.given_asked(riverside, lakeside)
 
     await lakeside.answers(t2, "accepted")

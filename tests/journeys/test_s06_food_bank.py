@@ -11,6 +11,7 @@ async def test_s06_given_a_food_bank_without_a_server_when_it_polls_and_acts_the
     riverside, mounds = house.riverside, house.mounds
 
     # Given Riverside refers to the food bank, which nothing can be sent to
+    await house.agree(riverside, each_state=True)
     bundle = house.referral(riverside, mounds.reference)
     sent = await riverside.refers(bundle)
     await house.settled()

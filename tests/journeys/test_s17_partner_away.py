@@ -12,7 +12,8 @@ async def test_s17_given_a_server_that_is_away_when_it_returns_then_nothing_is_l
 ):
     riverside, lakeside, northgate = house.riverside, house.lakeside, house.northgate
 
-    # Given Riverside's server hangs up on everyone
+    # Given Riverside's server wants every state, and hangs up on everyone
+    await house.agree(riverside, each_state=True)
     await riverside.behaves({"mode": "down"})
     asked = []
     for number in range(REFERRALS):

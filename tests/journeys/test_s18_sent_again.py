@@ -36,6 +36,58 @@ async def test_s18_given_a_bundle_with_an_identifier_when_sent_again_then_no_key
     assert theirs.status_code == 200, theirs.text
 
 
+async def test_s18_given_an_order_with_a_number_when_sent_again_then_it_is_the_first_and_needs_no_key(
+    house,
+):
+    riverside, lakeside = house.riverside, house.lakeside
+    bundle = house.referral(riverside, lakeside.reference, run="numbered")
+    order, asking = part(bundle, "ServiceRequest"), part(bundle, "Task")
+    order["identifier"] = [{"system": "urn:riverside:orders", "value": "4711"}]
+    asking["identifier"] = [{"system": "urn:riverside:tasks", "value": "1"}]
+    async with house.another_server() as other:
+        elsewhere = riverside.through(other)
+        answers = await asyncio.gather(
+            *(each.ask("POST", "", bundle) for each in (riverside, elsewhere) * 2)
+        )
+    later = await riverside.ask("POST", "", bundle)
+    assert {answer.status_code for answer in (*answers, later)} == {200}
+    assert len({tuple(locations(answer)) for answer in (*answers, later)}) == 1
+    await house.settled()
+    assert await house.value("select count(*) from episode") == 1
+    assert len(await lakeside.received()) == 1
+
+    # One by one it is the same
+    sent = riverside.made(later)
+    stored = await riverside.read(sent.order)
+    alone = {
+        "resourceType": "ServiceRequest",
+        **{name: stored[name] for name in ("status", "intent", "code", "subject")},
+        "identifier": [{"system": "urn:riverside:orders", "value": "4712"}],
+    }
+    made = await riverside.ask("POST", "/ServiceRequest", alone)
+    again = await riverside.ask("POST", "/ServiceRequest", alone)
+    assert (made.status_code, again.status_code) == (201, 200)
+    assert made.headers["location"] == again.headers["location"]
+
+    # With other content it is refused, and told which one it was
+    before = await house.stored()
+    order["priority"] = "stat"
+    for body, path in ((bundle, ""), ({**alone, "priority": "stat"}, "/ServiceRequest")):
+        refused = await riverside.ask("POST", path, body)
+        assert refused.status_code == 422, refused.text
+        issue = refused.json()["issue"][0]
+        assert issue["code"] == "duplicate"
+        assert (sent.order if path == "" else made.json()["id"]) in issue["diagnostics"]
+        assert issue["expression"][0].endswith("identifier[0]")
+    assert await house.stored() == before
+
+
+def part(bundle, kind):
+    return next(
+        entry["resource"] for entry in bundle["entry"] if entry["resource"]["resourceType"] == kind
+    )
+
+
 def locations(answered):
     return [entry["response"]["location"] for entry in answered.json()["entry"]]
 

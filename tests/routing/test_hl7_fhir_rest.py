@@ -123,13 +123,49 @@ def test_given_a_success_without_a_body_when_read_then_delivered(status: int) ->
 
 
 def test_given_a_refused_entry_when_read_then_permanent_and_named() -> None:
-    body = response({"status": "201 Created"}, {"status": "422 Unprocessable"})
-    assert understand(200, body) == Refused(422, "permanent", None, "entry[1] answered 422")
+    body = response(
+        {"status": "201 Created", "location": "Task/1"}, {"status": "422 Unprocessable"}
+    )
+    assert understand(200, body) == Refused(
+        422, "permanent", None, "entry[1] answered 422, 1 of 2 taken", 1, ("Task/1", "")
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "lasting"),
+    [
+        (401, "permanent"),
+        (404, "gone"),
+        (409, "conflict"),
+        (410, "gone"),
+        (412, "conflict"),
+        (429, "transient"),
+    ],
+)
+def test_given_a_refused_entry_when_read_then_its_class_is_that_of_the_entry(
+    status: int, lasting: str
+) -> None:
+    outcome = understand(200, response({"status": str(status)}))
+    assert outcome == Refused(status, lasting, None, f"entry[0] answered {status}", 0, ("",))  # type: ignore[arg-type]
+
+
+def test_given_several_refused_entries_when_read_then_the_final_one_counts() -> None:
+    outcome = understand(200, response({"status": "503"}, {"status": "422"}))
+    assert isinstance(outcome, Refused)
+    assert (outcome.status, outcome.permanence, outcome.entry) == (422, "permanent", 1)
+
+
+async def test_given_a_refusal_that_names_an_entry_when_sent_then_its_position_is_known() -> None:
+    issue = {"severity": "error", "code": "conflict", "expression": ["Bundle.entry[2].resource"]}
+    body = json.dumps({"resourceType": "OperationOutcome", "issue": [issue]}).encode()
+    async with partner(http("409 Conflict", body)) as (address, _):
+        outcome = await deliver(address)
+    assert outcome == Refused(409, "conflict", None, "status 409 for entry[2]", 2)
 
 
 def test_given_an_entry_that_failed_for_now_when_read_then_transient() -> None:
     outcome = understand(200, response({"status": "503"}))
-    assert outcome == Refused(503, "transient", None, "entry[0] answered 503")
+    assert outcome == Refused(503, "transient", None, "entry[0] answered 503", 0, ("",))
 
 
 def test_given_an_error_outcome_in_a_success_when_read_then_permanent() -> None:
@@ -137,6 +173,16 @@ def test_given_an_error_outcome_in_a_success_when_read_then_permanent() -> None:
     assert understand(200, body) == Refused(
         200, "permanent", None, "status 200 with an error outcome"
     )
+
+
+@pytest.mark.parametrize("code", ["transient", "throttled", "lock-error", "timeout"])
+def test_given_an_outcome_that_may_pass_when_read_then_transient(code: str) -> None:
+    issue = {"severity": "error", "code": code}
+    outcome = understand(
+        200, json.dumps({"resourceType": "OperationOutcome", "issue": [issue]}).encode()
+    )
+    assert isinstance(outcome, Refused)
+    assert outcome.permanence == "transient"
 
 
 @pytest.mark.parametrize(

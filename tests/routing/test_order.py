@@ -5,16 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 
 from open_hub import opened
-from open_post import LEASE, Post
+from open_post import LEASE, TAKEN, Post
 
 from coordhub.routing import deliver
-from coordhub.store import deliveries
+from coordhub.store import deliveries, invariants
 
 
 async def test_given_two_changes_of_one_referral_when_claimed_then_only_the_first_is_due(
     post: Post,
 ) -> None:
     house = post.house
+    await house.agree(house.kitchen, each_state=True)
     sent = await house.asking(house.kitchen.service)
     await sent.withdraw()
     await house.relay()
@@ -27,6 +28,43 @@ async def test_given_two_changes_of_one_referral_when_claimed_then_only_the_firs
     await deliver.deliver(post.sending, mine[0])
     [second] = await post.claim()
     assert (second.rid, second.version) == (mine[0].rid, 2)
+
+
+async def test_given_states_of_a_task_that_wait_when_a_newer_one_comes_then_that_alone_is_sent(
+    post: Post,
+) -> None:
+    house = post.house
+    sent = await house.asking(house.kitchen.service)
+    await sent.withdraw()
+    await house.relay()
+    await post.deliver()
+    [task] = (await sent.tasks()).values()
+    [bundle] = post.partner.bundles
+    assert bundle["entry"][0]["request"]["url"] == task
+    assert bundle["entry"][0]["resource"]["status"] == "cancelled"
+    rows = "select version, state, reason from delivery where organization = $1 order by seq"
+    assert await house.rows(rows, house.kitchen.rid) == [
+        (1, "suppressed", deliveries.OVERTAKEN),
+        (2, "delivered", None),
+    ]
+    async with house.engine.pool.acquire() as conn:
+        assert await invariants.violations(conn, house.hub.clock()) == []
+
+
+async def test_given_a_state_that_was_tried_when_a_newer_one_comes_then_it_keeps_its_place(
+    post: Post,
+) -> None:
+    house = post.house
+    post.partner.answer = None  # it may have arrived
+    sent = await house.asking(house.kitchen.service)
+    await post.deliver()
+    await sent.withdraw()
+    await house.relay()
+    post.partner.answer = ("200 OK", TAKEN)
+    house.clock.ahead += timedelta(minutes=5)
+    await post.deliver()
+    told = [bundle["entry"][0]["resource"]["status"] for bundle in post.partner.bundles]
+    assert told == ["requested", "requested", "cancelled"]
 
 
 async def test_given_two_referrals_when_one_cannot_be_delivered_then_the_other_is(

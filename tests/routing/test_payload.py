@@ -81,6 +81,7 @@ async def test_given_a_result_that_is_an_output_too_when_delivered_then_the_send
 ) -> None:
     house = post.house
     await name_endpoint(house, house.clinic, post.endpoint)
+    await house.agree(house.clinic, each_state=True)
     organization = {
         **await house.document(house.clinic.reference),
         "endpoint": [{"reference": post.endpoint}],

@@ -26,7 +26,8 @@ from coordhub.record.hub import Hub, system_clock
 from coordhub.record.operations import Create, Idempotency, Operation, Update, Written
 from coordhub.referral import same_kind, strategies
 from coordhub.routing import circle, relay
-from coordhub.store import clients, resources, roles
+from coordhub.store import clients, counterparts, resources, roles
+from coordhub.store.counterparts import Custom
 from coordhub.store.engine import Engine
 from coordhub.store.visibility import DIRECTORY, Viewer
 
@@ -156,6 +157,11 @@ class House:
         done: str = await conn.execute(sql)
         await conn.close()
         return done
+
+    async def agree(self, who: Party, **custom: Any) -> None:
+        """How it is with the server of `who`: fields of Custom."""
+        async with self.engine.pool.acquire() as conn:
+            await counterparts.agree(conn, who.rid, Custom(**custom))
 
     async def relay(self) -> None:
         """Let the hub do its part in all referrals that wait for it."""

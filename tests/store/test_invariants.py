@@ -230,6 +230,20 @@ BREAKS: list[tuple[str, str]] = [
         "insert into assigned_id (type, fhir_id, shard) values (1, 'chosen', 0)",
     ),
     (
+        "every number of an order says what it was given to",
+        (
+            "insert into order_number (organization, type, number, content, request, at)"
+            " values (1, 1, 'x', '', '', now())"
+        ),
+    ),
+    (
+        "whatever is sent otherwise is of a delivery and an attempt",
+        (
+            "insert into mending (delivery, number, at, kind, rid) select id, attempts + 1, now(), 'gone', rid"
+            " from delivery limit 1"
+        ),
+    ),
+    (
         "every Idempotency-Key that stands says what it wrote",
         "update idempotency set outcome = null",
     ),

@@ -19,6 +19,9 @@ async def agree(
     own_ids: bool | None = None,
     answers_every: timedelta | None = None,
     originals_every: timedelta | None = None,
+    each_state: bool | None = None,
+    knows_repeats: bool | None = None,
+    creates_anew: bool | None = None,
 ) -> counterparts.Custom:
     """What holds with `organization` (`Organization/id`) from now on. None: as before; zero: never."""
     kind, _, fhir_id = organization.partition("/")
@@ -35,6 +38,9 @@ async def agree(
             before.own_ids if own_ids is None else own_ids,
             _changed(before.answers_every, answers_every),
             _changed(before.originals_every, originals_every),
+            each_state=before.each_state if each_state is None else each_state,
+            knows_repeats=before.knows_repeats if knows_repeats is None else knows_repeats,
+            creates_anew=before.creates_anew if creates_anew is None else creates_anew,
         )
         await counterparts.agree(conn, found.rid, after)
         await fetches.watch_all(conn, found.rid, system_clock())
@@ -43,6 +49,9 @@ async def agree(
             "ids": "partner" if after.own_ids else "hub",
             "answers": _seconds(after.answers_every),
             "originals": _seconds(after.originals_every),
+            "states": "each" if after.each_state else "newest",
+            "repeats": "known" if after.knows_repeats else "read before",
+            "gone": "created anew" if after.creates_anew else "left",
         }
         await note(conn, by, "exchange-agreed", system_clock(), said)
     return after

@@ -28,6 +28,27 @@ def exchange(
         int | None,
         typer.Option(help="Look at what was fetched from it every so many seconds; 0: never."),
     ] = None,
+    each_state: Annotated[
+        bool | None,
+        typer.Option(
+            "--each-state/--newest-state",
+            help="Of states of a Task that wait it is sent each, or the newest.",
+        ),
+    ] = None,
+    knows_repeats: Annotated[
+        bool | None,
+        typer.Option(
+            "--knows-repeats/--read-before-repeat",
+            help="It knows a repeat by its key, or its copy is read before anything is sent again.",
+        ),
+    ] = None,
+    creates_anew: Annotated[
+        bool | None,
+        typer.Option(
+            "--create-anew/--leave-gone",
+            help="What it has no more (404, 410) is sent once more as new, or not.",
+        ),
+    ] = None,
 ) -> None:
     """Say how an organization's own server is spoken to; without options: print it. Needs DATABASE_URL."""
     for given in (read_answers, read_originals):
@@ -46,9 +67,15 @@ def exchange(
             own_ids=own_ids,
             answers_every=None if read_answers is None else timedelta(seconds=read_answers),
             originals_every=None if read_originals is None else timedelta(seconds=read_originals),
+            each_state=each_state,
+            knows_repeats=knows_repeats,
+            creates_anew=creates_anew,
         )
         print(f"ids {'of its own' if after.own_ids else 'of the hub'}")
         print(f"answers read every {after.answers_every or '-'}")
         print(f"originals read every {after.originals_every or '-'}")
+        print(f"sent {'each state' if after.each_state else 'the newest state'} of a Task")
+        print("knows repeats" if after.knows_repeats else "is read before a repeat")
+        print(f"what it has no more is {'created anew' if after.creates_anew else 'left'}")
 
     act("exchange", agreed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 
 from coordhub.access import viewer
 from coordhub.access.caller import Caller
@@ -33,6 +34,7 @@ from coordhub.record import (
     proxies,
     release,
     rules,
+    sent_before,
     timing,
     unlisting,
     withdrawal,
@@ -76,13 +78,14 @@ async def commit(
     interaction: R4's name of what was asked (create, update, delete, transaction), for the audit.
     Refuses with 422 (every structural issue of every operation at once), 403, 405, 409, 412.
     An Idempotency-Key that was used before for the same request gives the first answer again; for
-    another request: 422.
+    another request: 422. So does the number that its sender gave an order (record.sent_before).
     """
     for operation in operations:
         caller.require(operation.type, _LETTER[type(operation)])
     issues = list(structure.check(operations))
     if issues:
         raise unprocessable(*issues)
+    sent = sent_before.read(caller, operations)
     for attempt in range(3):
         try:
             async with hub.engine.writing() as (conn, begin):
@@ -96,16 +99,32 @@ async def commit(
                         hub.clock(),
                     )
                     if first is not None:
-                        return await _replayed(conn, caller, first, idempotency, hub.clock())
-                written, wakes = await apply(
-                    hub,
-                    conn,
-                    caller,
-                    operations,
-                    interaction=interaction,
-                    begin=begin,
-                    unlocked=idempotency is None and attempt == 0,
-                )
+                        _refuse_another(first, idempotency)
+                        again = await _again(conn, caller, first.outcome, first.at)
+                        return Committed(again, replayed=True)
+                known = sent_before.Known()
+                if sent is not None:
+                    await begin()
+                    known = await sent_before.look(hub, conn, caller, operations, sent)
+                if known.again is not None:
+                    wakes = False
+                    written = [
+                        replace(one, status=200) if one.status == 201 else one
+                        for one in await _again(conn, caller, known.again.outcome, known.again.at)
+                    ]
+                else:
+                    written, wakes = await apply(
+                        hub,
+                        conn,
+                        caller,
+                        operations,
+                        interaction=interaction,
+                        begin=begin,
+                        unlocked=idempotency is None and attempt == 0,
+                        there=known.there,
+                    )
+                    if sent is not None:
+                        await sent_before.note(hub, conn, caller, sent, written)
                 if idempotency is not None:
                     await keys.settle(
                         conn,
@@ -122,17 +141,11 @@ async def commit(
         else:
             if wakes:
                 hub.engine.wake()
-            return Committed(written)
+            return Committed(written, replayed=known.again is not None)
     raise AssertionError("unreachable")
 
 
-async def _replayed(
-    conn: Connection,
-    caller: Caller,
-    first: keys.Claimed,
-    idempotency: Idempotency,
-    now: datetime,
-) -> Committed:
+def _refuse_another(first: keys.Claimed, idempotency: Idempotency) -> None:
     if first.fingerprint != idempotency.fingerprint:
         raise unprocessable(
             Issue(
@@ -141,18 +154,23 @@ async def _replayed(
                 "new request.",
             )
         )
+
+
+async def _again(
+    conn: Connection, caller: Caller, outcome: Sequence[tuple[int, int, int]], at: datetime
+) -> list[Written]:
+    """What was written by a request that comes again."""
     versions = await resources.read_written(
         conn,
         viewer.as_organization(caller.organization),
-        [(rid, version) for _, rid, version in first.outcome],
+        [(rid, version) for _, rid, version in outcome],
     )
-    written = [
+    return [
         Written(status, found.type, found.id, rid, found.version, found.updated, found.body)
         if (found := versions.get((rid, version))) is not None
-        else Written(status, "", "", 0, 0, first.at, None)
-        for status, rid, version in first.outcome
+        else Written(status, "", "", 0, 0, at, None)
+        for status, rid, version in outcome
     ]
-    return Committed(written, replayed=True)
 
 
 async def apply(
@@ -166,8 +184,11 @@ async def apply(
     unlocked: bool = False,
     referrals: Collection[int] = (),
     invitations: Mapping[str, Sequence[int]] | None = None,
+    there: Mapping[int, Version] = MappingProxyType({}),
 ) -> tuple[list[Written], bool]:
     """The same inside a transaction that is open; the second value says whether workers should wake.
+
+    there: by position, what is there already and is not created again.
 
     referrals: those whose sender's Task is to be computed anew, whatever the operations are.
 
@@ -187,7 +208,7 @@ async def apply(
     else:
         work.apart = (await hub.lists.current(conn)).apart
     view = viewer.deciding() if caller.is_hub else viewer.of(caller)
-    meant = await conditional.settle(work, operations)
+    meant = await conditional.settle(work, operations, there)
     matched = meant.matched
     settled = await patching.attempt(work, view, meant.operations)
     found = await conditional.resolve_references(work, settled)

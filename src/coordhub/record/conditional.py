@@ -37,7 +37,7 @@ class Meant:
     """Operations whose resource is known by its id, or that make one.
 
     origins: of each, the position of what was asked; a deletion may mean several or none.
-    matched: by position here, what a conditional create found.
+    matched: by position here, what a create found instead.
     """
 
     operations: list[Create | Update | Patch | Delete] = field(default_factory=list)
@@ -66,9 +66,12 @@ def _identity(resource_type: str, criteria: str) -> str:
     return f"{resource_type}|{sorted(parse_qsl(criteria, keep_blank_values=True))}"
 
 
-async def settle(work: Work, operations: Sequence[Operation]) -> Meant:
+async def settle(
+    work: Work, operations: Sequence[Operation], there: Mapping[int, Version]
+) -> Meant:
     """Find what the criteria of the operations match, and say which resource each means.
 
+    there: by position, what a create is known to mean otherwise.
     Two operations with one identity: 400 naming both. More matches than may be: 412.
     """
     asked = {
@@ -89,7 +92,10 @@ async def settle(work: Work, operations: Sequence[Operation]) -> Meant:
         await store.lock_identities(work.conn, _key(f"{work.caller.organization}"), keys)
         found = await _matches(work, operations, queries)
     for position, operation in enumerate(operations):
-        if position in asked:
+        if position in there:
+            meant.matched[len(meant.operations)] = there[position]
+            meant.add(operation, position)
+        elif position in asked:
             _mean(work, meant, position, operation, found.get(position, []))
         else:
             meant.add(operation, position)

@@ -22,7 +22,8 @@ Health: TypeAlias = Literal["answers", "fails", "needs-mending"]
 
 @dataclass(frozen=True, slots=True)
 class BreakerPolicy:
-    """failures: in a row that open it. first, cap: the wait before a probe, doubled by each that fails.
+    """failures: in a row that open it. first, cap: the wait before a probe, doubled by each that fails;
+    who says when to come again (Retry-After) is asked then.
     mending: the wait where somebody has to change something first (credentials, certificate, address).
     full: how many at once are as usual."""
 
@@ -54,13 +55,13 @@ def after(circuit: Circuit, outcome: Outcome, now: datetime, policy: BreakerPoli
     if circuit.state == "open":  # under way when it opened
         return replace(circuit, failures=failures)
     if circuit.state == "closed" and shown == "fails" and failures < policy.failures:
-        return replace(circuit, failures=failures)
+        return replace(circuit, failures=failures, opened_at=circuit.opened_at or now)
     probes = circuit.probes + 1 if circuit.state == "probing" else 0
     wait = policy.mending
     if shown == "fails":
         wait = min(policy.first * 2 ** min(probes, 16), policy.cap)
         if isinstance(outcome, Refused) and outcome.retry_after is not None:
-            wait = max(wait, min(outcome.retry_after, policy.longest_retry_after))
+            wait = max(policy.first, min(outcome.retry_after, policy.longest_retry_after))
     return replace(
         circuit,
         state="open",

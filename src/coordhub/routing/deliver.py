@@ -6,13 +6,13 @@ No transaction is open while a partner is spoken to.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from coordhub.directory import bases
 from coordhub.record.hub import Hub
-from coordhub.routing import breaker, payload, resolve, retry
+from coordhub.routing import breaker, mending, payload, resolve, retry
 from coordhub.routing.breaker import BreakerPolicy
 from coordhub.routing.channels.channel import (
     Channel,
@@ -20,12 +20,14 @@ from coordhub.routing.channels.channel import (
     Message,
     Outcome,
     Refused,
+    Source,
     Unreachable,
 )
 from coordhub.routing.payload import Payload
-from coordhub.store import circuits, counterparts, deliveries, fetches, resources
+from coordhub.store import circuits, counterparts, deliveries, fetches, mendings, resources
 from coordhub.store.deliveries import INBOX, Attempt, Claimed
 from coordhub.store.engine import Connection
+from coordhub.store.mendings import Mending
 from coordhub.store.transact import AuditRow
 from coordhub.store.visibility import EVERYONE
 from coordhub.telemetry import DELIVERIES, log
@@ -48,7 +50,8 @@ async def deliver(sending: Sending, held: Claimed) -> None:
     hub = sending.hub
     async with hub.engine.pool.acquire_at_last() as conn:
         # Its time is the delivery's, so that what is sent again under the same key is the same.
-        composed = await payload.compose(hub, conn, held, held.created_at)
+        otherwise = await mendings.of(conn, held.id) if held.attempt > 1 else []
+        composed = await payload.compose(hub, conn, held, held.created_at, otherwise)
         endpoint = None if held.endpoint == INBOX else await _endpoint(hub, conn, held)
     if isinstance(composed, payload.Withheld):
         await _settle(hub, held, "suppressed", reason=composed.reason)
@@ -80,16 +83,17 @@ async def deliver(sending: Sending, held: Claimed) -> None:
         return
     address, headers = endpoint
     begun = time.perf_counter()
-    outcome = await sending.channels[resolve.SERVED].send(
-        Message(held.key, address, headers, composed.body, f"{held.id}.{held.attempt}")
-    )
+    message = Message(held.key, address, headers, composed.body, f"{held.id}.{held.attempt}")
+    outcome = await _send(sending, held, message, composed)
+    if isinstance(outcome, Refused) and outcome.permanence in ("conflict", "gone"):
+        outcome = await _mend(sending, held, message, composed, outcome, otherwise)
     attempt = _attempt(outcome, round((time.perf_counter() - begun) * 1000))
     decision = retry.decide(
         outcome, held.attempt, held.created_at, hub.clock(), sending.rnd(), sending.policy
     )
     # Whatever left the house is on record, also when the partner refused it or was not heard.
     unsent = isinstance(outcome, Unreachable) and not outcome.sent_unknown
-    if isinstance(outcome, Delivered):
+    if not isinstance(outcome, Unreachable):
         await _remember(hub, held, composed, outcome)
     told = None if unsent else disclosed
     match decision:
@@ -109,6 +113,40 @@ async def deliver(sending: Sending, held: Claimed) -> None:
             )
     if troubled or breaker.health(outcome) != "answers":
         await _note_health(sending, held, outcome)
+
+
+async def _send(sending: Sending, held: Claimed, message: Message, composed: Payload) -> Outcome:
+    """Send it; a repeat to who would not know it for one only if its copy does not say it yet."""
+    channel = sending.channels[resolve.SERVED]
+    if held.attempt > 1 and not composed.custom.knows_repeats and isinstance(channel, Source):
+        seen = await mending.arrived(channel, message, composed)
+        if seen is not None:
+            return seen
+    return await channel.send(message)
+
+
+async def _mend(
+    sending: Sending,
+    held: Claimed,
+    message: Message,
+    composed: Payload,
+    refused: Refused,
+    otherwise: Sequence[Mending],
+) -> Outcome:
+    """What came of it after all, once the partner's copy was looked at.
+
+    Still refused, it is said otherwise at the next attempt.
+    """
+    channel, hub = sending.channels[resolve.SERVED], sending.hub
+    assert isinstance(channel, Source)
+    done = await mending.mended(
+        channel, message, composed, refused, otherwise, sending.policy.conflicts
+    )
+    if not isinstance(done, Mending):
+        return done
+    async with hub.engine.pool.acquire_at_last() as conn:
+        await mendings.mend(conn, held, done, hub.clock())
+    return replace(refused, permanence="conflict")
 
 
 async def _note_health(sending: Sending, held: Claimed, outcome: Outcome) -> None:
@@ -133,13 +171,13 @@ async def _note_health(sending: Sending, held: Claimed, outcome: Outcome) -> Non
         )
 
 
-async def _remember(hub: Hub, held: Claimed, sent: Payload, outcome: Delivered) -> None:
+async def _remember(hub: Hub, held: Claimed, sent: Payload, outcome: Delivered | Refused) -> None:
     """Under which ids the server has it, and that it is to be read for answers where that was agreed.
 
-    Before the settlement, so that it is not forgotten.
+    Before the settlement, so that it is not forgotten. Of what it refused in part, what it took.
     """
     told = sent.told(outcome.partner_ids)
-    watched = sent.custom.answers_every is not None
+    watched = sent.custom.answers_every is not None and isinstance(outcome, Delivered)
     if not told and not watched:
         return
     async with hub.engine.pool.acquire_at_last() as conn:
@@ -158,9 +196,9 @@ async def _endpoint(hub: Hub, conn: Connection, held: Claimed) -> tuple[str, dic
 
 def _attempt(outcome: Outcome, milliseconds: int) -> Attempt:
     match outcome:
-        case Delivered(status):
-            return Attempt("delivered", status, milliseconds, None)
-        case Refused(status, _, _, reason):
+        case Delivered(status, _, reason):
+            return Attempt("delivered", status, milliseconds, reason)
+        case Refused(status, reason=reason):
             return Attempt("refused", status, milliseconds, reason)
         case Unreachable(kind, _, reason):
             return Attempt("unreachable", None, milliseconds, f"{kind}: {reason}")

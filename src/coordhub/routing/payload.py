@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -37,6 +37,7 @@ from coordhub.store import results as results_store
 from coordhub.store.counterparts import Custom, Told
 from coordhub.store.deliveries import INBOX, Claimed
 from coordhub.store.engine import Connection
+from coordhub.store.mendings import Mending
 from coordhub.store.resources import Version
 from coordhub.store.visibility import HUB, Viewer
 
@@ -86,9 +87,14 @@ WITHDRAWN = Withheld(machine.REASONS["consent-withdrawn"].text)
 OVERTAKEN = Withheld("it was corrected before it was sent")
 
 
-async def compose(hub: Hub, conn: Connection, held: Claimed, now: datetime) -> Payload | Withheld:
+async def compose(
+    hub: Hub, conn: Connection, held: Claimed, now: datetime, otherwise: Sequence[Mending] = ()
+) -> Payload | Withheld:
     """The Bundle for this delivery, or why its recipient does not get it: it may not see the change (any
-    more), or it does not count any more and the recipient never had it."""
+    more), or it does not count any more and the recipient never had it.
+
+    otherwise: what is said in another way than before, since its copy was read.
+    """
     view = viewer.as_organization(held.organization)
     found = await resources.read_written(conn, view, [(held.rid, held.version)])
     changed = found.get((held.rid, held.version))
@@ -114,7 +120,8 @@ async def compose(hub: Hub, conn: Connection, held: Claimed, now: datetime) -> P
         if each.rid == changed.rid or each.source != held.organization
     ]
     custom = await counterparts.custom(conn, held.organization, held.endpoint)
-    tongue = await _tongue(hub, conn, held, custom, entries)
+    anew = {one.rid for one in otherwise if one.kind == "gone"}
+    tongue = await _tongue(hub, conn, held, custom, entries, anew)
     profile = profiles.named(await partners.profile_of(conn, held.organization))
     rendered = [
         _as_it_is(hub.base, each, profile)
@@ -122,6 +129,10 @@ async def compose(hub: Hub, conn: Connection, held: Claimed, now: datetime) -> P
         else tongue.entry(each, fhir_json.parse(_worded(each, profile, hub.base)))
         for each in entries
     ]
+    tags = {one.rid: one.tag for one in otherwise if one.kind == "conflict"}
+    for each, entry in zip(entries, rendered, strict=True):
+        if (tag := tags.get(each.rid)) and entry["request"]["method"] == "PUT":
+            entry["request"]["ifMatch"] = tag
     return Payload(
         render(held.key, entries, rendered, now),
         tuple(each.rid for each in entries),
@@ -131,10 +142,15 @@ async def compose(hub: Hub, conn: Connection, held: Claimed, now: datetime) -> P
 
 
 async def _tongue(
-    hub: Hub, conn: Connection, held: Claimed, custom: Custom, entries: Sequence[Version]
+    hub: Hub,
+    conn: Connection,
+    held: Claimed,
+    custom: Custom,
+    entries: Sequence[Version],
+    anew: Collection[int],
 ) -> Tongue | None:
     """How to say it in the ids of the recipient's server; None where these are the hub's."""
-    if not (custom.known or custom.own_ids) or held.endpoint == INBOX:
+    if not (custom.known or custom.own_ids or anew) or held.endpoint == INBOX:
         return None
     names = {name for each in entries for name in _names(hub, parties.document(each), None)}
     names |= {(each.type, each.id) for each in entries}
@@ -151,6 +167,7 @@ async def _tongue(
             if each.rid in theirs
         },
         custom.own_ids,
+        {each.reference for each in entries if each.rid in anew},
     )
 
 

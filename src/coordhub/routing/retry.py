@@ -18,7 +18,7 @@ class RetryPolicy:
 
     budget: from the first attempt; when it is used up the delivery is dead.
     park: the wait where somebody has to mend something first (credentials, address, certificate).
-    conflicts: attempts at most that may end in a conflict.
+    conflicts: how often at most a partner's copy is read and the delivery made anew upon it.
     longest_retry_after: a partner may ask for more; it is asked again after this.
     """
 
@@ -78,8 +78,6 @@ def decide(
             return Settled()
         case Refused(permanence="permanent" | "gone", reason=reason):
             return GiveUp(reason)
-        case Refused(permanence="conflict", reason=reason) if attempt >= policy.conflicts:
-            return GiveUp(f"{reason}, {attempt} times")
     deadline = first_at + policy.budget
     if now >= deadline:
         return GiveUp(f"not delivered in time: {outcome.reason}")

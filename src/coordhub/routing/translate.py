@@ -11,7 +11,7 @@ http://hl7.org/fhir/R4/http.html#trules, http://hl7.org/fhir/R4/bundle.html#refe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -30,17 +30,21 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Tongue:
-    """base: of the hub. theirs: `Type/id` of the hub -> of the server. own_ids: it gives its own."""
+    """base: of the hub. theirs: `Type/id` of the hub -> of the server. own_ids: it gives its own.
+
+    anew: `Type/id` of what it has no more and is to make anew, under an id of its own.
+    """
 
     base: str
     theirs: Mapping[str, str]
     own_ids: bool = False
+    anew: Collection[str] = ()
 
     def entry(self, version: Version, document: Document) -> Document:
         """The Bundle entry: what is written, and where. document: as the recipient is told it."""
         full = f"{self.base}/{version.reference}"
         known = self.theirs.get(version.reference)
-        if known is None and self.own_ids:
+        if known is None and (self.own_ids or version.reference in self.anew):
             return {"fullUrl": full, **self._posted(version, document)}
         target = known or version.reference
         document = self._said({**document, "id": target.partition("/")[2]})
@@ -78,7 +82,8 @@ class Tongue:
             return None
         if found.local in self.theirs:
             return self.theirs[found.local]
-        return f"{self.base}/{found.local}" if self.own_ids else None
+        own = self.own_ids or found.local in self.anew
+        return f"{self.base}/{found.local}" if own else None
 
 
 def sought(kind: str, reference: str) -> str:

@@ -14,9 +14,10 @@ State: TypeAlias = Literal["closed", "open", "probing", "recovering"]
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """endpoint: rid. failures: in a row. probes: that failed since it opened. opened_at: when it was
-    last as usual. probe_at: when the next probe may go, and another if nothing is heard of it.
-    allowance: how many at once while recovering. reason: of the last failure; no content.
+    """endpoint: rid. failures: in a row. probes: that failed since it opened. opened_at: when it was last
+    as usual, that is when the first of them failed. probe_at: when the next probe may go, and another if
+    nothing is heard of it. allowance: how many at once while recovering. reason: of the last failure; no
+    content.
     """
 
     endpoint: int
@@ -37,8 +38,8 @@ async def change(
 ) -> tuple[Circuit, Circuit]:
     """The circuit before and after `to`, one change at a time.
 
-    When an open one begins to recover, what failed before is due at once: its waits were for the
-    endpoint, which is back.
+    What failed waits for the endpoint and not besides: while it is open, for the next probe, so that this
+    is the oldest; when it begins to recover, it is due at once.
     """
     async with conn.transaction():
         await conn.execute(
@@ -59,17 +60,19 @@ async def change(
                 " probe_at = $6, allowance = $7, reason = $8 where endpoint = $1",
                 *astuple(after),
             )
-        if before.state in ("open", "probing") and after.state == "recovering":
-            await _due_at_once(conn, endpoint, now)
+        if after.state == "open" and after.probe_at is not None:
+            await _due_by(conn, endpoint, after.probe_at)
+        elif before.state in ("open", "probing") and after.state == "recovering":
+            await _due_by(conn, endpoint, now)
     return before, after
 
 
-async def _due_at_once(conn: Connection, endpoint: int, now: datetime) -> None:
+async def _due_by(conn: Connection, endpoint: int, at: datetime) -> None:
     await conn.execute(
         "update delivery set next_at = $2"
         " where endpoint = $1 and state in ('queued', 'parked') and next_at > $2",
         endpoint,
-        now,
+        at,
     )
 
 
@@ -88,5 +91,5 @@ async def probe_now(conn: Connection, endpoint: int, now: datetime) -> bool:
             endpoint,
             now,
         )
-        await _due_at_once(conn, endpoint, now)
+        await _due_by(conn, endpoint, now)
     return done.endswith(" 1")

@@ -44,19 +44,24 @@ class Custom:
     """How it is with the server of an organization.
 
     own_ids: it gives its own ids to what it is sent. answers_every, originals_every: how often it is
-    read; None: never. known: it has something under an id that is not the hub's.
+    read; None: never. known: it has something under an id that is not the hub's. each_state: it is sent
+    every state of a Task. knows_repeats: by their key. creates_anew: what it has no more is sent as new.
     """
 
     own_ids: bool = False
     answers_every: timedelta | None = None
     originals_every: timedelta | None = None
     known: bool = False
+    each_state: bool = False
+    knows_repeats: bool = True
+    creates_anew: bool = False
 
 
 async def custom(conn: Connection, organization: int, endpoint: int) -> Custom:
     row = await conn.fetchrow(
         "select coalesce(x.ids = 'partner', false), x.answers_every, x.originals_every,"
-        " exists (select from counterpart where organization = $1 and endpoint = $2)"
+        " exists (select from counterpart where organization = $1 and endpoint = $2),"
+        " coalesce(x.each_state, false), coalesce(x.knows_repeats, true), coalesce(x.creates_anew, false)"
         " from (select) as one left join exchange x on x.organization = $1",
         organization,
         endpoint,
@@ -68,13 +73,19 @@ async def custom(conn: Connection, organization: int, endpoint: int) -> Custom:
 async def agree(conn: Connection, organization: int, custom: Custom) -> None:
     """Set what was agreed with an organization about its server."""
     await conn.execute(
-        "insert into exchange (organization, ids, answers_every, originals_every) values ($1, $2, $3, $4)"
+        "insert into exchange (organization, ids, answers_every, originals_every, each_state, knows_repeats,"
+        " creates_anew) values ($1, $2, $3, $4, $5, $6, $7)"
         " on conflict (organization) do update set ids = excluded.ids,"
-        " answers_every = excluded.answers_every, originals_every = excluded.originals_every",
+        " answers_every = excluded.answers_every, originals_every = excluded.originals_every,"
+        " each_state = excluded.each_state, knows_repeats = excluded.knows_repeats,"
+        " creates_anew = excluded.creates_anew",
         organization,
         "partner" if custom.own_ids else "hub",
         custom.answers_every,
         custom.originals_every,
+        custom.each_state,
+        custom.knows_repeats,
+        custom.creates_anew,
     )
 
 

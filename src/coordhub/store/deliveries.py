@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
+from coordhub.r4.types import NUMBER
 from coordhub.store.engine import Connection
 from coordhub.store.transact import AuditRow, audit_json
 from coordhub.store.visibility import sees
@@ -71,8 +72,15 @@ class Settlement(NamedTuple):
     troubled: bool
 
 
+OVERTAKEN = "a newer state of it is sent"
+
+
 async def plan(conn: Connection, rows: Sequence[Planned], now: datetime) -> None:
-    """Owe these; what was planned before stays as it is."""
+    """Owe these; what was planned before stays as it is.
+
+    But of the states of a Task that wait for an Endpoint and were never tried only the newest goes, unless
+    its organization wants each (table exchange). What was tried may have arrived, and keeps its place.
+    """
     if not rows:
         return
     await conn.execute(
@@ -86,6 +94,19 @@ async def plan(conn: Connection, rows: Sequence[Planned], now: datetime) -> None
         " on conflict (change, organization, endpoint, rid) do nothing",
         *(list(column) for column in zip(*rows, strict=True)),
         now,
+    )
+    await conn.execute(
+        "update delivery o set state = 'suppressed', settled_at = $3, reason = $4"
+        " from delivery n join change c on c.seq = n.change and c.rid = n.rid"
+        " where n.change = any($1::bigint[]) and n.episode = any($2::bigint[]) and n.state = 'queued'"
+        f"  and n.endpoint <> {INBOX} and c.type = {NUMBER['Task']}"
+        "  and o.episode = n.episode and o.organization = n.organization and o.endpoint = n.endpoint"
+        "  and o.rid = n.rid and o.seq < n.seq and o.state in ('queued', 'parked') and o.attempts = 0"
+        "  and not exists (select from exchange x where x.organization = n.organization and x.each_state)",
+        list({one.change for one in rows}),
+        list({one.episode for one in rows}),
+        now,
+        OVERTAKEN,
     )
 
 

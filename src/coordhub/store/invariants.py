@@ -157,6 +157,10 @@ INVARIANTS: Final[dict[str, str]] = {
         select 'attempt ' || a.number || ' of ' || a.delivery from attempt a
         where not exists (select from delivery d where d.id = a.delivery)
     """,
+    "whatever is sent otherwise is of a delivery and an attempt": """
+        select 'mending ' || m.number || ' of ' || m.delivery from mending m
+        where not exists (select from delivery d where d.id = m.delivery and d.attempts >= m.number)
+    """,
     "what was delivered is audited as disclosed": f"""
         select 'delivery ' || d.id from delivery d
         where d.state = 'delivered' and d.settled_at >= {_RETAINED.format("audit")}
@@ -377,6 +381,11 @@ INVARIANTS: Final[dict[str, str]] = {
     """,
     "every Idempotency-Key that stands says what it wrote": """
         select 'key of organization ' || i.organization from idempotency i where i.outcome is null
+    """,
+    "every number of an order says what it was given to": """
+        select 'number of organization ' || o.organization from order_number o
+        where o.outcome is null or not exists (
+            select from resource r where r.rid = o.rid and r.type = o.type and r.source = o.organization)
     """,
     **{
         f"{name} is of current resources only, and of their owner and patient": f"""

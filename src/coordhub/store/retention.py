@@ -108,7 +108,8 @@ begin
         delete from idempotency i using ({_KEYS}) due where (i.organization, i.key) = (due.organization, due.key);
         get diagnostics removed_ = row_count;
     elsif subject_ = 'delivery' then
-        with due as ({_DELIVERIES}), gone as (delete from attempt a using due where a.delivery = due.id)
+        with due as ({_DELIVERIES}), gone as (delete from attempt a using due where a.delivery = due.id),
+            mended as (delete from mending m using due where m.delivery = due.id)
         delete from delivery d using due where d.id = due.id;
         get diagnostics removed_ = row_count;
         newest_ := horizon_;

@@ -20,7 +20,7 @@ from coordhub.store.engine import Connection
 
 APPLICATION: Final = "coordhub_app"
 
-APPEND_ONLY: Final = ("attempt", "audit", "audit_seal", "resource_version")
+APPEND_ONLY: Final = ("attempt", "audit", "audit_seal", "mending", "resource_version")
 
 READ_ONLY: Final = ("alembic_version", "expunge", "expunged", "legal_hold", "retention")
 """What decides about removal: written by operators, as the owner, and by the database's own functions."""

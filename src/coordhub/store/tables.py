@@ -805,6 +805,25 @@ Index("reminder_waiting_idx", reminder.c.organization, postgresql_where=text("to
 Index("reminder_told_idx", reminder.c.organization, reminder.c.told_at)
 Index("reminder_communication_idx", reminder.c.communication)
 
+mending = Table(
+    "mending",
+    metadata,
+    Column("delivery", Uuid, nullable=False),
+    Column("number", Integer, nullable=False, comment="of the attempt because of which"),
+    instant("at"),
+    Column(
+        "kind",
+        Text,
+        nullable=False,
+        comment="conflict: its copy was read; gone: it is to be made anew",
+    ),
+    Column("rid", BigInteger, nullable=False, comment="of which resource of what is delivered"),
+    Column("tag", Text, comment="entity tag of the copy as read after a conflict"),
+    PrimaryKeyConstraint("delivery", "number"),
+    CheckConstraint("kind in ('conflict', 'gone')", name="kind_known"),
+    comment="What is sent otherwise after a partner refused it over its copy, append only",
+)
+
 counterpart = Table(
     "counterpart",
     metadata,
@@ -853,6 +872,27 @@ exchange = Table(
         "originals_every",
         Interval,
         comment="how often what was fetched from it is looked at again; null: when it says so",
+    ),
+    Column(
+        "each_state",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="true: it is sent every state of a Task; false: of those that wait the newest",
+    ),
+    Column(
+        "knows_repeats",
+        Boolean,
+        nullable=False,
+        server_default=text("true"),
+        comment="false: it knows no repeat by its key, and is read before it is sent anything again",
+    ),
+    Column(
+        "creates_anew",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="true: what it has no more of what it was sent is sent once more, as new",
     ),
     CheckConstraint("ids in ('hub', 'partner')", name="ids_known"),
     CheckConstraint("answers_every >= interval '10 seconds'", name="answers_not_too_often"),
@@ -1013,6 +1053,22 @@ idempotency = Table(
     instant("at"),
     PrimaryKeyConstraint("organization", "key"),
     comment="Idempotency-Key of accepted requests, in the commit of what they wrote",
+)
+
+order_number = Table(
+    "order_number",
+    metadata,
+    Column("organization", BigInteger, nullable=False, comment="rid of who gave it"),
+    Column("type", SmallInteger, nullable=False, comment="of what it was given to"),
+    identifier_text("number", comment="digest of type, system and value"),
+    Column("content", LargeBinary, nullable=False, comment="SHA-256 of the resource as sent"),
+    Column("request", LargeBinary, nullable=False, comment="SHA-256 of the request it came with"),
+    Column("rid", BigInteger, comment="what it was given to; null: being written"),
+    Column("outcome", JSONB, comment="what was written: type, id, version of each operation"),
+    instant("at"),
+    PrimaryKeyConstraint("organization", "type", "number"),
+    Index(None, "rid"),
+    comment="Which orders and Tasks an organization has sent, by the numbers that it gave them",
 )
 
 audit = Table(

@@ -21,7 +21,8 @@ class Asked:
     """How far the referral went with one recipient, and its first delivery (None: not planned yet).
 
     need: ordinal of what it is asked for. wave: with whom it was asked together, the first is 1.
-    apart: a victim service provider, of whom no answer is told.
+    apart: a victim service provider, of whom no answer is told. unreachable_since: its server fails since
+    then, and what waits for it is not tried but by a probe.
     """
 
     ordinal: int
@@ -39,6 +40,7 @@ class Asked:
     attempts: int | None
     next_at: datetime | None
     trouble: str | None
+    unreachable_since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +79,14 @@ async def told(conn: Connection, viewer: Viewer, rid: int) -> Told | None:
         " c.ordinal, c.need, c.wave, c.recipient, c.status, c.asked_at, c.delivered_at, c.seen_at,"
         " c.accepted_at, c.ended_at,"
         " exists (select from party p where p.organization = c.organization and p.kind = 'vsp'),"
-        " d.state, d.attempts, d.next_at, a.detail"
+        " d.state, d.attempts, d.next_at, coalesce(a.detail, k.reason), k.opened_at"
         " from it join resource o on o.rid = it.requester"
         " left join candidate c on c.episode = it.id and (it.ordinal is null or c.ordinal = it.ordinal)"
-        " left join lateral (select id, state, attempts, next_at from delivery"
-        "   where episode = c.episode and rid = c.task order by seq limit 1) d on true"
+        " left join lateral (select id, state, attempts, next_at, endpoint from delivery"
+        "   where episode = c.episode and rid = c.task order by state = 'suppressed', seq limit 1) d on true"
         " left join attempt a on a.delivery = d.id and a.number = d.attempts"
+        " left join circuit k on k.endpoint = d.endpoint and k.state in ('open', 'probing')"
+        "  and d.state in ('queued', 'leased', 'parked')"
         " order by c.ordinal",
         rid,
         viewer.organization,

@@ -101,10 +101,10 @@ async def test_given_the_filler_s_number_on_its_task_when_a_result_states_it_the
 async def test_given_a_number_of_no_order_or_of_several_when_stated_then_its_writer_is_asked_and_nobody_told(
     house: House, stated: list[Document], reason: str
 ) -> None:
-    sent = await ordered(
-        house, house.kitchen, identifier=[number("A1"), number("SAME")], code=HBA1C
-    )
-    await ordered(house, house.kitchen, identifier=[number("SAME")])
+    group = {"type": {"coding": [{**PLACER["coding"][0], "code": "PGN"}]}}
+    of_both = {**number("SAME"), **group}
+    sent = await ordered(house, house.kitchen, identifier=[number("A1"), of_both], code=HBA1C)
+    await ordered(house, house.kitchen, identifier=[of_both])
     made = await house.create(house.kitchen, observation(sent.patient, identifier=stated))
     assert not await sees(house, house.clinic, made)
     assert await sees(house, house.kitchen, made), "never lost"

@@ -108,6 +108,8 @@ def _asked(told: Told, moments: Moments) -> Iterator[Parameter]:
             parts.append({"name": "attempts", "valueInteger": one.attempts or 0})
         if one.delivery in ("queued", "parked") and one.next_at is not None:
             parts.append(_time("nextAttempt", one.next_at))
+        if one.unreachable_since is not None:
+            parts.append(_time("unreachableSince", one.unreachable_since))
         if one.delivered_at is None and one.trouble:
             parts.append({"name": "trouble", "valueString": one.trouble})
         yield {"name": "asked", "part": parts}

@@ -38,11 +38,12 @@ class Delivered:
     """The partner has it.
 
     partner_ids: for each entry in order the partner's `Type/id`, "" where it told none; empty when
-    it told nothing.
+    it told nothing. reason: how that is known, where no answer to this attempt says so.
     """
 
     status: int
     partner_ids: tuple[str, ...] = ()
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,16 @@ class Refused:
     status: the HTTP status that decided, of an entry where one did.
     retry_after: how long the partner asks to be left alone.
     reason: for ledger and log; numbers and positions, nothing the partner wrote.
+    entry: position of the entry that it is about, where the partner says so.
+    partner_ids: as Delivered, of the entries that were taken all the same.
     """
 
     status: int
     permanence: Permanence
     retry_after: timedelta | None
     reason: str
+    entry: int | None = None
+    partner_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +105,16 @@ Reading = Found | Unchanged | Refused | Unreachable
 
 @runtime_checkable
 class Source(Protocol):
-    """Reads one resource once."""
+    """Reads one resource once: by its id, or the one that criteria mean."""
 
     async def read(
         self, base: str, path: str, headers: Mapping[str, str], seen: str | None, request_id: str
     ) -> Reading:
         """`path` below `base` (`Type/id`, `Type/id/_history/2`), unless it is still what was seen."""
+        ...
+
+    async def seek(
+        self, base: str, query: str, headers: Mapping[str, str], request_id: str
+    ) -> Reading:
+        """The one match of `Type?criteria` below `base`; none, as of what is not there: gone."""
         ...

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Final
 
 from coordhub.errors import FhirError
 from coordhub.outbound import client
@@ -68,24 +68,48 @@ class HL7FhirRest:
         if 200 <= answer.status < 300:
             return understand(answer.status, answer.body)
         wait = retry_after(answer.headers.get("retry-after"), self._clock())
-        return Refused(answer.status, permanence(answer.status), wait, f"status {answer.status}")
+        entry = _entry_at_fault(answer.body)
+        where = "" if entry is None else f" for entry[{entry}]"
+        reason = f"status {answer.status}{where}"
+        return Refused(answer.status, permanence(answer.status), wait, reason, entry)
 
     async def read(
         self, base: str, path: str, headers: Mapping[str, str], seen: str | None, request_id: str
     ) -> Reading:
-        sent = {
-            **headers,
-            "Accept": "application/fhir+json; fhirVersion=4.0",
-            "X-Request-Id": request_id,
-            **({"If-None-Match": seen} if seen else {}),
-        }
-        answer = await self._outbound.send("GET", f"{base.rstrip('/')}/{path}", sent)
-        if isinstance(answer, client.Unreachable):
-            return Unreachable(answer.kind, not answer.before_sent, answer.detail)
+        known = {"If-None-Match": seen} if seen else {}
+        answer = await self._get(f"{base.rstrip('/')}/{path}", {**headers, **known}, request_id)
+        if not isinstance(answer, client.Answer):
+            return answer
         if answer.status == 304 and seen:
             return Unchanged()
         if answer.status == 200:
             return _understand_resource(path, answer.body, answer.headers.get("etag"))
+        return self._refused(answer)
+
+    async def seek(
+        self, base: str, query: str, headers: Mapping[str, str], request_id: str
+    ) -> Reading:
+        answer = await self._get(f"{base.rstrip('/')}/{query}", headers, request_id)
+        if not isinstance(answer, client.Answer):
+            return answer
+        if answer.status == 200:
+            return _understand_matches(query.partition("?")[0], answer.body)
+        return self._refused(answer)
+
+    async def _get(
+        self, url: str, headers: Mapping[str, str], request_id: str
+    ) -> client.Answer | Unreachable:
+        sent = {
+            **headers,
+            "Accept": "application/fhir+json; fhirVersion=4.0",
+            "X-Request-Id": request_id,
+        }
+        answer = await self._outbound.send("GET", url, sent)
+        if isinstance(answer, client.Unreachable):
+            return Unreachable(answer.kind, not answer.before_sent, answer.detail)
+        return answer
+
+    def _refused(self, answer: client.Answer) -> Refused:
         wait = retry_after(answer.headers.get("retry-after"), self._clock())
         return Refused(answer.status, permanence(answer.status), wait, f"status {answer.status}")
 
@@ -130,26 +154,41 @@ def understand(status: int, body: bytes) -> Delivered | Refused:
     except FhirError:
         return _not_understood(status)
     if resource.get("resourceType") == "OperationOutcome" and _has_error(resource):
-        return Refused(status, "permanent", None, f"status {status} with an error outcome")
+        lasting: Permanence = "transient" if _passes(resource) else "permanent"
+        return Refused(status, lasting, None, f"status {status} with an error outcome")
     if (
         resource.get("resourceType") != "Bundle"
         or resource.get("type") != "transaction-response"
         or not isinstance(entries := resource.get("entry", []), list)
     ):
         return _not_understood(status)
-    locations = []
+    locations: list[str] = []
+    failed: list[tuple[int, int]] = []
     for index, entry in enumerate(entries):
         response = entry.get("response") if isinstance(entry, dict) else None
         stated = response.get("status") if isinstance(response, dict) else None
         match = _ENTRY_STATUS.fullmatch(stated) if isinstance(stated, str) else None
         if match is None or not isinstance(response, dict):
             return _not_understood(status)
-        entry_status = int(match[1])
-        if entry_status >= 400:
-            lasting: Permanence = "permanent" if entry_status < 500 else "transient"
-            return Refused(entry_status, lasting, None, f"entry[{index}] answered {entry_status}")
-        locations.append(_partner_id(response.get("location")))
-    return Delivered(status, tuple(locations))
+        taken = int(match[1]) < 400
+        if not taken:
+            failed.append((index, int(match[1])))
+        locations.append(_partner_id(response.get("location")) if taken else "")
+    if not failed:
+        return Delivered(status, tuple(locations))
+    # What is final for one entry is for the whole: the others would be taken again and it would not.
+    index, entry_status = min(failed, key=lambda one: _entry_permanence(one[1]) == "transient")
+    reason = f"entry[{index}] answered {entry_status}"
+    if len(failed) < len(entries):
+        reason += f", {len(entries) - len(failed)} of {len(entries)} taken"
+    lasting = _entry_permanence(entry_status)
+    return Refused(entry_status, lasting, None, reason, index, tuple(locations))
+
+
+def _entry_permanence(status: int) -> Permanence:
+    """Of an entry: the hub is let in and the address is right, so what it refuses is its content."""
+    lasting = permanence(status)
+    return "permanent" if lasting in ("auth", "config") else lasting
 
 
 def _understand_resource(path: str, body: bytes, seen: str | None) -> Found | Refused:
@@ -164,6 +203,32 @@ def _understand_resource(path: str, body: bytes, seen: str | None) -> Found | Re
     return Found(resource, seen)
 
 
+def _understand_matches(kind: str, body: bytes) -> Found | Refused:
+    """Of a searchset the one match; several are nothing that a delivery can be about."""
+    try:
+        bundle = document.parse(body)
+    except FhirError:
+        return _not_understood(200)
+    entries = bundle.get("entry", [])
+    if bundle.get("type") != "searchset" or not isinstance(entries, list):
+        return _not_understood(200)
+    resources = [one.get("resource") for one in entries if isinstance(one, dict)]
+    matches = [
+        one
+        for one in resources
+        if isinstance(one, dict)
+        and one.get("resourceType") == kind
+        and isinstance(one.get("id"), str)
+    ]
+    if not matches:
+        return Refused(404, "gone", None, "no match")
+    if len(matches) > 1:
+        return Refused(412, "conflict", None, f"{len(matches)} matches")
+    meta = matches[0].get("meta")
+    version = meta.get("versionId") if isinstance(meta, dict) else None
+    return Found(matches[0], f'W/"{version}"' if isinstance(version, str) else None)
+
+
 def _not_understood(status: int) -> Refused:
     return Refused(status, "transient", None, f"status {status}, answer not understood")
 
@@ -173,6 +238,42 @@ def _has_error(outcome: dict[str, Any]) -> bool:
     return isinstance(issues, list) and any(
         isinstance(issue, dict) and issue.get("severity") in {"error", "fatal"} for issue in issues
     )
+
+
+_PASSING: Final = {
+    "transient", "lock-error", "no-store", "exception", "timeout", "incomplete", "throttled",
+}  # fmt: skip
+"""What may well be otherwise later: http://hl7.org/fhir/R4/codesystem-issue-type.html"""
+
+
+def _passes(outcome: dict[str, Any]) -> bool:
+    """Whether all that it says is wrong may be right later."""
+    issues = [issue for issue in outcome["issue"] if isinstance(issue, dict)]
+    return all(
+        issue.get("code") in _PASSING
+        for issue in issues
+        if issue.get("severity") in {"error", "fatal"}
+    )
+
+
+_AT_FAULT = re.compile(r"Bundle\.entry\[(\d{1,4})\].*")
+
+
+def _entry_at_fault(body: bytes) -> int | None:
+    """Position of the entry that an OperationOutcome is about; of several, or none: None."""
+    try:
+        outcome = document.parse(body) if body.strip() else {}
+    except FhirError:
+        return None
+    issues = outcome.get("issue")
+    named = {
+        int(match[1])
+        for issue in (issues if isinstance(issues, list) else ())
+        if isinstance(issue, dict) and issue.get("severity") in {"error", "fatal"}
+        for text in (issue["expression"] if isinstance(issue.get("expression"), list) else ())
+        if isinstance(text, str) and (match := _AT_FAULT.fullmatch(text))
+    }
+    return named.pop() if len(named) == 1 else None
 
 
 def _partner_id(location: object) -> str:
