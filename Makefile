@@ -32,7 +32,7 @@ run: .venv/.run
 
 ## make test      format, types, import contracts and tests
 test: lint
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2 --dist loadfile
 
 ## make test-all  the same, and the long runs
 test-all: test synthea sequences mutations matrix oracle model county outage answers chaos test-clients
