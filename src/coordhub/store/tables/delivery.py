@@ -1,0 +1,210 @@
+"""What is owed to whom, and how it went: deliveries, endpoints that fail, results, subscriptions."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Identity,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+
+from coordhub.store.tables.columns import Xid8, instant, metadata
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("key", Uuid, comment="Idempotency-Key towards the partner; null: the id"),
+    Column("seq", BigInteger, Identity(), nullable=False),
+    Column("shard", SmallInteger, nullable=False),
+    Column(
+        "change", BigInteger, nullable=False, comment="change.seq of what it is told because of"
+    ),
+    Column("episode", BigInteger, nullable=False),
+    Column("organization", BigInteger, nullable=False, comment="rid of the recipient"),
+    Column(
+        "endpoint",
+        BigInteger,
+        nullable=False,
+        comment="rid of the Endpoint; 0: the inbox at the hub",
+    ),
+    Column("rid", BigInteger, nullable=False, comment="what is sent: what changed, or a result"),
+    Column("version", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    instant("created_at"),
+    instant("next_at", comment="not before"),
+    instant("lease_until", nullable=True, comment="a worker holds it until then"),
+    instant("settled_at", nullable=True),
+    Column("reason", Text, comment="why suppressed, dead or parked; no content"),
+    UniqueConstraint("change", "organization", "endpoint", "rid"),
+    CheckConstraint(
+        "state in ('queued', 'leased', 'parked', 'delivered', 'suppressed', 'dead')",
+        name="state_known",
+    ),
+    CheckConstraint(
+        "(state = 'leased') = (lease_until is not null)", name="lease_only_when_leased"
+    ),
+    CheckConstraint(
+        "(state in ('delivered', 'suppressed', 'dead')) = (settled_at is not null)",
+        name="settled_has_time",
+    ),
+    CheckConstraint(
+        "state not in ('suppressed', 'dead', 'parked') or reason is not null", name="reason_given"
+    ),
+    comment="One row per change, recipient and target: the ledger of what was owed to whom",
+)
+Index(
+    "delivery_due_idx",
+    delivery.c.next_at,
+    postgresql_where=text("state in ('queued', 'leased', 'parked')"),
+)
+Index(
+    "delivery_order_idx",
+    delivery.c.endpoint,
+    delivery.c.episode,
+    delivery.c.seq,
+    postgresql_where=text("state in ('queued', 'leased', 'parked')"),
+)
+Index("delivery_episode_idx", delivery.c.episode)
+Index("delivery_dead_idx", delivery.c.organization, postgresql_where=text("state = 'dead'"))
+Index("delivery_rid_idx", delivery.c.rid, delivery.c.organization)
+
+circuit = Table(
+    "circuit",
+    metadata,
+    Column("endpoint", BigInteger, primary_key=True, autoincrement=False, comment="rid"),
+    Column("state", Text, nullable=False),
+    Column("failures", Integer, nullable=False, comment="in a row"),
+    Column("probes", Integer, nullable=False, comment="that failed since it opened"),
+    instant("opened_at", nullable=True, comment="when it was last as usual"),
+    instant("probe_at", nullable=True, comment="when the next probe may go"),
+    Column("allowance", Integer, nullable=False, comment="how many at once while recovering"),
+    Column("reason", Text, comment="of the last failure; no content"),
+    CheckConstraint("state in ('closed', 'open', 'probing', 'recovering')", name="state_known"),
+    CheckConstraint(
+        "(state in ('open', 'probing')) = (probe_at is not null)", name="open_has_probe"
+    ),
+    comment="Endpoints that fail, or did lately: whether and by how many at once they are spoken to",
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("delivery", Uuid, nullable=False),
+    Column("number", Integer, nullable=False),
+    instant("at"),
+    Column("outcome", Text, nullable=False, comment="delivered, refused or unreachable"),
+    Column("status", Integer, comment="HTTP status, when there was one"),
+    Column("latency_ms", Integer, nullable=False),
+    Column("detail", Text, comment="class of failure; no content"),
+    PrimaryKeyConstraint("delivery", "number"),
+    CheckConstraint("outcome in ('delivered', 'refused', 'unreachable')", name="outcome_known"),
+    comment="Every time the hub spoke to a partner, append only",
+)
+
+result = Table(
+    "result",
+    metadata,
+    Column("rid", BigInteger, nullable=False, comment="the result, or a part of a report"),
+    Column("episode", BigInteger, nullable=False),
+    Column("shard", SmallInteger, nullable=False),
+    Column(
+        "how",
+        Text,
+        nullable=False,
+        comment="by what it was matched: its basedOn, an identifier of the order, a Task's output, a person",
+    ),
+    Column(
+        "because",
+        BigInteger,
+        nullable=False,
+        comment="rid of what matched it: the result itself, the report, a Task that names it",
+    ),
+    Column("version", Integer, nullable=False, comment="of what matched it"),
+    instant("matched_at"),
+    PrimaryKeyConstraint("rid", "episode"),
+    CheckConstraint("how in ('based-on', 'identifier', 'output', 'person')", name="how_known"),
+    comment="Which results came of which referral, decided in the commit that says so",
+)
+Index("result_because_idx", result.c.because, result.c.version)
+
+mending = Table(
+    "mending",
+    metadata,
+    Column("delivery", Uuid, nullable=False),
+    Column("number", Integer, nullable=False, comment="of the attempt because of which"),
+    instant("at"),
+    Column(
+        "kind",
+        Text,
+        nullable=False,
+        comment="conflict: its copy was read; gone: it is to be made anew",
+    ),
+    Column("rid", BigInteger, nullable=False, comment="of which resource of what is delivered"),
+    Column("tag", Text, comment="entity tag of the copy as read after a conflict"),
+    PrimaryKeyConstraint("delivery", "number"),
+    CheckConstraint("kind in ('conflict', 'gone')", name="kind_known"),
+    comment="What is sent otherwise after a partner refused it over its copy, append only",
+)
+
+subscription = Table(
+    "subscription",
+    metadata,
+    Column("rid", BigInteger, primary_key=True, autoincrement=False, comment="of the Subscription"),
+    Column("shard", SmallInteger, nullable=False),
+    Column("organization", BigInteger, nullable=False, comment="rid of whom it tells"),
+    Column("state", Text, nullable=False, comment="Subscription.status"),
+    Column("config", Text, nullable=False, comment="what it asks for: searches, address, level"),
+    instant("until", nullable=True, comment="Subscription.end"),
+    Column("event", BigInteger, nullable=False, comment="number of its last event"),
+    Column("sent", BigInteger, nullable=False, comment="of the last event that was told"),
+    Column("failures", Integer, nullable=False, comment="in a row"),
+    instant("since", nullable=True, comment="when it was first reached"),
+    instant(
+        "next_at", nullable=True, comment="when something is due; null: when something happens"
+    ),
+    instant("lease_until", nullable=True, comment="a worker holds it until then"),
+    Column("reason", Text, comment="why it could not be told; no content"),
+    CheckConstraint("state in ('requested', 'active', 'error', 'off')", name="state_known"),
+    CheckConstraint("sent <= event", name="told_what_happened"),
+    comment="Subscriptions as the relay needs them, and how far each was told",
+)
+Index(
+    "subscription_due_idx",
+    subscription.c.next_at,
+    postgresql_where=text("state in ('requested', 'active')"),
+)
+Index("subscription_organization_idx", subscription.c.organization)
+
+subscription_event = Table(
+    "subscription_event",
+    metadata,
+    Column("subscription", BigInteger, nullable=False),
+    Column("number", BigInteger, nullable=False, comment="from 1 on, without gaps"),
+    Column("shard", SmallInteger, nullable=False),
+    instant("at", comment="when the change was committed"),
+    Column("rid", BigInteger, nullable=False, comment="what changed"),
+    Column("version", Integer, nullable=False),
+    PrimaryKeyConstraint("subscription", "number"),
+    comment="Events of subscriptions, in the order of their commits",
+)
+
+feed = Table(
+    "feed",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("xid", Xid8(), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    comment="How far the change log was followed; the row is the lock of who follows it",
+)
