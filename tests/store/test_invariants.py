@@ -226,6 +226,15 @@ BREAKS: list[tuple[str, str]] = [
         ),
     ),
     (
+        "what a pool is offered several see until one of them has claimed it, and then that one alone",
+        (
+            "with pool as (update need set strategy = 'pool')"
+            " insert into access_grant (organization, rid, because, rule, labels, dataset, since, shard)"
+            " select organization + 256, rid, because, rule, labels, dataset, since, shard from access_grant"
+            " where rule = 'party' and because in (select task from candidate) limit 1"
+        ),
+    ),
+    (
         "every id that a client chose leads to its resource",
         "insert into assigned_id (type, fhir_id, shard) values (1, 'chosen', 0)",
     ),
