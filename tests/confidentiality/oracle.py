@@ -145,6 +145,13 @@ class Asked:
     rivals: bool
 
 
+def _asked_when(task: Held) -> tuple[str, str]:
+    """Of which referral, and in which commit, the hub asked by this Task."""
+    first = task.versions[0]
+    assert first is not None
+    return first["partOf"][0]["reference"], first["meta"]["lastUpdated"]
+
+
 class Oracle:
     """What is stored in a hub whose own Organization is `hub`, the directory's steward `steward`.
 
@@ -167,11 +174,12 @@ class Oracle:
         for each in self.held.values():
             if each.type == "Consent":
                 self.consents.setdefault(each.last["patient"]["reference"], []).append(each)
-        self._siblings: dict[str, int] = {}
+        # Who is asked later, once all of these have declined, is asked alone.
+        self._together: dict[tuple[str, str], int] = {}
         for each in self.held.values():
             if each.type == "Task" and each.writer == hub and "partOf" in each.last:
-                text = each.last["partOf"][0]["reference"]
-                self._siblings[text] = self._siblings.get(text, 0) + 1
+                key = _asked_when(each)
+                self._together[key] = self._together.get(key, 0) + 1
         self.questions = [
             asked for each in self.held.values() if (asked := self._asked(each)) is not None
         ]
@@ -428,7 +436,7 @@ class Oracle:
         assert organization is not None
         return Asked(
             task, request, organization, sent.writer,
-            self._dataset(organization, document["owner"]["reference"], request), self._siblings[sent.reference] > 1,
+            self._dataset(organization, document["owner"]["reference"], request), self._together[_asked_when(task)] > 1,
         )  # fmt: skip
 
     def _dataset(self, organization: str, address: str, request: Held) -> str:

@@ -38,6 +38,7 @@ async def test_s21_given_an_appointment_when_missed_made_anew_and_kept_then_the_
     async with house.hub.engine.pool.acquire() as conn:
         rid = await conn.fetchval("select rid from resource where fhir_id = $1", riverside.id)
         await partners.agree(conn, rid, "bser", house.hub.clock())
+    await house.agree(riverside, each_state=True)
     sent, t2 = await house.given_asked(riverside, lakeside)
     await lakeside.answers(t2, "accepted")
     order = house.target((await lakeside.read(t2))["focus"])

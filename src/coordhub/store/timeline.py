@@ -40,7 +40,7 @@ class Asked:
     attempts: int | None
     next_at: datetime | None
     trouble: str | None
-    unreachable_since: datetime | None
+    unreachable_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
