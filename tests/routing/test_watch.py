@@ -78,6 +78,25 @@ async def test_given_a_ledger_with_a_hole_when_checked_then_it_is_counted_and_lo
     assert "invariant.violated" in caplog.text
 
 
+async def test_given_a_database_that_fails_when_watched_then_it_is_said_and_watched_on(
+    post: Post, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, looks = asyncio.Event(), 0
+
+    async def fails(*_: object) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            stop.set()
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(watch, "measure", fails)
+    async with asyncio.timeout(10):
+        await watch.watch(post.house.hub, stop, timedelta(milliseconds=1))
+    assert looks == 3
+    assert caplog.text.count("watch.failed") == 3
+
+
 async def test_given_two_who_look_at_once_when_one_is_at_it_then_the_other_leaves_it(
     post: Post,
 ) -> None:

@@ -13,7 +13,7 @@ from coordhub import telemetry
 from coordhub.access import viewer
 from coordhub.record.hub import Hub
 from coordhub.store import backlog, invariants, resources
-from coordhub.store.engine import UNAVAILABLE
+from coordhub.store.outage import is_outage
 from coordhub.telemetry import log
 
 LOOK = timedelta(seconds=15)
@@ -29,8 +29,9 @@ async def watch(hub: Hub, stop: asyncio.Event, look: timedelta = LOOK) -> None:
             if hub.clock() >= checked + CHECK:
                 checked = hub.clock()
                 await check(hub)
-        except UNAVAILABLE as error:
-            log("watch.failed", level="warning", error=type(error).__name__)
+        except Exception as error:  # whatever it is: a worker does not end for want of numbers
+            level = "warning" if is_outage(error) else "error"
+            log("watch.failed", level=level, error=type(error).__name__)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(look.total_seconds()):
                 await stop.wait()
