@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from coordhub.store.disclosures import SIX_YEARS
-from coordhub.store.engine import UNAVAILABLE, Connection, Engine
+from coordhub.store.engine import Connection, Engine
 from coordhub.store.visibility import HUB
 from coordhub.telemetry import log
 
@@ -225,7 +225,7 @@ async def keep_retaining(engine: Engine, stop: asyncio.Event) -> None:
             async with engine.pool.acquire() as conn:
                 for subject in await to_run(conn):
                     await carry_out(conn, subject, stop)
-        except UNAVAILABLE as error:
+        except Exception as error:  # a worker goes on, whatever it was
             log("retention.failed", level="error", error=type(error).__name__)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOOK_EVERY):

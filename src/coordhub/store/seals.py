@@ -28,7 +28,7 @@ from typing import Any, Final
 import msgspec
 
 from coordhub.store.disclosures import SIX_YEARS
-from coordhub.store.engine import UNAVAILABLE, Connection, Engine
+from coordhub.store.engine import Connection, Engine
 from coordhub.store.retention import AUDIT_MARK
 from coordhub.store.visibility import HUB
 from coordhub.telemetry import log
@@ -146,7 +146,7 @@ async def keep_sealing(
                 if made is None:
                     break
                 log("audit.sealed", seal=made.number, rows=made.rows, mac=made.mac.hex())
-        except UNAVAILABLE as error:
+        except Exception as error:  # a worker goes on, whatever it was
             log("audit.seal.failed", level="error", error=type(error).__name__)
         if ending:
             return
