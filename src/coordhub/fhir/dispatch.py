@@ -58,7 +58,7 @@ class Operation:
     """Where an operation may be invoked.
 
     levels: system, type, instance. types: that have it; empty: all.
-    methods: GET where it changes nothing. needs: what the token must allow on the type.
+    methods: GET where it changes nothing; of_type: those of the type, where they are others. needs: what the token must allow on the type.
     parameters: names that it takes; None: it judges its own, as a search does.
     """
 
@@ -67,6 +67,7 @@ class Operation:
     methods: tuple[str, ...]
     needs: str = "read"
     parameters: frozenset[str] | None = frozenset()
+    of_type: tuple[str, ...] = ()
 
     def at(self, level: str, resource_type: str | None = None) -> bool:
         return level in self.levels and (
@@ -84,7 +85,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "events": Operation(
         ("instance",),
         ("Subscription",),
-        _ASK,
+        ("GET",),
         parameters=frozenset({"eventsSinceNumber", "eventsUntilNumber", "content"}),
     ),
     "everything": Operation(
@@ -102,10 +103,14 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "meta-delete": Operation(("instance",), (), ("POST",), "update", frozenset({"meta"})),
     "read-again": Operation(("type",), ("Task",), ("POST",), "update", None),
     "route": Operation(
-        ("type", "instance"), ("ServiceRequest",), _ASK, parameters=frozenset({"_count"})
+        ("type", "instance"),
+        ("ServiceRequest",),
+        ("GET",),
+        parameters=frozenset({"_count"}),
+        of_type=("POST",),
     ),
     "status": Operation(
-        ("type", "instance"), ("Subscription",), _ASK, parameters=frozenset({"id", "status"})
+        ("type", "instance"), ("Subscription",), ("GET",), parameters=frozenset({"id", "status"})
     ),
     "status-of-referral": Operation(("instance",), ("ServiceRequest", "Task"), ("GET",)),
     "why": Operation(("instance",), (), ("GET",), parameters=frozenset({"recipient"})),
@@ -306,6 +311,9 @@ def _operation(method: str, parts: Sequence[str]) -> Target:
     if target is None or operation is None:
         shown = name if re.fullmatch(r"\$[A-Za-z-]{1,40}", name, re.ASCII) else "This"
         raise errors.not_supported(f"The operation {shown} is not offered here.")
-    if method not in operation.methods:
-        raise _not_allowed(method, name, ", ".join(operation.methods))
+    methods = operation.methods
+    if target.type is not None and target.id is None:
+        methods = operation.of_type or methods
+    if method not in methods:
+        raise _not_allowed(method, name, ", ".join(methods))
     return target
