@@ -58,7 +58,8 @@ class Operation:
     """Where an operation may be invoked.
 
     levels: system, type, instance. types: that have it; empty: all.
-    methods: GET where it changes nothing; of_type: those of the type, where they are others. needs: what the token must allow on the type.
+    methods: GET where it changes nothing; of_type: those of the type, where they are others.
+    needs: what the token must allow on the type.
     parameters: names that it takes; None: it judges its own, as a search does.
     """
 
