@@ -12,7 +12,7 @@ from uuid import UUID
 from coordhub.access import viewer
 from coordhub.record.hub import Hub
 from coordhub.routing import resolve
-from coordhub.routing.stumble import Aside
+from coordhub.routing.stumble import Aside, attempt
 from coordhub.store import changes, circle, deliveries, resources
 from coordhub.store.changes import Change
 from coordhub.store.deliveries import Planned
@@ -25,9 +25,7 @@ async def tell(hub: Hub, new_id: Callable[[], UUID], aside: Aside | None = None)
 
     aside: takes up a patient of whom it fails, which then counts as done for now; without it, raises.
     """
-    if aside is None:
-        return await _tell(hub, new_id, (), lambda _: None)
-    return await aside.attempt("circle", lambda besides, told: _tell(hub, new_id, besides, told))
+    return await attempt(aside, "circle", lambda besides, told: _tell(hub, new_id, besides, told))
 
 
 async def _tell(

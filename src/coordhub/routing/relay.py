@@ -12,7 +12,7 @@ from coordhub.access import viewer
 from coordhub.directory import services
 from coordhub.record.hub import Hub
 from coordhub.routing import advance, deputizing, policy, resolve, results
-from coordhub.routing.stumble import Aside
+from coordhub.routing.stumble import Aside, attempt
 from coordhub.store import changes, deliveries, episodes, grants, needs, resources
 from coordhub.store import results as of_results
 from coordhub.store.changes import Change
@@ -28,9 +28,7 @@ async def relay(hub: Hub, new_id: Callable[[], UUID], aside: Aside | None = None
 
     aside: takes up an episode that fails, which then counts as done for now; without it, raises.
     """
-    if aside is None:
-        return await _relay(hub, new_id, (), lambda _: None)
-    return await aside.attempt("relay", lambda besides, told: _relay(hub, new_id, besides, told))
+    return await attempt(aside, "relay", lambda besides, told: _relay(hub, new_id, besides, told))
 
 
 async def _relay(

@@ -50,3 +50,10 @@ class Aside:
             self._until[claimed[-1]] = self._clock() + self._for
             log(f"{step}.stumbled", level="error", episode=claimed[-1], error=type(error).__name__)
             return True
+
+
+async def attempt(aside: Aside | None, step: str, transaction: Step) -> bool:
+    """Carry out one transaction over one episode; without `aside` a failure is raised."""
+    if aside is None:
+        return await transaction((), lambda _: None)
+    return await aside.attempt(step, transaction)
