@@ -280,7 +280,9 @@ async def lived_in(house: House) -> House:
     )
     await house.relay()
     await deliver_all(house)
-    house.clock.ahead += timedelta(seconds=1)  # instants are of milliseconds: what was sent, was sent before
+    house.clock.ahead += timedelta(
+        seconds=1
+    )  # instants are of milliseconds: what was sent, was sent before
     await house.commit(house.kitchen, Delete("Observation", withdrawn.id))
     await house.relay()
     await deliver_all(house)
