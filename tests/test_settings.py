@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -99,3 +100,20 @@ def test_given_host_or_base_url_when_asked_then_the_base_has_no_slash_at_its_end
     given: dict[str, object], base: str
 ) -> None:
     assert Settings.model_validate(given).base == base
+
+
+def test_given_a_relay_when_read_then_its_password_may_stand_in_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "word").write_text("open sesame\n")
+    monkeypatch.setenv("COORDHUB_SMTP_URL", "smtps://mail.example.org")
+    with pytest.raises(ValidationError, match="COORDHUB_MAIL_FROM"):
+        Settings()
+    monkeypatch.setenv("COORDHUB_MAIL_FROM", "hub@example.org")
+    monkeypatch.setenv("COORDHUB_SMTP_USER", "hub")
+    with pytest.raises(ValidationError, match="come together"):
+        Settings()
+    monkeypatch.setenv("COORDHUB_SMTP_PASSWORD_FILE", str(tmp_path / "word"))
+    relay = Settings().relay()
+    assert relay is not None
+    assert (relay.host, relay.port, relay.password) == ("mail.example.org", 465, "open sesame")

@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -21,9 +21,11 @@ from pydantic import (
     PlainSerializer,
     PositiveInt,
     SecretStr,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from coordhub.outbound.relay import Relay, is_address
 from coordhub.r4 import datasets
 from coordhub.referral import deadlines, hours, same_kind, strategies, weights
 
@@ -111,6 +113,18 @@ def _of_zones(name: str) -> str:
     if hours.zone(name) is None:
         raise ValueError("is no time zone of the IANA database, such as America/Chicago")
     return name
+
+
+def _of_relays(url: str | None) -> str | None:
+    if url is not None:
+        Relay(url, "nobody@example.org")
+    return url
+
+
+def _of_addresses(text: str | None) -> str | None:
+    if text is not None and not is_address(text):
+        raise ValueError("is no e-mail address")
+    return text
 
 
 class Settings(BaseSettings):
@@ -253,8 +267,48 @@ class Settings(BaseSettings):
     """Networks that deliveries may go to besides public addresses, as CIDR with commas between;
     development mode adds loopback."""
 
+    smtp_url: Annotated[str | None, AfterValidator(_of_relays)] = None
+    """Relay that mail is handed to: `smtps://host:465` (TLS), `smtp://host:587` (STARTTLS, required) or
+    `smtp+plain://localhost:25` (this machine only). Nobody gets mail without it."""
+
+    smtp_user: str | None = None
+    """Name that the relay knows the hub by."""
+
+    smtp_password: SecretStr | None = None
+    """Its password."""
+
+    smtp_password_file: Path | None = None
+    """File that holds the password, where it does not stand in the environment."""
+
+    smtp_authorities: Path | None = None
+    """File (PEM) of further authorities that the relay's certificate may be of."""
+
+    mail_from: Annotated[str | None, AfterValidator(_of_addresses)] = None
+    """E-mail address that mail comes from; one whose name says nothing of whom it is about."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity of the log lines written."""
+
+    @model_validator(mode="after")
+    def _mail_is_whole(self) -> Self:
+        """What mail needs is there, or none of it."""
+        if self.smtp_url is not None:
+            self.relay()
+        return self
+
+    def relay(self) -> Relay | None:
+        """Where mail is handed in; None where none is sent."""
+        if self.smtp_url is None:
+            return None
+        if self.mail_from is None:
+            raise ValueError("COORDHUB_MAIL_FROM is not set, the address that mail comes from")
+        password = self.smtp_password.get_secret_value() if self.smtp_password else None
+        if self.smtp_password_file is not None:
+            try:
+                password = self.smtp_password_file.read_text().strip()
+            except (OSError, UnicodeError):
+                raise ValueError("COORDHUB_SMTP_PASSWORD_FILE cannot be read") from None
+        return Relay(self.smtp_url, self.mail_from, self.smtp_user, password)
 
     @property
     def base(self) -> str:
