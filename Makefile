@@ -99,6 +99,7 @@ lint: .venv/.dev
 format: .venv/.dev
 	$(PY) .ci/readme
 	$(BIN)/coordhub openapi openapi/coordhub.json
+	$(BIN)/coordhub openapi --admin openapi/admin.json
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 

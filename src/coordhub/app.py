@@ -21,7 +21,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from coordhub import errors, telemetry
+from coordhub.access.operators import OperatorTokens
 from coordhub.access.token import Tokens
+from coordhub.admin import http as admin
+from coordhub.admin import letters
 from coordhub.docs_assets import page
 from coordhub.errors import FhirError, Issue
 from coordhub.fhir import http, openapi, refusal
@@ -34,10 +37,12 @@ from coordhub.record.bootstrap import open_hub
 from coordhub.record.hub import Hub, Safeguards
 from coordhub.referral import deadlines, same_kind, strategies, weights
 from coordhub.referral.deadlines import Deadlines
+from coordhub.routing import payload
 from coordhub.settings import Settings
 from coordhub.store import outage, roles, vault
 from coordhub.store.audit import AuditLog
-from coordhub.store.engine import Engine
+from coordhub.store.deliveries import Claimed
+from coordhub.store.engine import Connection, Engine
 
 READY_SECONDS: Final = 2.0
 """How long /ready waits for the database."""
@@ -70,7 +75,13 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
-            app.state.context = await _open(settings, hub, stack)
+            context = await _open(settings, hub, stack)
+            app.state.context = context
+            app.state.admin = admin.Admin(
+                context.hub,
+                OperatorTokens(_signing(settings), context.hub.engine),
+                _rendered(context.hub),
+            )
             yield
 
     app = FastAPI(
@@ -83,6 +94,7 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
         telemetry={"logs": False, "operation_spans": False},
     )
     _add_own_routes(app)
+    app.include_router(admin.router)
     app.add_exception_handler(FhirError, _refused)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _refused)
@@ -100,10 +112,26 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
     return app
 
 
-async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExitStack) -> Context:
+def _signing(settings: Settings) -> bytes:
     if settings.token_key is None:
         raise RuntimeError("COORDHUB_TOKEN_KEY is not set: 32 secret characters at least.")
-    key = settings.token_key.get_secret_value().encode()
+    return settings.token_key.get_secret_value().encode()
+
+
+def _rendered(hub: Hub) -> letters.Rendered:
+    """What a delivery carries, for the admin door, which does not know how it is composed."""
+
+    async def rendered(conn: Connection, held: Claimed) -> letters.Content | str:
+        composed = await payload.compose(hub, conn, held, held.created_at)
+        if isinstance(composed, payload.Withheld):
+            return composed.reason
+        return letters.Content(composed.body, composed.rids)
+
+    return rendered
+
+
+async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExitStack) -> Context:
+    key = _signing(settings)
     if settings.vsp_keys is not None:
         vault.use(vault.Vault(settings.vsp_keys))
     if settings.datasets is not None:

@@ -20,6 +20,7 @@ from coordhub.commands import (
     deliveries,
     exchange,
     labels,
+    operators,
     removal,
     running,
     schedules,
@@ -47,6 +48,7 @@ cli = typer.Typer(
 cli.add_typer(audit.audit, name="audit")
 cli.add_typer(labels.labels, name="labels")
 cli.add_typer(deliveries.deliveries, name="deliveries")
+cli.add_typer(operators.operators, name="operators")
 cli.add_typer(vsp.vsp, name="vsp")
 cli.add_typer(removal.expunge, name="expunge")
 cli.add_typer(schedules.retention, name="retention")
@@ -230,11 +232,15 @@ def openapi(
     output: Annotated[
         Path | None, typer.Argument(help="File to write, such as openapi/coordhub.json.")
     ] = None,
+    of_admin: Annotated[
+        bool, typer.Option("--admin", help="Of the admin API, for operators.")
+    ] = False,
 ) -> None:
     """Print the OpenAPI description of the API, or write it to a file."""
-    from coordhub.fhir import openapi as description
+    from coordhub.admin import openapi as of_operators
+    from coordhub.fhir import openapi as of_partners
 
-    described = description.text()
+    described = of_operators.text() if of_admin else of_partners.text()
     if output is None:
         print(described, end="")
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from typer.testing import CliRunner
@@ -20,26 +20,6 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 BY = Operator("rosa")
 DEAD = Which(("dead", "parked"))
-
-
-@pytest.fixture
-async def ledger(house: House) -> dict[str, UUID]:
-    """A delivery in each state, planned an hour after the other, to the kitchen's inbox."""
-    sent = await house.asking(house.kitchen.service)
-    rid = await house.value(
-        "select rid from resource where fhir_id = $1", sent.task.partition("/")[2]
-    )
-    made = {}
-    for number, state in enumerate(("dead", "parked", "queued", "delivered", "suppressed")):
-        made[state] = uuid4()
-        await house.rows(
-            "insert into delivery (id, shard, change, episode, organization, endpoint, rid, version, state,"
-            " created_at, next_at, settled_at, reason) values ($1, $6, $2, $5, $3, 0, $5, 1, $4::text,"
-            " $7, $7, case when $4::text in ('dead', 'delivered', 'suppressed') then $7::timestamptz end, 'why')",
-            made[state], 10_000 + number, house.kitchen.rid, state, rid, rid & 255,
-            NOW + timedelta(hours=number),
-        )  # fmt: skip
-    return made
 
 
 async def states(house: House, ledger: dict[str, UUID]) -> dict[str, str]:

@@ -47,6 +47,7 @@ EXEMPT = {
     "grants.written_by": "Asks who wrote what, for the decision to share it: rids, no content.",
     "order_numbers.claim": "Asks whether what a sender gave a number to is still there: rids, no content.",
     "letters.find": "The operators' list of deliveries: ids, states and reasons, no content.",
+    "letters.is_apart": "Answers whether anything is of a victim service provider, to refuse it.",
     "letters.discard": "Gives deliveries up by the ids of their Endpoint and Organization; ids, no content.",
     "changes.claim_patient": "The lock of the relay where no referral is: a rid.",
     "circle.around": "Looks with the eyes of each of them in turn, for the decision whom to tell: rids.",

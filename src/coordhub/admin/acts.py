@@ -5,16 +5,17 @@ https://profiles.ihe.net/ITI/BALP/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import urlencode
 from uuid import UUID
 
+from coordhub.access.operators import OperatorTokens
 from coordhub.record import proxies
 from coordhub.record.hub import Hub
 from coordhub.referral import profiles
-from coordhub.store import audit, clients, partners, resources
+from coordhub.store import audit, clients, operators, partners, resources
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.transact import AuditRow, transact
 from coordhub.store.visibility import EVERYONE, HUB
@@ -22,7 +23,7 @@ from coordhub.store.visibility import EVERYONE, HUB
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """account: of the operating system, from which the command was run."""
+    """account: of the operating system, from which the command was run; of who came by HTTP `operator:<name>`."""
 
     account: str
 
@@ -40,12 +41,15 @@ async def note(
     act: str,
     now: datetime,
     about: Mapping[str, str],
-    delivery: UUID | None = None,
+    deliveries: Sequence[UUID | None] = (None,),
 ) -> None:
-    """Write the act down, in the transaction of what it does. about: ids and settings, no secrets."""
+    """Write the act down, in the transaction of what it does. about: ids and settings, no secrets.
+
+    deliveries: of each that it was done to, a row.
+    """
     said = urlencode({"by": by.account, **about})
-    row = AuditRow(None, HUB, act, 0, query=said, delivery=delivery)
-    await audit.append(conn, row, now)
+    rows = [AuditRow(None, HUB, act, 0, query=said, delivery=one) for one in deliveries]
+    await audit.append_all(conn, rows, now)
 
 
 async def change_client(
@@ -70,6 +74,41 @@ async def change_client(
             **({} if break_glass is None else {"break_glass": str(break_glass).lower()}),
         }
         await note(conn, by, "client-changed", now, {"client": client, **changed})
+
+
+async def register_operator(
+    engine: Engine, by: Operator, name: str, scope: str, now: datetime
+) -> None:
+    async with engine.transaction() as conn:
+        await operators.register(conn, name, scope, now)
+        await note(conn, by, "operator-registered", now, {"operator": name, "scope": scope})
+
+
+async def deactivate_operator(engine: Engine, by: Operator, name: str, now: datetime) -> None:
+    async with engine.transaction() as conn:
+        if not await operators.deactivate(conn, name):
+            raise NothingDone(f"there is no operator {name}. See: coordhub operators list")
+        await note(conn, by, "operator-deactivated", now, {"operator": name})
+
+
+async def operator_token(
+    engine: Engine,
+    by: Operator,
+    name: str,
+    scope: str | None,
+    key: bytes,
+    lifetime: timedelta,
+    now: datetime,
+) -> str:
+    """A token of an operator; scope None: of all that it may."""
+    async with engine.transaction() as conn:
+        known = await operators.read(conn, name)
+        if known is None or not known.active:
+            raise NothingDone(f"there is no operator {name}. First: coordhub operators add {name}")
+        asked = known.scopes if scope is None else scope
+        said = {"operator": name, "scope": asked, "expires": (now + lifetime).isoformat()}
+        await note(conn, by, "operator-token-issued", now, said)
+    return OperatorTokens(key, engine).issue(name, asked, now=now, lifetime=lifetime)
 
 
 async def bind_person(hub: Hub, by: Operator, client: str, person: str, scopes: str) -> None:

@@ -6,16 +6,21 @@ Whether a recipient may still see what is sent again is asked anew when it is se
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeAlias
+from urllib.parse import urlencode
 from uuid import UUID
 
 from coordhub.access import viewer
 from coordhub.admin.acts import NothingDone, Operator, note
-from coordhub.store import circuits, letters, resources
+from coordhub.store import audit, circuits, letters, resources
 from coordhub.store.circuits import Circuit
+from coordhub.store.deliveries import Claimed
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.letters import Letter, Tried, Which
+from coordhub.store.transact import AuditRow
+from coordhub.store.visibility import HUB
 
 MOST: Final = 1000
 """How many are listed at a time."""
@@ -28,15 +33,62 @@ ACTS: Final[dict[str, Act]] = {
     "delivery-discarded": letters.discard,
 }
 
+STATES: Final = {
+    "delivery-replayed": ("dead", "parked"),
+    "delivery-replayed-as-new": ("dead", "parked"),
+    "delivery-discarded": ("dead", "parked", "queued"),
+}
+"""What an act can be done to."""
 
-async def listed(engine: Engine, which: Which) -> list[Letter]:
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """body: what would be sent now. rids: the resources that it holds."""
+
+    body: bytes
+    rids: tuple[int, ...]
+
+
+Rendered = Callable[[Connection, Claimed], Awaitable[Content | str]]
+"""How what a delivery carries is had; or why nothing is sent."""
+
+
+async def listed(engine: Engine, which: Which, most: int = MOST, after: int = 0) -> list[Letter]:
     async with engine.pool.acquire() as conn:
-        return await letters.find(conn, which, MOST)
+        return await letters.find(conn, which, most, after)
+
+
+async def content(
+    engine: Engine, by: Operator, delivery: UUID, rendered: Rendered, now: datetime
+) -> Content:
+    """What it would carry if it went now, by what its recipient may see; on record before it is shown.
+
+    Of a victim service provider nothing is shown to operators either.
+    """
+    async with engine.transaction() as conn:
+        held = await letters.as_held(conn, delivery)
+        if held is None:
+            raise NothingDone(f"there is no delivery {delivery}.")
+        found = await rendered(conn, held)
+        if isinstance(found, str):
+            raise NothingDone(f"nothing would be sent: {found}.")
+        if await letters.is_apart(conn, held.organization, found.rids):
+            raise NothingDone("what is kept apart is not shown.")
+        said = urlencode({"by": by.account})
+        row = AuditRow(
+            None, HUB, "delivery-content-shown", 0, rids=found.rids, query=said, delivery=delivery
+        )
+        await audit.append(conn, row, now)
+    return found
+
+
+async def tried_so_far(engine: Engine, delivery: UUID) -> list[Tried]:
+    async with engine.pool.acquire() as conn:
+        return await letters.attempts(conn, delivery)
 
 
 async def attempts(engine: Engine, delivery: UUID) -> list[Tried]:
-    async with engine.pool.acquire() as conn:
-        found = await letters.attempts(conn, delivery)
+    found = await tried_so_far(engine, delivery)
     if not found:
         raise NothingDone(f"of {delivery} there is no attempt.")
     return found
@@ -46,12 +98,13 @@ async def carry_out(
     engine: Engine, by: Operator, act: str, which: Which, now: datetime, reason: str = ""
 ) -> list[UUID]:
     """Do it to each of them, with a row of the audit for each; their ids. act: one of ACTS."""
+    if not which.bounded:
+        raise NothingDone("say which, by ids, endpoint, organization, reason or time.")
     async with engine.transaction() as conn:
         done = await ACTS[act](conn, which, now)
         if not done:
             raise NothingDone(f"there is no such delivery that is {' or '.join(which.states)}.")
-        for delivery in done:
-            await note(conn, by, act, now, {"reason": reason} if reason else {}, delivery)
+        await note(conn, by, act, now, {"reason": reason} if reason else {}, done)
     engine.wake()
     return done
 

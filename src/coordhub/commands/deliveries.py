@@ -27,6 +27,9 @@ State = Annotated[
 Endpoint = Annotated[str | None, typer.Option(help="Endpoint/id they were meant for.")]
 Organization = Annotated[str | None, typer.Option(help="Organization/id they were meant for.")]
 Since = Annotated[datetime | None, typer.Option(help="Planned then or later (UTC).")]
+Because = Annotated[
+    str | None, typer.Option("--why", help="Part of the reason that the ledger gives.")
+]
 Until = Annotated[datetime | None, typer.Option(help="Planned before (UTC).")]
 STATES = ("dead", "parked", "queued", "leased", "suppressed", "delivered")
 
@@ -38,6 +41,7 @@ def _which(
     organization: str | None,
     since: datetime | None,
     until: datetime | None,
+    why: str | None = None,
 ) -> Which:
     from coordhub.store.letters import Which
 
@@ -51,6 +55,7 @@ def _which(
     return Which(
         states, meant, _id("Endpoint", endpoint), _id("Organization", organization),
         since and since.replace(tzinfo=UTC), until and until.replace(tzinfo=UTC),
+        why,
     )  # fmt: skip
 
 
@@ -70,9 +75,12 @@ def list_deliveries(
     organization: Organization = None,
     since: Since = None,
     until: Until = None,
+    why: Because = None,
 ) -> None:
     """Print deliveries, oldest first; those that are dead or parked when nothing is said."""
-    which = _which(None, tuple(state or ("dead", "parked")), endpoint, organization, since, until)
+    which = _which(
+        None, tuple(state or ("dead", "parked")), endpoint, organization, since, until, why
+    )
 
     async def step(engine: Engine) -> None:
         from coordhub.admin import letters
@@ -111,6 +119,7 @@ def replay(
     organization: Organization = None,
     since: Since = None,
     until: Until = None,
+    why: Because = None,
     as_new: Annotated[
         bool,
         typer.Option(
@@ -119,7 +128,7 @@ def replay(
     ] = False,
 ) -> None:
     """Send dead or parked deliveries once more, if the recipient may still see them."""
-    which = _which(ids, ("dead", "parked"), endpoint, organization, since, until)
+    which = _which(ids, ("dead", "parked"), endpoint, organization, since, until, why)
     _carry_out("delivery-replayed-as-new" if as_new else "delivery-replayed", which, "")
 
 
@@ -131,16 +140,14 @@ def discard(
     organization: Organization = None,
     since: Since = None,
     until: Until = None,
+    why: Because = None,
 ) -> None:
     """Give dead, parked or queued deliveries up for good; what waited behind them goes on."""
-    which = _which(ids, ("dead", "parked", "queued"), endpoint, organization, since, until)
+    which = _which(ids, ("dead", "parked", "queued"), endpoint, organization, since, until, why)
     _carry_out("delivery-discarded", which, reason)
 
 
 def _carry_out(what: str, which: Which, reason: str) -> None:
-    if not (which.ids or which.endpoint or which.organization or which.since or which.until):
-        stop("coordhub deliveries: say which, by ids or by options.")
-
     async def step(engine: Engine) -> None:
         from coordhub.admin import letters
         from coordhub.record.hub import system_clock

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from datetime import datetime
 
 from coordhub.store.engine import UNAVAILABLE, Connection, Engine
@@ -34,7 +35,11 @@ from n
 
 async def append(conn: Connection, row: AuditRow, now: datetime) -> None:
     """One row, in a transaction that is open: of what is done there."""
-    await conn.execute(_STATEMENT, now, audit_json([row]))
+    await append_all(conn, [row], now)
+
+
+async def append_all(conn: Connection, rows: Sequence[AuditRow], now: datetime) -> None:
+    await conn.execute(_STATEMENT, now, audit_json(rows))
 
 
 class AuditLog:

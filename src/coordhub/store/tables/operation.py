@@ -231,3 +231,35 @@ retention = Table(
     CheckConstraint("type is null or labels is null", name="one_kind"),
     comment="How long what is kept, and how far that was carried out",
 )
+
+operator = Table(
+    "operator",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("scopes", Text, nullable=False, comment="what it may do by the admin API at most"),
+    Column("active", Boolean, nullable=False, server_default=text("true")),
+    instant("created_at"),
+    comment="Who may operate the hub by HTTP; of no organization, and never a partner's client",
+)
+
+pause = Table(
+    "pause",
+    metadata,
+    Column("why", Text, primary_key=True),
+    instant("since"),
+    instant("shows", nullable=True, comment="the last instant that a restored backup knows of"),
+    CheckConstraint("why in ('restored', 'operator')", name="why_known"),
+    comment="While there is a row, nothing is sent to partners",
+)
+
+trace = Table(
+    "trace",
+    metadata,
+    Column("rid", BigInteger, nullable=False, comment="of the resource that changed"),
+    Column("version", Integer, nullable=False),
+    Column("parent", Text, nullable=False, comment="W3C traceparent of the commit"),
+    instant("at"),
+    PrimaryKeyConstraint("rid", "version"),
+    comment="By which request a change came, for tracing; empty while tracing is off",
+)
+Index("trace_at_idx", trace.c.at)
