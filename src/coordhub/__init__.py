@@ -8,6 +8,7 @@ door, is one `record.commit`; whatever goes out goes through the table `change`,
 - `app`       the web application: pools, the handler of every exception, the doors.
 - `sandbox`   development mode: a sample community, simulated partners, the demo, loading files.
 - `fhir`      a door: the FHIR R4 RESTful API, one module per interaction.
+- `authorization` a door: clients prove who they are and get the tokens that the other doors take.
 - `admin`     what operators do by hand, each act with its audit row.
 - `routing`   committed change -> planned -> delivered -> acknowledged.
 - `record`    the one way in: validation, rules, grants, the commit.

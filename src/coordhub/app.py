@@ -21,10 +21,14 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from coordhub import errors, telemetry
+from coordhub.access import keys
 from coordhub.access.operators import OperatorTokens
 from coordhub.access.token import Tokens
 from coordhub.admin import http as admin
 from coordhub.admin import letters
+from coordhub.authorization import http as authorization_http
+from coordhub.authorization.context import Context as Authorization
+from coordhub.authorization.key_sets import KeySets
 from coordhub.docs_assets import page
 from coordhub.errors import FhirError, Issue
 from coordhub.fhir import http, openapi, refusal
@@ -32,6 +36,7 @@ from coordhub.fhir.audit_ids import AuditIds
 from coordhub.fhir.context import Context, Limits
 from coordhub.fhir.headers import request_id
 from coordhub.fhir.paging import Paging
+from coordhub.outbound.client import Outbound, Timeouts
 from coordhub.r4 import datasets
 from coordhub.record.bootstrap import open_hub
 from coordhub.record.hub import Hub, Safeguards
@@ -82,6 +87,8 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
                 OperatorTokens(_signing(settings), context.hub.engine),
                 _rendered(context.hub),
             )
+            app.state.authorization = _authorization(settings, context.hub)
+            stack.push_async_callback(app.state.authorization.key_sets.close)
             yield
 
     app = FastAPI(
@@ -95,6 +102,7 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
     )
     _add_own_routes(app)
     app.include_router(admin.router)
+    app.include_router(authorization_http.router(http.PREFIX))
     app.add_exception_handler(FhirError, _refused)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _refused)
@@ -165,7 +173,7 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
     return Context(
         hub,
         audit,
-        Tokens(key, hub.engine),
+        Tokens(key, hub.engine, hub.clock),
         Paging(key),
         Limits(
             settings.max_body_bytes,
@@ -175,6 +183,27 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
         ),
         hub.clock(),
         AuditIds(key),
+    )
+
+
+def _authorization(settings: Settings, hub: Hub) -> Authorization:
+    seconds = timedelta(seconds=1)
+    timeouts = Timeouts(connect=2 * seconds, read=3 * seconds, total=5 * seconds)
+
+    def outbound() -> Outbound:
+        return Outbound(
+            allowed_networks=settings.outbound_networks,
+            timeouts=timeouts,
+            largest_answer=keys.LARGEST,
+            connections=20,
+        )
+
+    return Authorization(
+        hub.engine,
+        hub.clock,
+        hub.base,
+        KeySets(outbound, hub.clock),
+        settings.access_token_lifetime,
     )
 
 

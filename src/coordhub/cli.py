@@ -21,6 +21,7 @@ from coordhub.commands import (
     exchange,
     labels,
     operators,
+    registering,
     removal,
     running,
     schedules,
@@ -46,6 +47,7 @@ cli = typer.Typer(
 )
 
 cli.add_typer(audit.audit, name="audit")
+cli.add_typer(registering.registered, name="clients")
 cli.add_typer(labels.labels, name="labels")
 cli.add_typer(deliveries.deliveries, name="deliveries")
 cli.add_typer(operators.operators, name="operators")

@@ -166,6 +166,9 @@ class Settings(BaseSettings):
     """Secret that signs bearer tokens, 32 characters at least; development mode makes one and keeps
     it in home."""
 
+    access_token_lifetime: Duration = timedelta(minutes=5)
+    """A token that a client gets from the authorization server is valid this long."""
+
     former_token_keys: Secrets = ()
     """Secrets that COORDHUB_TOKEN_KEY was before, with commas between: `coordhub audit verify`
     checks with them what was sealed under them."""

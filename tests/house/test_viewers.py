@@ -30,6 +30,8 @@ EXEMPT = {
     ),
     "resources.version_of": "Shapes a row that a statement with a Viewer has found; no I/O.",
     "clients.read": "Who calls, before there is a Viewer: a reference, no content.",
+    "clients.presenting": "Who calls, before there is a Viewer: a reference, no content.",
+    "clients.of_all": "The operators' list of clients: references, no content.",
     "consents.permitted": (
         "Looks with the eyes of each recipient in turn: who may not see the patient any more; rids of Tasks."
     ),

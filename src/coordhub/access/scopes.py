@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from coordhub.r4 import types
 
 _SCOPE = re.compile(r"system/(\*|[A-Z][A-Za-z]+)\.(\*|read|write|c?r?u?d?s?)")
+_LETTERS = "cruds"
 _V1 = {"read": "rs", "write": "cud", "*": "cruds"}
 
 
@@ -38,6 +39,19 @@ class Scopes:
             return None
         return frozenset(types.NUMBER[name] for name, letters in self.by_type if "r" in letters)
 
+    def __bool__(self) -> bool:
+        """Whether anything is allowed."""
+        return bool(self.every) or any(letters for _, letters in self.by_type)
+
+    def stated(self) -> str:
+        """What is allowed, in the words of SMART 2."""
+        named = [("*", self.every), *self.by_type]
+        return " ".join(
+            f"system/{name}.{''.join(letter for letter in _LETTERS if letter in letters)}"
+            for name, letters in named
+            if letters and (name == "*" or not letters <= self.every)
+        )
+
     def meet(self, other: Scopes) -> Scopes:
         """What both allow."""
         by_type = [
@@ -45,7 +59,7 @@ class Scopes:
                 name,
                 frozenset(
                     letter
-                    for letter in "cruds"
+                    for letter in _LETTERS
                     if self.allow(name, letter) and other.allow(name, letter)
                 ),
             )

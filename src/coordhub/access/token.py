@@ -1,17 +1,24 @@
-"""Bearer tokens of the hub: signed, short of secrets, bound to one client and its organization.
+"""Bearer tokens of the hub, bound to one client and its organization; what one says is the most it may.
 
-A JWT (RFC 7519) signed with HS256 under the hub's own key: only the hub makes and reads them. The
-client's row decides at every use whether it is still active; what a token says is the most it may.
+Those that the authorization server gives out are random and mean nothing by themselves: whose one is
+stands in the database and is read at every use, so that a token that was revoked, and a client that
+was switched off, stop at once and everywhere (docs/decisions/0027-opaque-tokens.md).
+
+Those that an operator makes (`coordhub token`) are a JWT (RFC 7519), signed with HS256 under the hub's
+own key: only the hub makes and reads them. The client's row decides whether it is still active.
 
 https://www.rfc-editor.org/rfc/rfc6750
 """
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -28,7 +35,26 @@ ISSUER = "coordhub"
 CLIENT_CACHE_SECONDS = 5.0
 """How long a deactivated client may still be served by a process that has just served it."""
 
-_REFUSAL = "Send `Authorization: Bearer <token>` with a token of this hub (`coordhub token`)."
+OPAQUE = "coordhub_at_"
+"""How a token of the authorization server begins, so that one that leaks is known for what it is."""
+
+_REFUSAL = (
+    "Send `Authorization: Bearer <token>` with a token of this hub. Its .well-known/smart-configuration says "
+    "where a client gets one; an operator makes one with `coordhub token`."
+)
+
+
+def random_token() -> str:
+    return OPAQUE + secrets.token_urlsafe(32)
+
+
+def digest(token: str) -> bytes:
+    """What is kept of it."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def _wall_clock() -> datetime:
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +67,14 @@ class _Claims:
 class Tokens:
     """Makes tokens and tells whose they are. One per process."""
 
-    def __init__(self, key: bytes, engine: Engine) -> None:
+    def __init__(
+        self, key: bytes, engine: Engine, clock: Callable[[], datetime] = _wall_clock
+    ) -> None:
         if len(key) < 32:
             raise ValueError("the token key needs at least 32 bytes")
         self._key = OctKey.import_key(key)
         self._engine = engine
+        self._clock = clock
         self._claims: OrderedDict[str, _Claims] = OrderedDict()
         self._clients: dict[str, tuple[float, clients.Client | None]] = {}
 
@@ -67,11 +96,8 @@ class Tokens:
         scheme, _, text = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not text.strip():
             raise self._refused()
-        claims = self._read(text.strip())
-        client = await self._client(claims.client)
-        if client is None or not client.active:
-            raise self._refused()
-        allowed = scopes.parse(claims.scope).meet(scopes.parse(client.scopes))
+        client, scope = await self._whose(text.strip())
+        allowed = scopes.parse(scope).meet(scopes.parse(client.scopes))
         return Caller(
             client.id,
             client.organization,
@@ -83,6 +109,20 @@ class Tokens:
             client.role,
             client.break_glass,
         )
+
+    async def _whose(self, text: str) -> tuple[clients.Client, str]:
+        """The client, and what the token allows it at most."""
+        if text.startswith(OPAQUE):
+            async with self._engine.pool.acquire() as conn:
+                found = await clients.presenting(conn, digest(text), self._clock())
+            if found is None:
+                raise self._refused()
+            return found
+        claims = self._read(text)
+        client = await self._client(claims.client)
+        if client is None or not client.active:
+            raise self._refused()
+        return client, claims.scope
 
     def _read(self, text: str) -> _Claims:
         known = self._claims.get(text)

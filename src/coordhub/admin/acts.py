@@ -15,7 +15,7 @@ from coordhub.access.operators import OperatorTokens
 from coordhub.record import proxies
 from coordhub.record.hub import Hub
 from coordhub.referral import profiles
-from coordhub.store import audit, clients, operators, partners, resources
+from coordhub.store import audit, clients, operators, partners, resources, tokens
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.transact import AuditRow, transact
 from coordhub.store.visibility import EVERYONE, HUB
@@ -67,6 +67,8 @@ async def change_client(
     async with engine.transaction() as conn:
         if not await clients.change(conn, client, active, reference_policy, role, break_glass):
             raise NothingDone(f"the client {client} is not known, or is of a person.")
+        if active is False:
+            await tokens.revoke_all(conn, [client])
         changed = {
             **({} if active is None else {"active": str(active).lower()}),
             **({} if reference_policy is None else {"reference_policy": reference_policy}),

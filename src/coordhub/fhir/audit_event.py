@@ -103,6 +103,15 @@ PATTERNS: Final[Mapping[str, Pattern]] = {
     "unauthenticated": Pattern(
         (DCM, "110114", "User Authentication"), ((DCM, "110122", "Login"),), "E"
     ),
+    "token-granted": Pattern(
+        (DCM, "110114", "User Authentication"), ((DCM, "110122", "Login"),), "E"
+    ),
+    "token-refused": Pattern(
+        (DCM, "110114", "User Authentication"), ((DCM, "110122", "Login"),), "E"
+    ),
+    "token-revoked": Pattern(
+        (DCM, "110114", "User Authentication"), ((DCM, "110123", "Logout"),), "E"
+    ),
 }
 """By interaction, as the audit names it; `$name` is an operation, all else an act of an operator."""
 

@@ -35,6 +35,8 @@ from coordhub.r4 import document, outcome
 from coordhub.record.operations import Idempotency
 
 PREFIX: Final = "/fhir"
+WELL_KNOWN: Final = f"{PREFIX}/.well-known/"
+"""What is said there is not FHIR's (RFC 8615): others of `app` answer."""
 METHODS: Final = (
     "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY",
 )  # fmt: skip
@@ -54,7 +56,7 @@ _MOST_PARAMETERS = 1000
 
 
 class Door:
-    """Whatever is asked below /fhir; all else goes on to `app`.
+    """Whatever is asked of FHIR below /fhir; all else goes on to `app`.
 
     Stands before the framework's router, which would try each address in turn and prepare for
     dependencies and models that these requests do not have.
@@ -66,7 +68,8 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        if scope["type"] != "http" or not (path == PREFIX or path.startswith(f"{PREFIX}/")):
+        is_below = path == PREFIX or path.startswith(f"{PREFIX}/")
+        if scope["type"] != "http" or not is_below or path.startswith(WELL_KNOWN):
             await self._app(scope, receive, send)
             return
         request = Request(scope, receive, send)

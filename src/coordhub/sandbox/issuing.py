@@ -47,14 +47,14 @@ async def issue(home: Path, database_url: str | None, key: bytes | None, asked: 
     database_url, key: None stands for those of the development mode in `home`.
     """
     allowed = scopes.parse(asked.scope)
-    if not allowed.every and not allowed.by_type:
+    if not allowed:
         raise CannotIssue("the scope allows nothing; write it like system/Task.cruds.")
     if key is None and not (home / place.TOKEN_KEY).exists():
         raise CannotIssue(
             f"set COORDHUB_TOKEN_KEY, with which the hub signs; {home} holds none of a development "
             "mode either. To start one: make run"
         )
-    async with _engine(home, database_url) as engine:
+    async with engine_of(home, database_url) as engine:
         now = system_clock()
         async with engine.transaction() as conn:
             name = await _client(conn, asked, now)
@@ -97,7 +97,8 @@ async def _organization(conn: Connection, key: str) -> int | None:
 
 
 @contextlib.asynccontextmanager
-async def _engine(home: Path, database_url: str | None) -> AsyncIterator[Engine]:
+async def engine_of(home: Path, database_url: str | None) -> AsyncIterator[Engine]:
+    """The database at this address, or else of the development mode in `home`. Raises CannotIssue."""
     async with contextlib.AsyncExitStack() as stack:
         if database_url is None:
             try:

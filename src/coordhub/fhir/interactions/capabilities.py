@@ -9,6 +9,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
+from coordhub.access import oauth
 from coordhub.fhir import audit_event
 from coordhub.fhir.context import Answer, Asked, Context
 from coordhub.fhir.dispatch import OPERATIONS
@@ -38,9 +39,11 @@ _OWN = frozenset(
     }
 )
 """Operations that this hub defines itself."""
+_SMART = "http://fhir-registry.smarthealthit.org/StructureDefinition"
 _SECURITY = (
     "Every request but this one carries `Authorization: Bearer <token>`, a token of this hub bound "
-    "to a client and its organization. An organization sees what it wrote, what it is party to, "
+    "to a client and its organization, which SMART Backend Services get as "
+    "[base]/.well-known/smart-configuration says. An organization sees what it wrote, what it is party to, "
     "and what a referral shares with it; whatever else there is answers as if it were not there."
 )
 _DOCUMENTATION = (
@@ -82,7 +85,7 @@ def statement(base: str, date: str, deletes_several: bool = False) -> bytes:
                 {
                     "mode": "server",
                     "documentation": _DOCUMENTATION,
-                    "security": {"description": _SECURITY},
+                    "security": _security(base),
                     "resource": [_resource(name, base, deletes_several) for name in types.NAMES],
                     "interaction": [{"code": code} for code in SYSTEM],
                     "searchParam": [
@@ -99,6 +102,23 @@ def statement(base: str, date: str, deletes_several: bool = False) -> bytes:
             ],
         }
     )
+
+
+def _security(base: str) -> dict[str, Any]:
+    """http://hl7.org/fhir/smart-app-launch/conformance.html#declaring-support-for-oauth2-endpoints"""
+    addresses = [
+        {"url": name, "valueUri": oauth.address(base, path)}
+        for name, path in (("token", "token"), ("introspect", "introspect"), ("revoke", "revoke"))
+    ]
+    smart = {
+        "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+        "code": "SMART-on-FHIR",
+    }
+    return {
+        "extension": [{"url": f"{_SMART}/oauth-uris", "extension": addresses}],
+        "service": [{"coding": [smart]}],
+        "description": _SECURITY,
+    }
 
 
 def served(resource_type: str) -> list[SearchParameter]:

@@ -12,12 +12,22 @@ and `audit`, except for `change.relayed_at`.
 
 from __future__ import annotations
 
-from coordhub.store.tables import access, delivery, index, operation, partners, referral, resources
+from coordhub.store.tables import (
+    access,
+    authorization,
+    delivery,
+    index,
+    operation,
+    partners,
+    referral,
+    resources,
+)
 from coordhub.store.tables.columns import Xid8, metadata
 
 __all__ = [
     "Xid8",
     "access",
+    "authorization",
     "delivery",
     "index",
     "metadata",

@@ -63,6 +63,9 @@ client = Table(
         server_default=text("false"),
         comment="may open a patient's record in an emergency",
     ),
+    Column("jwks", Text, comment="its public keys (RFC 7517), by which it asks for tokens itself"),
+    Column("jwks_uri", Text, comment="where these are looked up instead"),
+    CheckConstraint("jwks is null or jwks_uri is null", name="keys_in_one_place"),
     CheckConstraint(
         "reference_policy in ('refuse', 'warn', 'quarantine')", name="reference_policy_known"
     ),

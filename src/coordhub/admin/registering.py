@@ -1,0 +1,103 @@
+"""Clients that ask for their tokens themselves: registered, given other keys, listed.
+
+http://hl7.org/fhir/smart-app-launch/client-confidential-asymmetric.html#registering-a-client-communicating-public-keys
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from coordhub.access import keys, scopes
+from coordhub.admin.acts import NothingDone, Operator, note
+from coordhub.store import clients, resources, tokens
+from coordhub.store.engine import Connection, Engine
+from coordhub.store.visibility import EVERYONE
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """A client's public keys, jwks, or where it keeps them, jwks_uri."""
+
+    jwks: str | None = None
+    jwks_uri: str | None = None
+
+    def said(self) -> dict[str, str]:
+        """For the audit: where, or the ids."""
+        if self.jwks_uri is not None:
+            return {"jwks_uri": self.jwks_uri}
+        return {"kids": " ".join(key.kid for key in keys.read(self.jwks or ""))}
+
+
+def keys_of(text: str) -> Keys:
+    """text: an address, or a JSON Web Key Set. NothingDone says what is wrong with it."""
+    if text.lstrip().startswith("{"):
+        try:
+            return Keys(jwks=keys.registered(text))
+        except keys.UnusableKeysError as error:
+            raise NothingDone(str(error)) from error
+    parts = urlsplit(text)
+    if parts.scheme not in ("https", "http") or not parts.hostname or parts.username:
+        raise NothingDone(
+            "the keys are a file with a JSON Web Key Set, or an https address of one."
+        )
+    return Keys(jwks_uri=text)
+
+
+async def register(
+    engine: Engine,
+    by: Operator,
+    client: str,
+    organization: str,
+    scope: str,
+    given: Keys,
+    now: datetime,
+) -> None:
+    """Make a client of an Organization (`Organization/id`) of the directory; scope: the most it may ask for."""
+    allowed = scopes.parse(scope)
+    if not allowed:
+        raise NothingDone("the scope allows nothing; write it like system/Task.cruds.")
+    if not 0 < len(client) <= 255 or not client.isprintable() or client.strip() != client:
+        raise NothingDone("a client's name is of up to 255 printable characters.")
+    kind, _, fhir_id = organization.partition("/")
+    async with engine.transaction() as conn:
+        if await clients.read(conn, client) is not None:
+            raise NothingDone(
+                f"the client {client} is there already. Choose another name, or give it other keys "
+                "(coordhub clients keys)."
+            )
+        found = await resources.read(conn, EVERYONE, "Organization", fhir_id)
+        if kind != "Organization" or found is None or found.body is None:
+            raise NothingDone(f"there is no {organization} here. Name it as Organization/id.")
+        await clients.register(
+            conn, client, found.rid, allowed.stated(), update_as_create=False, now=now
+        )
+        await clients.set_keys(conn, client, given.jwks, given.jwks_uri)
+        said = {"organization": organization, "scope": allowed.stated(), **given.said()}
+        await note(conn, by, "client-registered", now, {"client": client, **said})
+
+
+async def change_keys(
+    engine: Engine, by: Operator, client: str, given: Keys, now: datetime
+) -> None:
+    """From now on only these keys count; what it got by others is taken back, and it asks again."""
+    async with engine.transaction() as conn:
+        if not await clients.set_keys(conn, client, given.jwks, given.jwks_uri):
+            raise NothingDone(f"the client {client} is not known.")
+        await tokens.revoke_all(conn, [client])
+        await note(conn, by, "client-keys-changed", now, {"client": client, **given.said()})
+
+
+async def listed(conn: Connection) -> list[tuple[str, ...]]:
+    """Of each client: its name, for whom it acts, whether it may, its keys, its scopes."""
+    return [
+        (
+            one.id,
+            one.reference,
+            "active" if one.active else "disabled",
+            one.jwks_uri or " ".join(key.kid for key in keys.read(one.jwks or "")) or "-",
+            one.scopes,
+        )
+        for one in await clients.of_all(conn)
+    ]

@@ -1,0 +1,35 @@
+"""Parts of the running authorization server, the same for every request of a process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from coordhub.access import oauth
+from coordhub.authorization.key_sets import KeySets
+from coordhub.store.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """base: the FHIR base as clients see it. lifetime: of a token."""
+
+    engine: Engine
+    clock: Callable[[], datetime]
+    base: str
+    key_sets: KeySets
+    lifetime: timedelta
+
+    @property
+    def audience(self) -> str:
+        """Whom an assertion must name, whatever it is sent to."""
+        return oauth.address(self.base, "token")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A form as it was sent, each name once."""
+
+    form: dict[str, str]
+    request_id: str | None

@@ -1,0 +1,101 @@
+"""The authorization server over HTTP: a form becomes a grant, an answer becomes JSON that nobody keeps.
+
+https://www.rfc-editor.org/rfc/rfc6749#section-5
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Request, Response
+from starlette.responses import JSONResponse
+
+from coordhub.access.oauth import PATH
+from coordhub.authorization import discovery, introspection, revocation, token
+from coordhub.authorization.context import Asked, Context
+from coordhub.authorization.refusal import OAuthError, invalid_request
+from coordhub.store import audit
+from coordhub.store.transact import AuditRow
+
+WELL_KNOWN: Final = "/.well-known/smart-configuration"
+"""Below the FHIR base."""
+_LARGEST: Final = 64 * 1024
+_MOST_FIELDS: Final = 50
+_UNKEPT: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+_FORM: Final = "application/x-www-form-urlencoded"
+
+Perform = Callable[[Context, Asked], Awaitable[dict[str, Any] | None]]
+
+
+def router(fhir: str) -> APIRouter:
+    """fhir: path of the FHIR base. `app.state.authorization` must hold the Context when a request comes."""
+    routes = APIRouter()
+
+    @routes.get(f"{fhir}{WELL_KNOWN}")
+    async def configuration(request: Request) -> Response:
+        context: Context = request.app.state.authorization
+        return JSONResponse(discovery.configuration(context.base))
+
+    @routes.post(f"{PATH}/token")
+    async def get_token(request: Request) -> Response:
+        return await _answered(request, token.answer)
+
+    @routes.post(f"{PATH}/introspect")
+    async def introspect(request: Request) -> Response:
+        return await _answered(request, introspection.answer)
+
+    @routes.post(f"{PATH}/revoke")
+    async def revoke(request: Request) -> Response:
+        return await _answered(request, revocation.answer)
+
+    return routes
+
+
+async def _answered(request: Request, perform: Perform) -> Response:
+    context: Context = request.app.state.authorization
+    request_id: str = request.state.request_id
+    try:
+        answered = await perform(context, Asked(await _form(request), request_id))
+    except OAuthError as refused:
+        await _note(context, refused, request_id)
+        said = {"error": refused.error, "error_description": refused.description}
+        return JSONResponse(said, refused.status, _UNKEPT)
+    if answered is None:
+        return Response(b"", 200, _UNKEPT)
+    return JSONResponse(answered, 200, _UNKEPT)
+
+
+async def _note(context: Context, refused: OAuthError, request_id: str) -> None:
+    row = AuditRow(
+        refused.client, refused.organization, "token-refused", refused.status,
+        query=f"error={refused.error}", request_id=request_id,
+    )  # fmt: skip
+    async with context.engine.pool.acquire() as conn:
+        await audit.append(conn, row, context.clock())
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """The fields, each given once; `invalid_request` for what is no form."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+        raise invalid_request(f"Send a form: Content-Type {_FORM}.")
+    if request.scope["query_string"]:
+        raise invalid_request("Send what you ask for in the form, not in the address.")
+    data = b""
+    async for part in request.stream():
+        data += part
+        if len(data) > _LARGEST:
+            raise invalid_request(f"The form is larger than {_LARGEST} bytes.")
+    try:
+        pairs = parse_qsl(
+            data.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS
+        )  # fmt: skip
+    except ValueError:
+        raise invalid_request(
+            f"The form is no percent-encoded UTF-8, or has over {_MOST_FIELDS} fields."
+        ) from None
+    form = dict(pairs)
+    if len(form) < len(pairs):
+        raise invalid_request("Send each field of the form once.")
+    return form

@@ -1,0 +1,131 @@
+"""Commands about clients that ask for their tokens themselves (SMART Backend Services).
+
+They work on the database of DATABASE_URL, or else on the development mode's. Imports stand inside the
+commands, so that `--help` and a wrong option answer at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from coordhub.commands.wiring import Home, operator, read_settings, run, secret, stop
+
+if TYPE_CHECKING:
+    from coordhub.admin.registering import Keys
+    from coordhub.store.engine import Engine
+
+registered = typer.Typer(
+    no_args_is_help=True, help="Clients that prove by keys of their own who they are."
+)
+
+Name = Annotated[str, typer.Argument(help="The client: its client_id.")]
+Jwks = Annotated[
+    str,
+    typer.Option(help="File with its public keys (a JSON Web Key Set), or their https address."),
+]
+
+
+@registered.command()
+def add(
+    name: Name,
+    organization: Annotated[
+        str, typer.Option(help="Organization/id of the directory that it acts for.")
+    ],
+    jwks: Jwks,
+    scope: Annotated[str, typer.Option(help="The most it may ask for.")] = "system/*.cruds",
+    home: Home = None,
+) -> None:
+    """Register a client; docs/integration.md says how it then gets tokens."""
+
+    async def done(engine: Engine) -> None:
+        from coordhub.admin import registering
+        from coordhub.record.hub import system_clock
+
+        await registering.register(
+            engine, operator(), name, organization, scope, _keys(jwks), system_clock()
+        )
+
+    _on("clients add", done, home)
+
+
+@registered.command()
+def keys(name: Name, jwks: Jwks, home: Home = None) -> None:
+    """Let these keys count, and no others; to go from one to the next, give both for a while."""
+
+    async def done(engine: Engine) -> None:
+        from coordhub.admin import registering
+        from coordhub.record.hub import system_clock
+
+        await registering.change_keys(engine, operator(), name, _keys(jwks), system_clock())
+
+    _on("clients keys", done, home)
+
+
+@registered.command()
+def disable(name: Name, home: Home = None) -> None:
+    """Take it out of use: what tokens it got from the hub stop at once."""
+    _switch("clients disable", name, False, home)
+
+
+@registered.command()
+def enable(name: Name, home: Home = None) -> None:
+    """Let it ask for tokens again."""
+    _switch("clients enable", name, True, home)
+
+
+@registered.command(name="list")
+def list_(home: Home = None) -> None:
+    """Every client: whom it acts for, whether it may, its keys, its scopes."""
+
+    async def done(engine: Engine) -> None:
+        from coordhub.admin import registering
+
+        async with engine.pool.acquire() as conn:
+            for each in await registering.listed(conn):
+                print("\t".join(each))
+
+    _on("clients list", done, home)
+
+
+def _switch(command: str, name: str, active: bool, home: Path | None) -> None:
+    async def done(engine: Engine) -> None:
+        from coordhub.admin import acts
+        from coordhub.record.hub import system_clock
+
+        await acts.change_client(engine, operator(), name, system_clock(), active=active)
+
+    _on(command, done, home)
+
+
+def _keys(given: str) -> Keys:
+    from coordhub.admin.acts import NothingDone
+    from coordhub.admin.registering import keys_of
+
+    if "://" in given:
+        return keys_of(given)
+    try:
+        return keys_of(Path(given).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise NothingDone(f"{given} cannot be read.") from error
+
+
+def _on(
+    command: str, step: Callable[[Engine], Coroutine[Any, Any, None]], home: Path | None
+) -> None:
+    from coordhub.admin.acts import NothingDone
+    from coordhub.sandbox import issuing
+
+    settings = read_settings(home)
+
+    async def done() -> None:
+        async with issuing.engine_of(settings.home, secret(settings.database_url)) as engine:
+            await step(engine)
+
+    try:
+        run(done())
+    except (NothingDone, issuing.CannotIssue) as nothing:
+        stop(f"coordhub {command}: {nothing}")
