@@ -166,6 +166,7 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
         safeguards=safeguards_of(settings),
         deadlines=deadlines_of(settings),
         coordinator=settings.coordinator,
+        most_subscriptions=settings.max_subscriptions,
     )
     audit = AuditLog(hub.engine)
     audit.start()

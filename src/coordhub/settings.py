@@ -193,6 +193,10 @@ class Settings(BaseSettings):
 
     max_deleted: PositiveInt = 1
     """Resources that one conditional delete may delete; where more match, it is refused."""
+
+    max_subscriptions: PositiveInt = 100
+    """Subscriptions of one organization at most that are not off; beyond is 422."""
+
     consent_policy: Literal["opt-in", "opt-out", "by-purpose"] = "by-purpose"
     """What a referral may share of which no Consent of the patient speaks: nothing (`opt-in`), what
     it names (`opt-out`), or that with those who treat (`by-purpose`)."""

@@ -18,8 +18,9 @@ from world import KEY, Actor, Opened, World
 from coordhub.access import viewer
 from coordhub.r4 import document as fhir_json
 from coordhub.r4 import types
-from coordhub.store import subscriptions
-from coordhub.store.subscriptions import Config, Followed, Subscribed
+from coordhub.store import subscription_events
+from coordhub.store.subscription_events import Followed
+from coordhub.store.subscriptions import Config, Subscribed
 
 Difference = tuple[str, Any, Any]
 
@@ -489,14 +490,14 @@ async def _told_of(looker: Looker, query: str) -> list[str]:
     held = Subscribed(0, looker.actor.rid, "active", config, None, 0, 0, 0, since)
     async with hub.engine.pool.acquire() as conn:
         changes = await conn.fetch(
-            "select c.seq, r.fhir_id from change c join resource r on r.rid = c.rid where r.type = $1",
+            "select c.seq, c.at, r.fhir_id from change c join resource r on r.rid = c.rid where r.type = $1",
             types.NUMBER[kind],
         )
-        seqs = await subscriptions.matching(
-            conn, hub.engine, viewer.as_organization(looker.actor.rid), held,
-            [Followed(row["seq"], kind) for row in changes], hub.base, now,
+        seqs = await subscription_events.matching(
+            conn, hub.engine, viewer.as_organization(looker.actor.rid), [held],
+            [Followed(row["seq"], row["at"], kind) for row in changes], hub.base, now,
         )  # fmt: skip
-    told = {*seqs}
+    told = {*seqs.get(0, ())}
     return sorted({f"{kind}/{row['fhir_id']}" for row in changes if row["seq"] in told})
 
 

@@ -128,3 +128,58 @@ async def test_given_a_subscription_when_created_then_what_is_the_hubs_to_say_ca
     del without["channel"]["_payload"]
     refused = await house.near.ask("POST", "/Subscription", without)
     assert refused.json()["issue"][0]["expression"] == ["Subscription.channel.payload"]
+
+
+async def test_given_a_secret_when_asked_for_then_it_is_shown_this_once_and_never_read(house):
+    reference = await subscribed(house)
+    made = await house.near.ask("POST", f"/{reference}/$rotate-secret")
+    assert made.status_code == 200, made.text
+    shown = dict(parameters(made.json()))
+    assert shown["secret"].startswith("whsec_")
+    assert "formerUntil" not in shown
+    sent = {
+        "resourceType": "Parameters",
+        "parameter": [
+            {"name": "secret", "valueString": f"whsec_{'QUJD' * 10}"},
+            {"name": "overlap", "valueUnsignedInt": 60},
+        ],
+    }
+    handed_in = await house.near.ask("POST", f"/{reference}/$rotate-secret", sent)
+    assert handed_in.status_code == 200, handed_in.text
+    assert sorted(dict(parameters(handed_in.json()))) == ["formerUntil", "since"]
+    for secret in (shown["secret"], "QUJDQUJD"):
+        for path in (f"/{reference}", f"/{reference}/_history", f"/{reference}/$status"):
+            assert secret not in (await house.near.ask("GET", path)).text
+        assert secret not in str(await house.audited())
+    assert (await house.far.ask("POST", f"/{reference}/$rotate-secret")).status_code == 404
+    for odd in ("my own words", "whsec_QUJD", f"whsec_{'!' * 40}"):
+        sent["parameter"][0]["valueString"] = odd
+        refused = await house.near.ask("POST", f"/{reference}/$rotate-secret", sent)
+        assert (refused.status_code, odd in refused.text) == (400, False)
+    narrow = house.near.narrow("system/Subscription.rs", house.context)
+    refused = await house.near.ask("POST", f"/{reference}/$rotate-secret", token=narrow)
+    assert refused.status_code == 403
+
+
+async def test_given_events_that_were_sent_when_asked_for_again_then_they_are_due_and_others_are_not(
+    house,
+):
+    reference = await subscribed(house)
+    for _ in range(3):
+        await task(house)
+    while await notice.follow(house.context.hub):
+        pass
+    path = f"/{reference}/$resend?eventsSinceNumber=2&eventsUntilNumber=3"
+    early = await house.near.ask("POST", path)
+    assert early.status_code == 422, "none was sent yet"
+    assert early.json()["issue"][0]["expression"] == ["http.eventsUntilNumber"]
+    await house.context.hub.engine.pool.execute("update subscription set sent = 3")
+    due = await house.near.ask("POST", path)
+    assert due.status_code == 202, due.text
+    assert due.json()["issue"][0]["diagnostics"] == "Events 2 to 3 are sent again."
+    assert (await house.near.ask("POST", path)).status_code == 409
+    assert (await house.far.ask("POST", path)).status_code == 404
+    odd = await house.near.ask("POST", f"/{reference}/$resend?eventsSinceNumber=x")
+    assert odd.status_code == 400
+    await house.context.hub.engine.pool.execute("update subscription set state = 'error'")
+    assert (await house.near.ask("POST", path)).status_code == 422

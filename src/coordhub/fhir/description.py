@@ -359,6 +359,21 @@ ROUTES: tuple[Route, ...] = (
         answer="Bundle", reasons=(404,), parameters=(_ID, *_EVENTS),
     ),
     Route(
+        "subscription_resend", "POST", "/Subscription/{id}/$resend", "Operations",
+        "Send events of a subscription again",
+        "By number, both included, with their numbers and through the channel; at most 1000. Of the 1.2 ballot of the "
+        "R4 backport.",
+        status=202, answer="OperationOutcome", reasons=(404, 409, 410, 413, 415, 422),
+        parameters=(_ID, *_EVENTS[:2]), body="Parameters",
+    ),
+    Route(
+        "subscription_secret", "POST", "/Subscription/{id}/$rotate-secret", "Operations",
+        "Another secret to sign notifications with",
+        "Notifications are signed as Standard Webhooks has it. `secret` (`whsec_...`), or nothing and the hub makes "
+        "one and shows it this once; `overlap`: seconds for which the secret before signs, too.",
+        answer="Parameters", reasons=(404, 410, 413, 415, 422), parameters=(_ID,), body="Parameters",
+    ),
+    Route(
         "everything", "GET", "/Patient/{id}/$everything", "Operations", "The record of a patient",
         "The patient's compartment in pages, and what it refers to.",
         answer="Bundle", reasons=(404, 410), parameters=(_ID, _TYPES, _COUNT, _CURSOR),

@@ -103,6 +103,14 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "meta-add": Operation(("instance",), (), ("POST",), "update", frozenset({"meta"})),
     "meta-delete": Operation(("instance",), (), ("POST",), "update", frozenset({"meta"})),
     "read-again": Operation(("type",), ("Task",), ("POST",), "update", None),
+    "resend": Operation(
+        ("instance",),
+        ("Subscription",),
+        ("POST",),
+        "update",
+        frozenset({"eventsSinceNumber", "eventsUntilNumber"}),
+    ),
+    "rotate-secret": Operation(("instance",), ("Subscription",), ("POST",), "update"),
     "route": Operation(
         ("type", "instance"),
         ("ServiceRequest",),

@@ -5,7 +5,7 @@ http://hl7.org/fhir/uv/subscriptions-backport/components.html (R4 subscription n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -21,10 +21,11 @@ PROFILE = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/bac
 @dataclass(frozen=True, slots=True)
 class Focus:
     """What an event is about. body: the resource as it is shown, "" where only its address is told;
-    address: absolute."""
+    address: absolute. deleted: it is no more."""
 
     address: str
     body: str = ""
+    deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +83,7 @@ def bundle(identifier: str, now: str, about: About, kind: Kind, told: Sequence[T
             "response": {"status": "200"},
         }
     ]
-    shown: set[str] = set()
-    for event in told:
-        focus = event.focus
-        if focus is None or not focus.body or focus.address in shown:
-            continue
-        shown.add(focus.address)
-        entries.append(
-            {
-                "fullUrl": focus.address,
-                "resource": msgspec.Raw(focus.body.encode()),
-                "request": {"method": "PUT", "url": "/".join(focus.address.split("/")[-2:])},
-                "response": {"status": "200"},
-            }
-        )
+    entries.extend(_foci(told))
     return msgspec.json.encode(
         {
             "resourceType": "Bundle",
@@ -105,3 +93,27 @@ def bundle(identifier: str, now: str, about: About, kind: Kind, told: Sequence[T
             "entry": entries,
         }
     )
+
+
+def _foci(told: Sequence[Told]) -> Iterator[dict[str, Any]]:
+    """Each resource once; of one that was deleted that it was, without content."""
+    shown: set[str] = set()
+    for event in told:
+        focus = event.focus
+        if focus is None or not (focus.body or focus.deleted) or focus.address in shown:
+            continue
+        url = "/".join(focus.address.split("/")[-2:])
+        if focus.deleted:
+            yield {
+                "fullUrl": focus.address,
+                "request": {"method": "DELETE", "url": url},
+                "response": {"status": "204"},
+            }
+            continue
+        shown.add(focus.address)
+        yield {
+            "fullUrl": focus.address,
+            "resource": msgspec.Raw(focus.body.encode()),
+            "request": {"method": "PUT", "url": url},
+            "response": {"status": "200"},
+        }

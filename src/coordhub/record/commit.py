@@ -26,6 +26,7 @@ from coordhub.record import (
     consents,
     counterparts,
     drafting,
+    foreseeing,
     grants,
     identity,
     labelling,
@@ -240,6 +241,7 @@ async def apply(
     await care_teams.decide(work)
     await care_plans.decide(work)
     await proxies.decide(work)
+    await foreseeing.foresee(work)
     await writing.write(work, interaction)
     if await withdrawal.follow(work, _by_itself):
         work.wakes = True

@@ -56,7 +56,7 @@ class Hub:
 
     clock, new_shard, new_id: time and randomness, to be replaced in tests. lists: what content is
     sensitive. deadlines: how long what may take. coordinator: `Organization/<id>` of who looks after referrals
-    for all; None: whoever refers looks after its own.
+    for all; None: whoever refers looks after its own. most_subscriptions: that an organization has at most.
     """
 
     engine: Engine
@@ -69,6 +69,7 @@ class Hub:
     safeguards: Safeguards = field(default_factory=Safeguards)
     deadlines: Deadlines = field(default_factory=deadlines.read)
     coordinator: str | None = None
+    most_subscriptions: int = 100
 
     @property
     def zone(self) -> ZoneInfo | None:

@@ -1,7 +1,7 @@
 """A notification of a subscription's events, as its organization may see now what they are about.
 
 What may not be seen (any more) is told as an event without its focus: that something happened stays, so
-that numbers have no gap.
+that numbers have no gap. Of a deletion it is told that it was one, to who might see what is no more.
 
 http://hl7.org/fhir/uv/subscriptions-backport
 """
@@ -17,7 +17,9 @@ from coordhub.r4 import notification
 from coordhub.record.hub import Hub, instant
 from coordhub.store import resources
 from coordhub.store.engine import Connection
-from coordhub.store.subscriptions import Event, Subscribed
+from coordhub.store.resources import Version
+from coordhub.store.subscription_events import Event
+from coordhub.store.subscriptions import Subscribed
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,7 @@ async def compose(
         notification.Told(
             one.number,
             instant(one.at),
-            None if (version := shown.get(one.rid)) is None or version.body is None
-            else notification.Focus(
-                f"{hub.base}/{version.reference}",
-                version.body if level == "full-resource" else "",
-            ),
+            _focus(hub, one, shown.get(one.rid), level),
         )
         for one in events
     ]  # fmt: skip
@@ -67,3 +65,15 @@ async def compose(
         return Composed(b"", ())
     body = notification.bundle(str(identifier), instant(hub.clock()), about, kind, told)
     return Composed(body, tuple(one.rid for one in events if one.rid in shown))
+
+
+def _focus(
+    hub: Hub, event: Event, version: Version | None, level: str
+) -> notification.Focus | None:
+    """version: as it may be seen now."""
+    if version is None or (version.body is None and not event.deleted):
+        return None
+    address = f"{hub.base}/{version.reference}"
+    if event.deleted:
+        return notification.Focus(address, deleted=True)
+    return notification.Focus(address, (version.body or "") if level == "full-resource" else "")

@@ -24,6 +24,7 @@ from coordhub.store.subscriptions import Config
 
 BACKPORT: Final = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/"
 LEVELS: Final = ("empty", "id-only", "full-resource")
+CHANNELS: Final = ("rest-hook", "websocket")
 MOST_EVENTS: Final = 100
 """Events in one notification at most, and when the Subscription does not say."""
 
@@ -32,12 +33,14 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """resources: types it is about. criteria: of each, `name=value`. filters: names a subscriber may use."""
+    """resources: types it is about. criteria: of each, `name=value`. filters: names a subscriber may use.
+    deletions: whether it is about them, too."""
 
     title: str
     resources: tuple[str, ...]
     criteria: tuple[str, ...]
     filters: frozenset[str]
+    deletions: bool
 
 
 @cache
@@ -46,7 +49,11 @@ def topics() -> Mapping[str, Topic]:
     text = files("coordhub.record").joinpath("subscription_topics.json").read_text()
     return {
         url: Topic(
-            one["title"], tuple(one["resources"]), tuple(one["criteria"]), frozenset(one["filters"])
+            one["title"],
+            tuple(one["resources"]),
+            tuple(one["criteria"]),
+            frozenset(one["filters"]),
+            one.get("deletions", False),
         )
         for url, one in json.loads(text).items()
     }
@@ -56,19 +63,8 @@ def read(document: Document, at: str, base: str, now: datetime) -> tuple[Config,
     """What it asks for and until when; 422 with everything that the hub cannot honour."""
     issues: list[Issue] = []
     channel: Document = document.get("channel") or {}
-    kind, endpoint = channel.get("type"), channel.get("endpoint")
-    if kind != "rest-hook":
-        issues.append(_unsupported(f"{at}.channel.type", "The channel here is rest-hook."))
-    parts = urlsplit(endpoint) if isinstance(endpoint, str) else None
-    if (
-        parts is None
-        or parts.scheme not in ("http", "https")
-        or not parts.hostname
-        or parts.username
-    ):
-        issues.append(
-            Issue("value", "An absolute https address is needed.", f"{at}.channel.endpoint")
-        )
+    kind, endpoint = channel_of(document), channel.get("endpoint")
+    issues.extend(_of_channel(kind, endpoint, f"{at}.channel"))
     criteria = str(document.get("criteria") or "")
     topic = topics().get(criteria)
     level = _level(channel)
@@ -86,6 +82,15 @@ def read(document: Document, at: str, base: str, now: datetime) -> tuple[Config,
             issues.append(
                 _unsupported(f"{at}.channel.payload", "Payloads are application/fhir+json.")
             )
+    elif kind != "rest-hook":
+        queries = []
+        issues.append(
+            Issue(
+                "value",
+                f"A {kind} tells of a topic: one of {', '.join(topics())}.",
+                f"{at}.criteria",
+            )
+        )
     elif "?" in criteria or criteria in types.NUMBER:
         queries = [criteria]
         payload = channel.get("payload")
@@ -119,13 +124,39 @@ def read(document: Document, at: str, base: str, now: datetime) -> tuple[Config,
     return Config(
         topic=criteria if topic is not None else "",
         queries=tuple(parsed),
-        endpoint=str(endpoint),
+        endpoint=str(endpoint or ""),
         headers=tuple(str(one) for one in channel.get("header") or ()),
         level=level or "",
         heartbeat=numbers["heartbeat"],
         timeout=numbers["timeout"],
         most=1 if topic is None and level else numbers["most"] or MOST_EVENTS,
+        deletions=topic is not None and topic.deletions,
     ), until
+
+
+def channel_of(document: Document) -> str:
+    return str((document.get("channel") or {}).get("type"))
+
+
+def _of_channel(kind: str, endpoint: object, at: str) -> Iterator[Issue]:
+    if kind not in CHANNELS:
+        yield _unsupported(f"{at}.type", f"The channels here are {' and '.join(CHANNELS)}.")
+    parts = urlsplit(endpoint) if isinstance(endpoint, str) else None
+    if kind == "websocket":
+        if parts is not None:
+            yield Issue(
+                "value",
+                "A websocket is opened by the subscriber, at the address that $get-ws-binding-token "
+                "tells: leave the endpoint out.",
+                f"{at}.endpoint",
+            )
+    elif (
+        parts is None
+        or parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or parts.username
+    ):
+        yield Issue("value", "An absolute https address is needed.", f"{at}.endpoint")
 
 
 def named_owners(config: Config) -> Iterator[str]:

@@ -10,7 +10,6 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
-from uuid import UUID, uuid4
 
 from coordhub.outbound.client import Outbound
 from coordhub.record.hub import Hub
@@ -33,13 +32,11 @@ class Herald:
         outbound: Outbound,
         poll: timedelta = timedelta(seconds=1),
         patience: Patience | None = None,
-        new_id: Callable[[], UUID] = uuid4,
     ) -> None:
         self._hub = hub
         self._outbound = outbound
         self._poll = poll
         self._patience = patience or Patience()
-        self._new_id = new_id
         self._underway: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -85,7 +82,7 @@ class Herald:
     async def _one(self, held: Subscribed) -> None:
         """A failure of ours leaves the lease to run out; it is told then."""
         try:
-            await notify.tell(self._hub, self._outbound, held, self._new_id, self._patience)
+            await notify.tell(self._hub, self._outbound, held, self._patience)
         except Exception as error:
             log(
                 "subscription.stumbled",

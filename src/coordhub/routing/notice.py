@@ -6,22 +6,25 @@ made, and shown what it may see when it is sent.
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from coordhub.access import viewer
 from coordhub.record.hub import Hub
 from coordhub.routing import notify
-from coordhub.store import subscriptions
-from coordhub.store.engine import SERIALIZATION_RETRY
+from coordhub.store import subscription_events
+from coordhub.store.engine import SERIALIZATION_RETRY, Connection
 from coordhub.store.outage import is_outage
+from coordhub.store.subscription_events import Followed
 from coordhub.store.subscriptions import Subscribed
 from coordhub.telemetry import log
 
 
 class _Unanswerable(Exception):
-    """What this one asks for cannot be asked."""
+    """What one of these asks for cannot be asked."""
 
-    def __init__(self, held: Subscribed) -> None:
-        super().__init__(held.rid)
-        self.held = held
+    def __init__(self, held: list[Subscribed], followed: list[Followed]) -> None:
+        super().__init__()
+        self.held, self.followed = held, followed
 
 
 async def follow(hub: Hub) -> bool:
@@ -30,43 +33,77 @@ async def follow(hub: Hub) -> bool:
     A subscription whose criteria cannot be asked any more is off, and says so: all others go on.
     """
     async with hub.engine.pool.acquire_at_last() as conn:
-        if not await subscriptions.is_behind(conn):
+        if not await subscription_events.is_behind(conn):
             return False
     try:
         return await _follow(hub)
     except _Unanswerable as failed:
-        cause, held = failed.__cause__, failed.held
+        cause = failed.__cause__
         assert cause is not None
-        if is_outage(cause) or isinstance(cause, SERIALIZATION_RETRY):
+        if not _is_of_what_is_asked(cause) or not await _turn_off(hub, failed):
             raise cause from None
-        log(
-            "subscription.stumbled",
-            level="error",
-            subscription=held.rid,
-            error=type(cause).__name__,
-        )
-        await notify.set_status(hub, held, "off", "its criteria cannot be asked here any more")
         return True
 
 
 async def _follow(hub: Hub) -> bool:
     async with hub.engine.transaction(at_last=True) as conn:
-        told = await subscriptions.recording(conn)
-        followed = await subscriptions.follow(conn, for_nobody=not told)
+        told = await subscription_events.recording(conn)
+        followed = await subscription_events.follow(conn, for_nobody=not told)
         if not followed:
             return False
-        events = 0
-        for one in told:
-            view = viewer.as_organization(one.organization)
+        since = {one.rid: one.since for one in told}
+        order = {one.seq: one for one in followed}
+        found = [
+            (rid, seq)
+            for rid, seq in await subscription_events.deleted(conn, followed)
+            if (began := since.get(rid)) is not None and order[seq].at >= began
+        ]
+        by_organization = sorted(told, key=lambda one: (one.organization, one.rid))
+        for _, each in groupby(by_organization, key=lambda one: one.organization):
+            held = list(each)
             try:
-                seqs = await subscriptions.matching(
-                    conn, hub.engine, view, one, followed, hub.base, hub.clock()
-                )
+                seqs = await _matching(hub, conn, held, followed)
             except Exception as error:
-                raise _Unanswerable(one) from error
-            if seqs:
-                await subscriptions.record(conn, one.rid, seqs, hub.clock())
-                events += len(seqs)
-    if events:
-        log("subscription.events_recorded", changes=len(followed), events=events)
+                raise _Unanswerable(held, followed) from error
+            found += [(rid, seq) for rid, many in seqs.items() for seq in many]
+        if found:
+            places = {seq: place for place, seq in enumerate(order)}
+            found.sort(key=lambda one: (one[0], places[one[1]]))
+            await subscription_events.record(conn, found, hub.clock())
+    if found:
+        log("subscription.events_recorded", changes=len(followed), events=len(found))
     return True
+
+
+async def _matching(
+    hub: Hub, conn: Connection, held: list[Subscribed], followed: list[Followed]
+) -> dict[int, list[int]]:
+    view = viewer.as_organization(held[0].organization)
+    return await subscription_events.matching(
+        conn, hub.engine, view, held, followed, hub.base, hub.clock()
+    )
+
+
+async def _turn_off(hub: Hub, failed: _Unanswerable) -> bool:
+    """Those of them that cannot be asked, each by itself; False if each can."""
+    is_off = False
+    for one in failed.held:
+        try:
+            async with hub.engine.pool.acquire_at_last() as conn:
+                await _matching(hub, conn, [one], failed.followed)
+        except Exception as error:
+            if not _is_of_what_is_asked(error):
+                raise
+            log(
+                "subscription.stumbled",
+                level="error",
+                subscription=one.rid,
+                error=type(error).__name__,
+            )
+            await notify.set_status(hub, one, "off", "its criteria cannot be asked here any more")
+            is_off = True
+    return is_off
+
+
+def _is_of_what_is_asked(error: BaseException) -> bool:
+    return not is_outage(error) and not isinstance(error, SERIALIZATION_RETRY)

@@ -1,28 +1,36 @@
 """Events are told to their subscriber: handshake, notification, heartbeat, and what comes of each.
 
-No transaction is open while a subscriber is spoken to. What cannot be told is tried again, less and less
-often; after that the subscription is in error: its events are counted on, and told when it is asked for
-them (`$events`), or requested again.
+No transaction is open while a subscriber is spoken to. What cannot be told is tried again, the same message
+with the same identity, less and less often; after that the subscription is in error: its events are counted
+on, and told when it is asked for them (`$events`), or requested again.
 
 http://hl7.org/fhir/uv/subscriptions-backport
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
-from uuid import UUID
+from uuid import uuid4
 
 from coordhub.access import caller, viewer
 from coordhub.outbound.client import Answer, Outbound, Unreachable
+from coordhub.r4.notification import Kind
 from coordhub.record import commit, parties
 from coordhub.record.hub import Hub
 from coordhub.record.notifying import Composed, compose
 from coordhub.record.operations import Update
-from coordhub.store import audit, resources, subscriptions
-from coordhub.store.subscriptions import Event, Subscribed
+from coordhub.routing import signing
+from coordhub.store import (
+    audit,
+    resources,
+    subscription_events,
+    subscription_secrets,
+    subscriptions,
+)
+from coordhub.store.subscription_events import Event
+from coordhub.store.subscriptions import Subscribed
 from coordhub.store.transact import AuditRow
 from coordhub.telemetry import log
 
@@ -39,54 +47,87 @@ class Patience:
     failures: int = 10
 
 
+NOT_REACHED: Final = "not reached: its address did not take what was sent"
+"""What a subscriber is told whatever failed: else an address of ours could be probed by a Subscription to it.
+What it was, stands in the log."""
+
+
 async def due(hub: Hub) -> Subscribed | None:
     """A subscription that is owed something, held for LEASE."""
     async with hub.engine.pool.acquire_at_last() as conn:
-        return await subscriptions.claim(conn, hub.clock(), LEASE)
+        return await subscriptions.claim(conn, hub.clock(), LEASE, uuid4())
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """What one is told now. kind: of the notification. pending: the events in it."""
+
+    held: Subscribed
+    kind: Kind
+    pending: list[Event]
+    composed: Composed
+    secrets: list[bytes]
 
 
 async def tell(
-    hub: Hub,
-    outbound: Outbound,
-    held: Subscribed,
-    new_id: Callable[[], UUID],
-    patience: Patience | None = None,
+    hub: Hub, outbound: Outbound, held: Subscribed, patience: Patience | None = None
 ) -> None:
     """Tell one subscriber what is due, and write down what came of it."""
     patience, now = patience or Patience(), hub.clock()
     if held.until is not None and held.until <= now:
         await set_status(hub, held, "off", None)
         return
-    async with hub.engine.pool.acquire_at_last() as conn:
-        found = await resources.read_rids(conn, viewer.deciding(), [held.rid])
-        pending = await subscriptions.events(
-            conn, held.rid, held.sent + 1, held.event, held.config.most
-        )
-        reference = found[held.rid].reference
-        is_handshake = held.state == "requested"
-        composed = await compose(
-            hub, conn, held, reference, "active" if is_handshake else held.state,
-            "handshake" if is_handshake else "event-notification" if pending else "heartbeat",
-            [] if is_handshake else pending, new_id(),
-        )  # fmt: skip
-    if not (is_handshake or pending or held.config.heartbeat):
+    if held.channel == "websocket":  # there is no address to try; who holds the socket tells
+        async with hub.engine.pool.acquire_at_last() as conn:
+            await subscriptions.told(conn, held, held.event, now, None)
+        if held.state == "requested":
+            await set_status(hub, held, "active", None)
+        return
+    due = await _prepare(hub, held)
+    if due.kind == "heartbeat" and not held.config.heartbeat:
         async with hub.engine.pool.acquire_at_last() as conn:
             await subscriptions.told(conn, held, held.sent, now, None)
         return
-    failure = await _send(outbound, held, composed, new_id(), now)
+    failure = await _send(outbound, due, hub.clock())
     if failure is None:
-        await _told(hub, held, pending, composed, is_handshake=is_handshake)
+        await _told(hub, due)
     else:
-        await _failed(hub, held, failure, patience, is_handshake=is_handshake)
+        await _failed(hub, due, failure, patience)
 
 
-async def _send(
-    outbound: Outbound, held: Subscribed, composed: Composed, identifier: UUID, now: datetime
-) -> str | None:
+async def _prepare(hub: Hub, held: Subscribed) -> _Due:
+    assert held.message is not None
+    assert held.trying is not None
+    async with hub.engine.pool.acquire_at_last() as conn:
+        found = await resources.read_rids(conn, viewer.deciding(), [held.rid])
+        since = held.again_from if held.is_again else held.sent + 1
+        pending: list[Event] = []
+        if held.state != "requested" and since is not None:
+            pending = await subscription_events.events(
+                conn, held.rid, since, held.trying, held.config.most
+            )
+        kind: Kind = "event-notification" if pending else "heartbeat"
+        if held.state == "requested":
+            kind = "handshake"
+        composed = await compose(
+            hub, conn, held, found[held.rid].reference,
+            "active" if kind == "handshake" else held.state, kind, pending, held.message,
+        )  # fmt: skip
+        secrets = await subscription_secrets.valid(conn, held.rid, hub.clock())
+    return _Due(held, kind, pending, composed, secrets)
+
+
+async def _send(outbound: Outbound, due: _Due, now: datetime) -> str | None:
     """None if it was taken; else why not."""
+    held, composed = due.held, due.composed
+    assert held.message is not None
     pairs = (line.partition(":") for line in held.config.headers)
-    headers = {name.strip(): value.strip() for name, _, value in pairs if name.strip()}
-    headers |= {"webhook-id": str(identifier), "webhook-timestamp": str(int(now.timestamp()))}
+    headers = {
+        name.strip(): value.strip()
+        for name, _, value in pairs
+        if name.strip() and not name.strip().lower().startswith("webhook-")
+    }
+    headers |= signing.headers(due.secrets, held.message, now, composed.body)
     method, address = "POST", held.config.endpoint
     if composed.path:  # http://hl7.org/fhir/R4/subscription.html#2.46.7.1
         method, address = "PUT", f"{address.rstrip('/')}/{composed.path}"
@@ -102,41 +143,40 @@ async def _send(
             return kind
 
 
-async def _told(
-    hub: Hub, held: Subscribed, pending: list[Event], composed: Composed, *, is_handshake: bool
-) -> None:
-    now = hub.clock()
-    sent = held.sent if is_handshake or not pending else pending[-1].number
+async def _told(hub: Hub, due: _Due) -> None:
+    held, now = due.held, hub.clock()
+    sent = due.pending[-1].number if due.pending and not held.is_again else held.sent
     beat = timedelta(seconds=held.config.heartbeat)
     async with hub.engine.transaction() as conn:
-        await subscriptions.told(conn, held, sent, now, now + beat if beat else None)
-        if composed.rids:
+        if held.is_again:
+            await subscriptions.told_again(conn, held, now)
+        else:
+            await subscriptions.told(conn, held, sent, now, now + beat if beat else None)
+        if due.composed.rids:
             row = AuditRow(
-                None, held.organization, "disclosure", 0, rids=composed.rids,
-                request_id=f"subscription {held.rid} event {sent}",
+                None, held.organization, "disclosure", 0, rids=due.composed.rids,
+                request_id=f"subscription {held.rid} event {due.pending[-1].number}",
             )  # fmt: skip
             await audit.append(conn, row, now)
-    if is_handshake:
+    if due.kind == "handshake":
         await set_status(hub, held, "active", None)
     log(
         "subscription.told", subscription=held.rid, organization=held.organization,
-        events=0 if is_handshake else len(pending), until=sent,
+        message=str(held.message), events=len(due.pending), until=sent, again=held.is_again,
     )  # fmt: skip
 
 
-async def _failed(
-    hub: Hub, held: Subscribed, reason: str, patience: Patience, *, is_handshake: bool
-) -> None:
-    now = hub.clock()
+async def _failed(hub: Hub, due: _Due, reason: str, patience: Patience) -> None:
+    held, now = due.held, hub.clock()
     wait = min(patience.first * 2 ** min(held.failures, 16), patience.cap)
     async with hub.engine.pool.acquire_at_last() as conn:
         await subscriptions.failed(conn, held, now + wait, reason)
-    over = is_handshake or held.failures + 1 >= patience.failures
-    if over:
-        await set_status(hub, held, "error", f"not reached: {reason}")
+    if due.kind == "handshake" or held.failures + 1 >= patience.failures:
+        await set_status(hub, held, "error", NOT_REACHED)
     log(
         "subscription.failed", level="warning", subscription=held.rid,
-        organization=held.organization, failures=held.failures + 1, reason=reason,
+        organization=held.organization, message=str(held.message), failures=held.failures + 1,
+        reason=reason,
     )  # fmt: skip
 
 

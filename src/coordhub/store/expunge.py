@@ -94,6 +94,8 @@ begin
         delete from fetching f where f.subject = any(rids_);
         -- What a subscription asks for has its secrets; nothing is waited for that is not there.
         delete from subscription_event s where s.subscription = any(rids_);
+        delete from subscription_secret s where s.subscription = any(rids_);
+        delete from subscription_deletion s where s.subscription = any(rids_);
         delete from subscription s where s.rid = any(rids_);
         delete from timer t where t.subject = any(rids_) and t.fired_at is null;
         update errand e set closed_at = at_ where e.task = any(rids_) and e.closed_at is null;

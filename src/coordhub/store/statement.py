@@ -303,14 +303,20 @@ PARTS: Final = {
         "delete from timer t using {rows} where t.subject = n.subject and t.kind = n.kind",
     ),
     "subscribed": Part(
-        "rid bigint, organization bigint, state text, config text, until timestamptz, reason text",
-        "insert into subscription as s (rid, organization, state, config, until, reason, shard, event, sent, failures,"
-        " next_at) select n.*, (n.rid & 255)::smallint, 0, 0, 0, $1 from {rows}"
-        " on conflict (rid) do update set state = excluded.state, config = excluded.config, until = excluded.until,"
-        " reason = excluded.reason, failures = 0, lease_until = null,"
+        "rid bigint, organization bigint, channel text, state text, config text, until timestamptz, reason text",
+        "insert into subscription as s (rid, organization, channel, state, config, until, reason, shard, event, sent,"
+        " failures, next_at) select n.*, (n.rid & 255)::smallint, 0, 0, 0, $1 from {rows}"
+        " on conflict (rid) do update set channel = excluded.channel, state = excluded.state, config = excluded.config,"
+        " until = excluded.until, reason = excluded.reason, failures = 0, lease_until = null,"
+        " message = null, trying = null, again_from = null, again_until = null,"
         # what happened while it could not be told is not told once it is asked to go on: it is asked for
         " sent = case when s.state in ('error', 'off') and excluded.state = 'requested' then s.event else s.sent end,"
         " next_at = case when excluded.state = 'requested' then $1 else s.next_at end",
+    ),
+    "foreseen": Part(
+        "subscription bigint, rid bigint, version integer",
+        "insert into subscription_deletion (subscription, rid, version, shard)"
+        " select n.*, (n.subscription & 255)::smallint from {rows}",
     ),
 }
 """By name, in the order in which they stand in a statement; `w` are the new versions, which others read."""

@@ -282,10 +282,19 @@ class SubscriptionRow(NamedTuple):
 
     rid: int
     organization: int
+    channel: str
     state: str
     config: str
     until: datetime | None
     reason: str | None
+
+
+class Foreseen(NamedTuple):
+    """A Subscription (rid) that is told of a deletion: of the resource, and which version the deletion is."""
+
+    subscription: int
+    rid: int
+    version: int
 
 
 @dataclass(slots=True)
@@ -321,6 +330,7 @@ class Batch:
     rules_ended: list[RuleEnd] = field(default_factory=list)
     parties: list[Party] = field(default_factory=list)
     subscriptions: list[SubscriptionRow] = field(default_factory=list)
+    foreseen: list[Foreseen] = field(default_factory=list)
     audit: list[AuditRow] = field(default_factory=list)
 
 
@@ -369,6 +379,7 @@ def _rows(batch: Batch) -> dict[str, Sequence[tuple[Any, ...]]]:
         "resulted_no_more": batch.results_ended,
         "untimed": batch.timers_ended,
         "subscribed": batch.subscriptions,
+        "foreseen": batch.foreseen,
     }
 
 

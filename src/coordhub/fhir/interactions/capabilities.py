@@ -33,6 +33,8 @@ _OWN = frozenset(
         "accounting-of-disclosures",
         "break-glass",
         "lower-label",
+        "read-again",
+        "rotate-secret",
         "route",
         "status-of-referral",
         "why",
@@ -40,6 +42,9 @@ _OWN = frozenset(
 )
 """Operations that this hub defines itself."""
 _SMART = "http://fhir-registry.smarthealthit.org/StructureDefinition"
+_SUBSCRIPTIONS = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/"
+_BACKPORT = {"status": "", "events": "", "get-ws-binding-token": "", "resend": "|1.2.0-ballot"}
+"""Operations of the backport of topic-based subscriptions, and of which version where it is not yet published."""
 _SECURITY = (
     "Every request but this one carries `Authorization: Bearer <token>`, a token of this hub bound "
     "to a client and its organization, which SMART Backend Services get as "
@@ -143,6 +148,8 @@ def _operations(level: str, base: str, resource_type: str | None = None) -> list
 def _definition(name: str, base: str, resource_type: str | None) -> str:
     if name in _OWN:
         return f"{base}/OperationDefinition/{name}"
+    if name in _BACKPORT:
+        return f"{_SUBSCRIPTIONS}backport-subscription-{name}{_BACKPORT[name]}"
     owner = resource_type if OPERATIONS[name].types else "Resource"
     return f"http://hl7.org/fhir/OperationDefinition/{owner}-{name}"
 

@@ -13,17 +13,16 @@ from uuid import uuid4
 import msgspec
 
 from coordhub import errors
-from coordhub.access import viewer
 from coordhub.errors import FhirError, Issue
-from coordhub.fhir import invocation
+from coordhub.fhir import invocation, subscribed
 from coordhub.fhir.context import Answer, Asked, Context
+from coordhub.fhir.numbers import number_of
 from coordhub.r4 import notification
 from coordhub.record import parties
 from coordhub.record.hub import instant
 from coordhub.record.notifying import compose
 from coordhub.record.subscribing import LEVELS, MOST_EVENTS
-from coordhub.store import resources, subscriptions
-from coordhub.store.engine import Connection
+from coordhub.store import subscription_events
 from coordhub.store.resources import Version
 from coordhub.store.subscriptions import Subscribed
 
@@ -42,7 +41,7 @@ async def status(context: Context, asked: Asked) -> Answer:
         ids = [asked.target.id]
     base = context.hub.base
     async with context.hub.engine.pool.acquire() as conn:
-        found = await _own(conn, asked, ids)
+        found = await subscribed.own(conn, asked, ids)
         if asked.target.id is not None and not found:
             raise errors.not_found(asked.target.reference)
     shown = [(version, held) for version, held in found if not wanted or held.state in wanted]
@@ -66,15 +65,11 @@ async def status(context: Context, asked: Asked) -> Answer:
 
 async def events(context: Context, asked: Asked) -> Answer:
     """A notification of events by their numbers, both included; `content` is at most what was agreed on."""
-    target = asked.target
     pairs = dict(invocation.pairs(asked))
-    since = _number(pairs, "eventsSinceNumber", 1)
-    until = _number(pairs, "eventsUntilNumber", 2**62)
+    since = number_of(asked, "eventsSinceNumber", 1)
+    until = number_of(asked, "eventsUntilNumber", 2**62)
     async with context.hub.engine.pool.acquire() as conn:
-        found = await _own(conn, asked, [target.id or ""])
-        if not found:
-            raise errors.not_found(target.reference)
-        version, held = found[0]
+        version, held = await subscribed.the_one(conn, asked)
         if not held.config.topic:
             raise FhirError(
                 400,
@@ -86,7 +81,7 @@ async def events(context: Context, asked: Asked) -> Answer:
             raise FhirError(
                 400, Issue("value", f"This subscription is told {allowed}.", "http.content")
             )
-        happened = await subscriptions.events(conn, held.rid, since, until, MOST_EVENTS)
+        happened = await subscription_events.events(conn, held.rid, since, until, MOST_EVENTS)
         told = await compose(
             context.hub, conn, held, version.reference, held.state, "query-event", happened, uuid4(), level
         )  # fmt: skip
@@ -95,29 +90,6 @@ async def events(context: Context, asked: Asked) -> Answer:
 
 def _rank(level: str) -> int:
     return LEVELS.index(level) if level in LEVELS else -1
-
-
-def _number(pairs: dict[str, str], name: str, otherwise: int) -> int:
-    text = pairs.get(name)
-    if text is None:
-        return otherwise
-    if not (text.isascii() and text.isdigit() and 0 < len(text) <= 18):
-        raise FhirError(400, Issue("value", "A whole number from 0 on.", f"http.{name}"))
-    return int(text)
-
-
-async def _own(conn: Connection, asked: Asked, ids: list[str]) -> list[tuple[Version, Subscribed]]:
-    """The caller's organization's subscriptions, of these ids if there are any."""
-    view = viewer.of(asked.caller)
-    held = {
-        one.rid: one for one in await subscriptions.of_organization(conn, asked.caller.organization)
-    }
-    found = await resources.read_rids(conn, view, list(held))
-    return [
-        (found[rid], one)
-        for rid, one in held.items()
-        if rid in found and (not ids or found[rid].id in ids)
-    ]
 
 
 def _about(base: str, version: Version, held: Subscribed) -> notification.About:

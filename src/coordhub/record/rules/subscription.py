@@ -15,7 +15,7 @@ from coordhub.errors import FhirError, Issue
 from coordhub.r4 import reference
 from coordhub.record import subscribing
 from coordhub.record.work import Draft, Work
-from coordhub.store import resources
+from coordhub.store import resources, subscriptions
 from coordhub.store.subscriptions import Config
 from coordhub.store.transact import SubscriptionRow
 
@@ -34,7 +34,7 @@ async def apply(work: Work, draft: Draft) -> None:
     if document is None:
         if before:
             config, until = subscribing.read(before, draft.at, work.hub.base, work.now)
-            _keep(work, draft, "off", config.as_text(), until, None)
+            _keep(work, draft, before, "off", config, until, None)
         return
     at = draft.at or "Subscription"
     status = str(document.get("status"))
@@ -49,16 +49,37 @@ async def apply(work: Work, draft: Draft) -> None:
     ):
         return
     error = document.get("error")
-    _keep(work, draft, status, config.as_text(), until, str(error)[:200] if error else None)
+    if status != "off" and before.get("status") in (None, "off"):
+        await _refuse_too_many(work, draft, at)
+    _keep(work, draft, document, status, config, until, str(error)[:200] if error else None)
 
 
 def _keep(
-    work: Work, draft: Draft, state: str, config: str, until: Any, reason: str | None
-) -> None:
+    work: Work, draft: Draft, document: Document, state: str, config: Config, until: Any,
+    reason: str | None,
+) -> None:  # fmt: skip
+    channel = subscribing.channel_of(document)
     work.batch.subscriptions.append(
-        SubscriptionRow(draft.rid, draft.source, state, config, until, reason)
+        SubscriptionRow(draft.rid, draft.source, channel, state, config.as_text(), until, reason)
     )
     work.wakes = True
+
+
+async def _refuse_too_many(work: Work, draft: Draft, at: str) -> None:
+    """Each is asked of every change, and told; counted under a lock, so that two at once do not pass."""
+    await work.hold()
+    here = [row.rid for row in work.batch.subscriptions if row.organization == draft.source]
+    others = await subscriptions.count_others(work.conn, draft.source, [draft.rid, *here])
+    if others + len(here) >= work.hub.most_subscriptions:
+        raise FhirError(
+            422,
+            Issue(
+                "too-costly",
+                f"An organization has {work.hub.most_subscriptions} Subscriptions here at most that are not off. "
+                "Switch one off, or ask for more by one: filters of one Subscription may name several values.",
+                at,
+            ),
+        )
 
 
 def _refuse_what_is_not_its(work: Work, document: Document, before: Document, at: str) -> None:

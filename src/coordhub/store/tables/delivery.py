@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Identity,
     Index,
     Integer,
+    LargeBinary,
     PrimaryKeyConstraint,
     SmallInteger,
     Table,
@@ -164,6 +166,13 @@ subscription = Table(
     Column("rid", BigInteger, primary_key=True, autoincrement=False, comment="of the Subscription"),
     Column("shard", SmallInteger, nullable=False),
     Column("organization", BigInteger, nullable=False, comment="rid of whom it tells"),
+    Column(
+        "channel",
+        Text,
+        nullable=False,
+        server_default=text("'rest-hook'"),
+        comment="Subscription.channel.type",
+    ),
     Column("state", Text, nullable=False, comment="Subscription.status"),
     Column("config", Text, nullable=False, comment="what it asks for: searches, address, level"),
     instant("until", nullable=True, comment="Subscription.end"),
@@ -176,6 +185,15 @@ subscription = Table(
     ),
     instant("lease_until", nullable=True, comment="a worker holds it until then"),
     Column("reason", Text, comment="why it could not be told; no content"),
+    Column("message", Uuid, comment="of what is being told, the same however often it is tried"),
+    Column("trying", BigInteger, comment="number of the last event in that message"),
+    Column("again_from", BigInteger, comment="number of the next event to be told again"),
+    Column("again_until", BigInteger, comment="and of the last one, that was told before"),
+    CheckConstraint("channel in ('rest-hook', 'websocket', 'email')", name="channel_known"),
+    CheckConstraint(
+        "(again_from is null) = (again_until is null) and again_until <= sent",
+        name="again_is_a_span",
+    ),
     CheckConstraint("state in ('requested', 'active', 'error', 'off')", name="state_known"),
     CheckConstraint("sent <= event", name="told_what_happened"),
     comment="Subscriptions as the relay needs them, and how far each was told",
@@ -196,9 +214,56 @@ subscription_event = Table(
     instant("at", comment="when the change was committed"),
     Column("rid", BigInteger, nullable=False, comment="what changed"),
     Column("version", Integer, nullable=False),
+    Column(
+        "deleted",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="it is that the resource was deleted",
+    ),
     PrimaryKeyConstraint("subscription", "number"),
     comment="Events of subscriptions, in the order of their commits",
 )
+
+subscription_secret = Table(
+    "subscription_secret",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("shard", SmallInteger, nullable=False),
+    Column("subscription", BigInteger, nullable=False),
+    Column(
+        "secret",
+        LargeBinary,
+        nullable=False,
+        comment="what notifications are signed with; shown to nobody again",
+    ),
+    instant("since"),
+    instant(
+        "until",
+        nullable=True,
+        comment="it was replaced, and signs beside the new one up to then; null: the one in use",
+    ),
+    comment="Secrets of subscriptions: the one in use, and for a while the one before",
+)
+Index(
+    "subscription_secret_in_use_idx",
+    subscription_secret.c.subscription,
+    unique=True,
+    postgresql_where=text("until is null"),
+)
+Index("subscription_secret_idx", subscription_secret.c.subscription)
+
+subscription_deletion = Table(
+    "subscription_deletion",
+    metadata,
+    Column("subscription", BigInteger, nullable=False),
+    Column("rid", BigInteger, nullable=False, comment="what is deleted"),
+    Column("version", Integer, nullable=False, comment="the deletion"),
+    Column("shard", SmallInteger, nullable=False),
+    PrimaryKeyConstraint("subscription", "rid", "version"),
+    comment="Who is told of a deletion, decided in its commit: after it nobody can be asked who saw it",
+)
+Index("subscription_deletion_rid_idx", subscription_deletion.c.rid, subscription_deletion.c.version)
 
 feed = Table(
     "feed",
