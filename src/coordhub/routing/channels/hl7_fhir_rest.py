@@ -42,6 +42,8 @@ _PERMANENCE: dict[int, Permanence] = {
     505: "permanent",
 }
 
+_SEVERE: Final = ("error", "fatal")
+"""Sequences, as is what follows: a partner may say a list there, which no set can be asked for."""
 _ENTRY_STATUS = re.compile(r"([1-5]\d\d)(?:\s.*)?", re.DOTALL)
 _LOCATION = re.compile(r"(?:.*/)?([A-Z][A-Za-z]{2,63}/[A-Za-z0-9.\-]{1,64})(?:/_history/[^/]+)?")
 
@@ -236,13 +238,13 @@ def _not_understood(status: int) -> Refused:
 def _has_error(outcome: dict[str, Any]) -> bool:
     issues = outcome.get("issue")
     return isinstance(issues, list) and any(
-        isinstance(issue, dict) and issue.get("severity") in {"error", "fatal"} for issue in issues
+        isinstance(issue, dict) and issue.get("severity") in _SEVERE for issue in issues
     )
 
 
-_PASSING: Final = {
+_PASSING: Final = (
     "transient", "lock-error", "no-store", "exception", "timeout", "incomplete", "throttled",
-}  # fmt: skip
+)  # fmt: skip
 """What may well be otherwise later: http://hl7.org/fhir/R4/codesystem-issue-type.html"""
 
 
@@ -250,9 +252,7 @@ def _passes(outcome: dict[str, Any]) -> bool:
     """Whether all that it says is wrong may be right later."""
     issues = [issue for issue in outcome["issue"] if isinstance(issue, dict)]
     return all(
-        issue.get("code") in _PASSING
-        for issue in issues
-        if issue.get("severity") in {"error", "fatal"}
+        issue.get("code") in _PASSING for issue in issues if issue.get("severity") in _SEVERE
     )
 
 
@@ -269,7 +269,7 @@ def _entry_at_fault(body: bytes) -> int | None:
     named = {
         int(match[1])
         for issue in (issues if isinstance(issues, list) else ())
-        if isinstance(issue, dict) and issue.get("severity") in {"error", "fatal"}
+        if isinstance(issue, dict) and issue.get("severity") in _SEVERE
         for text in (issue["expression"] if isinstance(issue.get("expression"), list) else ())
         if isinstance(text, str) and (match := _AT_FAULT.fullmatch(text))
     }
