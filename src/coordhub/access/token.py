@@ -138,7 +138,7 @@ class Tokens:
             self._claims[text] = known
             if len(self._claims) > 10_000:
                 self._claims.popitem(last=False)
-        if known.expires <= time.time():
+        if known.expires <= self._engine.now().timestamp():
             raise self._refused()
         return known
 

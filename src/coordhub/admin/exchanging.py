@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 from coordhub.admin.acts import NothingDone, Operator, note
-from coordhub.record.hub import system_clock
 from coordhub.store import counterparts, fetches, resources
 from coordhub.store.engine import Engine
 from coordhub.store.visibility import EVERYONE
@@ -43,7 +42,7 @@ async def agree(
             creates_anew=before.creates_anew if creates_anew is None else creates_anew,
         )
         await counterparts.agree(conn, found.rid, after)
-        await fetches.watch_all(conn, found.rid, system_clock())
+        await fetches.watch_all(conn, found.rid, engine.now())
         said = {
             "organization": organization,
             "ids": "partner" if after.own_ids else "hub",
@@ -53,7 +52,7 @@ async def agree(
             "repeats": "known" if after.knows_repeats else "read before",
             "gone": "created anew" if after.creates_anew else "left",
         }
-        await note(conn, by, "exchange-agreed", system_clock(), said)
+        await note(conn, by, "exchange-agreed", engine.now(), said)
     return after
 
 

@@ -51,7 +51,6 @@ def audit_verify(
 
 
 async def _verify_audit(settings: Settings, url: str, expected: dict[int, bytes]) -> Checked:
-    from coordhub.record.hub import system_clock
     from coordhub.store import seals
     from coordhub.store.engine import Engine
 
@@ -61,6 +60,6 @@ async def _verify_audit(settings: Settings, url: str, expected: dict[int, bytes]
     try:
         async with engine.pool.acquire() as conn:
             named = {seals.name_of(key): key for key in keys}
-            return await seals.verify(conn, named, expected, now=system_clock())
+            return await seals.verify(conn, named, expected, now=engine.now())
     finally:
         await engine.close()

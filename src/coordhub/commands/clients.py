@@ -101,11 +101,10 @@ def client(
         from coordhub.admin import acts
         from coordhub.app import safeguards_of
         from coordhub.record.bootstrap import open_hub
-        from coordhub.record.hub import system_clock
 
         if person is None:
             await acts.change_client(
-                engine, operator(), name, system_clock(),
+                engine, operator(), name, engine.now(),
                 active=active, reference_policy=reference_policy, role=role, break_glass=break_glass,
             )  # fmt: skip
             return
@@ -129,8 +128,7 @@ def partner(
 
     async def done(engine: Engine) -> None:
         from coordhub.admin import acts
-        from coordhub.record.hub import system_clock
 
-        await acts.agree_on_profile(engine, operator(), organization, profile, system_clock())
+        await acts.agree_on_profile(engine, operator(), organization, profile, engine.now())
 
     act("partner", done)

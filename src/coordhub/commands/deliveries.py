@@ -150,9 +150,8 @@ def discard(
 def _carry_out(what: str, which: Which, reason: str) -> None:
     async def step(engine: Engine) -> None:
         from coordhub.admin import letters
-        from coordhub.record.hub import system_clock
 
-        done = await letters.carry_out(engine, operator(), what, which, system_clock(), reason)
+        done = await letters.carry_out(engine, operator(), what, which, engine.now(), reason)
         print(f"{len(done)} {what.removeprefix('delivery-').replace('-', ' ')}.")
 
     act("deliveries", step)
@@ -179,8 +178,7 @@ def probe(endpoint: Annotated[str, typer.Argument(help="Endpoint/id that is left
 
     async def step(engine: Engine) -> None:
         from coordhub.admin import letters
-        from coordhub.record.hub import system_clock
 
-        await letters.probe(engine, operator(), endpoint, system_clock())
+        await letters.probe(engine, operator(), endpoint, engine.now())
 
     act("deliveries", step)

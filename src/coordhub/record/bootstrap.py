@@ -31,7 +31,7 @@ async def open_hub(engine: Engine, base: str) -> Hub:
 
     Any number of processes may call it at once.
     """
-    bare = Hub(engine, base.rstrip("/"), "")
+    bare = Hub(engine, base.rstrip("/"), "", engine.now)
     async with engine.transaction() as conn:
         await conn.execute("select pg_advisory_xact_lock(hashtext('coordhub.bootstrap'))")
         known = await resources.read_rids(conn, Viewer(HUB, everything=True), list(_NAMES))
@@ -41,7 +41,7 @@ async def open_hub(engine: Engine, base: str) -> Hub:
         for definition in definitions():
             await _define(bare, conn, definition)
         known = await resources.read_rids(conn, Viewer(HUB, everything=True), [HUB])
-    return Hub(engine, bare.base, known[HUB].reference)
+    return Hub(engine, bare.base, known[HUB].reference, engine.now)
 
 
 def definitions() -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from coordhub.record.label_lists import Lists
 from coordhub.referral import deadlines
 from coordhub.referral.deadlines import Deadlines
+from coordhub.store import clock
 from coordhub.store.engine import Engine
 
 DIRECTORY_SHARD = 0
@@ -19,8 +20,8 @@ DIRECTORY_SHARD = 0
 
 
 def system_clock() -> datetime:
-    """Now, in the milliseconds that meta.lastUpdated shows: what is stored is what was answered."""
-    now = datetime.now(UTC)
+    """Now by this machine's clock, for who has no database; else see Engine.now."""
+    now = clock.machine()
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 

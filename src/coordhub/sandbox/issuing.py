@@ -14,7 +14,6 @@ from pathlib import Path
 from coordhub.access import scopes, viewer
 from coordhub.access.token import Tokens
 from coordhub.admin.acts import UNNAMED, Operator, note
-from coordhub.record.hub import system_clock
 from coordhub.sandbox import place
 from coordhub.store import clients, embedded, migrate, resources, roles
 from coordhub.store.engine import Connection, Engine
@@ -55,7 +54,7 @@ async def issue(home: Path, database_url: str | None, key: bytes | None, asked: 
             "mode either. To start one: make run"
         )
     async with engine_of(home, database_url) as engine:
-        now = system_clock()
+        now = engine.now()
         async with engine.transaction() as conn:
             name = await _client(conn, asked, now)
             expires = (now + asked.lifetime).isoformat(timespec="seconds")

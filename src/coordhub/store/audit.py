@@ -82,7 +82,7 @@ class AuditLog:
                 self._arrived.set()
             try:
                 await self._engine.pool.execute(
-                    _STATEMENT, datetime.now().astimezone(), audit_json([row for row, _ in batch])
+                    _STATEMENT, self._engine.now(), audit_json([row for row, _ in batch])
                 )
             except UNAVAILABLE as error:
                 for _, done in batch:

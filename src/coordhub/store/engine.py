@@ -14,9 +14,13 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
+
+from coordhub.store import clock
+from coordhub.telemetry import log
 
 Connection: TypeAlias = (
     "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -111,7 +115,8 @@ class Engine:
         self._left = 0
         self._rid_lock = asyncio.Lock()
         self._wake = asyncio.Event()
-        self._notifier: asyncio.Task[None] | None = None
+        self._off = timedelta()
+        self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
     async def open(
@@ -148,17 +153,42 @@ class Engine:
         )
         asides = await asyncpg.create_pool(url, min_size=0, max_size=2, server_settings=common)
         engine = cls(url, pool, searches, asides)
-        engine._notifier = asyncio.create_task(engine._notify())
+        await engine._compare_clocks()
+        engine._tasks = [
+            asyncio.create_task(engine._notify()),
+            asyncio.create_task(engine._keep_time()),
+        ]
         return engine
 
     async def close(self) -> None:
-        if self._notifier is not None:
-            self._notifier.cancel()
+        for task in self._tasks:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._notifier
+                await task
         await self.pool.close()
         await self.searches.close()
         await self._asides.close()
+
+    def now(self) -> datetime:
+        """Now, by the database's clock, in the milliseconds that meta.lastUpdated shows: what is stored is
+        what was answered."""
+        now = clock.machine() + self._off
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+    async def _compare_clocks(self) -> None:
+        async with self.pool.acquire() as conn:
+            before = clock.machine()
+            there = await conn.fetchval("select clock_timestamp()")
+            off = clock.correction(before, there, clock.machine())
+        if abs(off - self._off) >= clock.NOTED:
+            log("clock.corrected", level="warning", seconds=round(off.total_seconds(), 3))
+        self._off = off
+
+    async def _keep_time(self) -> None:
+        while True:
+            await asyncio.sleep(clock.EVERY_SECONDS)
+            with contextlib.suppress(TimeoutError, *UNAVAILABLE):
+                await self._compare_clocks()
 
     @contextlib.asynccontextmanager
     async def writing(self) -> AsyncIterator[tuple[Connection, Begin]]:
