@@ -52,6 +52,8 @@ def test_given_a_duration_when_read_then_a_bare_number_is_seconds(
         ("COORDHUB_MAX_NESTING", "0"),
         ("COORDHUB_TOKEN_KEY", "too-short-a-secret"),
         ("COORDHUB_OUTBOUND_NETWORKS", "10.0.0.1/8"),
+        ("COORDHUB_OUTBOUND_AUTHORITIES", "no-such-file.pem"),
+        ("COORDHUB_OUTBOUND_AUTHORITIES", "pyproject.toml"),
         ("COORDHUB_LOG_LEVEL", "loud"),
     ],
 )

@@ -8,6 +8,7 @@ https://docs.pydantic.dev/latest/concepts/pydantic_settings/
 
 from __future__ import annotations
 
+import ssl
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -106,6 +107,15 @@ def _of_kinds(path: Path | None) -> Path | None:
             same_kind.read(path.read_bytes())
         except OSError as error:
             raise ValueError(f"the file cannot be read: {error.strerror}") from None
+    return path
+
+
+def _of_authorities(path: Path | None) -> Path | None:
+    if path is not None:
+        try:
+            ssl.create_default_context(cafile=path)
+        except OSError as error:  # as is ssl.SSLError
+            raise ValueError(f"the file cannot be read: {error.strerror or error}") from None
     return path
 
 
@@ -273,6 +283,10 @@ class Settings(BaseSettings):
     outbound_networks: Networks = ()
     """Networks that deliveries may go to besides public addresses, as CIDR with commas between;
     development mode adds loopback."""
+
+    outbound_authorities: Annotated[Path | None, AfterValidator(_of_authorities)] = None
+    """File (PEM) of further authorities that the certificates of partners' servers may be of, such as your
+    own on your premises."""
 
     smtp_url: Annotated[str | None, AfterValidator(_of_relays)] = None
     """Relay that mail is handed to: `smtps://host:465` (TLS), `smtp://host:587` (STARTTLS, required) or

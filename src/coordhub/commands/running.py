@@ -62,7 +62,7 @@ async def route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
     from random import random
 
     from coordhub.app import deadlines_of
-    from coordhub.outbound.client import Outbound
+    from coordhub.outbound.client import Outbound, trusting
     from coordhub.routing import watch
     from coordhub.routing.breaker import BreakerPolicy
     from coordhub.routing.channels.hl7_fhir_rest import HL7FhirRest
@@ -77,7 +77,9 @@ async def route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
     policy = RetryPolicy(settings.retry_base, settings.retry_cap, settings.retry_budget)
     breaker = BreakerPolicy(first=settings.probe_after, cap=settings.probe_cap)
     pace = Pace(settings.worker_poll, settings.delivery_lease)
-    async with Outbound(allowed_networks=settings.outbound_networks) as outbound:
+    own = settings.outbound_authorities
+    tls = trusting(own) if own is not None else None
+    async with Outbound(allowed_networks=settings.outbound_networks, tls=tls) as outbound:
         channels = {SERVED: HL7FhirRest(outbound, hub.clock)}
         key = seals.sealing_key(token_key(settings) or b"")
         async with asyncio.TaskGroup() as group:

@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -61,6 +62,13 @@ class Unreachable:
     before_sent: bool
     detail: str
     elapsed: float = 0.0
+
+
+def trusting(authorities: Path) -> ssl.SSLContext:
+    """The public authorities and those of a PEM file. Raises OSError where it holds none."""
+    context = httpx2.create_ssl_context(trust_env=False)
+    context.load_verify_locations(authorities)
+    return context
 
 
 class _TooLarge(Exception):
