@@ -8,9 +8,9 @@ SHELL := /bin/sh
 BIN := .venv/bin
 PY := $(BIN)/python
 PYTHON ?=
-CHAOS_KILLS ?= 50
-CHAOS_CRASHES ?= 2
-CHAOS_REFERRALS ?= 1000
+CHAOS_KILLS ?= 100
+CHAOS_CRASHES ?= 5
+CHAOS_REFERRALS ?= 10000
 FUZZ ?= 10
 MUTATIONS ?= 10000
 SEQUENCES ?= 100
@@ -73,7 +73,8 @@ outage: .venv/.dev
 answers: .venv/.dev
 	COORDHUB_MUTATED_ANSWERS=$(MUTATIONS) $(PY) -m pytest tests/routing/test_mutated_answers.py -s
 
-## make chaos     kill server and worker at random while referrals flow
+## make chaos     10,000 referrals; server, workers and Postgres killed at random, partners at their worst,
+##                clocks off; with CHAOS_REFERRALS=1000 CHAOS_KILLS=30 CHAOS_CRASHES=2 it takes minutes
 chaos: .venv/.dev
 	COORDHUB_CHAOS_KILLS=$(CHAOS_KILLS) COORDHUB_CHAOS_REFERRALS=$(CHAOS_REFERRALS) \
 		COORDHUB_CHAOS_CRASHES=$(CHAOS_CRASHES) \

@@ -15,7 +15,11 @@ Note = dict[str, Any]
 
 @dataclass(slots=True)
 class Verdict:
-    """deliveries, attempts, repeats: how many; faults: what is wrong, one text each."""
+    """deliveries, attempts, repeats: how many; faults: what is wrong, one text each.
+
+    gone, late, unseen: ids of the deliveries that did not arrive, came after one that follows them, or
+    came twice so that their partner could not know.
+    """
 
     referrals: int = 0
     deliveries: int = 0
@@ -26,6 +30,10 @@ class Verdict:
     disordered: int = 0
     dead: int = 0
     faults: list[str] = field(default_factory=list)
+    every: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+    late: set[str] = field(default_factory=set)
+    unseen: set[str] = field(default_factory=set)
 
 
 async def judge(
@@ -132,6 +140,7 @@ async def _each_delivery_arrived_in_order(
         " from delivery d join resource r on r.rid = d.rid where d.endpoint <> 0 order by d.seq"
     )
     known = {row[0]: row for row in rows}
+    verdict.every = set(known)
     ids: dict[tuple[int, str, str], set[str]] = defaultdict(set)
     for organization, notes in received.items():
         newest: dict[int, int] = {}
@@ -145,10 +154,12 @@ async def _each_delivery_arrived_in_order(
                 continue
             if row[3] < newest.get(row[2], 0):
                 verdict.disordered += 1
+                verdict.late.add(row[0])
                 verdict.faults.append(f"delivery {row[0]} was sent after one that follows it")
             newest[row[2]] = max(row[3], newest.get(row[2], 0))
             if note["applied"]:
                 if row[0] in applied:
+                    verdict.unseen.add(row[0])
                     verdict.faults.append(f"delivery {row[0]} was applied twice")
                 applied.add(row[0])
             for first in note["resources"][:1]:
@@ -157,7 +168,9 @@ async def _each_delivery_arrived_in_order(
                     verdict.faults.append(f"delivery {row[0]} bears something else")
         for delivery in {row[0] for row in rows if row[1] == organization} - applied:
             verdict.lost += 1
+            verdict.gone.add(delivery)
             verdict.faults.append(f"delivery {delivery} did not arrive")
     for (_, source, version), several in ids.items():
         if len(several) > 1:
+            verdict.unseen |= several
             verdict.faults.append(f"{source} version {version} came under {len(several)} ids")

@@ -11,6 +11,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 CLI = "from coordhub.cli import main; main()"
+SKEWED = (
+    "import sys; from datetime import UTC, datetime, timedelta; from coordhub.store import clock;"
+    " off = timedelta(minutes=float(sys.argv.pop(1)));"
+    " clock.machine = lambda: datetime.now(UTC) + off; " + CLI
+)
+"""The same on a machine whose clock is off by so many minutes: its first argument."""
+
 SIMULATOR = (
     "import asyncio, sys; from coordhub.sandbox import simulator;"
     " asyncio.run(simulator.serve('127.0.0.1', int(sys.argv[1]), seed=int(sys.argv[2])))"

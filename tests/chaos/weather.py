@@ -1,13 +1,22 @@
-"""How badly partners answer while the hub is being killed, and who answers for them."""
+"""How badly partners answer while the hub is being killed, and who answers for them.
+
+The hub's longest wait is a second here, in production an hour: who is away for three seconds is away for
+three hours as far as waits are concerned.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
 import httpx2
+from tests.chaos.faults import Faults
+from tests.chaos.network import Wire
 from tests.chaos.speaking import Organization, Speaker
 
 STORM: list[dict[str, Any]] = [
@@ -21,6 +30,9 @@ STORM: list[dict[str, Any]] = [
 ]
 DOWN: list[dict[str, Any]] = [{"mode": "down"}]
 FAIR: list[dict[str, Any]] = []
+AWAY = "away for hours"
+EXPIRED = "certificate expired"
+Noticed = Callable[[], Awaitable[bool]]
 
 
 class Partners:
@@ -51,23 +63,64 @@ class Partners:
                 await asyncio.sleep(0.1)
 
 
-async def storm(partners: Partners, members: list[Organization], rnd: Random) -> None:
-    """Bad answers from everyone, and now and then one who is away for a while; until cancelled."""
-    served = [one for one in members if one.server]
-    for one in served:
-        await partners.behave(one, STORM)
-    while True:
-        await asyncio.sleep(rnd.uniform(0.5, 3))
-        away = rnd.choice(served)
-        await partners.behave(away, DOWN)
-        await asyncio.sleep(rnd.uniform(0.5, 2))
-        await partners.behave(away, STORM)
+@dataclass(slots=True)
+class Weather:
+    """What befalls partners. wires: by key, of those that are reached by one.
 
+    over: fault, key of the partner, and when it had passed.
+    """
 
-async def clear(partners: Partners, members: list[Organization]) -> None:
-    for one in members:
-        if one.server:
-            await partners.behave(one, FAIR)
+    partners: Partners
+    served: list[Organization]
+    wires: dict[str, Wire]
+    faults: Faults
+    rnd: Random
+    cuts: float = 0.04
+    over: list[tuple[str, str, datetime]] = field(default_factory=list)
+
+    async def storm(self) -> None:
+        """Bad answers from everyone, and now and then one who is away; until cancelled."""
+        for one in self.served:
+            await self.partners.behave(one, STORM)
+        for wire in self.wires.values():
+            wire.cuts = self.cuts
+        while True:
+            await asyncio.sleep(self.rnd.uniform(0.5, 3))
+            away = self.rnd.choice(self.served)
+            wire = self.wires.get(away.key)
+            if wire is None:
+                await self.partners.behave(away, DOWN)
+            else:
+                await wire.remove()
+            self.faults.inject(AWAY)
+            await asyncio.sleep(self.rnd.uniform(1, 6))
+            if wire is None:
+                await self.partners.behave(away, STORM)
+            else:
+                await wire.lay()
+            self.over.append((AWAY, away.key, datetime.now(UTC)))
+
+    async def expire(self, whose: str, noticed: Noticed) -> None:
+        """A certificate expires, and is renewed once that was noticed; until cancelled."""
+        while True:
+            self.wires[whose].show("expired")
+            self.faults.inject(EXPIRED)
+            while not await noticed():
+                await asyncio.sleep(0.3)
+            await asyncio.sleep(self.rnd.uniform(0, 3))
+            self.wires[whose].show("good")
+            self.over.append((EXPIRED, whose, datetime.now(UTC)))
+            await asyncio.sleep(self.rnd.uniform(5, 20))
+
+    async def clear(self) -> None:
+        for one in self.served:
+            await self.partners.behave(one, FAIR)
+        for wire in self.wires.values():
+            wire.cuts = 0
+            await wire.remove()
+            await wire.lay()
+            if wire.certificates:
+                wire.show("good")
 
 
 async def answer_all(

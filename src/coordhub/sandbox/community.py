@@ -9,7 +9,7 @@ an Endpoint that still points into the sandbox follows the simulator to a new po
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -52,14 +52,21 @@ class Seat:
     rid: int
 
 
-async def found(hub: Hub, partners: str, portal: str) -> dict[str, Seat]:
+async def found(
+    hub: Hub, partners: str, portal: str, elsewhere: Mapping[str, str] | None = None
+) -> dict[str, Seat]:
     """Make what is missing of the community; its members by key.
 
     partners: the simulator's `http://host:port`. portal: the hub's page for those without a server.
+    elsewhere: by key, of those whose server is reached at another `scheme://host:port`.
     """
     steward = await _steward(hub)
     creates = [
-        create for member in MEMBERS for create in founding(documents(member, partners, portal))
+        create
+        for member in MEMBERS
+        for create in founding(
+            documents(member, (elsewhere or {}).get(member.key, partners), portal)
+        )
     ]
     committed = await commit(hub, steward, creates, interaction="transaction")
     moved = list(moved_endpoints(creates, committed.written))

@@ -263,7 +263,8 @@ class Simulator:
             return Response(status_code=204)
         after = request.query_params.get("after", "0")
         start = int(after) if after.isdecimal() else 0
-        return _json([entry for entry in partner.received if entry["sequence"] > start])
+        forgotten = partner.sequence - len(partner.received)
+        return _json(partner.received[max(0, start - forgotten) :])
 
     async def overview(self, request: Request) -> Response:
         """All partners, with counts."""
