@@ -61,11 +61,12 @@ async def test_given_searches_on_all_connections_when_another_comes_then_503_say
     house,
 ):
     searches = house.context.hub.engine.searches
-    usual, searches.patience = searches.patience, 0.05
+    usual = searches.patience
     try:
         async with contextlib.AsyncExitStack() as busy:
             for _ in range(searches.get_max_size()):
-                await busy.enter_async_context(searches.acquire())
+                await busy.enter_async_context(searches.acquire_at_last())
+            searches.patience = 0.05
             refused = await house.near.ask("GET", "/Patient?name=x")
             assert (
                 await house.near.ask("POST", "/Patient", {"resourceType": "Patient"})
@@ -82,11 +83,12 @@ async def test_given_reads_and_writes_on_all_connections_when_another_comes_then
 ):
     pool = house.context.hub.engine.pool
     assert (await house.near.ask("GET", "/Patient/1")).status_code == 404  # its token is known
-    usual, pool.patience = pool.patience, 0.05
+    usual = pool.patience
     try:
         async with contextlib.AsyncExitStack() as busy:
             for _ in range(pool.get_max_size()):
-                await busy.enter_async_context(pool.acquire())
+                await busy.enter_async_context(pool.acquire_at_last())
+            pool.patience = 0.05
             for method, path, body in (
                 ("GET", "/Patient/1", None),
                 ("POST", "/Patient", {"resourceType": "Patient"}),
@@ -112,13 +114,14 @@ async def test_given_searches_on_all_connections_when_a_conditional_write_needs_
     house,
 ):
     engine = house.context.hub.engine
-    usual, engine.searches.patience = engine.searches.patience, 0.05
+    usual = engine.searches.patience
     patient = {"resourceType": "Patient"}
     criteria = {"If-None-Exist": "family=Water&given=Ann"}
     try:
         async with contextlib.AsyncExitStack() as busy:
             for _ in range(engine.searches.get_max_size()):
-                await busy.enter_async_context(engine.searches.acquire())
+                await busy.enter_async_context(engine.searches.acquire_at_last())
+            engine.searches.patience = 0.05
             asked = house.near.ask("POST", "/Patient", patient, headers=criteria)
             refused = await asyncio.wait_for(asked, 30)
             async with engine.pool.acquire() as conn:
