@@ -8,7 +8,6 @@ https://www.rfc-editor.org/rfc/rfc6750
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -77,7 +76,7 @@ class OperatorTokens:
             raise unauthorized(_REFUSAL)
         try:
             claims = jwt.decode(text.strip(), self._key, algorithms=[ALGORITHM]).claims
-            if claims["iss"] != ISSUER or float(claims["exp"]) <= time.time():
+            if claims["iss"] != ISSUER or float(claims["exp"]) <= self._engine.now().timestamp():
                 raise unauthorized(_REFUSAL)
             name, asked = str(claims["sub"]), str(claims["scope"]).split()
         except (JoseError, KeyError, ValueError, TypeError) as error:

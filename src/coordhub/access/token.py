@@ -18,7 +18,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -53,10 +53,6 @@ def digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-def _wall_clock() -> datetime:
-    return datetime.now(UTC)
-
-
 @dataclass(frozen=True, slots=True)
 class _Claims:
     client: str
@@ -68,13 +64,13 @@ class Tokens:
     """Makes tokens and tells whose they are. One per process."""
 
     def __init__(
-        self, key: bytes, engine: Engine, clock: Callable[[], datetime] = _wall_clock
+        self, key: bytes, engine: Engine, clock: Callable[[], datetime] | None = None
     ) -> None:
         if len(key) < 32:
             raise ValueError("the token key needs at least 32 bytes")
         self._key = OctKey.import_key(key)
         self._engine = engine
-        self._clock = clock
+        self._clock = clock or engine.now
         self._claims: OrderedDict[str, _Claims] = OrderedDict()
         self._clients: dict[str, tuple[float, clients.Client | None]] = {}
 

@@ -30,9 +30,8 @@ def add(
 
     async def step(engine: Engine) -> None:
         from coordhub.admin import acts
-        from coordhub.record.hub import system_clock
 
-        await acts.register_operator(engine, operator(), name, asked, system_clock())
+        await acts.register_operator(engine, operator(), name, asked, engine.now())
 
     act("operators", step)
 
@@ -43,9 +42,8 @@ def deactivate(name: Name) -> None:
 
     async def step(engine: Engine) -> None:
         from coordhub.admin import acts
-        from coordhub.record.hub import system_clock
 
-        await acts.deactivate_operator(engine, operator(), name, system_clock())
+        await acts.deactivate_operator(engine, operator(), name, engine.now())
 
     act("operators", step)
 
@@ -82,13 +80,10 @@ def token(
         from datetime import timedelta
 
         from coordhub.admin import acts
-        from coordhub.record.hub import system_clock
 
         lifetime = timedelta(hours=hours)
         print(
-            await acts.operator_token(
-                engine, operator(), name, asked, key, lifetime, system_clock()
-            )
+            await acts.operator_token(engine, operator(), name, asked, key, lifetime, engine.now())
         )
 
     act("operators", step)

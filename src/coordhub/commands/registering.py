@@ -43,10 +43,9 @@ def add(
 
     async def done(engine: Engine) -> None:
         from coordhub.admin import registering
-        from coordhub.record.hub import system_clock
 
         await registering.register(
-            engine, operator(), name, organization, scope, _keys(jwks), system_clock()
+            engine, operator(), name, organization, scope, _keys(jwks), engine.now()
         )
 
     _on("clients add", done, home)
@@ -58,9 +57,8 @@ def keys(name: Name, jwks: Jwks, home: Home = None) -> None:
 
     async def done(engine: Engine) -> None:
         from coordhub.admin import registering
-        from coordhub.record.hub import system_clock
 
-        await registering.change_keys(engine, operator(), name, _keys(jwks), system_clock())
+        await registering.change_keys(engine, operator(), name, _keys(jwks), engine.now())
 
     _on("clients keys", done, home)
 
@@ -94,9 +92,8 @@ def list_(home: Home = None) -> None:
 def _switch(command: str, name: str, active: bool, home: Path | None) -> None:
     async def done(engine: Engine) -> None:
         from coordhub.admin import acts
-        from coordhub.record.hub import system_clock
 
-        await acts.change_client(engine, operator(), name, system_clock(), active=active)
+        await acts.change_client(engine, operator(), name, engine.now(), active=active)
 
     _on(command, done, home)
 
