@@ -185,7 +185,7 @@ def test_given_a_database_that_is_away_when_started_then_one_sentence_says_so(
         capture_output=True,
         text=True,
         env=environment,
-        timeout=30,
+        timeout=120,
     )
 
     assert done.returncode == 1
