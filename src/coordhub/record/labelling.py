@@ -25,12 +25,15 @@ async def decide(work: Work) -> None:
     """Set `labels` of each draft, and raise what is stored and derived from those that rise."""
     lists = await work.hub.lists.current(work.conn)
     computed: dict[int, int] = {}
+    newly_said: dict[int, int] = {}
     named: dict[int, set[int]] = {}
     for draft in work.drafts:
         draft.labels = draft.previous.labels if draft.previous is not None else 0
         if draft.document is None or draft.unchanged:
             continue
-        computed[draft.rid] = of_itself(draft.document, (draft.source, draft.author), lists)
+        told = labels.told(draft.document, lists.codes)
+        newly_said[draft.rid] = told.said and told.said & ~labels.said(draft.before() or {})
+        computed[draft.rid] = told.bits | _of_writers(draft.document, _writers(draft), lists)
         computed[draft.rid] |= _kept(work, draft, lists) | work.sensitive.get(draft.rid, 0)
         found = _origins(work, draft)
         if found:
@@ -62,7 +65,7 @@ async def decide(work: Work) -> None:
             after = labels.settled(
                 before=draft.labels,
                 computed=own | inherited,
-                newly_said=_newly_said(draft),
+                newly_said=newly_said[rid],
                 lowered=lowered.get(rid, 0),
             )
             if after != draft.labels:
@@ -89,8 +92,7 @@ def _kept(work: Work, draft: Draft, lists: InUse) -> int:
     if draft.keeper is None and draft.previous is not None:
         draft.keeper = draft.previous.keeper
     if draft.keeper is None:
-        writers = (draft.source, draft.author)
-        draft.keeper = next((each for each in writers if each in lists.apart), None)
+        draft.keeper = next((each for each in _writers(draft) if each in lists.apart), None)
     if draft.keeper is None:
         draft.keeper = lists.terms.told_by(draft.document)
     if draft.keeper is None:
@@ -103,9 +105,15 @@ def of_itself(document: dict[str, object], writers: tuple[int, ...], lists: InUs
 
     What is about nobody no writer makes sensitive, but victim service providers.
     """
-    bits = labels.label(document, lists.codes)
-    if any(writer in lists.apart for writer in writers):
-        bits |= VSP | SDV
+    return labels.label(document, lists.codes) | _of_writers(document, writers, lists)
+
+
+def _writers(draft: Draft) -> tuple[int, int]:
+    return (draft.source, draft.author)
+
+
+def _of_writers(document: dict[str, object], writers: tuple[int, ...], lists: InUse) -> int:
+    bits = VSP | SDV if any(writer in lists.apart for writer in writers) else 0
     if labels.is_about_a_person(document):
         for writer in writers:
             bits |= lists.sources.get(writer, 0)
@@ -166,11 +174,6 @@ async def _raise_stored(work: Work, written: Mapping[int, Draft]) -> None:
     if stored:
         await work.hold()
         await sensitive.raise_labels(work.conn, stored)
-
-
-def _newly_said(draft: Draft) -> int:
-    assert draft.document is not None
-    return labels.said(draft.document) & ~labels.said(draft.before() or {})
 
 
 def _origins(work: Work, draft: Draft) -> set[int]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
@@ -95,6 +96,7 @@ def compiled(entries: Iterable[Entry]) -> CodeLists:
     return CodeLists(exact, beginnings, lengths)
 
 
+@lru_cache(maxsize=1024)
 def _system(uri: str) -> str:
     """The name by which a system is in the lists: whatever case, version, final slash or https it is sent with."""
     plain = uri.partition("|")[0].strip().rstrip("/").casefold()
@@ -108,35 +110,74 @@ def _canonical(code: str) -> str:
     return code.replace(".", "").upper()
 
 
+class Told(NamedTuple):
+    """The classes of a document by itself. said: those of them that its author wrote as labels of it."""
+
+    bits: int
+    said: int
+
+
 def label(document: Mapping[str, Any], lists: CodeLists) -> int:
     """The classes that a document says by itself, contained resources and Bundle entries included.
 
     Its codes count where it is about a person: what the directory offers is no one's secret. The
     labels its author wrote count everywhere.
     """
-    bits = 0
-    for resource in _resources(document):
-        bits |= said(resource)
-        if is_about_a_person(resource):
-            for system, code in _codings(resource):
-                bits |= lists.bits(system, code)
-    return bits
+    return told(document, lists).bits
+
+
+def told(document: Mapping[str, Any], lists: CodeLists) -> Told:
+    """`label` and `said` of a document, of one walk: every write asks for both."""
+    objects = _objects({name: value for name, value in document.items() if name != "meta"})
+    meta = document.get("meta")
+    bits = author = _stated(document) | _inline(objects) | _inline(_objects(meta))
+    if is_about_a_person(document):
+        bits |= _of_codes(objects, lists)
+    for resource in objects[1:]:
+        if isinstance(resource.get("resourceType"), str):
+            bits |= _stated(resource)
+            if is_about_a_person(resource):
+                outer = {name: value for name, value in resource.items() if name != "meta"}
+                bits |= _of_codes(_objects(outer), lists)
+    return Told(bits, author)
 
 
 def said(document: Mapping[str, Any]) -> int:
     """The classes that the author wrote as labels: meta.security, those of documents, inline ones."""
-    bits = sensitivity.bits_of_meta(document)
-    for concept in _list(document.get("securityLabel")):
+    return _stated(document) | _inline(_objects(document))
+
+
+def _stated(resource: Mapping[str, Any]) -> int:
+    """Those of the resource as a whole."""
+    bits = sensitivity.bits_of_meta(resource)
+    for concept in _list(resource.get("securityLabel")):
         for coding in _list(concept.get("coding")) if isinstance(concept, Mapping) else ():
             bits |= sensitivity.bits_of_coding(coding)
-    if document.get("resourceType") == "Composition" and document.get("confidentiality") in (
+    if resource.get("resourceType") == "Composition" and resource.get("confidentiality") in (
         "R",
         "V",
     ):
         bits |= RESTRICTED
-    for node in _objects(document):
-        if node.get("url") == INLINE:
+    return bits
+
+
+def _inline(objects: Iterable[Mapping[str, Any]]) -> int:
+    """Those of single elements."""
+    bits = 0
+    for node in objects:
+        if "url" in node and node["url"] == INLINE:
             bits |= sensitivity.bits_of_coding(node.get("valueCoding"))
+    return bits
+
+
+def _of_codes(objects: Iterable[Mapping[str, Any]], lists: CodeLists) -> int:
+    """Those of every system and code that stands there."""
+    bits = 0
+    for node in objects:
+        if "system" in node and "code" in node:
+            system, code = node["system"], node["code"]
+            if isinstance(system, str) and isinstance(code, str):
+                bits |= lists.bits(system, code)
     return bits
 
 
@@ -197,32 +238,19 @@ def is_about_a_person(resource: Mapping[str, Any]) -> bool:
     return kind in _NOT_IN_A_CHART or bool(patient_parameters(kind))
 
 
-def _resources(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The document, and each resource inside of it."""
-    yield document
-    for node in _objects(document):
-        if node is not document and isinstance(node.get("resourceType"), str):
-            yield node
-
-
-def _objects(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    waiting: list[Any] = [document]
+def _objects(document: object) -> list[Mapping[str, Any]]:
+    """Every JSON object of it, itself first."""
+    found: list[Mapping[str, Any]] = []
+    waiting: list[Any] = [document] if isinstance(document, Mapping) else []
     while waiting:
         node = waiting.pop()
-        if isinstance(node, dict):
-            yield node
-            waiting.extend(value for value in node.values() if isinstance(value, dict | list))
-        elif isinstance(node, list):
-            waiting.extend(node)
-
-
-def _codings(resource: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Every system and code that stands in a resource, its meta aside, inner resources too."""
-    outer = {name: value for name, value in resource.items() if name != "meta"}
-    for node in _objects(outer):
-        system, code = node.get("system"), node.get("code")
-        if isinstance(system, str) and isinstance(code, str):
-            yield system, code
+        if type(node) is list:
+            waiting += [each for each in node if type(each) is dict or type(each) is list]
+        else:
+            found.append(node)
+            values = node.values()
+            waiting += [each for each in values if type(each) is dict or type(each) is list]
+    return found
 
 
 def _list(value: Any) -> list[Any]:

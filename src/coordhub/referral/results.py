@@ -10,6 +10,7 @@ number means something within its assigner only.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -107,17 +108,17 @@ def claims_an_order(document: Document) -> bool:
 def attached(document: Document, base: str) -> list[str]:
     """`Binary/id` of the attachments that are here."""
     found = []
-    waiting: list[Any] = [document]
+    waiting: deque[Any] = deque([document])
     while waiting:
-        node = waiting.pop(0)
-        if isinstance(node, Mapping):
-            if isinstance(node.get("url"), str):
-                target = reference.parse(node["url"], base=base)
-                if target.kind == "local" and target.type == "Binary" and target.local is not None:
-                    found.append(target.local)
-            waiting += node.values()
-        elif isinstance(node, list):
-            waiting += node
+        node = waiting.popleft()
+        if type(node) is list:
+            waiting += [each for each in node if type(each) is dict or type(each) is list]
+            continue
+        if isinstance(node.get("url"), str):
+            target = reference.parse(node["url"], base=base)
+            if target.kind == "local" and target.type == "Binary" and target.local is not None:
+                found.append(target.local)
+        waiting += [each for each in node.values() if type(each) is dict or type(each) is list]
     return list(dict.fromkeys(found))
 
 

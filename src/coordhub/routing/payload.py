@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -32,14 +32,14 @@ from coordhub.referral import task_machine as machine
 from coordhub.referral.profiles import Profile
 from coordhub.routing import results
 from coordhub.routing.translate import Tongue, sought
-from coordhub.store import counterparts, partners, resources
+from coordhub.store import counterparts, resources
 from coordhub.store import results as results_store
 from coordhub.store.counterparts import Custom, Told
 from coordhub.store.deliveries import INBOX, Claimed
 from coordhub.store.engine import Connection
 from coordhub.store.mendings import Mending
 from coordhub.store.resources import Version
-from coordhub.store.visibility import HUB, Viewer
+from coordhub.store.visibility import DIRECTORY, HUB, Viewer
 
 DELIVERY_SYSTEM = "urn:coordhub:delivery"
 """System of Bundle.identifier: the delivery's id, the same at every attempt."""
@@ -108,9 +108,10 @@ async def compose(
     if await results.is_overtaken(conn, changed):
         return OVERTAKEN
     gathered: dict[int, Version] = {changed.rid: changed}
+    asked = {(changed.type, changed.id)}
     frontier: Sequence[Version] = [changed]
     for _ in range(LEVELS):
-        frontier = await _named_by(hub, conn, view, frontier, gathered)
+        frontier = await _named_by(hub, conn, view, frontier, asked)
         if not frontier:
             break
         gathered.update((each.rid, each) for each in frontier)
@@ -122,7 +123,7 @@ async def compose(
     custom = await counterparts.custom(conn, held.organization, held.endpoint)
     anew = {one.rid for one in otherwise if one.kind == "gone"}
     tongue = await _tongue(hub, conn, held, custom, entries, anew)
-    profile = profiles.named(await partners.profile_of(conn, held.organization))
+    profile = profiles.named(custom.profile)
     rendered = [
         _as_it_is(hub.base, each, profile)
         if tongue is None
@@ -188,9 +189,10 @@ async def _named_by(
     conn: Connection,
     view: Viewer,
     versions: Iterable[Version],
-    known: Mapping[int, Version],
+    asked: set[tuple[str, str]],
 ) -> list[Version]:
-    """What these refer to, as far as the recipient may see it; directory entries lead no further."""
+    """What these refer to and was not asked for yet, as far as the recipient may see it; directory entries
+    lead no further, and results that it is owed by themselves are not sent beside a Task."""
     names: set[tuple[str, str]] = set()
     for version in versions:
         if version.type in _FOLLOWED and version.body is not None:
@@ -200,20 +202,23 @@ async def _named_by(
                 ("Binary", text.partition("/")[2])
                 for text in pure_results.attached(document, hub.base)
             )
-    located = await resources.locate(conn, view, sorted(names))
-    rids = [
-        each.rid
-        for each in located.values()
-        if each.visible and not each.deleted and each.rid not in known
-    ]
-    if rids and any(version.type == "Task" for version in versions):
-        apart = await results_store.owed(conn, view.organization, rids)
-        rids = [rid for rid in rids if rid not in apart]
-    return [
-        each
-        for each in (await resources.read_rids(conn, view, rids)).values()
-        if each.body is not None
-    ]
+    names -= asked
+    asked |= names
+    known = sorted(name for name in names if name[0] in NUMBER)
+    if not known:
+        return []
+    found = (await resources.read_names(conn, view, known)).values()
+    named = {each.rid: each for each in found if each.body is not None}
+    if any(version.type == "Task" for version in versions):
+        perhaps = [
+            each.rid
+            for each in named.values()
+            if each.type != "Patient" and each.source not in (HUB, DIRECTORY, view.organization)
+        ]
+        if perhaps:
+            for rid in await results_store.owed(conn, view.organization, perhaps):
+                del named[rid]
+    return list(named.values())
 
 
 _FOLLOWED: dict[str, frozenset[str]] = {

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from coordhub.r4 import types
 from coordhub.store.engine import Connection
+from coordhub.store.partners import UNAGREED
 from coordhub.store.visibility import Viewer, visible
 
 
@@ -46,6 +47,7 @@ class Custom:
     own_ids: it gives its own ids to what it is sent. answers_every, originals_every: how often it is
     read; None: never. known: it has something under an id that is not the hub's. each_state: it is sent
     every state of a Task. knows_repeats: by their key. creates_anew: what it has no more is sent as new.
+    profile: name of the profile of Task that the organization speaks (store.partners).
     """
 
     own_ids: bool = False
@@ -55,14 +57,16 @@ class Custom:
     each_state: bool = False
     knows_repeats: bool = True
     creates_anew: bool = False
+    profile: str = UNAGREED
 
 
 async def custom(conn: Connection, organization: int, endpoint: int) -> Custom:
     row = await conn.fetchrow(
         "select coalesce(x.ids = 'partner', false), x.answers_every, x.originals_every,"
         " exists (select from counterpart where organization = $1 and endpoint = $2),"
-        " coalesce(x.each_state, false), coalesce(x.knows_repeats, true), coalesce(x.creates_anew, false)"
-        " from (select) as one left join exchange x on x.organization = $1",
+        " coalesce(x.each_state, false), coalesce(x.knows_repeats, true), coalesce(x.creates_anew, false),"
+        f" coalesce(p.profile, '{UNAGREED}') from (select) as one"
+        " left join exchange x on x.organization = $1 left join partner p on p.organization = $1",
         organization,
         endpoint,
     )
