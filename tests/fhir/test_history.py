@@ -145,7 +145,15 @@ async def test_given_a_time_when_asked_for_then_what_was_current_at_it(house, pa
 
 @pytest.mark.parametrize(
     "query",
-    ["_since=yesterday", "_at=x", "_count=0", "_since=2020&_since=2021", "_sort=_id", "_list=1"],
+    [
+        "_since=yesterday",
+        "_at=x",
+        "_count=0",
+        "_since=2020&_since=2021",
+        "_sort=_id",
+        "_sort=_lastUpdated&_at=2020",
+        "_list=1",
+    ],
 )
 async def test_given_a_history_when_its_parameters_make_no_sense_then_400(house, query):
     for path in ("/Patient/_history", "/_history"):
@@ -174,3 +182,61 @@ async def test_given_a_history_link_when_used_for_another_history_then_400(house
     for path in ("/_history", "/Task/_history", f"/{past[0]}/_history"):
         assert (await house.near.ask("GET", f"{path}?{link.query}")).status_code == 400
     assert (await house.far.ask("GET", f"/Patient/_history?{link.query}")).status_code == 400
+
+
+async def polled(sender, path: str) -> tuple[list[tuple[str, str]], str]:
+    """What a change feed tells by the links `next`, and the link `monitor` behind it."""
+    found: list[tuple[str, str]] = []
+    while True:
+        answered = await sender.ask("GET", path)
+        assert answered.status_code == 200, answered.text
+        bundle = answered.json()
+        assert bundle["type"] == "history"
+        found += told(bundle)
+        links = {link["relation"]: link["url"] for link in bundle["link"]}
+        following = urlsplit(links["next"] if "next" in links else links["monitor"])
+        path = f"{following.path.removeprefix('/fhir')}?{following.query}"
+        if "next" not in links:
+            return found, path
+
+
+async def polled_until(sender, path: str, count: int) -> tuple[list[tuple[str, str]], str]:
+    """The same, asked until so many were told: transactions of other databases hold a feed back."""
+    found: list[tuple[str, str]] = []
+    while len(found) < count:
+        more, path = await polled(sender, path)
+        found += more
+    return found, path
+
+
+async def test_given_a_feed_when_polled_by_its_links_then_each_version_in_order_and_deletions(
+    house, past
+):
+    one, two, _ = past
+    found, monitor = await polled_until(
+        house.near, "/Patient/_history?_sort=_lastUpdated&_count=1", 4
+    )
+    assert found == [
+        ("POST", f"{one}/1"),
+        ("POST", f"{two}/1"),
+        ("PUT", f"{one}/2"),
+        ("DELETE", f"{two}/2"),
+    ]
+    nothing, monitor = await polled(house.near, monitor)
+    assert nothing == []
+    at = await changed(house.near, one, gender="other")
+    assert (await polled_until(house.near, monitor, 1))[0] == [("PUT", f"{one}/3")]
+    since = f"/Patient/_history?_sort=_lastUpdated&_since={quote(at)}"
+    assert (await polled_until(house.near, since, 1))[0] == [("PUT", f"{one}/3")]
+    assert (await house.far.ask("GET", monitor)).status_code == 400
+    refused = await house.near.ask("GET", f"/{one}/_history?_sort=_lastUpdated")
+    assert refused.status_code == 400
+
+
+async def test_given_a_feed_when_its_log_is_another_then_it_says_to_begin_anew(house, past):
+    _, monitor = await polled(house.near, "/_history?_sort=_lastUpdated")
+    async with house.context.hub.engine.pool.acquire() as conn:
+        await conn.execute("update party set kind = 'social'")
+    gone = await house.near.ask("GET", monitor)
+    assert gone.status_code == 410
+    assert "Begin anew" in gone.json()["issue"][0]["diagnostics"]

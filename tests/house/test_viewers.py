@@ -53,6 +53,7 @@ EXEMPT = {
     "letters.discard": "Gives deliveries up by the ids of their Endpoint and Organization; ids, no content.",
     "changes.claim_patient": "The lock of the relay where no referral is: a rid.",
     "circle.around": "Looks with the eyes of each of them in turn, for the decision whom to tell: rids.",
+    "reindex.assign_patients": "Writes whose record each is, as its body says, and gives back nothing.",
     "results.shown_to": "Looks with the eyes of each who is to have it: which of them may; rids, no content.",
     "results.named_by": "Which versions a Task said were results, for each recipient to be asked: rids.",
     "results.copies": "What a requester wrote of whom is to hear, for the decision to share: rids.",

@@ -54,8 +54,8 @@ _QUERIES: Mapping[str, frozenset[str]] = {
     "read": _PRESENTATION | _VIEW,
     "vread": _PRESENTATION | _VIEW,
     "history-instance": _PRESENTATION | _HISTORY,
-    "history-type": _PRESENTATION | _HISTORY,
-    "history-system": _PRESENTATION | _HISTORY,
+    "history-type": _PRESENTATION | _HISTORY | {"_sort"},
+    "history-system": _PRESENTATION | _HISTORY | {"_sort"},
 }
 _JUDGE_THEIR_OWN = frozenset({"search-type", "search-system"})
 

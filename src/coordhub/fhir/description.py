@@ -68,7 +68,9 @@ _RECIPIENT = {
     **_query("recipient", "`Type/id` of who would see it.", {"type": "string"}),
     "required": True,
 }
-_CURSOR = _query("_cursor", "From a link `next`, which is followed as it is.", {"type": "string"})
+_CURSOR = _query(
+    "_cursor", "From a link `next` or `monitor`, which is followed as it is.", {"type": "string"}
+)
 CRITERIA = {
     "name": "criteria",
     "in": "query",
@@ -105,6 +107,10 @@ _SPAN = (
     _query("_since", "Only what was written from this instant on.", {"type": "string"}),
     _query("_at", "Only what was current at this time.", {"type": "string"}),
 )
+_SORT = _query(
+    "_sort", "`_lastUpdated`: oldest first, as a change feed; go on by the links `next` and `monitor`.",
+    {"type": "string", "enum": ["_lastUpdated", "-_lastUpdated"]},
+)  # fmt: skip
 _PERIOD = (
     _query("start", "Only from this date or instant on.", {"type": "string"}),
     _query("end", "Only up to the end of this date or instant.", {"type": "string"}),
@@ -331,12 +337,12 @@ ROUTES: tuple[Route, ...] = (
         "history_of_type", "GET", "/{resource_type}/_history", "Resources", "History of a type",
         "All versions of all its resources, newest first, deletions too.",
         answer="Bundle", reasons=(404,),
-        parameters=(TYPE, *_SPAN, _COUNT, _CURSOR),
+        parameters=(TYPE, *_SPAN, _SORT, _COUNT, _CURSOR),
     ),
     Route(
         "history_of_system", "GET", "/_history", "System", "History of everything",
         "All versions of what the caller may see, newest first, deletions too.",
-        answer="Bundle", parameters=(*_SPAN, _COUNT, _CURSOR),
+        answer="Bundle", parameters=(*_SPAN, _SORT, _COUNT, _CURSOR),
     ),
     Route(
         "validate", "POST", "/{resource_type}/$validate", "Operations", "Would it be accepted?",

@@ -74,7 +74,7 @@ async def turn_rules(
     """
     await conn.execute(
         "update access_rule set until = case when until <= $2 then least(until, now()) else until end,"
-        " since = case when since <= $2 then least(since, now()) else since end"
+        " since = case when since <= $2 then least(since, now()) else since end, xid = pg_current_xact_id()"
         " where because = $1 and (until <= $2 and until > now() or since <= $2 and since > now())",
         consent,
         until,

@@ -105,7 +105,8 @@ begin
         -- That they stood, the accounting tells; what they said, goes.
         update access_rule c set until = least(c.until, at_, now()), systems = null, codes = null, types = null,
             rids = null, only_labels = null, covers = 0, data_from = null, data_to = null,
-            precedence = case when c.rule = 'consent' then 0 else c.precedence end
+            precedence = case when c.rule = 'consent' then 0 else c.precedence end,
+            xid = pg_current_xact_id()
         where c.because = any(rids_) or c.patient = any(rids_) or c.actor = any(rids_);
         update access_grant g set until = least(g.until, at_, now()), labels = 0
         where g.rid = any(rids_) or g.because = any(rids_);
@@ -113,7 +114,8 @@ begin
         select r.shard, t.organization, r.rid, r.rid, 'party', at_, r.labels
         from jsonb_to_recordset(coalesce(told_, '[]')) t(organization bigint, rid bigint)
         join resource r on r.rid = t.rid
-        on conflict (organization, rid, because, rule) do update set until = null, labels = excluded.labels;
+        on conflict (organization, rid, because, rule) do update set until = null, labels = excluded.labels,
+            xid = excluded.xid;
     end if;
 
     insert into audit (at, organization, interaction, outcome, rids, query)

@@ -66,7 +66,8 @@ async def deputize(
         " $4::timestamptz, $5 from access_grant g where g.organization = $2 and g.because = $3"
         " and g.rule in ('party', 'referral') and g.until is null and g.dataset <> $6"
         " order by g.rid, g.dataset"
-        " on conflict (organization, rid, because, rule) do update set until = excluded.until",
+        " on conflict (organization, rid, because, rule) do update set until = excluded.until,"
+        " xid = excluded.xid",
         deputy,
         absent,
         task,

@@ -143,9 +143,11 @@ async def assign_patients(conn: Connection, patients: Mapping[int, int | None]) 
     written (`transact.Write.seen`), and begins again with the index rows that now stand.
     """
     await conn.execute(
-        "update resource r set patient = n.patient"
-        " from unnest($1::bigint[], $2::bigint[]) n(rid, patient)"
-        " where r.rid = n.rid",
+        "with n as (select * from unnest($1::bigint[], $2::bigint[]) n(rid, patient)), revealed as ("
+        " insert into revealed (shard, rid) select r.shard, r.rid from n join resource r on r.rid = n.rid"
+        " and r.shard = (n.rid & 255)::smallint where r.patient is distinct from n.patient"
+        " on conflict do nothing)"
+        " update resource r set patient = n.patient from n where r.rid = n.rid",
         list(patients),
         list(patients.values()),
     )

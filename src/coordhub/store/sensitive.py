@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from coordhub.r4 import types
-from coordhub.store import vault
+from coordhub.store import feed, vault
 from coordhub.store.engine import Connection
 from coordhub.store.resources import COLUMNS, Version, version_of
 from coordhub.store.visibility import Viewer, shown, visible
@@ -119,6 +119,7 @@ async def lower_labels(conn: Connection, rid: int, labels: int) -> None:
         labels,
     )
     await conn.execute(_IN_ALL_VERSIONS.format(labels="t.labels & ~n.labels"), [rid], [labels])
+    await feed.reveal(conn, [rid])
 
 
 _IN_ALL_VERSIONS = """

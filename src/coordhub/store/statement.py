@@ -164,8 +164,8 @@ PARTS: Final = {
         " until timestamptz",
         "insert into access_grant as g (organization, rid, because, rule, labels, dataset, until, since, shard)"
         " select n.*, $1, (n.rid & 255)::smallint from {rows}"
-        " on conflict (organization, rid, because, rule) do update set until = excluded.until"
-        " where g.rule in ('release', 'result', 'team')",
+        " on conflict (organization, rid, because, rule) do update set until = excluded.until,"
+        " xid = excluded.xid where g.rule in ('release', 'result', 'team')",
     ),
     "granted_no_more": Part(
         "because bigint, rule text",
@@ -179,7 +179,7 @@ PARTS: Final = {
     ),
     "ruled_no_more": Part(
         "because bigint",
-        "update access_rule c set until = least($1, now()) from {rows}"
+        "update access_rule c set until = least($1, now()), xid = pg_current_xact_id() from {rows}"
         " where c.because = n.because and (c.until is null or c.until > $1)",
     ),
     "ruled": Part(

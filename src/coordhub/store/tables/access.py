@@ -18,7 +18,18 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from coordhub.store.tables.columns import identifier_text, instant, metadata
+from coordhub.store.tables.columns import Xid8, identifier_text, instant, metadata
+
+
+def _decided() -> Column[int]:
+    return Column(
+        "xid",
+        Xid8(),
+        nullable=False,
+        server_default=text("pg_current_xact_id()"),
+        comment="of the transaction that last decided it: what was shown since, a change feed tells",
+    )
+
 
 access_grant = Table(
     "access_grant",
@@ -44,6 +55,7 @@ access_grant = Table(
         server_default=text("0"),
         comment="r4.datasets number of what is shown of it; 0: the whole",
     ),
+    _decided(),
     PrimaryKeyConstraint("organization", "rid", "because", "rule"),
     CheckConstraint(
         "rule in ('party', 'referral', 'result', 'release', 'team', 'deputy')", name="rule_known"
@@ -51,6 +63,7 @@ access_grant = Table(
     comment="Decisions about one row, made in the transaction of the change that altered them",
 )
 Index("access_grant_because_idx", access_grant.c.because)
+Index("access_grant_feed_idx", access_grant.c.organization, access_grant.c.xid, access_grant.c.rid)
 
 access_rule = Table(
     "access_rule",
@@ -89,6 +102,7 @@ access_rule = Table(
     instant("until", nullable=True, comment="null: while the reason stands"),
     Column("because", BigInteger, nullable=False, comment="rid of the resource that decided it"),
     Column("rule", Text, nullable=False),
+    _decided(),
     CheckConstraint(
         "rule in ('consent', 'treatment', 'team', 'break-glass', 'proxy')", name="rule_known"
     ),
@@ -98,6 +112,19 @@ access_rule = Table(
 Index("access_rule_patient_actor_idx", access_rule.c.patient, access_rule.c.actor)
 Index("access_rule_actor_idx", access_rule.c.actor, postgresql_where=text("permit"))
 Index("access_rule_because_idx", access_rule.c.because)
+Index("access_rule_feed_idx", access_rule.c.actor, access_rule.c.xid)
+Index("access_rule_begins_idx", access_rule.c.actor, access_rule.c.since)
+Index("access_rule_ends_idx", access_rule.c.actor, access_rule.c.until)
+
+revealed = Table(
+    "revealed",
+    metadata,
+    Column("shard", SmallInteger, nullable=False),
+    Column("rid", BigInteger, nullable=False),
+    _decided(),
+    PrimaryKeyConstraint("xid", "rid"),
+    comment="What may be shown to more than before without a new version, grant or rule, append only",
+)
 
 party = Table(
     "party",
