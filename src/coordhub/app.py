@@ -36,6 +36,7 @@ from coordhub.fhir.audit_ids import AuditIds
 from coordhub.fhir.context import Context, Limits
 from coordhub.fhir.headers import request_id
 from coordhub.fhir.paging import Paging
+from coordhub.fhir.restored import Restored
 from coordhub.outbound.client import Outbound, Timeouts
 from coordhub.r4 import datasets
 from coordhub.record.bootstrap import open_hub
@@ -184,6 +185,7 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
         ),
         hub.clock(),
         AuditIds(key),
+        Restored(hub.engine),
     )
 
 
@@ -324,12 +326,14 @@ class Exchange:
                 await http.refusal(refused, head=head)(scope, receive, answered)
             finally:
                 interaction = state.get("interaction", "other")
+                took = time.perf_counter() - begun
                 telemetry.REQUESTS.labels(interaction, str(status)).inc()
+                telemetry.SECONDS.labels(interaction).observe(took)
                 telemetry.log(
                     "request.answered",
                     method=scope["method"],
                     route=state.get("route") or getattr(scope.get("route"), "path", "-"),
                     interaction=interaction,
                     status=status,
-                    ms=round((time.perf_counter() - begun) * 1000, 1),
+                    ms=round(took * 1000, 1),
                 )

@@ -23,6 +23,7 @@ from coordhub.commands import (
     operators,
     registering,
     removal,
+    restoring,
     running,
     schedules,
     vsp,
@@ -51,6 +52,8 @@ cli.add_typer(registering.registered, name="clients")
 cli.add_typer(labels.labels, name="labels")
 cli.add_typer(deliveries.deliveries, name="deliveries")
 cli.add_typer(operators.operators, name="operators")
+cli.add_typer(restoring.restored, name="restored")
+cli.add_typer(restoring.sending, name="sending")
 cli.add_typer(vsp.vsp, name="vsp")
 cli.add_typer(removal.expunge, name="expunge")
 cli.add_typer(schedules.retention, name="retention")

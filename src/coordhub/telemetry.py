@@ -19,7 +19,14 @@ from pathlib import PurePath
 from types import TracebackType
 from typing import TextIO
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    start_http_server,
+)
 
 Field = str | int | float | bool | None
 
@@ -30,6 +37,13 @@ REQUESTS = Counter(
     "coordhub_requests",
     "Requests answered, by FHIR interaction and HTTP status.",
     ("interaction", "status"),
+    registry=REGISTRY,
+)
+SECONDS = Histogram(
+    "coordhub_request_seconds",
+    "How long requests took, by FHIR interaction.",
+    ("interaction",),
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
     registry=REGISTRY,
 )
 DELIVERIES = Counter(
@@ -44,6 +58,11 @@ UNRELAYED = Gauge(
     "Age of the oldest change whose deliveries are not planned yet; 0 without one.",
     registry=REGISTRY,
 )
+LATE_TIMERS = Gauge(
+    "coordhub_late_timers",
+    "Timers that are due and not fired.",
+    registry=REGISTRY,
+)
 OVERDUE_TIMER = Gauge(
     "coordhub_latest_timer_seconds",
     "How long the timer that is most overdue has waited to be fired; 0 without one.",
@@ -56,19 +75,37 @@ DEAD = Gauge(
 )
 OWED = Gauge(
     "coordhub_owed_deliveries",
-    "Deliveries that are not settled, by Endpoint (id, or inbox).",
+    "Deliveries that are not settled, by Endpoint (id, inbox, or others).",
     ("endpoint",),
     registry=REGISTRY,
 )
 OLDEST = Gauge(
     "coordhub_oldest_delivery_seconds",
-    "Age of the oldest delivery that is not settled, by Endpoint (id, or inbox).",
+    "Age of the oldest delivery that is not settled, by Endpoint (id, inbox, or others).",
     ("endpoint",),
     registry=REGISTRY,
 )
-LEFT_ALONE = Gauge(
-    "coordhub_endpoints_left_alone",
-    "Endpoints that are not spoken to but by a probe.",
+OLDEST_DUE = Gauge(
+    "coordhub_oldest_due_delivery_seconds",
+    "For how long the delivery that is due longest has been due, by Endpoint (id, inbox, or others).",
+    ("endpoint",),
+    registry=REGISTRY,
+)
+CIRCUITS = Gauge(
+    "coordhub_circuits",
+    "Endpoints that fail or recover, by the state of their circuit: open, probing, recovering.",
+    ("state",),
+    registry=REGISTRY,
+)
+ERRANDS = Gauge(
+    "coordhub_open_errands",
+    "Errands that wait for somebody, by kind.",
+    ("kind",),
+    registry=REGISTRY,
+)
+PAUSED = Gauge(
+    "coordhub_sending_paused",
+    "1 while nothing is sent to partners (`coordhub sending status`).",
     registry=REGISTRY,
 )
 VIOLATIONS = Gauge(

@@ -49,6 +49,7 @@ EXEMPT = {
     "grants.written_by": "Asks who wrote what, for the decision to share it: rids, no content.",
     "order_numbers.claim": "Asks whether what a sender gave a number to is still there: rids, no content.",
     "letters.find": "The operators' list of deliveries: ids, states and reasons, no content.",
+    "pauses.standing": "What waits and is open by organization, after a restore: ids and counts.",
     "letters.is_apart": "Answers whether anything is of a victim service provider, to refuse it.",
     "letters.discard": "Gives deliveries up by the ids of their Endpoint and Organization; ids, no content.",
     "changes.claim_patient": "The lock of the relay where no referral is: a rid.",

@@ -92,7 +92,8 @@ async def test_given_a_delivery_when_taken_then_the_disclosure_is_audited_with_w
         "select rids, delivery from audit where interaction = 'disclosure' and organization = $1",
         house.kitchen.rid,
     )
-    assert str(delivery) == post.partner.keys[0]
+    key = await house.value("select key::text from delivery where id = $1", delivery)
+    assert key == post.partner.keys[0]
     named = post.partner.named()
     known = await house.rows(
         "select rid from resource where fhir_id = any($1)",
@@ -119,7 +120,8 @@ async def test_given_a_body_that_has_left_when_not_taken_then_the_disclosure_is_
     await post.deliver()
     assert (post.house.kitchen.rid, state) in await post.ledger()
     told = await post.house.rows(
-        "select delivery::text from audit where interaction = 'disclosure' and organization = $1",
+        "select d.key::text from audit a join delivery d on d.id = a.delivery"
+        " where a.interaction = 'disclosure' and a.organization = $1",
         post.house.kitchen.rid,
     )
     assert told == [(post.partner.keys[0],)]

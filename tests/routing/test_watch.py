@@ -12,9 +12,11 @@ from open_post import Post
 from typer.testing import CliRunner
 
 from coordhub import telemetry
+from coordhub.admin import restoring
+from coordhub.admin.acts import Operator
 from coordhub.cli import cli
 from coordhub.routing import watch
-from coordhub.store import invariants
+from coordhub.store import backlog, invariants
 
 
 def shown(name: str, **labels: str) -> float | None:
@@ -34,7 +36,11 @@ async def test_given_what_is_owed_when_measured_then_the_gauges_say_how_much_and
     assert oldest is not None
     assert 90 <= oldest < 150
     assert shown("coordhub_owed_deliveries", endpoint="inbox") == 1
+    due = shown("coordhub_oldest_due_delivery_seconds", endpoint=endpoint)
+    assert due is not None
+    assert 90 <= due < 150
     assert shown("coordhub_oldest_unrelayed_change_seconds") == 0
+    assert shown("coordhub_sending_paused") == 0
 
     await post.deliver()
     await house.refer(house.kitchen.service)
@@ -44,6 +50,48 @@ async def test_given_what_is_owed_when_measured_then_the_gauges_say_how_much_and
     waiting = shown("coordhub_oldest_unrelayed_change_seconds")
     assert waiting is not None
     assert 30 <= waiting < 90
+
+
+async def test_given_more_endpoints_than_are_told_apart_when_measured_then_the_rest_are_others(
+    post: Post,
+) -> None:
+    house = post.house
+    await house.rows(
+        "insert into delivery (id, shard, change, episode, organization, endpoint, rid, version, state, created_at,"
+        " next_at) select gen_random_uuid(), 0, n, 0, 0, 256 * n, 0, 1, 'queued', $1, $1 from generate_series(1, 60) n",
+        house.clock(),
+    )
+    async with house.engine.pool.acquire() as conn:
+        owed = await backlog.backlog(conn, house.clock())
+    assert len(owed.waiting) == backlog.MOST + 1
+    [others] = [one for one in owed.waiting if one.endpoint is None]
+    assert others.count == 60 - backlog.MOST
+
+
+async def test_given_late_timers_and_errands_and_a_pause_when_measured_then_each_is_counted(
+    post: Post,
+) -> None:
+    house = post.house
+    now = house.clock()
+    await house.asking(house.kitchen.service)
+    late = await house.value(
+        "select count(*) from timer where fired_at is null and stood_at is null"
+    )
+    await house.rows("update timer set due_at = $1", now - timedelta(minutes=5))
+    await house.rows(
+        "insert into errand (task, shard, episode, kind, owner, subject, opened_at)"
+        " select id, 0, id, 'review', 0, id, $1 from episode", now,
+    )  # fmt: skip
+    await restoring.pause(house.engine, Operator("rosa"), "network work", now)
+    await watch.measure(house.hub)
+    assert late >= 1
+    assert shown("coordhub_late_timers") == late
+    assert shown("coordhub_open_errands", kind="review") == 1
+    assert shown("coordhub_open_errands", kind="abort") == 0
+    assert shown("coordhub_sending_paused") == 1
+    assert await post.deliver() == 0
+    await restoring.resume(house.engine, Operator("rosa"), "operator", "done", now)
+    assert await post.deliver() == 2
 
 
 async def test_given_what_was_given_up_and_who_is_left_alone_when_measured_then_it_is_counted(
@@ -59,7 +107,8 @@ async def test_given_what_was_given_up_and_who_is_left_alone_when_measured_then_
     await post.deliver()
     await watch.measure(house.hub)
     assert shown("coordhub_dead_deliveries") == 1
-    assert shown("coordhub_endpoints_left_alone") == 1
+    assert shown("coordhub_circuits", state="open") == 1
+    assert shown("coordhub_circuits", state="recovering") == 0
     after = shown("coordhub_delivery_attempts_total", channel="hl7-fhir-rest", result="refused")
     assert after == (attempts or 0) + 2
 

@@ -67,6 +67,7 @@ async def answer(context: Context, asked: Asked) -> Answer:
         if kind is not None and letter is not None:
             asked.caller.require(kind, letter)
         _know_all(asked)
+        await context.restored.refuse(asked.target.interaction)
         perform = _INTERACTIONS[asked.target.interaction]
         if audit_events.is_meant(context, asked):
             perform = audit_events.answer

@@ -17,6 +17,7 @@ from coordhub.fhir.audit_ids import AuditIds
 from coordhub.fhir.dispatch import Target
 from coordhub.fhir.headers import Conditions, Preference
 from coordhub.fhir.paging import Paging
+from coordhub.fhir.restored import Restored
 from coordhub.record.hub import Hub
 from coordhub.record.operations import Idempotency
 from coordhub.store.audit import AuditLog
@@ -48,6 +49,7 @@ class Context:
     limits: Limits
     started: datetime
     audit_ids: AuditIds
+    restored: Restored
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from coordhub import telemetry
 from coordhub.access import viewer
+from coordhub.record import errands
 from coordhub.record.hub import Hub
 from coordhub.store import backlog, invariants, resources
 from coordhub.store.outage import is_outage
+from coordhub.store.resources import Version
 from coordhub.telemetry import log
 
 LOOK = timedelta(seconds=15)
@@ -48,13 +51,19 @@ async def measure(hub: Hub) -> None:
     telemetry.UNRELAYED.set(_age(owed.change, now))
     telemetry.OVERDUE_TIMER.set(_age(owed.timer, now))
     telemetry.DEAD.set(owed.dead)
-    telemetry.LEFT_ALONE.set(owed.alone)
-    telemetry.OWED.clear()
-    telemetry.OLDEST.clear()
+    telemetry.LATE_TIMERS.set(owed.late)
+    telemetry.PAUSED.set(owed.paused)
+    for state in ("open", "probing", "recovering"):
+        telemetry.CIRCUITS.labels(state).set(owed.circuits.get(state, 0))
+    for kind in errands.KINDS:
+        telemetry.ERRANDS.labels(kind).set(owed.errands.get(kind, 0))
+    for gauge in (telemetry.OWED, telemetry.OLDEST, telemetry.OLDEST_DUE):
+        gauge.clear()
     for one in owed.waiting:
-        label = named[one.endpoint].id if one.endpoint in named else "inbox"
+        label = _label(one.endpoint, named)
         telemetry.OWED.labels(label).set(one.count)
         telemetry.OLDEST.labels(label).set(_age(one.oldest, now))
+        telemetry.OLDEST_DUE.labels(label).set(_age(one.due, now))
 
 
 async def check(hub: Hub) -> list[str]:
@@ -67,6 +76,12 @@ async def check(hub: Hub) -> list[str]:
     for sentence in found:
         log("invariant.violated", level="error", what=sentence)
     return found
+
+
+def _label(endpoint: int | None, named: Mapping[int, Version]) -> str:
+    if endpoint is None:
+        return "others"
+    return named[endpoint].id if endpoint in named else "inbox"
 
 
 def _age(since: datetime | None, now: datetime) -> float:

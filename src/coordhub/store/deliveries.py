@@ -72,11 +72,19 @@ class Settlement(NamedTuple):
     troubled: bool
 
 
+_KEY = (
+    "(select md5(concat_ws('.', c.rid, c.version, extract(epoch from c.at), n.organization, n.endpoint, n.rid,"
+    " n.version))::uuid from change c where c.seq = n.change)"
+)
+
 OVERTAKEN = "a newer state of it is sent"
 
 
 async def plan(conn: Connection, rows: Sequence[Planned], now: datetime) -> None:
     """Owe these; what was planned before stays as it is.
+
+    The key says which change of which moment is told to whom and where, so that whoever plans the same again, such
+    as a hub that was restored from a backup, sends it under the same.
 
     But of the states of a Task that wait for an Endpoint and were never tried only the newest goes, unless
     its organization wants each (table exchange). What was tried may have arrived, and keeps its place.
@@ -84,9 +92,9 @@ async def plan(conn: Connection, rows: Sequence[Planned], now: datetime) -> None
     if not rows:
         return
     await conn.execute(
-        "insert into delivery (id, shard, change, episode, organization, endpoint, rid, version, reason, state,"
+        "insert into delivery (id, shard, change, episode, organization, endpoint, rid, version, reason, key, state,"
         " settled_at, created_at, next_at)"
-        " select n.*, case when n.reason is null then 'queued' else 'suppressed' end,"
+        f" select n.*, {_KEY}, case when n.reason is null then 'queued' else 'suppressed' end,"
         " case when n.reason is not null then $10::timestamptz end, $10, $10"
         " from unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],"
         " $7::bigint[], $8::int[], $9::text[])"
@@ -134,7 +142,8 @@ with troubled as (
         select count(*) from delivery l where l.endpoint = c.endpoint and l.state = 'leased' and l.lease_until > $1)
       end as free
     from circuit c
-    where (c.state = 'recovering' or c.state in ('open', 'probing') and c.probe_at <= $1)
+    where not exists (select from pause)
+      and (c.state = 'recovering' or c.state in ('open', 'probing') and c.probe_at <= $1)
       and exists (select from delivery d where d.endpoint = c.endpoint and {_IS_DUE})
     for update of c skip locked
 ), probed as (
@@ -146,7 +155,7 @@ with troubled as (
         order by d.seq limit greatest(t.free, 0) for update skip locked) p
 ), usual as (
     select d.id from delivery d
-    where {_IS_DUE} and (d.created_at <= $1 - $4::interval
+    where not exists (select from pause) and {_IS_DUE} and (d.created_at <= $1 - $4::interval
       or not exists (select from circuit c where c.endpoint = d.endpoint and c.state <> 'closed'))
     order by d.next_at limit $2 for update skip locked
 )
@@ -163,7 +172,7 @@ async def claim(
     lease: timedelta,
     budget: timedelta = timedelta(hours=72),
 ) -> list[Claimed]:
-    """Take up to `limit` due deliveries for `lease`, and probes of endpoints that fail besides.
+    """Take up to `limit` due deliveries for `lease`, and probes of endpoints that fail besides; none in a pause.
 
     budget: the age from which a delivery is tried once more, also where its endpoint is left alone.
     """

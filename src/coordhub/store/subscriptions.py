@@ -129,6 +129,7 @@ async def claim(
         " where rid = ("
         f" select rid from subscription s where state in ('requested', 'active') and {REPRESENTED}"
         "  and (next_at <= $1 or until <= $1) and (lease_until is null or lease_until <= $1)"
+        "  and not exists (select from pause)"
         " order by next_at limit 1 for update skip locked)"
         f" returning {COLUMNS}",
         now,

@@ -44,6 +44,9 @@ _PERMANENCE: dict[int, Permanence] = {
 
 _SEVERE: Final = ("error", "fatal")
 """Sequences, as is what follows: a partner may say a list there, which no set can be asked for."""
+PAGE: Final = 500
+"""How many resources are asked for of what a server has changed."""
+
 _ENTRY_STATUS = re.compile(r"([1-5]\d\d)(?:\s.*)?", re.DOTALL)
 _LOCATION = re.compile(r"(?:.*/)?([A-Z][A-Za-z]{2,63}/[A-Za-z0-9.\-]{1,64})(?:/_history/[^/]+)?")
 
@@ -97,6 +100,29 @@ class HL7FhirRest:
         if answer.status == 200:
             return _understand_matches(query.partition("?")[0], answer.body)
         return self._refused(answer)
+
+    async def changed(
+        self, base: str, kind: str, since: datetime, headers: Mapping[str, str], request_id: str
+    ) -> list[dict[str, Any]] | Refused | Unreachable:
+        """The resources of this type there that were written since, of the first page of the answer."""
+        moment = since.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        query = f"{kind}?_lastUpdated=ge{moment}&_count={PAGE}"
+        answer = await self._get(f"{base.rstrip('/')}/{query}", headers, request_id)
+        if not isinstance(answer, client.Answer):
+            return answer
+        if answer.status != 200:
+            return self._refused(answer)
+        try:
+            bundle = document.parse(answer.body)
+        except FhirError:
+            return _not_understood(200)
+        entries = bundle.get("entry", [])
+        if bundle.get("type") != "searchset" or not isinstance(entries, list):
+            return _not_understood(200)
+        resources = [one.get("resource") for one in entries if isinstance(one, dict)]
+        return [
+            one for one in resources if isinstance(one, dict) and one.get("resourceType") == kind
+        ]
 
     async def _get(
         self, url: str, headers: Mapping[str, str], request_id: str
