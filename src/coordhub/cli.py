@@ -67,6 +67,7 @@ cli.command()(clients.partner)
 cli.command()(schedules.hold)
 cli.command()(removal.export)
 cli.command()(exchange.exchange)
+cli.command()(offboarding.offboard)
 
 
 As = Annotated[str, typer.Option("--as", help="Organization of the sample community to act as.")]

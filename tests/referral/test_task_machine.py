@@ -25,6 +25,7 @@ def test_given_the_reasons_when_read_then_each_has_text_and_explains_known_statu
         "changed-request",
         "not-wanted",
         "given-back",
+        "offboarded",
         "no-longer-needed",
         "consent-withdrawn",
         "safety",

@@ -148,6 +148,7 @@ REASONS: dict[str, Reason] = {
         _reason("patient-moved", "the patient has moved", "requested"),
         _reason("patient-merged", "the patient is recorded elsewhere", "requested"),
         _reason("entered-in-error", "entered in error", "entered-in-error cancelled"),
+        _reason("offboarded", "has left this exchange", "cancelled failed requested", stable=True),
         _reason("undeliverable", "could not be delivered", "cancelled"),
         _reason("no-provider-available", "no provider is available", "rejected failed"),
         _reason("order-unknown", "names no order that it was sent", "requested"),
