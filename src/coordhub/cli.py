@@ -20,6 +20,7 @@ from coordhub.commands import (
     deliveries,
     exchange,
     labels,
+    offboarding,
     operators,
     registering,
     removal,
