@@ -38,6 +38,7 @@ from coordhub.fhir.headers import request_id
 from coordhub.fhir.paging import Paging
 from coordhub.fhir.restored import Restored
 from coordhub.outbound.client import Outbound, Timeouts
+from coordhub.portal import routes
 from coordhub.r4 import datasets
 from coordhub.record.bootstrap import open_hub
 from coordhub.record.hub import Hub, Safeguards
@@ -104,6 +105,7 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
     _add_own_routes(app)
     app.include_router(admin.router)
     app.include_router(authorization_http.router(http.PREFIX))
+    routes.add(app)
     app.add_exception_handler(FhirError, _refused)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _refused)

@@ -307,6 +307,12 @@ class Settings(BaseSettings):
     mail_from: Annotated[str | None, AfterValidator(_of_addresses)] = None
     """E-mail address that mail comes from; one whose name says nothing of whom it is about."""
 
+    notice_every: Duration = timedelta(minutes=15)
+    """An organization that has a mailbox only is written to this often at most, of all that waits for it."""
+
+    link_lifetime: Duration = timedelta(hours=72)
+    """A link in a mail opens nothing after this; and nothing twice."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity of the log lines written."""
 

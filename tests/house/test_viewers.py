@@ -35,6 +35,7 @@ EXEMPT = {
     "consents.permitted": (
         "Looks with the eyes of each recipient in turn: who may not see the patient any more; rids of Tasks."
     ),
+    "mailboxes.waiting": "What is owed at one address, for the worker: ids and rids, no content.",
     "expunge.chart": "All of a patient's chart, to be removed by its owner's command: rids, no content.",
     "expunge.hindrances": "Why that cannot be done now: kinds and rids, no content.",
     "expunge.who_was_told": "Who has copies of what goes, told to the operator: names of organizations, ids.",

@@ -31,6 +31,8 @@ from coordhub.access.scopes import EVERYTHING
 from coordhub.access.token import Tokens
 from coordhub.app import build
 from coordhub.outbound.client import Outbound, Timeouts
+from coordhub.outbound.relay import Relay
+from coordhub.outbound.smtp import Post
 from coordhub.r4 import document as fhir_json
 from coordhub.r4 import types
 from coordhub.record import vsp_acts
@@ -38,12 +40,14 @@ from coordhub.record.bootstrap import open_hub
 from coordhub.record.commit import commit
 from coordhub.record.hub import Hub, system_clock
 from coordhub.record.label_acts import Act
-from coordhub.record.operations import Create
+from coordhub.record.operations import Create, Update
 from coordhub.referral import same_kind, strategies
 from coordhub.routing.breaker import BreakerPolicy
+from coordhub.routing.channels.channel import Channel
+from coordhub.routing.channels.email_notice import EmailNotice
 from coordhub.routing.channels.hl7_fhir_rest import HL7FhirRest
 from coordhub.routing.deliver import Sending
-from coordhub.routing.resolve import SERVED
+from coordhub.routing.resolve import MAILED, OWN_TYPES, SERVED
 from coordhub.routing.retry import RetryPolicy
 from coordhub.routing.worker import Pace, Worker
 from coordhub.sandbox import community, demo, simulator
@@ -56,6 +60,8 @@ from coordhub.store.engine import Engine
 from coordhub.store.visibility import DIRECTORY
 
 sys.path.append(str(Path(__file__).parents[1] / "stage"))
+
+from mail_relay import MailRelay
 
 strategies.use(
     strategies.read(b'{"kind": {"": {"default": {"strategy": "broadcast"}}}}')
@@ -278,6 +284,10 @@ class Routing:
         self._stop = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
 
+    def speaks(self, kind: str, channel: Channel) -> None:
+        """By one channel more."""
+        self._sending = replace(self._sending, channels={**self._sending.channels, kind: channel})
+
     def start(self) -> None:
         self._stop = asyncio.Event()
         self._running = asyncio.create_task(Worker(self._sending, self._pace).run(self._stop))
@@ -298,6 +308,7 @@ class Routing:
         if self._running is not None:
             self._stop.set()
             await self._running
+            self._running = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +360,16 @@ class House:
                 "select rid from resource where fhir_id = $1", organization.id
             )
             await counterparts.agree(conn, rid, Custom(**custom))
+
+    async def is_reached_at(self, organization: Organization, mailbox: str) -> None:
+        """From now on it has no server, and this mailbox."""
+        steward = Caller(None, DIRECTORY, "Organization/directory", EVERYTHING)
+        query = f"Endpoint?identifier={SYSTEM}%7C{organization.key}-endpoint"
+        [found] = await self.riverside.find(query)
+        kind = {"system": OWN_TYPES, "code": MAILED}
+        document = {**found, "connectionType": kind, "address": f"mailto:{mailbox}"}
+        update = Update("Endpoint", found["id"], document)
+        await commit(self.hub, steward, [update], interaction="update")
 
     async def offers(self, organization: Organization, kind: str) -> str:
         """`HealthcareService/id` of a service of this kind, a domain of SDOH Clinical Care, in the directory."""
@@ -627,6 +648,18 @@ async def house(
             running.seat(seat)
         yield running
         await running.timelines()
+
+
+@pytest.fixture
+async def relay(house: House) -> AsyncIterator[MailRelay]:
+    """The mail relay that the hub hands its mail to."""
+    async with MailRelay().open() as relay:
+        post = Post(Relay(f"smtp+plain://127.0.0.1:{relay.port}", "hub@hub.example.org"))
+        await house.routing.end()
+        house.routing.speaks(MAILED, EmailNotice(post, house.hub.clock))
+        house.routing.start()
+        yield relay
+        await house.routing.end()
 
 
 OPERATOR = Act("A. Operator", "keeps its place confidential")

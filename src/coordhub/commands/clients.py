@@ -132,3 +132,19 @@ def partner(
         await acts.agree_on_profile(engine, operator(), organization, profile, engine.now())
 
     act("partner", done)
+
+
+def access_code(
+    organization: Annotated[str, typer.Argument(help="Organization/id in the directory.")],
+) -> None:
+    """Make and print the access code that opens links in mails to an organization; the one before is void.
+
+    Tell it by telephone or by hand, not by mail. Needs DATABASE_URL.
+    """
+
+    async def made(engine: Engine) -> None:
+        from coordhub.admin import admitting
+
+        print(await admitting.new_code(engine, operator(), organization))
+
+    act("access-code", made)

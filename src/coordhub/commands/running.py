@@ -63,12 +63,16 @@ async def route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
 
     from coordhub.app import deadlines_of
     from coordhub.outbound.client import Outbound, trusting
+    from coordhub.outbound.smtp import Post
     from coordhub.routing import watch
     from coordhub.routing.breaker import BreakerPolicy
+    from coordhub.routing.channels.channel import Channel
+    from coordhub.routing.channels.email_notice import EmailNotice
     from coordhub.routing.channels.hl7_fhir_rest import HL7FhirRest
     from coordhub.routing.deliver import Sending
     from coordhub.routing.herald import Herald
-    from coordhub.routing.resolve import SERVED
+    from coordhub.routing.mailing import Manners
+    from coordhub.routing.resolve import MAILED, SERVED
     from coordhub.routing.retry import RetryPolicy
     from coordhub.routing.worker import Pace, Worker
     from coordhub.store import retention, seals
@@ -80,7 +84,11 @@ async def route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
     own = settings.outbound_authorities
     tls = trusting(own) if own is not None else None
     async with Outbound(allowed_networks=settings.outbound_networks, tls=tls) as outbound:
-        channels = {SERVED: HL7FhirRest(outbound, hub.clock)}
+        channels: dict[str, Channel] = {SERVED: HL7FhirRest(outbound, hub.clock)}
+        if (relay := settings.relay()) is not None:
+            post = Post(relay, authorities=settings.smtp_authorities)
+            channels[MAILED] = EmailNotice(post, hub.clock)
+        manners = Manners(settings.notice_every, lifetime=settings.link_lifetime)
         key = seals.sealing_key(token_key(settings) or b"")
         async with asyncio.TaskGroup() as group:
             group.create_task(
@@ -89,7 +97,7 @@ async def route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
             group.create_task(retention.keep_retaining(hub.engine, stop))
             group.create_task(watch.watch(hub, stop))
             group.create_task(Herald(hub, outbound, settings.worker_poll).run(stop))
-            await Worker(Sending(hub, channels, policy, random, breaker), pace).run(stop)
+            await Worker(Sending(hub, channels, policy, random, breaker, manners), pace).run(stop)
 
 
 async def work_until_told(settings: Settings, url: str) -> None:

@@ -55,16 +55,22 @@ def _spelled(url: str) -> str:
 
 
 def usable(endpoint: Mapping[str, Any], now: datetime) -> bool:
-    """Can the hub speak there now: active, within its period, by a connection type that it speaks?"""
-    period = endpoint.get("period")
-    within = interval.parse_period(period) if isinstance(period, dict) else None
+    """Can the hub speak FHIR there now?"""
     types = endpoint.get("payloadMimeType") or []
     return (
-        endpoint.get("status") == "active"
+        active(endpoint, now)
         and (endpoint.get("connectionType") or {}).get("code") == SERVED
         and isinstance(endpoint.get("address"), str)
-        and (within is None or within.low <= now < within.high)
         and (not types or any("json" in str(each) for each in types))
+    )
+
+
+def active(endpoint: Mapping[str, Any], now: datetime) -> bool:
+    """Is it in use, within its period?"""
+    period = endpoint.get("period")
+    within = interval.parse_period(period) if isinstance(period, dict) else None
+    return endpoint.get("status") == "active" and (
+        within is None or within.low <= now < within.high
     )
 
 

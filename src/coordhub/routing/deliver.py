@@ -12,7 +12,7 @@ from datetime import datetime
 
 from coordhub.directory import bases
 from coordhub.record.hub import Hub
-from coordhub.routing import breaker, mending, payload, resolve, retry
+from coordhub.routing import breaker, mailing, mending, payload, resolve, retry
 from coordhub.routing.breaker import BreakerPolicy
 from coordhub.routing.channels.channel import (
     Channel,
@@ -23,8 +23,17 @@ from coordhub.routing.channels.channel import (
     Source,
     Unreachable,
 )
+from coordhub.routing.mailing import Manners
 from coordhub.routing.payload import Payload
-from coordhub.store import circuits, counterparts, deliveries, fetches, mendings, resources
+from coordhub.store import (
+    circuits,
+    counterparts,
+    deliveries,
+    fetches,
+    mailboxes,
+    mendings,
+    resources,
+)
 from coordhub.store.deliveries import INBOX, Attempt, Claimed
 from coordhub.store.engine import Connection
 from coordhub.store.mendings import Mending
@@ -32,17 +41,20 @@ from coordhub.store.transact import AuditRow
 from coordhub.store.visibility import EVERYONE
 from coordhub.telemetry import DELIVERIES, log
 
+NO_RELAY = "no mail can be sent: COORDHUB_SMTP_URL is not set"
+
 
 @dataclass(frozen=True, slots=True)
 class Sending:
     """What an attempt needs. channels: by Endpoint.connectionType; rnd: uniform in [0, 1).
-    breaker: when an endpoint is left alone."""
+    breaker: when an endpoint is left alone. manners: how often who has a mailbox only is written to."""
 
     hub: Hub
     channels: Mapping[str, Channel]
     policy: retry.RetryPolicy
     rnd: Callable[[], float]
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
+    manners: Manners = field(default_factory=Manners)
 
 
 async def deliver(sending: Sending, held: Claimed) -> None:
@@ -81,20 +93,48 @@ async def deliver(sending: Sending, held: Claimed) -> None:
         else:
             await _settle(hub, held, "parked", next_at=now + sending.policy.park, reason=reason)
         return
-    address, headers = endpoint
+    address, headers, kind = endpoint
     begun = time.perf_counter()
+    if kind == resolve.MAILED:
+        await _by_mail(sending, held, address, begun)
+        return
     message = Message(held.key, address, headers, composed.body, f"{held.id}.{held.attempt}")
     outcome = await _send(sending, held, message, composed)
     if isinstance(outcome, Refused) and outcome.permanence in ("conflict", "gone"):
         outcome = await _mend(sending, held, message, composed, outcome, otherwise)
+    if not isinstance(outcome, Unreachable):
+        await _remember(hub, held, composed, outcome)
+    await _conclude(sending, held, outcome, begun, disclosed)
+
+
+async def _by_mail(sending: Sending, held: Claimed, address: str, begun: float) -> None:
+    """Tell the recipient that it waits. What it holds goes to nobody by this, so nothing of it is disclosed."""
+    hub, channel = sending.hub, sending.channels.get(resolve.MAILED)
+    if channel is None:
+        until = hub.clock() + sending.policy.park
+        await _settle(hub, held, "parked", next_at=until, reason=NO_RELAY)
+        return
+    outcome = await mailing.tell(hub, channel, sending.manners, held, address)
+    if isinstance(outcome, mailing.Later):
+        await _settle(hub, held, "queued", next_at=outcome.at)
+        async with hub.engine.pool.acquire_at_last() as conn:
+            await mailboxes.hurry(conn, [held.id], hub.clock())
+        return
+    told = AuditRow(None, held.organization, "notice", 0, delivery=held.id, request_id=str(held.id))
+    await _conclude(sending, held, outcome, begun, told)
+
+
+async def _conclude(
+    sending: Sending, held: Claimed, outcome: Outcome, begun: float, disclosed: AuditRow
+) -> None:
+    """Write down what came of an attempt, and what follows."""
+    hub = sending.hub
     attempt = _attempt(outcome, round((time.perf_counter() - begun) * 1000))
     decision = retry.decide(
         outcome, held.attempt, held.created_at, hub.clock(), sending.rnd(), sending.policy
     )
     # Whatever left the house is on record, also when the partner refused it or was not heard.
     unsent = isinstance(outcome, Unreachable) and not outcome.sent_unknown
-    if not isinstance(outcome, Unreachable):
-        await _remember(hub, held, composed, outcome)
     told = None if unsent else disclosed
     match decision:
         case retry.Settled():
@@ -186,11 +226,14 @@ async def _remember(hub: Hub, held: Claimed, sent: Payload, outcome: Delivered |
             await fetches.watch(conn, held.rid, held.organization, held.endpoint, hub.clock())
 
 
-async def _endpoint(hub: Hub, conn: Connection, held: Claimed) -> tuple[str, dict[str, str]] | None:
-    """Address and headers of the Endpoint as the directory has it now."""
+async def _endpoint(
+    hub: Hub, conn: Connection, held: Claimed
+) -> tuple[str, dict[str, str], str] | None:
+    """Address, headers and channel of the Endpoint as the directory has it now."""
     versions = await resources.read_rids(conn, EVERYONE, [held.endpoint])
     for document in resolve.usable_versions(versions.values(), hub.clock()):
-        return document["address"], bases.headers_of(document)
+        kind = resolve.kind_of(document) or resolve.SERVED
+        return document["address"], bases.headers_of(document), kind
     return None
 
 

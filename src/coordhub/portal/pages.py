@@ -1,0 +1,46 @@
+"""Pages: templates filled, with what a browser may do with them.
+
+https://jinja.palletsprojects.com, https://www.w3.org/TR/CSP3
+
+No script anywhere, nothing from elsewhere, nothing kept, no address of the page told to whom it leads.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "X-Robots-Tag": "noindex, nofollow",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=PackageLoader("coordhub.portal"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def page(name: str, **shown: Any) -> bytes:
+    return _templates().get_template(f"{name}.html").render(**shown).encode()
+
+
+@cache
+def style() -> bytes:
+    return files("coordhub.portal").joinpath("static/style.css").read_bytes()
