@@ -69,9 +69,11 @@ county: .venv/.dev
 outage: .venv/.dev
 	COORDHUB_S17_REFERRALS=$(OUTAGE) $(PY) -m pytest tests/journeys/test_s17_two_hours.py -s
 
-## make answers   10,000 answers of a partner changed at random: each of a class, kept with a reason
+## make answers   10,000 answers of a partner changed at random, and as many notifications and answers sent
+##                to the hub: each of a class, kept with a reason
 answers: .venv/.dev
-	COORDHUB_MUTATED_ANSWERS=$(MUTATIONS) $(PY) -m pytest tests/routing/test_mutated_answers.py -s
+	COORDHUB_MUTATED_ANSWERS=$(MUTATIONS) COORDHUB_MUTATED_NOTIFICATIONS=$(MUTATIONS) $(PY) -m pytest \
+		tests/routing/test_mutated_answers.py tests/journeys/test_mutated_notifications.py -s
 
 ## make chaos     10,000 referrals; server, workers and Postgres killed at random, partners at their worst,
 ##                clocks off; with CHAOS_REFERRALS=1000 CHAOS_KILLS=30 CHAOS_CRASHES=2 it takes minutes

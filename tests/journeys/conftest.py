@@ -70,7 +70,7 @@ strategies.use(
 Document = dict[str, Any]
 
 KEY = "a test key that is long enough for it"
-PATIENCE = 20.0
+PATIENCE = 60.0
 FHIR = "application/fhir+json"
 LARGEST_BODY = 1024 * 1024
 LARGEST_BUNDLE = 200

@@ -101,6 +101,17 @@ BREAKS: list[tuple[str, str]] = [
         "update delivery set version = version + 1",
     ),
     (
+        "every delivery is acknowledged, suppressed or dead for a reason, or younger than its budget",
+        "delete from attempt",
+    ),
+    (
+        "every delivery is acknowledged, suppressed or dead for a reason, or younger than its budget",
+        (
+            "update delivery set state = 'queued', settled_at = null, created_at = now() - interval '74 hours',"
+            " next_at = now() - interval '2 hours'"
+        ),
+    ),
+    (
         "no lease has run out long ago",
         "update delivery set state = 'leased', settled_at = null, lease_until = created_at - interval '1 h'",
     ),

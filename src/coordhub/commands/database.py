@@ -86,7 +86,7 @@ def check() -> None:
         from coordhub.store import invariants
 
         async with hub.engine.pool.acquire() as conn:
-            found = await invariants.violations_alone(conn, hub.clock())
+            found = await invariants.violations_alone(conn, hub.clock(), settings.retry_budget)
         for sentence in found or ["Another process looks just now."] * (found is None):
             print(sentence)
         return len(found or ()) + (found is None)

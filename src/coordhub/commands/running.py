@@ -95,7 +95,7 @@ async def route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
                 seals.keep_sealing(hub.engine, key, settings.audit_seal_every, hub.clock, stop)
             )
             group.create_task(retention.keep_retaining(hub.engine, stop))
-            group.create_task(watch.watch(hub, stop))
+            group.create_task(watch.watch(hub, stop, budget=settings.retry_budget))
             group.create_task(Herald(hub, outbound, settings.worker_poll).run(stop))
             await Worker(Sending(hub, channels, policy, random, breaker, manners), pace).run(stop)
 

@@ -23,15 +23,23 @@ LOOK = timedelta(seconds=15)
 CHECK = timedelta(hours=1)
 
 
-async def watch(hub: Hub, stop: asyncio.Event, look: timedelta = LOOK) -> None:
-    """Measure until told to stop; the ledger is checked hourly, by one worker at a time."""
+async def watch(
+    hub: Hub,
+    stop: asyncio.Event,
+    look: timedelta = LOOK,
+    budget: timedelta = invariants.BUDGET,
+) -> None:
+    """Measure until told to stop; the ledger is checked hourly, by one worker at a time.
+
+    budget: how old a delivery may become.
+    """
     checked = hub.clock()
     while not stop.is_set():
         try:
             await measure(hub)
             if hub.clock() >= checked + CHECK:
                 checked = hub.clock()
-                await check(hub)
+                await check(hub, budget)
         except Exception as error:  # whatever it is: a worker does not end for want of numbers
             level = "warning" if is_outage(error) else "error"
             log("watch.failed", level=level, error=type(error).__name__)
@@ -66,10 +74,10 @@ async def measure(hub: Hub) -> None:
         telemetry.OLDEST_DUE.labels(label).set(_age(one.due, now))
 
 
-async def check(hub: Hub) -> list[str]:
+async def check(hub: Hub, budget: timedelta = invariants.BUDGET) -> list[str]:
     """What is not as it must be, each a line of the log; empty if all is, or if another looks just now."""
     async with hub.engine.pool.acquire_at_last() as conn:
-        found = await invariants.violations_alone(conn, hub.clock())
+        found = await invariants.violations_alone(conn, hub.clock(), budget)
     if found is None:
         return []
     telemetry.VIOLATIONS.set(len(found))

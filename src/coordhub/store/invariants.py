@@ -17,6 +17,12 @@ from coordhub.store.tables import metadata
 OVERDUE: Final = timedelta(minutes=5)
 """How long a change may wait for the relay, and since when a lease may have run out."""
 
+BUDGET: Final = timedelta(hours=72)
+"""How old a delivery may become without an end, unless the deployment says otherwise."""
+
+LAST_TRY: Final = timedelta(hours=1)
+"""How long at most the last attempt at one whose budget is used up may wait for a worker."""
+
 _LOOKING: Final = 0x636F6F7264
 """Advisory lock of the one process that looks."""
 
@@ -127,6 +133,16 @@ INVARIANTS: Final[dict[str, str]] = {
           and c.at >= {_RETAINED.format("delivery")}
           and not exists (
             select from delivery d where d.change = c.seq and d.organization = w.organization)
+    """,
+    "every delivery is acknowledged, suppressed or dead for a reason, or younger than its budget": """
+        select 'delivery ' || d.id from delivery d, bounds
+        where not case d.state
+          when 'delivered' then exists (
+            select from attempt a where a.delivery = d.id and a.outcome = 'delivered')
+          when 'suppressed' then d.reason is not null
+          when 'dead' then d.reason is not null
+          -- what is replayed is tried once more, whatever its age
+          else greatest(d.created_at, d.next_at - bounds.budget) > bounds.spent end
     """,
     "every delivery is of a relayed change of its referral": """
         select 'delivery ' || d.id from delivery d
@@ -399,8 +415,12 @@ INVARIANTS: Final[dict[str, str]] = {
 """What must be true -> the query for what breaks it: one text each, of ids only."""
 
 
-async def violations(conn: Connection, now: datetime, overdue: timedelta = OVERDUE) -> list[str]:
+async def violations(
+    conn: Connection, now: datetime, overdue: timedelta = OVERDUE, budget: timedelta = BUDGET
+) -> list[str]:
     """What is not as it must be, a sentence for each with the first ids; empty if all is well.
+
+    budget: of a delivery, after which it is dead.
 
     One snapshot, so that a hub at work does not look broken.
     """
@@ -408,10 +428,13 @@ async def violations(conn: Connection, now: datetime, overdue: timedelta = OVERD
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         for said, query in INVARIANTS.items():
             rows = await conn.fetch(
-                f"with bounds as (select $1::timestamptz as overdue), broken(one) as ({query})"
+                "with bounds as (select $1::timestamptz as overdue, $3::interval as budget,"
+                f" $4::timestamptz as spent), broken(one) as ({query})"
                 " select one, count(*) over () from broken order by one limit $2",
                 now - overdue,
                 SHOWN,
+                budget,
+                now - budget - LAST_TRY,
             )
             if rows:
                 shown = ", ".join(row[0] for row in rows)
@@ -419,13 +442,15 @@ async def violations(conn: Connection, now: datetime, overdue: timedelta = OVERD
     return found
 
 
-async def violations_alone(conn: Connection, now: datetime) -> list[str] | None:
+async def violations_alone(
+    conn: Connection, now: datetime, budget: timedelta = BUDGET
+) -> list[str] | None:
     """The same, at its leisure, unless another process looks just now: None then."""
     if not await conn.fetchval("select pg_try_advisory_lock($1)", _LOOKING):
         return None
     try:
         await conn.execute("set statement_timeout = 0")
-        return await violations(conn, now)
+        return await violations(conn, now, budget=budget)
     finally:
         await conn.execute("reset statement_timeout")
         await conn.execute("select pg_advisory_unlock($1)", _LOOKING)
