@@ -227,7 +227,7 @@ async def test_given_no_answer_in_time_when_sent_then_timeout_after_sending() ->
         outcome = await outbound.send("POST", f"http://127.0.0.1:{partner.port}/", {}, b"{}")
     assert isinstance(outcome, Unreachable)
     assert (outcome.kind, outcome.before_sent) == ("timeout", False)
-    assert outcome.elapsed < 3
+    assert outcome.elapsed < 15
 
 
 async def test_given_an_answer_that_drips_when_sent_then_the_total_time_ends_it() -> None:

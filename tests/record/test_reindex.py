@@ -124,7 +124,7 @@ async def test_given_what_is_right_when_reindexed_then_no_lock_is_waited_for(
 ) -> None:
     async with lived_in.engine.pool.acquire() as conn, conn.transaction():
         await conn.execute("select from resource for update")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await run(lived_in) == []
 
 
@@ -146,7 +146,7 @@ async def test_given_an_update_at_the_same_moment_when_reindexed_then_the_update
                 made.rid,
             )
             running = asyncio.create_task(run(house))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not await watching.fetchval(WAITING):
                     assert not running.done()
             await conn.execute(
@@ -171,7 +171,7 @@ async def test_given_an_update_without_lock_when_reindexed_meanwhile_then_nothin
     async with house.engine.pool.acquire() as conn, house.engine.pool.acquire() as watching:
 
         async def until_waiting(sessions: int) -> None:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while sessions != await watching.fetchval(WAITING):
                     pass
 

@@ -105,7 +105,7 @@ async def test_given_a_timer_of_no_referral_that_cannot_fire_when_others_are_due
     assert len(tasks) == await house.value(due) == 3
     text = await spoil(house, tasks[0])
     house.clock.ahead += timedelta(days=30)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await expire.fire(house.hub, aside):
             pass
     assert await house.value(due) == 1
@@ -149,7 +149,7 @@ async def test_given_a_worker_when_one_referral_fails_then_it_runs_on_and_asks_f
     sending = Sending(house.hub, {}, RetryPolicy(), Random(1).random)
     worker = asyncio.create_task(Worker(sending, Pace(timedelta(milliseconds=20))).run(stop))
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await other.tasks():
                 await asyncio.sleep(0.02)
         assert not worker.done()

@@ -375,7 +375,7 @@ async def test_given_two_heralds_when_much_happens_then_every_number_comes_once_
         ]
         for _ in range(8):
             await house.asking(house.kitchen.service)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while await house.value("select sent < 16 or sent < event from subscription"):
                 await asyncio.sleep(0.05)
         stop.set()

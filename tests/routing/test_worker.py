@@ -27,7 +27,7 @@ async def test_given_nothing_to_do_when_the_worker_looks_then_once_for_each_kind
     sending = Sending(house.hub, {}, RetryPolicy(), Random(1).random)
     async with (
         Outbound(allowed_networks=[ip_network("127.0.0.0/8")]) as outbound,
-        asyncio.timeout(20),
+        asyncio.timeout(60),
         counted(house.engine.pool) as statements,
         asyncio.TaskGroup() as group,
     ):

@@ -35,7 +35,7 @@ class Development:
         """Start it and wait until it has said where it is."""
         self.launch()
         assert self.process is not None
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while "coordhub is up" not in self.said():
             assert self.process.poll() is None, self.said()
             assert time.monotonic() < deadline, self.said()
@@ -86,7 +86,7 @@ def fetch(url: str, token: str | None = None, *, method: str = "GET", body: Any 
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     content = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, content, headers, method=method)
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         text = answer.read()
     return json.loads(text) if text else None
 

@@ -90,7 +90,7 @@ def lakeside_down(development: Any) -> Iterator[None]:
 def behave(development: Any, habit: bytes) -> None:
     url = f"{development.partners()}/partners/lakeside/behaviour"
     request = urllib.request.Request(url, habit, method="PUT")
-    with urllib.request.urlopen(request, timeout=5) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert answer.status == 200
 
 

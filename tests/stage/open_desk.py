@@ -7,7 +7,6 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any
 
@@ -148,7 +147,7 @@ async def desk(house: House) -> AsyncIterator[Desk]:
     server = await asyncio.start_server(listener.serve, "127.0.0.1", 0)
     listener.address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
     async with Outbound(
-        allowed_networks=[ip_network("127.0.0.0/8")], timeouts=Timeouts(total=timedelta(seconds=5))
+        allowed_networks=[ip_network("127.0.0.0/8")], timeouts=Timeouts()
     ) as outbound:
         yield Desk(house, listener, outbound)
     server.close()

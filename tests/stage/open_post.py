@@ -101,7 +101,7 @@ async def post(house: House) -> AsyncIterator[Post]:
     endpoint = await house.create(house.steward, endpoint_at(partner.address))
     await name_endpoint(house, house.kitchen, endpoint.reference)
     async with Outbound(
-        allowed_networks=[ip_network("127.0.0.0/8")], timeouts=Timeouts(total=timedelta(seconds=5))
+        allowed_networks=[ip_network("127.0.0.0/8")], timeouts=Timeouts()
     ) as outbound:
         channels = {resolve.SERVED: HL7FhirRest(outbound, house.hub.clock)}
         sending = deliver.Sending(house.hub, channels, retry.RetryPolicy(), lambda: 0.5)

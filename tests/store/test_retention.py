@@ -297,7 +297,7 @@ async def test_given_a_worker_when_a_schedule_is_to_run_then_it_runs_until_told_
     stop = asyncio.Event()
     worker = asyncio.create_task(retention.keep_retaining(house.engine, stop))
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await house.value("select ran_at from retention") is None:
                 await asyncio.sleep(0.01)
     stop.set()

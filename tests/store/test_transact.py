@@ -489,7 +489,7 @@ async def test_given_a_pool_that_is_full_of_waiting_writers_when_one_needs_rids_
 ) -> None:
     async with opened(database_url, size=2) as house:
         house.engine._left = 0  # the next write has to fetch a block of rids
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await asyncio.gather(
                 *(
                     house.create(
