@@ -7,6 +7,8 @@ from datetime import timedelta
 import pytest
 from open_post import TAKEN, Post
 
+from coordhub.access import viewer
+from coordhub.store import timeline
 from coordhub.store.visibility import EVERYONE
 
 
@@ -155,6 +157,23 @@ async def test_given_a_partner_that_fails_when_it_recovers_then_it_gets_the_same
     assert len(set(post.partner.keys)) == 1
     assert post.partner.bundles[0]["entry"] == post.partner.bundles[1]["entry"]
     assert (house.kitchen.rid, "delivered") in await post.ledger()
+
+
+async def test_given_a_partner_that_failed_when_the_next_attempt_is_under_way_then_its_sender_sees_why(
+    post: Post,
+) -> None:
+    house = post.house
+    post.partner.answer = ("503 Later", b"")
+    await house.asking(house.kitchen.service)
+    await post.deliver()
+    house.clock.ahead += timedelta(minutes=5)
+    assert await post.claim()
+    episode = await house.value("select id from episode")
+    async with house.engine.pool.acquire() as conn:
+        told = await timeline.told(conn, viewer.as_organization(house.clinic.rid), episode)
+    assert told is not None
+    (asked,) = told.asked
+    assert (asked.delivery, asked.attempts, asked.trouble) == ("leased", 2, "status 503")
 
 
 async def test_given_headers_that_let_the_hub_in_when_others_look_then_only_the_partner_gets_them(

@@ -84,7 +84,8 @@ async def told(conn: Connection, viewer: Viewer, rid: int) -> Told | None:
         " left join candidate c on c.episode = it.id and (it.ordinal is null or c.ordinal = it.ordinal)"
         " left join lateral (select id, state, attempts, next_at, endpoint from delivery"
         "   where episode = c.episode and rid = c.task order by state = 'suppressed', seq limit 1) d on true"
-        " left join attempt a on a.delivery = d.id and a.number = d.attempts"
+        # the last that has ended: another may be under way
+        " left join lateral (select detail from attempt where delivery = d.id order by number desc limit 1) a on true"
         " left join circuit k on k.endpoint = d.endpoint and k.state in ('open', 'probing')"
         "  and d.state in ('queued', 'leased', 'parked')"
         " order by c.ordinal",
