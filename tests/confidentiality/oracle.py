@@ -10,7 +10,8 @@ policy and the time, and shares no code with the hub. The rules, in the order in
 3. The patient's Consents speak of the rest (permits without an actor, to organizations). Of the
    provisions that match, the one of the latest Consent
    decides, in it the deepest, of equals the denial. A permit counts from the organization whose Patient
-   it is, and does not match what is of a sensitive class that no label on the way to it names.
+   it is, and does not match what is of a sensitive class that no label on the way to it names. A denial of
+   what is restricted (R) matches what is of any sensitive class: all of that is restricted.
 4. Where they say nothing, who has taken a referral on from who holds the record treats the patient, and so
    does who provides care and is of a CareTeam that the holder of the record wrote: it sees the chart, save
    for what is of any sensitive class. So does the legal representative of an adult, whatever the policy is.
@@ -50,6 +51,7 @@ BY_LABEL = {
     (ACT, "SEX"): "SEX", (ACT, "SDV"): "SDV", (LEVEL, "R"): "RESTRICTED",
     ("urn:coordhub:sensitivity", "VSP"): "VSP",
 }  # fmt: skip
+EVERY_CLASS = frozenset(("SUD", "HIV", "PSY", "SEX", "SDV", "VSP", "RESTRICTED"))
 DERIVED_FROM = {
     "Observation": ("derivedFrom", "hasMember"), "DiagnosticReport": ("result",),
     "ServiceRequest": ("reasonReference",), "Task": ("focus", "reasonReference"),
@@ -372,6 +374,8 @@ class Oracle:
             wanted = {
                 BY_LABEL.get((each["system"], each["code"])) for each in provision["securityLabel"]
             }
+            if not permit and "RESTRICTED" in wanted:
+                wanted |= set(EVERY_CLASS)
             if not wanted & self.classes(one.reference):
                 return False
         if "class" in provision and one.type not in {each["code"] for each in provision["class"]}:
@@ -499,7 +503,7 @@ class Oracle:
         return shared.get(reference, [])
 
     def _shares(self, viewer: str) -> dict[str, list[tuple[str, frozenset[str], bool]]]:
-        everything = frozenset(("SUD", "HIV", "PSY", "SEX", "SDV", "VSP", "RESTRICTED"))
+        everything = EVERY_CLASS
         found: dict[str, list[tuple[str, frozenset[str], bool]]] = {}
         for asked in self.questions:
             if asked.organization == viewer:

@@ -517,6 +517,10 @@ def _consents(world: World) -> dict[str, Any]:
             consent(record["patient"], {**permit, "provision": [
                 {**permit, "securityLabel": classes},
                 {**deny, "actor": others, "securityLabel": [label("HIV"), label("PSY")]}]})],
+        "deny-restricted-to-others": lambda record: [
+            consent(record["patient"], {**permit, "provision": [
+                {**permit, "securityLabel": classes},
+                {**deny, "actor": others, "securityLabel": [label("RESTRICTED")]}]})],
         "deny-everyone": one(deny),
         "expired": one({**permit, "actor": some, "period": {"end": "2026-01-31"}}),
         "not-yet": one({**permit, "period": {"start": "2099-01-01"}}),
