@@ -119,7 +119,13 @@ def of_needs(setting: Setting, state: State) -> list[Need]:
     return [
         Need(
             str(number),
-            more=(setting.strategy != "direct" or want.suggested > 0) and not want.reason,
+            more=not want.reason
+            and needs.is_followed(
+                setting.strategy,
+                suggested=want.suggested > 0,
+                several=len(setting.asked) > 1,
+                apart=any(cell.apart and cell.need == number for cell in state.cells),
+            ),
             queued=want.queued and not want.reason,
             reason=want.reason,
         )
@@ -299,7 +305,10 @@ def _view(setting: Setting, state: State, number: int, those: list[Child]) -> st
             prospects.append(strategy.Candidacy(rank, apart, suggested, tried))
     plan = Strategy(setting.strategy, HOPS, timedelta(days=9), 3, (1,), EVERY)
     asked_at = START if want.wave else None
-    return strategy.View(plan, START, tuple(prospects), want.wave, asked_at, queued=want.queued)
+    several = len(setting.asked) > 1
+    return strategy.View(
+        plan, START, tuple(prospects), want.wave, asked_at, queued=want.queued, several=several
+    )
 
 
 def _is_apart(setting: Setting, number: int, rank: int) -> bool:

@@ -71,6 +71,7 @@ def test_given_two_needs_when_one_is_done_and_one_still_asked_then_not_re_referr
 def test_given_two_needs_when_only_one_is_met_at_the_end_then_partially_fulfilled() -> None:
     computed = parent(children("completed", "rejected", needs="ab"), "in-progress")
     assert (computed.status, computed.business_status) == ("completed", "partially-fulfilled")
+    assert computed.reason == REASONS["no-provider-available"]
 
 
 def test_given_two_needs_when_one_is_paused_and_one_runs_then_in_progress() -> None:

@@ -32,8 +32,10 @@ def settings(most: int) -> list[Setting]:
         for apart in (False, True)
         for strategy in (STRATEGIES if max(asked) > 1 else STRATEGIES[:1])
     ]
-    return several + [
-        Setting((1,), strategy="direct", profile=profile) for profile in profiles.profiles()
+    return [
+        *several,
+        *(Setting((1,), strategy="direct", profile=profile) for profile in profiles.profiles()),
+        *(Setting((1, 1), apart, "direct", lean=True) for apart in (False, True)),
     ]
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from coordhub.referral import episode
+from coordhub.referral import episode, wording
 from coordhub.referral.profiles import named, profiles
-from coordhub.referral.task_machine import STATUSES
+from coordhub.referral.task_machine import REASON_SYSTEM, STATUSES
 from coordhub.referral.transitions import State
 from coordhub.referral.wording import business_of, is_echo, state_of, told, without_stale_word
 
@@ -198,3 +198,31 @@ def test_given_a_partners_new_word_beside_the_hubs_old_one_when_read_then_the_ne
     left = episode.business_status("appointment-scheduled")
     both = {"coding": [*left["coding"], {"system": CODED, "code": "5.1.2"}]}  # type: ignore[misc]
     assert business_of({"businessStatus": both}) == "appointment-missed"
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ({"text": "our van is in repair"}, "other"),
+        ({"text": "At capacity"}, "no-capacity"),
+        (
+            {"text": "could not reach the client"},
+            "other",
+        ),  # of what failed, not of what is declined
+        ({"coding": [{"system": "urn:partner", "code": "7"}]}, "other"),
+        ({"coding": [{"system": REASON_SYSTEM, "code": "safety"}], "text": "x"}, "safety"),
+    ],
+)
+def test_given_a_decline_in_words_when_read_then_a_code_of_the_hub_stands_beside_them(
+    said: dict[str, Any], code: str
+) -> None:
+    document = {"status": "rejected", "statusReason": said}
+    read = wording.with_reason(document)
+    codes = [
+        one["code"] for one in read["statusReason"]["coding"] if one["system"] == REASON_SYSTEM
+    ]
+    assert codes == [code]
+    assert read["statusReason"].get("text") == said.get("text")
+    assert wording.with_reason(read) is read, "said again, it says the same"
+    for other in ({"status": "accepted", "statusReason": said}, {"status": "rejected"}):
+        assert wording.with_reason(other) is other

@@ -4,6 +4,8 @@ import os
 import shutil
 import signal
 import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +74,16 @@ def test_given_an_embedded_postgres_when_interrupted_then_it_is_stopped_too(
     pid_file = open_folder / "home" / "postgres-18" / "postmaster.pid"
     pid = int(pid_file.read_text().split("\n")[0])
     os.kill(pid, 0)
+
+    # a command that is told the home uses its database, beside the server
+    organization = f"Organization/{running.credentials()['organizations']['riverside']['id']}"
+    program = [sys.executable, "-c", "from coordhub.cli import main; main()", "partner"]
+    bare = {name: value for name, value in os.environ.items() if "DATABASE_URL" not in name}
+    for name, code in ((organization, 0), ("Organization/none", 1)):
+        words = [*program, name, "--profile", "bser", "--home", str(running.home)]
+        done = subprocess.run(words, env=bare, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stderr
+    assert done.stderr.startswith("coordhub partner: there is no Organization/none here.")
 
     assert running.end(signal.SIGINT) == 0
 

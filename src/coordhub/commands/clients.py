@@ -123,15 +123,19 @@ def partner(
         str,
         typer.Option(help="What its Tasks say, as agreed: r4, sdoh-cc, bser, 360x or cow."),
     ],
+    home: Home = None,
 ) -> None:
-    """Say which profile of Task a partner speaks (docs/referrals.md). Needs DATABASE_URL."""
+    """Say which profile of Task a partner speaks (docs/referrals.md).
+
+    Uses DATABASE_URL, or else, with --home, the development mode's database.
+    """
 
     async def done(engine: Engine) -> None:
         from coordhub.admin import acts
 
         await acts.agree_on_profile(engine, operator(), organization, profile, engine.now())
 
-    act("partner", done)
+    act("partner", done, home)
 
 
 def access_code(

@@ -90,24 +90,26 @@ def operator() -> Operator:
         return UNNAMED
 
 
-def act(command: str, step: Callable[[Engine], Coroutine[Any, Any, None]]) -> None:
-    """Do it on the database of DATABASE_URL; that there was nothing to do it to is said."""
-    from coordhub.admin.acts import NothingDone
-    from coordhub.store import roles
-    from coordhub.store.engine import Engine
+def act(
+    command: str, step: Callable[[Engine], Coroutine[Any, Any, None]], home: Path | None = None
+) -> None:
+    """Do it on the database of DATABASE_URL, or else on the development mode's, if its home is named.
 
-    url = need(read_settings(), key=False)
+    That there was nothing to do it to is said.
+    """
+    from coordhub.admin.acts import NothingDone
+    from coordhub.sandbox import issuing
+
+    settings = read_settings(home)
+    url = secret(settings.database_url) if home is not None else need(settings, key=False)
 
     async def done() -> None:
-        engine = await Engine.open(await roles.application(url), size=2)
-        try:
+        async with issuing.engine_of(settings.home, url) as engine:
             await step(engine)
-        finally:
-            await engine.close()
 
     try:
         run(done())
-    except NothingDone as nothing:
+    except (NothingDone, issuing.CannotIssue) as nothing:
         stop(f"coordhub {command}: {nothing}")
 
 

@@ -56,7 +56,7 @@ async def settle(work: Work) -> None:
             await _ask(work, reference, episode)
 
 
-def call(now: datetime, hub: str, *, owner: str, task: str, result: str) -> Document:
+def call(now: datetime, hub: str, *, owner: str, task: str, result: str, referral: str) -> Document:
     """The errand for who wrote the result: `task`, which asked it, is not over while nobody has seen this."""
     return errands.document(
         kind=CALL,
@@ -65,6 +65,7 @@ def call(now: datetime, hub: str, *, owner: str, task: str, result: str) -> Docu
         requester=hub,
         now=now,
         inputs=[_about(result)],
+        referral=referral,
     ) | {"priority": "stat"}
 
 

@@ -21,6 +21,7 @@ from coordhub.record import parties
 from coordhub.record.hub import instant
 from coordhub.record.work import Draft, Work
 from coordhub.referral import task_machine as machine
+from coordhub.referral.episode import REFERRAL_SYSTEM
 from coordhub.store import resources
 from coordhub.store.transact import ErrandRow, Grant
 from coordhub.store.visibility import HUB
@@ -65,8 +66,12 @@ def document(
     reason: machine.Reason | None = None,
     inputs: Sequence[Document] = (),
     due: datetime | None = None,
+    referral: str | None = None,
 ) -> Document:
-    """The Task that asks `owner` about `subject`. requester: the hub's Organization; due: until when."""
+    """The Task that asks `owner` about `subject`. requester: the hub's Organization; due: until when.
+
+    referral: `Task/id` of the sender's Task, where it is about one: all Tasks of it share a number.
+    """
     moment = instant(now)
     system = TASK_CODES if kind in OF_R4 else SYSTEM
     codings = [{"system": system, "code": kind, "display": KINDS[kind]}]
@@ -89,6 +94,10 @@ def document(
             "description": KINDS[kind],
             "for": {"reference": owner},
         }
+    if referral is not None:
+        number = referral.partition("/")[2]
+        task["basedOn"] = [{"reference": referral}]
+        task["groupIdentifier"] = {"system": REFERRAL_SYSTEM, "value": number}
     if reason is not None:
         task["statusReason"] = machine.concept(reason)
     if due is not None:
@@ -128,9 +137,11 @@ async def open_errand(
     owner, subject: `Type/id`. episode: the referral it is about. Where the hub has no commit under
     way, it creates `document(...)`, and the same follows.
     """
+    about = work.rid_of(subject)
     made = document(
         kind=kind, owner=owner, subject=subject, requester=work.hub.organization,
         now=work.now, reason=reason, inputs=inputs, due=due,
+        referral=await _referral(work, episode, about),
     )  # fmt: skip
     names = {
         (found.type, found.id)
@@ -159,6 +170,16 @@ async def open_errand(
     work.drafts.append(draft)
     await register(work, draft)
     return draft
+
+
+async def _referral(work: Work, episode: int | None, about: int | None) -> str | None:
+    """`Task/id` of the sender's Task."""
+    if episode is None and about is not None and (found := work.episode_of(about)) is not None:
+        episode = found.id
+    if episode is None:
+        return None
+    stored = await resources.read_rids(work.conn, viewer.deciding(), [episode])
+    return stored[episode].reference if episode in stored else None
 
 
 async def register(work: Work, draft: Draft) -> None:

@@ -11,8 +11,9 @@
   its sender holds the record or treats the patient itself, and has not asked itself.
 
 Of several that are asked at once each sees what is asked, and neither for whom nor who else, until it
-has won. To a recipient that does not treat, what is shared is shown by its data set (r4.datasets), and what that
-has nothing of is not shared.
+has won; a place on a waiting list that is kept while others are asked wins nothing. To a recipient that
+does not treat, what is shared is shown by its data set (r4.datasets), and what that has nothing of is not
+shared.
 
 What a grant covers of sensitive classes: who is asked sees the question whatever it is about; what else a
 referral names goes along only if it is of no such class, or a Consent says so.
@@ -34,6 +35,7 @@ from coordhub.record.operations import Create
 from coordhub.record.work import Draft, Work
 from coordhub.referral import conversation
 from coordhub.referral import task_machine as machine
+from coordhub.referral.needs import PLACE_KEPT
 from coordhub.store import grants as store
 from coordhub.store import resources
 from coordhub.store.episodes import NOBODY, Candidate, Episode
@@ -74,7 +76,8 @@ async def decide(work: Work) -> None:
         for episode in work.episodes.values():
             one = episode.candidate_of_task(answered.task)
             if one is not None:
-                await _answered(work, episode, one, answered.status)
+                kept = answered.status == "on-hold" and answered.reason == PLACE_KEPT
+                await _answered(work, episode, one, answered.status, kept=kept)
     found = {
         (each.organization, each.rid, each.because, each.rule): each
         for each in reversed(work.batch.grants)
@@ -115,10 +118,21 @@ async def _amended(work: Work, draft: Draft, episode: Episode) -> None:
     """What the hub's order names anew, those see who see what it named before."""
     for candidate in episode.candidates:
         its_own = candidate.request == draft.rid and candidate.status not in machine.TERMINAL
-        if its_own and (
-            candidate.status in machine.WON or not competes(work, episode, candidate.need)
+        if (
+            its_own
+            and not _keeps_unseen(candidate)
+            and (candidate.status in machine.WON or not competes(work, episode, candidate.need))
         ):
             await _share(work, episode, candidate, await _dataset(work, candidate))
+
+
+def _is_kept(candidate: Candidate) -> bool:
+    return candidate.status == "on-hold" and candidate.reason == PLACE_KEPT
+
+
+def _keeps_unseen(candidate: Candidate) -> bool:
+    """Whether it keeps a place for somebody of whom it is not told who it is."""
+    return _is_kept(candidate) and candidate.blind
 
 
 def competes(work: Work, episode: Episode, need: int) -> bool:
@@ -130,12 +144,22 @@ def competes(work: Work, episode: Episode, need: int) -> bool:
     return len(competing) > 1 or NOBODY in competing
 
 
-async def _answered(work: Work, episode: Episode, candidate: Candidate, status: str) -> None:
-    """Who takes a referral on sees what it is about, and treats the patient until it ends."""
+async def _answered(
+    work: Work, episode: Episode, candidate: Candidate, status: str, *, kept: bool
+) -> None:
+    """Who takes a referral on sees what it is about, and treats the patient until it ends.
+
+    kept: it keeps a place on its waiting list, and has taken nothing on.
+    """
     if parent.is_to_be_chosen(work, episode, candidate):
         return
-    before = candidate.status in _AT_WORK and candidate.task not in work.chosen
-    if status in _AT_WORK and not before:
+    before = (
+        candidate.status in _AT_WORK
+        and candidate.task not in work.chosen
+        and not _is_kept(candidate)
+    )
+    now = status in _AT_WORK and not kept
+    if now and not before:
         alone = sum(one.need == candidate.need for one in episode.candidates) == 1
         if not alone or episode.is_of_pool(candidate):
             dataset = await _dataset(work, candidate)
@@ -151,7 +175,7 @@ async def _answered(work: Work, episode: Episode, candidate: Candidate, status: 
                     "treatment",
                 )
             )  # fmt: skip
-    elif before and status in machine.TERMINAL:
+    elif before and (kept or status in machine.TERMINAL):
         work.batch.rules_ended.append(RuleEnd(candidate.task))
 
 
@@ -202,6 +226,7 @@ async def _said(work: Work, draft: Draft, episode: Episode) -> None:
         if (
             candidate.organization not in heard
             or declined
+            or _keeps_unseen(candidate)
             or competes(work, episode, candidate.need)
         ):
             continue

@@ -20,7 +20,7 @@ from coordhub.access import viewer
 from coordhub.directory import services
 from coordhub.errors import Issue
 from coordhub.r4 import reference
-from coordhub.record import errands, parties
+from coordhub.record import errands, parent, parties
 from coordhub.record.hub import instant
 from coordhub.record.operations import Create, Delete, Settled, Update
 from coordhub.record.work import Draft, Work
@@ -103,7 +103,9 @@ def was_asked(work: Work, episode: Episode, organization: int) -> bool:
 
 def _wins(work: Work, task: int) -> bool:
     return any(
-        draft.rid == task and (draft.document or {}).get("status") in machine.WON
+        draft.rid == task
+        and (draft.document or {}).get("status") in machine.WON
+        and not parent.is_kept(draft.document or {})
         for draft in work.drafts
     )
 

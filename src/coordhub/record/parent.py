@@ -94,6 +94,12 @@ def is_to_be_chosen(work: Work, episode: Episode, one: Candidate | CandidateRow)
     )
 
 
+def is_kept(task: Document) -> bool:
+    """Whether this T2 says that its owner keeps a place on its waiting list while others may be asked."""
+    reason = code_of(task.get("statusReason"), machine.REASON_SYSTEM)
+    return task.get("status") == "on-hold" and reason == needs_of.PLACE_KEPT
+
+
 def code_of(concept: object, system: str) -> str:
     """The code of this system in a CodeableConcept; "" where there is none."""
     if isinstance(concept, dict):
@@ -112,9 +118,19 @@ def needs(work: Work, episode: Episode) -> list[Need]:
         if one.kind == "find-provider" and one.closed_at is None and one.task not in closed
     } | {row.subject for row in work.batch.errands if row.kind == "find-provider"}
     suggested = {row.need for row in work.batch.prospects if row.episode == episode.id}
+    asked = {(one.need, one.organization) for one in episode.candidates}
+    asked |= {
+        (row.need, row.organization) for row in work.batch.candidates if row.episode == episode.id
+    }
+    apart = {need for need, organization in asked if organization in work.apart}
     found = []
     for one in episode.needs:
-        follows = one.strategy != "direct" or one.suggested or one.ordinal in suggested
+        follows = needs_of.is_followed(
+            one.strategy,
+            suggested=one.suggested or one.ordinal in suggested,
+            several=len(episode.needs) > 1,
+            apart=one.ordinal in apart,
+        )
         reason = work.concluded.get((episode.id, one.ordinal), one.reason)
         found.append(
             Need(
@@ -187,9 +203,16 @@ def cancel(
             "statusReason": machine.concept(each.reason),
             "lastModified": instant(work.now),
         }
-        draft = work.supersede(task, HUB, {**parties.document(task), **changed})
+        document = {**parties.document(task), **changed}
+        if wording.business_of(document) in _WHILE_LIVE:
+            del document["businessStatus"]
+        draft = work.supersede(task, HUB, document)
         draft.episode = episode.id
         answered(work, draft)
+
+
+_WHILE_LIVE = frozenset({"waitlisted", "paused"})
+"""What a T2 says only while it waits: one that has ended has no place on a list."""
 
 
 async def settle(work: Work) -> None:

@@ -167,7 +167,7 @@ async def _project(hub: Hub, conn: Connection, episode: int, found: Sequence[Row
         )
         referral = _Referral(
             whole, str(sent[-1].status), begun, _document(sent), children, found, hub.itself,
-            await _suggested(conn, episode, rows),
+            await _suggested(conn, episode, rows), len(requests) > 1,
         )  # fmt: skip
         rows += [
             _need(referral, ordinal, rid, request, rows)
@@ -230,6 +230,7 @@ async def _asked_for(
 class _Referral:
     """status: of the sender's Task, which is `task`. begun: when what it asks for was here. found: the
     rows as they stand. hub: its references. suggested: needs for which somebody else is.
+    several: it has more needs than one.
     """
 
     row: EpisodeState
@@ -240,6 +241,7 @@ class _Referral:
     found: Sequence[Row]
     hub: Collection[str]
     suggested: Collection[int]
+    several: bool
 
 
 async def _suggested(conn: Connection, episode: int, rows: Sequence[Row]) -> set[int]:
@@ -281,7 +283,13 @@ def _need(
     )  # fmt: skip
     outlook = Need(
         str(ordinal),
-        more=(strategy != "direct" or ordinal in of.suggested) and not need.reason,
+        more=not need.reason
+        and needs.is_followed(
+            strategy,
+            suggested=ordinal in of.suggested,
+            several=of.several,
+            apart=any(child.apart and child.need == str(ordinal) for child in of.children),
+        ),
         queued=any(row.closed_at is None for row in looked_for) and not need.reason,
         reason=need.reason or "",
     )

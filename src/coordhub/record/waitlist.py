@@ -199,6 +199,9 @@ async def _enrolment(work: Work, draft: Draft, episode: Episode, candidate: Cand
     )
     work.batch.grants += [
         Grant(episode.requester, made.rid, episode.id, "result", ALL),
-        Grant(candidate.organization, made.rid, candidate.task, "party", ALL),
     ]
+    if not candidate.blind:  # it says for whom
+        work.batch.grants.append(
+            Grant(candidate.organization, made.rid, candidate.task, "party", ALL)
+        )
     return made

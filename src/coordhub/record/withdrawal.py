@@ -85,7 +85,7 @@ async def follow(work: Work, apply: Apply) -> bool:
 
 async def _stop(work: Work, episode: Episode, candidate: Candidate, apply: Apply) -> None:
     await consents.end_party(work.conn, candidate.task, candidate.request, work.now)
-    stored = await resources.read_rids(work.conn, viewer.deciding(), [candidate.task])
+    stored = await resources.read_rids(work.conn, viewer.deciding(), [candidate.task, episode.id])
     task = stored[candidate.task]
     me = caller.hub(work.hub.organization)
     status = candidate.status
@@ -108,6 +108,7 @@ async def _stop(work: Work, episode: Episode, candidate: Candidate, apply: Apply
                     reason=REASON,
                     requester=work.hub.organization,
                     now=work.now,
+                    referral=stored[episode.id].reference,
                 ),
             ),
         ]

@@ -19,6 +19,9 @@ from coordhub.referral import needs as needs_of
 from coordhub.referral.needs import Child, Need, Output
 from coordhub.referral.task_machine import REASONS, STARTED, TERMINAL, WON, Reason
 
+REFERRAL_SYSTEM = "urn:coordhub:referral"
+"""System of the identifier that all Tasks and ServiceRequests of one referral share."""
+
 BUSINESS_STATUS_SYSTEM = "urn:coordhub:business-status"
 
 BUSINESS_STATUSES: dict[str, str] = {
@@ -340,10 +343,14 @@ def _ended(
     """T1 once no child is live and none will follow."""
     completed = {child.need for child in children if child.status == "completed"}
     if completed:
-        partly = any(need.key not in completed for need in needs)
-        return Parent("completed", "partially-fulfilled" if partly else "fulfilled", None, outputs)
-    known = [_known(child.reason) for child in reversed(children)]
-    reason = next((one for one in (*known, *(_known(n.reason) for n in needs)) if one), None)
+        unmet = {need.key for need in needs} - completed
+        if not unmet:
+            return Parent("completed", "fulfilled", None, outputs)
+        why = _why([child for child in children if child.need in unmet],
+                   [need for need in needs if need.key in unmet])  # fmt: skip
+        because = why or REASONS["no-provider-available"]
+        return Parent("completed", "partially-fulfilled", because, outputs)
+    reason = _why(children, needs)
     if any(needs_of.is_withdrawn(child) for child in children):
         return Parent("cancelled", "withdrawn", reason, outputs)
     decisive = [child for child in children if child.reason not in needs_of.BEATEN]
@@ -354,6 +361,12 @@ def _ended(
     status = "failed" if current in STARTED else "rejected"
     because = reason or REASONS["no-provider-available"]
     return Parent(status, "no-provider-available", because, outputs)
+
+
+def _why(children: Sequence[Child], needs: Sequence[Need]) -> Reason | None:
+    """The last reason that any of these states."""
+    known = [_known(child.reason) for child in reversed(children)]
+    return next((one for one in (*known, *(_known(need.reason) for need in needs)) if one), None)
 
 
 def _known(code: str) -> Reason | None:

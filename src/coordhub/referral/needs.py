@@ -90,6 +90,16 @@ class Need:
     reason: str = ""
 
 
+def is_followed(strategy: str, *, suggested: bool, several: bool, apart: bool) -> bool:
+    """Whether somebody else is asked or looked for when whoever was asked declines.
+
+    Not where the sender named one alone: it hears so at once, as its referral ends. Of several needs the
+    referral goes on, so that somebody is to say what becomes of this one. suggested: whom to ask next is
+    known. several: it is not the only need. apart: it asks a victim service provider, and nothing follows.
+    """
+    return strategy != "direct" or suggested or (several and not apart)
+
+
 def is_asked(child: Child) -> bool:
     """Whether its owner's answer is waited for, or a choice between offers."""
     return child.status in _ASKED or child.offered

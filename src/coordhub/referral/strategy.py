@@ -47,7 +47,7 @@ class View:
 
     prospects: in their order. wave: the last that was asked, 0 if nobody was, and asked_at when.
     extendable: others may be looked for in the directory. queued: a person is looking. until: when the
-    sender wants nobody to be asked any more.
+    sender wants nobody to be asked any more. several: it is not the only need of its referral.
     """
 
     strategy: Strategy
@@ -58,6 +58,7 @@ class View:
     extendable: bool = False
     queued: bool = False
     until: datetime | None = None
+    several: bool = False
 
     @property
     def children(self) -> tuple[Child, ...]:
@@ -121,6 +122,8 @@ def next_step(view: View, now: datetime) -> Step:
         return Wait()
     batch = _batch(view)
     if view.strategy.name == "direct" and told and not batch:
+        if view.several:
+            return _left(view, told)
         return Nobody()  # whom was suggested may not be asked
     if told and _is_enough(view, now):
         return _left(view, told)

@@ -144,6 +144,7 @@ REASONS: dict[str, Reason] = {
         ),
         _reason("cannot-stop", "cannot be stopped any more", "accepted ready in-progress on-hold"),
         _reason("changed-request", "cannot be done as changed", "rejected failed", stable=True),
+        _reason("other", "another reason, stated in words", "rejected failed"),
         _reason("patient-died", "the patient has died", "requested"),
         _reason("patient-moved", "the patient has moved", "requested"),
         _reason("patient-merged", "the patient is recorded elsewhere", "requested"),

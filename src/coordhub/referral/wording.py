@@ -13,6 +13,7 @@ from typing import Any
 
 from coordhub.referral.episode import BUSINESS_STATUS_SYSTEM, BUSINESS_STATUSES
 from coordhub.referral.profiles import Profile, Tells, vocabularies
+from coordhub.referral.task_machine import REASON_SYSTEM, REASONS
 from coordhub.referral.transitions import State
 
 Document = Mapping[str, Any]
@@ -50,6 +51,38 @@ def without_stale_word(
     if not stale:
         return document
     return {name: value for name, value in document.items() if name != "businessStatus"}
+
+
+def with_reason(document: dict[str, Any]) -> dict[str, Any]:
+    """With a code of the hub's where who ends a Task says why in words only, or in codes of its own.
+
+    The code of which these are the words, or `other`; what it said stays beside it.
+    """
+    said = document.get("statusReason")
+    status = document.get("status")
+    if status not in ("rejected", "failed") or not isinstance(said, Mapping):
+        return document
+    codings = _codings(said)
+    if any(system == REASON_SYSTEM for system, _ in codings):
+        return document
+    text = str(said.get("text") or "").strip()
+    if not text and not codings:
+        return document
+    meant = _IN_WORDS.get(text.casefold(), "other")
+    reason = REASONS[meant if status in REASONS[meant].statuses else "other"]
+    own = {"system": REASON_SYSTEM, "code": reason.code, "display": reason.text}
+    changed = {**said, "coding": [*(said.get("coding") or []), own]}
+    return {**document, "statusReason": changed}
+
+
+_IN_WORDS = {
+    REASONS[code].text: code
+    for code in (
+        "no-capacity", "not-eligible", "out-of-area", "wrong-service", "insufficient-resources",
+        "missing-documents", "needs-exceed-capability", "cannot-contact", "client-declined",
+    )
+}  # fmt: skip
+"""Why an owner ends its Task, in the words of the code."""
 
 
 def state_of(profile: Profile, document: Document, *, taken: bool = False) -> State:

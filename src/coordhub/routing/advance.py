@@ -300,6 +300,7 @@ def _view(doing: Doing, need: Need, sent: Sent, known: Sequence[Prospect], *, lo
         not looked and need.strategy != "direct" and prospecting.may_be_extended(doing.hub, sent),
         _is_open(episode, need, "find-provider"),
         timers.accept_by(task),
+        len(episode.needs) > 1,
     )
 
 
@@ -354,5 +355,6 @@ def _errand(doing: Doing, sent: Sent, kind: str, offers: Sequence[Prospect] = ()
             {"type": errands.concept("offer"), "valueReference": {"reference": one.recipient}}
             for one in offers
         ],
+        referral=sent.task.reference,
     )
     doing.operations.append(Create("Task", made))

@@ -19,11 +19,9 @@ from coordhub.record import parties, question
 from coordhub.record.hub import Hub, instant
 from coordhub.record.operations import Create
 from coordhub.record.recipients import dataset_of
+from coordhub.referral.episode import REFERRAL_SYSTEM
 from coordhub.store.engine import Connection
 from coordhub.store.resources import Version
-
-REFERRAL_SYSTEM = "urn:coordhub:referral"
-"""System of the identifier that all Tasks and ServiceRequests of one referral share."""
 
 _NOT_COPIED = (
     "id",

@@ -254,6 +254,7 @@ async def _tell(
             errand = errands.document(
                 kind="send-again", owner=owner.reference, subject=task.reference,
                 requester=hub.organization, now=now, reason=machine.REASONS[code],
+                referral=task.reference,
             )  # fmt: skip
             operations.append(Create("Task", errand))
     me = callers.hub(hub.organization)

@@ -17,8 +17,8 @@ from coordhub.access import viewer
 from coordhub.directory import bases
 from coordhub.record import parties
 from coordhub.record.hub import Hub
+from coordhub.referral.episode import REFERRAL_SYSTEM
 from coordhub.routing import resolve
-from coordhub.routing.asking import REFERRAL_SYSTEM
 from coordhub.routing.channels.channel import Refused, Unreachable
 from coordhub.routing.channels.hl7_fhir_rest import HL7FhirRest
 from coordhub.store import counterparts, pauses, resources

@@ -95,13 +95,14 @@ async def _have_called(firing: Firing) -> None:
     candidate = next((one for one in episode.candidates if one.organization == result.source), None)
     if candidate is None:
         return
-    stored = await resources.read_rids(firing.conn, viewer.deciding(), [candidate.task])
+    stored = await resources.read_rids(firing.conn, viewer.deciding(), [candidate.task, episode.id])
     document = critical.call(
         firing.now,
         firing.hub.organization,
         owner=candidate.recipient,
         task=stored[candidate.task].reference,
         result=result.reference,
+        referral=stored[episode.id].reference,
     )
     create = Create("Task", document)
     await commit.apply(firing.hub, firing.conn, firing.me, [create], interaction="create")
@@ -146,7 +147,9 @@ async def ask_again(firing: Firing) -> None:
     if person is None:
         await _errand(firing, STILL_NEEDED)
     else:
-        stored = await resources.read_rids(firing.conn, viewer.deciding(), [candidate.task])
+        stored = await resources.read_rids(
+            firing.conn, viewer.deciding(), [candidate.task, episode.id]
+        )
         document = errands.document(
             kind=STILL_NEEDED,
             owner=person,
@@ -155,6 +158,7 @@ async def ask_again(firing: Firing) -> None:
             now=firing.now,
             inputs=[for_patient.contact_of(candidate.recipient)],
             due=following,
+            referral=stored[episode.id].reference,
         )
         create = Create("Task", document)
         await commit.apply(firing.hub, firing.conn, firing.me, [create], interaction="create")
@@ -196,6 +200,7 @@ async def _errand(firing: Firing, kind: str) -> None:
         requester=firing.hub.organization,
         now=firing.now,
         inputs=[missed],
+        referral=stored[episode.id].reference,
     )
     create = Create("Task", document)
     await commit.apply(firing.hub, conn, firing.me, [create], interaction="create")

@@ -25,10 +25,13 @@ async def waits(sent: Referral, who: Party, status: str = "accepted", **elements
 
 
 async def says(house: House, reference: str) -> tuple[str, str, str]:
-    """Status, business status and reason of a Task."""
+    """Status, business status and reason of a Task; "" for each that it does not state."""
     document = await house.document(reference)
-    reason = (document.get("statusReason") or {}).get("coding") or [{"code": ""}]
-    return document["status"], document["businessStatus"]["coding"][0]["code"], reason[0]["code"]
+    codes = [
+        (document.get(name) or {}).get("coding", [{"code": ""}])[0]["code"]
+        for name in ("businessStatus", "statusReason")
+    ]
+    return document["status"], codes[0], codes[1]
 
 
 async def asked_of_the_patient(house: House) -> list[Document]:
@@ -65,6 +68,8 @@ async def test_given_a_routine_referral_when_answered_by_a_waiting_list_then_it_
     [asked] = await asked_of_the_patient(house)
     assert (asked["status"], asked["owner"]["reference"]) == ("ready", sent.patient)
     assert asked["focus"]["reference"] == mine
+    assert asked["groupIdentifier"] == (await house.document(mine))["groupIdentifier"]
+    assert asked["basedOn"] == [{"reference": sent.task}]
     due = asked["restriction"]["period"]["end"]
     assert due == instant((await opened(house, asked)) + timedelta(days=14))
 
@@ -114,7 +119,7 @@ async def test_given_others_asked_when_one_has_a_waiting_list_then_its_place_is_
     assert await says(house, tasks["kitchen"]) == ("on-hold", "waitlisted", "place-kept")
     assert await sent.status() == "in-progress"
     await sent.answer(house.pantry, "completed")
-    assert (await says(house, tasks["kitchen"]))[::2] == ("cancelled", "no-longer-needed")
+    assert await says(house, tasks["kitchen"]) == ("cancelled", "", "no-longer-needed")
     assert (await says(house, sent.task))[:2] == ("completed", "fulfilled")
     [asked] = await asked_of_the_patient(house)
     assert asked["status"] == "cancelled"
@@ -157,6 +162,45 @@ async def test_given_a_kept_place_when_its_turn_comes_first_then_it_has_the_need
     )
     assert await sent.status(tasks["pantry"]) == "cancelled"
     assert await sent.status() == "in-progress"
+
+
+async def test_given_several_asked_when_one_keeps_a_place_then_it_is_not_told_for_whom_until_its_turn_comes(
+    house: House,
+) -> None:
+    sent = await house.asking(house.kitchen.service, house.pantry.service)
+    await waits(sent, house.kitchen)
+    mine = (await sent.tasks())["kitchen"]
+    told = await house.document(mine)
+    enrolment = next(one["valueReference"]["reference"] for one in told["output"])
+
+    async def sees_them() -> list[bool]:
+        names = (sent.patient, sent.request, sent.result, enrolment)
+        return [await house.read(house.kitchen, name) is not None for name in names]
+
+    async def opens_the_chart() -> bool:
+        sql = "select count(*) from access_rule where actor = $1"
+        return bool(await house.value(sql, house.kitchen.rid))
+
+    assert not any(await sees_them())
+    assert not await opens_the_chart()
+
+    # nor by what the sender adds, now that nobody else but it is left
+    await sent.answer(house.pantry, "rejected")
+    order = await house.document(sent.request)
+    more = {**order, "note": [{"text": "she is at home on Mondays"}]}
+    await house.update(house.clinic, order["id"], more)
+    about = {"about": [{"reference": sent.task}], "subject": {"reference": sent.patient}}
+    said = await house.create(
+        house.clinic, {"resourceType": "Communication", "status": "completed", **about}
+    )
+    assert await house.read(house.kitchen, said.reference) is None
+    assert not any(await sees_them())
+
+    begins = {name: value for name, value in (await house.document(mine)).items() if name not in
+              ("statusReason", "businessStatus")}  # fmt: skip
+    await house.update(house.kitchen, begins["id"], {**begins, "status": "in-progress"})
+    assert all(await sees_them())
+    assert await opens_the_chart()
 
 
 @pytest.mark.parametrize(

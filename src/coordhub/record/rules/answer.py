@@ -88,12 +88,12 @@ async def apply(work: Work, draft: Draft, episode: Episode) -> None:
         if isinstance(step, pure.Proceed):
             parent.cancel(work, episode, tasks, step.cancels)
         alone = sum(one.need == candidate.need for one in episode.candidates) == 1
+        held = kept or parent.is_kept(draft.document)  # a place, which wins nothing yet
+        won_before = candidate.status in machine.WON and not parent.is_kept(draft.before() or {})
         if (
             (not alone or by_claim)
             and new in machine.WON
-            and candidate.status not in machine.WON
-            and not late
-            and not offers
+            and not (won_before or held or late or offers)
         ):
             await winning.tell(work, draft, episode, candidate, parties.document(tasks[episode.id]))
     if place:
@@ -114,6 +114,7 @@ def _read_as_meant(work: Work, draft: Draft, profile: Profile) -> None:
     transitions.only_the_answer(draft, before, draft.document or {}, besides={"owner"})
     _refuse_the_hubs_word(draft, profile, before)
     _keep_the_wish_to_stop(draft, before)
+    draft.document = wording.with_reason(draft.document or {})
     draft.compare(draft.document, before)
 
 
