@@ -7,7 +7,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from open_hub import patient
 
+from coordhub.access import scopes, viewer
+from coordhub.access.caller import Caller
+from coordhub.admin.acts import Operator, bind_person
 from coordhub.errors import FhirError
 from coordhub.record.operations import Delete
 from coordhub.referral import strategies
@@ -432,6 +436,55 @@ async def test_given_offers_when_one_is_chosen_then_it_alone_has_won_and_is_told
     await answers(house, sent, house.van, "in-progress")
     await answers(house, sent, house.van, "completed")
     assert await sent.status() == "completed"
+
+
+@pytest.mark.parametrize("who", ["patient", "sender"])
+async def test_given_that_the_patient_chooses_when_there_are_offers_then_it_or_who_referred_says_which(
+    house: House, going_by: Any, who: str
+) -> None:
+    going_by(CHOOSE.replace(b"2}", b'2, "chooser": "patient"}'))
+    names = (house.kitchen.reference, house.van.reference)
+    sent = await house.asking(kind=SHELTER, restriction=only(*names))
+    await answers(house, sent, house.kitchen, "accepted")
+    await answers(house, sent, house.van, "accepted")
+    asked = await errand(house, "choose")
+    assert (asked["status"], asked["owner"]) == ("ready", {"reference": sent.patient})
+    assert asked["for"] == asked["owner"]
+    assert [one["valueReference"]["reference"] for one in asked["input"]] == list(names)
+    told = (
+        "select organization from delivery d join resource r on r.rid = d.rid where r.fhir_id = $1"
+    )
+    assert (house.clinic.rid,) in await house.rows(told, asked["id"])
+
+    await bind_person(house.hub, Operator("rosa"), "ada", sent.patient, "system/*.cruds")
+    other = (await house.create(house.clinic, patient("2"))).reference
+    await bind_person(house.hub, Operator("rosa"), "bea", other, "system/*.cruds")
+    callers = {
+        name: Caller(name, rid, reference, scopes.EVERYTHING, role="person")
+        for name, rid, reference in (
+            ("ada", await person(house, "ada"), sent.patient),
+            ("bea", await person(house, "bea"), other),
+        )
+    }
+    output = [{"type": {"text": "chosen"}, "valueReference": {"reference": names[1]}}]
+    answer = {**asked, "status": "completed", "output": output}
+    for stranger in (callers["bea"], house.kitchen.caller, house.stranger.caller):
+        with pytest.raises(FhirError) as error:
+            await house.update(stranger, asked["id"], answer)
+        assert error.value.status == 405, "to it, this is not there"
+    by = callers["ada"] if who == "patient" else house.clinic.caller
+    assert await house.read(viewer.of(by), f"Task/{asked['id']}") is not None
+    await house.update(by, asked["id"], answer)
+    await house.relay()
+    assert [await sent.status(one) for one in (await sent.tasks()).values()] == [
+        "cancelled", "accepted",
+    ]  # fmt: skip
+    assert await business(house, sent) == "matched"
+
+
+async def person(house: House, client: str) -> int:
+    found: int = await house.value("select organization from client where id = $1", client)
+    return found
 
 
 async def test_given_offers_when_none_is_wanted_then_all_are_let_go_and_a_person_looks(

@@ -50,7 +50,11 @@ OF_R4: Final = frozenset({"abort"})
 SDOHCC: Final = (
     "http://hl7.org/fhir/us/sdoh-clinicalcare/CodeSystem/SDOHCC-CodeSystemTemporaryCodes"
 )
-OF_PATIENTS: Final = {"make-contact": "make-contact", "still-needed": "general-information"}
+OF_PATIENTS: Final = {
+    "make-contact": "make-contact",
+    "still-needed": "general-information",
+    "choose": "general-information",
+}
 """Kind of what a patient is asked -> the code of SDOH Clinical Care for it."""
 
 Document = dict[str, Any]
@@ -200,6 +204,9 @@ async def register(work: Work, draft: Draft) -> None:
         draft.episode = episode.id if episode is not None else None
     work.batch.errands.append(ErrandRow(draft.rid, draft.episode, kind, whose, about))
     work.batch.grants.append(Grant(whose, draft.rid, draft.rid, "party", ALL))
+    referral = work.episodes.get(draft.episode) if draft.episode is not None else None
+    if referral is not None and whose == referral.patient:  # whoever referred may answer for it
+        work.batch.grants.append(Grant(referral.requester, draft.rid, draft.rid, "party", ALL))
 
 
 async def _acting(work: Work, owner: str) -> int | None:

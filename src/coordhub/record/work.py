@@ -122,6 +122,7 @@ class Work:
     tasks: the Tasks of a referral (its id), locked. moved: referrals whose sender's Task and needs are to
         be computed anew, once, when all drafts are there.
     deputizing: Tasks that the caller may answer for who is away.
+    acts_for: the patient (rid) whom the caller, a RelatedPerson, represents.
     errands: those that are of no referral, by their Tasks.
     concluded: referral and ordinal of each need for which it turned out that nobody can be asked, and the
         code of why.
@@ -153,6 +154,7 @@ class Work:
     tasks: dict[int, dict[int, Version]] = field(default_factory=dict)
     moved: set[int] = field(default_factory=set)
     deputizing: frozenset[int] = frozenset()
+    acts_for: int | None = None
     errands: dict[int, Errand] = field(default_factory=dict)
     invitations: Mapping[str, Sequence[int]] = field(default_factory=dict)
     invited: frozenset[int] = frozenset()

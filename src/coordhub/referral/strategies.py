@@ -37,7 +37,8 @@ class Strategy:
     hops: how often somebody is asked at most, those who are asked together once. days: from when the
     referral was sent nobody new is asked after this. at_once: how many are asked together at most,
     where all are. waves: how many in the first, the second ...; the last counts for all that follow.
-    every: from one wave to the next; how long offers are collected.
+    every: from one wave to the next; how long offers are collected. chooser: who chooses
+    one of them, the sender or the patient.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Strategy:
     at_once: int
     waves: tuple[int, ...]
     every: timedelta
+    chooser: str = "sender"
 
 
 class _Layer(
@@ -59,6 +61,7 @@ class _Layer(
     at_once: int | None = None
     waves: list[int] | None = None
     wave_hours: float | None = None
+    chooser: Literal["sender", "patient"] | None = None
 
 
 class _Kind(msgspec.Struct, forbid_unknown_fields=True):
@@ -94,9 +97,11 @@ class Strategies:
         assert layer.at_once is not None
         assert layer.waves is not None
         assert layer.wave_hours is not None
+        assert layer.chooser is not None
         return Strategy(
             name or layer.strategy, layer.hops, timedelta(days=layer.days), layer.at_once,
             tuple(layer.waves), timedelta(hours=layer.wave_hours),
+            layer.chooser,
         )  # fmt: skip
 
     def _layers(self, kind: str, priority: str) -> list[_Layer]:

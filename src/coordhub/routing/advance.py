@@ -14,7 +14,7 @@ from datetime import datetime
 
 from coordhub.access import caller, viewer
 from coordhub.directory import services
-from coordhub.record import commit, coordinating, errands, parties
+from coordhub.record import commit, coordinating, errands, for_patient, parties
 from coordhub.record.hub import Hub, instant
 from coordhub.record.operations import Create, Update
 from coordhub.referral import prospects as writing
@@ -183,9 +183,13 @@ async def _step(doing: Doing, need: Need, sent: Sent) -> None:
         case strategy.Wait():
             until = step.until
         case strategy.Choose() if not _is_open(episode, need, "choose"):
-            _errand(doing, sent, "choose", [one for one in known if _offers(view, one.rank)])
+            offers = [one for one in known if _offers(view, one.rank)]
+            chooser = doing.requester
+            if view.strategy.chooser == "patient":
+                chooser = await for_patient.whom(conn, episode, "choose") or chooser
+            _errand(doing, sent, "choose", chooser, offers)
         case strategy.Queue():
-            _errand(doing, sent, "find-provider")
+            _errand(doing, sent, "find-provider", doing.coordinator)
         case strategy.Nobody():
             reason = writing.reason([one.findings for one in known])
             tried = need.strategy == "direct" or bool(view.children)
@@ -193,7 +197,7 @@ async def _step(doing: Doing, need: Need, sent: Sent) -> None:
                 await needs.conclude(conn, episode.id, need.ordinal, reason)
                 doing.concluded = True
             else:
-                _errand(doing, sent, "find-provider")
+                _errand(doing, sent, "find-provider", doing.coordinator)
         case _:
             pass
     await needs.schedule(conn, episode.id, need.ordinal, until)
@@ -342,11 +346,13 @@ async def _ask(
     doing.asked += [(need.ordinal, (one.rank,)) for one in chosen]
 
 
-def _errand(doing: Doing, sent: Sent, kind: str, offers: Sequence[Prospect] = ()) -> None:
-    """A person is asked: whoever referred, or coordinates, by its Organization."""
+def _errand(
+    doing: Doing, sent: Sent, kind: str, owner: str, offers: Sequence[Prospect] = ()
+) -> None:
+    """A person is asked: whoever referred, or coordinates, by its Organization; or the patient."""
     made = errands.document(
         kind=kind,
-        owner=doing.coordinator if kind in coordinating.KINDS else doing.requester,
+        owner=owner,
         subject=sent.request.reference,
         requester=doing.hub.organization,
         now=doing.hub.clock(),

@@ -10,6 +10,8 @@ from open_hub import House, Party, Referral
 
 from coordhub.access import scopes
 from coordhub.access.caller import Caller
+from coordhub.admin.acts import Operator, bind_person
+from coordhub.errors import FhirError
 from coordhub.record.errands import SDOHCC
 from coordhub.record.hub import instant
 from coordhub.record.operations import Update, Written
@@ -204,22 +206,33 @@ async def test_given_several_asked_when_one_keeps_a_place_then_it_is_not_told_fo
 
 
 @pytest.mark.parametrize(
-    ("status", "output", "left"),
+    ("by", "status", "output", "left"),
     [
-        ("completed", False, True),
-        ("rejected", None, True),
-        ("completed", True, False),
-        ("completed", None, False),
+        ("the patient", "completed", False, True),
+        ("the patient", "rejected", None, True),
+        ("the patient", "completed", True, False),
+        ("the patient", "completed", None, False),
+        ("a representative", "completed", False, True),
+        ("who referred", "completed", False, True),
     ],
 )
 async def test_given_a_place_when_the_person_says_whether_it_is_needed_then_it_is_kept_or_given_back(
-    house: House, status: str, output: bool | None, left: bool
+    house: House, by: str, status: str, output: bool | None, left: bool
 ) -> None:
     sent = await house.asking(house.kitchen.service)
     await waits(sent, house.kitchen)
     [asked] = await asked_of_the_patient(house)
     me = await rid(house, sent.patient)
-    person = Caller("phone", me, sent.patient, scopes.EVERYTHING, role="person")
+    callers = {
+        "the patient": Caller("phone", me, sent.patient, scopes.EVERYTHING, role="person"),
+        "a representative": await related(house, sent.patient, "HPOWATT"),
+        "who referred": house.clinic.caller,
+    }
+    for other in (await related(house, sent.patient, "SIS"), house.kitchen.caller):
+        with pytest.raises(FhirError) as error:
+            await house.commit(other, Update("Task", asked["id"], {**asked, "status": status}))
+        assert error.value.status in (403, 405)
+    person = callers[by]
     answer = {**asked, "status": status}
     if output is not None:
         answer["output"] = [{"type": {"text": "still needed"}, "valueBoolean": output}]
@@ -232,6 +245,21 @@ async def test_given_a_place_when_the_person_says_whether_it_is_needed_then_it_i
         assert await says(house, mine) == ("on-hold", "waitlisted", "")
         assert (await says(house, sent.task))[:2] == ("on-hold", "waitlisted")
     assert await house.value("select count(*) from errand where closed_at is null") == 0
+
+
+async def related(house: House, patient: str, code: str) -> Caller:
+    """An app of somebody who has to do with the patient: a representative, a sister."""
+    system = "http://terminology.hl7.org/CodeSystem/v3-RoleCode"
+    document = {
+        "resourceType": "RelatedPerson",
+        "active": True,
+        "patient": {"reference": patient},
+        "relationship": [{"coding": [{"system": system, "code": code}]}],
+    }
+    who = (await house.create(house.clinic, document)).reference
+    await bind_person(house.hub, Operator("rosa"), code, who, "system/*.cruds")
+    found = await house.value("select organization from client where id = $1", code)
+    return Caller(code, found, who, scopes.EVERYTHING, role="person")
 
 
 async def rid(house: House, reference: str) -> int:

@@ -77,6 +77,8 @@ async def lock_episodes(work: Work, besides: Collection[int] = ()) -> None:
     ]
     if alone:
         work.errands = await episodes.errands_of(work.conn, alone)
+    if work.caller.is_person:
+        work.acts_for = await person.represented(work)
 
 
 async def referrals_touched(work: Work, operations: Sequence[Settled]) -> set[int]:
@@ -91,9 +93,13 @@ def may_write(work: Work, draft: Draft) -> bool:
     if draft.type != "Task" or draft.document is None:
         return False
     errand = work.errand_of(draft.rid)
-    if errand is not None:
-        return errand.owner == work.caller.organization
     episode = work.episode_of(draft.rid)
+    if errand is not None:
+        me = work.caller.organization
+        for_its_patient = (
+            episode is not None and errand.owner == episode.patient and me == episode.requester
+        )
+        return errand.owner == me or for_its_patient
     if episode is None:
         return False
     candidate = episode.candidate_of_task(draft.rid)

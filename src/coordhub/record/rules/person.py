@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from coordhub.access import viewer
+from coordhub.access import proxy, viewer
 from coordhub.directory import services
 from coordhub.errors import FhirError, Issue, business_rule, forbidden
 from coordhub.r4.sensitivity import ALL, VSP
@@ -20,6 +20,7 @@ from coordhub.record.work import Draft, Work
 from coordhub.referral import task_machine as machine
 from coordhub.store import resources
 from coordhub.store.transact import Grant
+from coordhub.store.visibility import HUB
 
 SPEAKERS: Final = {
     "Communication": ("sender",),
@@ -35,13 +36,38 @@ _HUBS: Final = frozenset({"id", "meta", "text"})
 
 
 def may_answer(work: Work, draft: Draft) -> bool:
-    """Whether this is a Task of another's that the calling person owns."""
-    owner = (draft.before() or {}).get("owner")
-    return (
-        draft.type == "Task"
-        and draft.document is not None
-        and parties.local(owner, work.hub.base) == work.caller.reference
+    """Whether this is a Task of another's that the calling person owns, or the patient it represents."""
+    owner = parties.local((draft.before() or {}).get("owner"), work.hub.base)
+    if draft.type != "Task" or draft.document is None or owner is None:
+        return False
+    represents = work.acts_for is not None and work.rid_of(owner) == work.acts_for
+    return owner == work.caller.reference or represents
+
+
+async def represented(work: Work) -> int | None:
+    """The patient (rid) whom the calling RelatedPerson may decide for now: as its parent, while it is a
+    minor, or as its legal representative. Not whoever a Consent merely lets look.
+    """
+    if not work.caller.reference.startswith("RelatedPerson/"):
+        return None
+    me = work.caller.organization
+    found = (await resources.read_rids(work.conn, viewer.deciding(), [me])).get(me)
+    if found is None or found.body is None or found.patient is None:
+        return None
+    record = (await resources.read_rids(work.conn, viewer.deciding(), [found.patient])).get(
+        found.patient
     )
+    if record is None or record.body is None or found.source not in (record.source, HUB):
+        return None
+    sights = proxy.sights(
+        parties.document(found), parties.document(record),
+        work.hub.safeguards.confidential_age, work.now,
+    )  # fmt: skip
+    now = work.now
+    spans = [(one.permit, one.hides, one.types) for one in sights
+             if one.since <= now and (one.until is None or now < one.until)]  # fmt: skip
+    closed = any(not permit and hides is None and types is None for permit, hides, types in spans)
+    return found.patient if any(permit for permit, *_ in spans) and not closed else None
 
 
 async def apply(work: Work, draft: Draft) -> None:
