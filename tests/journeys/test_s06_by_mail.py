@@ -90,7 +90,7 @@ async def test_s06_given_a_food_bank_with_a_mailbox_when_it_is_asked_then_it_acc
         "mounds", order["code"]["coding"][0]["code"], "hba1c", sent.patient, sent.task, "referral",
     ]  # fmt: skip
     assert [one for one in secrets if one.lower() in words] == []
-    notice = await house.value("select delivery from link")
+    notice = await house.value("select d.key from link l join delivery d on d.id = l.delivery")
     assert mail["Message-ID"] == f"<{notice}@hub.example.org>"
 
     # The transport has it; nobody has opened it, and nobody has answered
