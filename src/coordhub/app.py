@@ -5,6 +5,7 @@ https://fastapi.tiangolo.com/advanced/events/, https://asgi.readthedocs.io/en/la
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import time
@@ -31,12 +32,13 @@ from coordhub.authorization.context import Context as Authorization
 from coordhub.authorization.key_sets import KeySets
 from coordhub.docs_assets import page
 from coordhub.errors import FhirError, Issue
-from coordhub.fhir import http, openapi, refusal
+from coordhub.fhir import http, openapi, refusal, websocket
 from coordhub.fhir.audit_ids import AuditIds
 from coordhub.fhir.context import Context, Limits
 from coordhub.fhir.headers import request_id
 from coordhub.fhir.paging import Paging
 from coordhub.fhir.restored import Restored
+from coordhub.fhir.sockets import Sockets
 from coordhub.outbound.client import Outbound, Timeouts
 from coordhub.portal import routes
 from coordhub.r4 import datasets
@@ -91,6 +93,9 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
             )
             app.state.authorization = _authorization(settings, context.hub)
             stack.push_async_callback(app.state.authorization.key_sets.close)
+            app.state.sockets = Sockets(context.hub)
+            looking = asyncio.create_task(app.state.sockets.keep_looking())
+            stack.callback(looking.cancel)
             yield
 
     app = FastAPI(
@@ -110,6 +115,7 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _refused)
     app.add_middleware(http.Door)
+    app.add_middleware(websocket.Door)
     app.add_middleware(Exchange)
     if settings.cors_origins:
         app.add_middleware(

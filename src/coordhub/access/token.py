@@ -25,6 +25,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
 from coordhub.access import scopes
+from coordhub.access.binding import Bindings
 from coordhub.access.caller import Caller
 from coordhub.errors import FhirError, unauthorized
 from coordhub.store import clients
@@ -69,6 +70,7 @@ class Tokens:
         if len(key) < 32:
             raise ValueError("the token key needs at least 32 bytes")
         self._key = OctKey.import_key(key)
+        self.bindings = Bindings(self._key)
         self._engine = engine
         self._clock = clock or engine.now
         self._claims: OrderedDict[str, _Claims] = OrderedDict()

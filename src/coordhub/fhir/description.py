@@ -373,6 +373,19 @@ ROUTES: tuple[Route, ...] = (
         parameters=(_ID, *_EVENTS[:2]), body="Parameters",
     ),
     Route(
+        "websocket_token", "GET", "/Subscription/$get-ws-binding-token", "Operations",
+        "A token to bind a websocket with",
+        "For the Subscriptions `id`, or all with channel.type websocket: `token`, its `expiration`, and the "
+        "`websocket-url`, to which `bind-with-token: [token]` is sent first. R4 backport of topic-based subscriptions.",
+        answer="Parameters", reasons=(404,),
+        parameters=(_query("id", "Of a Subscription.", {"type": "string"}),),
+    ),
+    Route(
+        "subscription_token", "GET", "/Subscription/{id}/$get-ws-binding-token", "Operations",
+        "A token to bind a websocket to one subscription",
+        "The same for one.", answer="Parameters", reasons=(404,), parameters=(_ID,),
+    ),
+    Route(
         "subscription_secret", "POST", "/Subscription/{id}/$rotate-secret", "Operations",
         "Another secret to sign notifications with",
         "Notifications are signed as Standard Webhooks has it. `secret` (`whsec_...`), or nothing and the hub makes "

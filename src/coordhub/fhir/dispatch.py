@@ -95,6 +95,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         _ASK,
         parameters=frozenset({"start", "end", "_since", "_type", "_count", "_cursor"}),
     ),
+    "get-ws-binding-token": Operation(
+        ("type", "instance"), ("Subscription",), _ASK, parameters=frozenset({"id"})
+    ),
     "lastn": Operation(("type",), ("Observation",), _ASK, "search", None),
     "lower-label": Operation(
         ("instance",), (), ("POST",), "update", frozenset({"class", "reason"})

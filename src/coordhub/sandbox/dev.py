@@ -187,7 +187,9 @@ async def _serve(
             http="httptools",
             log_config=None,
             access_log=False,
-            ws="none",
+            ws="websockets-sansio",
+            ws_max_size=16384,
+            ws_per_message_deflate=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
     )

@@ -141,3 +141,9 @@ async def change(
         break_glass,
     )
     return found is not None
+
+
+async def acting(conn: Connection, names: list[str]) -> set[str]:
+    """Those of these clients that are in use."""
+    rows = await conn.fetch("select id from client where id = any($1::text[]) and active", names)
+    return {row[0] for row in rows}

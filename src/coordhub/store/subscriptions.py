@@ -99,6 +99,16 @@ async def of_organization(conn: Connection, organization: int) -> list[Subscribe
     return [subscribed(row) for row in rows]
 
 
+async def standing(conn: Connection, rids: list[int]) -> list[Subscribed]:
+    """Those of these that are told of events."""
+    rows = await conn.fetch(
+        f"select {COLUMNS} from subscription s"
+        f" where rid = any($1::bigint[]) and state = 'active' and {REPRESENTED}",
+        rids,
+    )
+    return [subscribed(row) for row in rows]
+
+
 async def count_others(conn: Connection, organization: int, besides: list[int]) -> int:
     """How many the organization has that are not off, besides these; until the transaction ends nobody else
     who counts them gets on."""

@@ -1,0 +1,59 @@
+"""Tokens that bind a websocket to subscriptions: for some seconds, one client, and these subscriptions.
+
+A JWT under the hub's key, of an issuer of its own, so that none is taken for a bearer token, nor a bearer
+token for one.
+
+http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition-backport-subscription-get-ws-binding-token.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+
+ISSUER: Final = "coordhub-websocket"
+LIFETIME: Final = timedelta(seconds=60)
+"""In which the websocket has to be bound; how long it then lives, does not hang on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """organization: rid of whom the client acts for. subscriptions: their ids."""
+
+    client: str
+    organization: int
+    subscriptions: tuple[str, ...]
+
+
+class Bindings:
+    """Makes these tokens and reads them."""
+
+    def __init__(self, key: OctKey) -> None:
+        self._key = key
+
+    def issue(self, binding: Binding, now: datetime) -> str:
+        claims = {
+            "iss": ISSUER,
+            "sub": binding.client,
+            "organization": binding.organization,
+            "subscriptions": list(binding.subscriptions),
+            "exp": int((now + LIFETIME).timestamp()),
+        }
+        return jwt.encode({"alg": "HS256", "typ": "JWT"}, claims, self._key, algorithms=["HS256"])
+
+    def read(self, text: str, now: datetime) -> Binding | None:
+        """None for whatever is no such token, or is not valid any more."""
+        try:
+            claims = jwt.decode(text, self._key, algorithms=["HS256"]).claims
+            if claims["iss"] != ISSUER or claims["exp"] <= now.timestamp():
+                return None
+            return Binding(
+                str(claims["sub"]), int(claims["organization"]), tuple(claims["subscriptions"])
+            )
+        except (JoseError, KeyError, ValueError, TypeError):
+            return None
