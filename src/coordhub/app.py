@@ -65,7 +65,7 @@ SENT: Final = (
 
 ANSWERED: Final = (
     "Content-Location", "ETag", "Idempotency-Replayed", "Last-Modified", "Location", "Retry-After",
-    "Warning", "X-Request-Id",
+    "Warning", "WWW-Authenticate", "X-Request-Id",
 )  # fmt: skip
 """Headers of an answer that it may look at."""
 

@@ -59,6 +59,13 @@ def forbidden(diagnostics: str, expression: str = "") -> FhirError:
     return FhirError(403, Issue("forbidden", diagnostics, expression))
 
 
+def insufficient_scope(diagnostics: str, scope: str, expression: str = "") -> FhirError:
+    """403: the token's scopes do not allow it; `scope` would (RFC 6750, 3.1)."""
+    said = f'Bearer realm="coordhub", error="insufficient_scope", scope="{scope}"'
+    issue = Issue("forbidden", diagnostics, expression)
+    return FhirError(403, issue, headers={"WWW-Authenticate": said})
+
+
 def not_found(reference: str, at: str = "") -> FhirError:
     """404: absent, or not the caller's to see; the two are the same answer."""
     return FhirError(404, Issue("not-found", f"{reference} is not known here.", at))

@@ -6,8 +6,8 @@ a value to compare. What is trimmed is marked, so that seeing too much of a reso
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,7 +34,10 @@ LOINC = "http://loinc.org"
 
 @dataclass(frozen=True, slots=True)
 class Looker:
-    """One organization that looks, with one token. types: what the token's scopes let it read."""
+    """One organization that looks, with one token. types: what the token's scopes let it read.
+
+    only: of these types, what fits, found by these parameters: what granular scopes leave of them.
+    """
 
     world: World
     oracle: Oracle
@@ -42,6 +45,7 @@ class Looker:
     actor: Actor
     token: str
     types: frozenset[str] | None = None
+    only: Mapping[str, tuple[Callable[[Held], bool], tuple[str, ...]]] = field(default_factory=dict)
     every: int = 1
     """Of what is asked for one by one: only each so-manieth, another one for each who looks."""
 
@@ -82,6 +86,13 @@ class Looker:
     def sees(self, reference: str) -> str | None:
         if self.types is not None and reference.partition("/")[0] not in self.types:
             return None
+        narrowed = self.only.get(reference.partition("/")[0])
+        if narrowed is not None:
+            fits, parameters = narrowed
+            one = self.oracle.held[reference]
+            is_found = self.oracle.finds(self.actor.reference, reference, *parameters)
+            if not is_found or not fits(one):
+                return None
         return self.oracle.sees(self.actor.reference, reference)
 
     def mark(self, reference: str) -> str:

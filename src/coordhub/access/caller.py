@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from coordhub.access.scopes import EVERYTHING, Scopes, parse
-from coordhub.errors import forbidden
+from coordhub.errors import forbidden, insufficient_scope
 from coordhub.store.visibility import HUB
 
 LETTERS = {"create": "c", "read": "r", "update": "u", "delete": "d", "search": "s"}
@@ -54,9 +54,10 @@ class Caller:
     def require(self, resource_type: str, interaction: str) -> None:
         """403 unless the token's scopes allow `interaction` (create, read, update, delete, search)."""
         if not self.scopes.allow(resource_type, LETTERS[interaction]):
-            raise forbidden(
-                f"The token's scopes do not allow to {interaction} {resource_type}: "
-                f"system/{resource_type}.{LETTERS[interaction]} is needed."
+            scope = f"system/{resource_type}.{LETTERS[interaction]}"
+            raise insufficient_scope(
+                f"The token's scopes do not allow to {interaction} {resource_type}: {scope} is needed.",
+                scope,
             )
 
 

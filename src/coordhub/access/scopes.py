@@ -1,8 +1,9 @@
-"""SMART scopes for systems: which interactions on which resource types a token allows.
+"""SMART scopes for systems: which interactions on which resources a token allows.
 
-`system/Task.cruds` (v2) and `system/Task.read`, `.write`, `.*` (v1) are understood; a scope with
-search parameters, or for `patient/` and `user/`, gives nothing here: what is not understood never
-widens.
+`system/Task.cruds` (v2) and `system/Task.read`, `.write`, `.*` (v1) are understood, and of v2 search
+parameters that narrow a type: `system/Observation.rs?category=laboratory`. Of these, tokens and
+references can be (`granular`): what each row, and each document that is written, can be held against. A
+scope for `patient/` and `user/` gives nothing here: what is not understood never widens.
 
 http://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html
 """
@@ -10,82 +11,235 @@ http://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
+from urllib.parse import unquote
 
 from coordhub.r4 import types
+from coordhub.r4.search_criteria import Criterion, read_condition
+from coordhub.r4.search_text import Invalid, NotServed, Unknown
+from coordhub.r4.search_values import ReferenceValue, TokenValue
 
-_SCOPE = re.compile(r"system/(\*|[A-Z][A-Za-z]+)\.(\*|read|write|c?r?u?d?s?)")
+_SCOPE = re.compile(r"system/(\*|[A-Z][A-Za-z]+)\.(\*|read|write|c?r?u?d?s?)(?:\?(.+))?", re.DOTALL)
 _LETTERS = "cruds"
 _V1 = {"read": "rs", "write": "cud", "*": "cruds"}
+
+MOST_NARROWED: Final = 10
+"""Scopes with search parameters in one token, or of one client."""
+MOST_PARAMETERS: Final = 5
+MOST_VALUES: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """A search parameter, text as it was stated, that what a scope is for must meet."""
+
+    text: str
+    criterion: Criterion = field(compare=False, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """type: None stands for every one. letters: of c r u d s. only: what must hold, all of it."""
+
+    type: str | None
+    letters: frozenset[str]
+    only: tuple[Only, ...] = ()
+
+    def covers(self, other: Grant) -> bool:
+        """Whether this allows all that the other does."""
+        return (
+            self.type in (None, other.type)
+            and self.letters >= other.letters
+            and set(self.only) <= set(other.only)
+        )
+
+    def meet(self, other: Grant) -> Grant | None:
+        letters = self.letters & other.letters
+        if not letters or (None not in (self.type, other.type) and self.type != other.type):
+            return None
+        only = sorted({*self.only, *other.only}, key=lambda one: one.text)
+        return Grant(self.type or other.type, letters, tuple(only))
+
+    def stated(self) -> str:
+        letters = "".join(letter for letter in _LETTERS if letter in self.letters)
+        query = "&".join(one.text for one in self.only)
+        return f"system/{self.type or '*'}.{letters}{'?' if query else ''}{query}"
+
+
+Ways = tuple[tuple[Criterion, ...], ...]
+"""Of which one must hold, each a conjunction. None: no condition."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scopes:
-    """text: as stated, for the token. every: letters allowed on all types; by_type: on one type."""
+    """text: as stated, for the token. grants: what any of them allows is allowed."""
 
     text: str
-    every: frozenset[str]
-    by_type: tuple[tuple[str, frozenset[str]], ...]
+    grants: tuple[Grant, ...]
 
     def allow(self, resource_type: str, letter: str) -> bool:
-        """May the token do `letter` (one of c r u d s) on this type?"""
-        if letter in self.every:
-            return True
-        return any(name == resource_type and letter in letters for name, letters in self.by_type)
+        """May the token do `letter` (one of c r u d s) on this type, or on some of it?"""
+        return any(
+            letter in grant.letters and grant.type in (None, resource_type) for grant in self.grants
+        )
 
-    def readable(self) -> frozenset[int] | None:
-        """Numbers of the types that may be read; None: all."""
-        if "r" in self.every:
+    def within(self, resource_type: str, letter: str) -> Ways | None:
+        """What a resource of the type must meet for `letter`; None: nothing; empty: none is allowed."""
+        found = [
+            grant
+            for grant in self.grants
+            if letter in grant.letters and grant.type in (None, resource_type)
+        ]
+        if any(not grant.only for grant in found):
             return None
-        return frozenset(types.NUMBER[name] for name, letters in self.by_type if "r" in letters)
+        return tuple(tuple(one.criterion for one in grant.only) for grant in found)
+
+    def looking(
+        self, letters: str = "r"
+    ) -> tuple[frozenset[int] | None, tuple[tuple[int, Ways], ...]]:
+        """For all of `letters` together: numbers of the types that are allowed whole (None: all), and of those
+        allowed in part the number and the ways."""
+        found = [Grant(None, frozenset(_LETTERS))]
+        for letter in letters:
+            found = [
+                met
+                for one in found
+                for grant in self.grants
+                if letter in grant.letters
+                and (met := one.meet(Grant(grant.type, one.letters, grant.only))) is not None
+            ]
+        if any(grant.type is None for grant in found):
+            return None, ()
+        whole = {grant.type for grant in found if not grant.only}
+        parts: dict[str, dict[tuple[Only, ...], None]] = {}
+        for grant in found:
+            if grant.type is not None and grant.type not in whole:
+                parts.setdefault(grant.type, {})[grant.only] = None
+        return (
+            frozenset(types.NUMBER[name] for name in whole if name is not None),
+            tuple(
+                (types.NUMBER[name], tuple(tuple(one.criterion for one in only) for only in each))
+                for name, each in sorted(parts.items())
+            ),
+        )
+
+    @property
+    def is_granular(self) -> bool:
+        return any(grant.only for grant in self.grants)
 
     def __bool__(self) -> bool:
         """Whether anything is allowed."""
-        return bool(self.every) or any(letters for _, letters in self.by_type)
+        return bool(self.grants)
 
     def stated(self) -> str:
         """What is allowed, in the words of SMART 2."""
-        named = [("*", self.every), *self.by_type]
-        return " ".join(
-            f"system/{name}.{''.join(letter for letter in _LETTERS if letter in letters)}"
-            for name, letters in named
-            if letters and (name == "*" or not letters <= self.every)
-        )
+        return " ".join(grant.stated() for grant in self.grants)
 
     def meet(self, other: Scopes) -> Scopes:
         """What both allow."""
-        by_type = [
-            (
-                name,
-                frozenset(
-                    letter
-                    for letter in _LETTERS
-                    if self.allow(name, letter) and other.allow(name, letter)
-                ),
-            )
-            for name in sorted({name for name, _ in (*self.by_type, *other.by_type)})
-        ]
-        return Scopes(self.text, self.every & other.every, tuple(by_type))
+        met = (one.meet(another) for one in self.grants for another in other.grants)
+        return Scopes(self.text, _simplified(grant for grant in met if grant is not None))
 
 
+def _simplified(grants: Iterable[Grant]) -> tuple[Grant, ...]:
+    """One for each type and condition, and none that another covers."""
+    letters: dict[tuple[str | None, tuple[Only, ...]], frozenset[str]] = {}
+    for grant in grants:
+        key = grant.type, grant.only
+        letters[key] = letters.get(key, frozenset()) | grant.letters
+    found = [Grant(name, each, only) for (name, only), each in letters.items()]
+    found.sort(key=lambda grant: (grant.type or "", [one.text for one in grant.only]))
+    return tuple(
+        grant
+        for grant in found
+        if not any(other is not grant and other.covers(grant) for other in found)
+    )
+
+
+@lru_cache(1000)
 def parse(text: str) -> Scopes:
-    """Read a space separated list; unknown scopes and types are dropped."""
-    every: set[str] = set()
-    by_type: dict[str, set[str]] = {}
+    """Read a space separated list; what is unknown, or cannot narrow here, is dropped."""
+    return Scopes(text, _simplified(grant for grant, _ in _read(text) if grant is not None))
+
+
+def faults(text: str) -> list[str]:
+    """What is wrong with its scopes that have search parameters, each named as it was stated."""
+    return [fault for _, fault in _read(text) if fault is not None]
+
+
+def _read(text: str) -> Iterator[tuple[Grant | None, str | None]]:
+    """Each scope that is understood, or what is wrong with it."""
+    narrowed = 0
     for word in text.split():
         match = _SCOPE.fullmatch(word)
-        if match is None:
+        if match is None or match[1] not in ("*", *types.NUMBER):
             continue
-        name, letters = match[1], set(_V1.get(match[2], match[2]))
-        if name == "*":
-            every |= letters
-        elif name in types.NUMBER:
-            by_type.setdefault(name, set()).update(letters)
-    return Scopes(
-        text,
-        frozenset(every),
-        tuple((name, frozenset(letters)) for name, letters in sorted(by_type.items())),
-    )
+        name = None if match[1] == "*" else match[1]
+        letters, query = frozenset(_V1.get(match[2], match[2])), match[3]
+        if not letters:
+            continue
+        if query is None:
+            yield Grant(name, letters), None
+            continue
+        narrowed += 1
+        try:
+            if narrowed > MOST_NARROWED:
+                raise _CannotNarrow(f"at most {MOST_NARROWED} scopes may have search parameters")
+            only = _granular(name, match[2], query)
+        except _CannotNarrow as reason:
+            yield None, f"{word[:200]}: {reason}"
+        else:
+            yield Grant(name, letters, only), None
+
+
+class _CannotNarrow(Exception):
+    pass
+
+
+def _granular(name: str | None, letters: str, query: str) -> tuple[Only, ...]:
+    if name is None or name == "AuditEvent":
+        raise _CannotNarrow(f"{name or '*'} takes no search parameters")
+    if letters in _V1:
+        raise _CannotNarrow("search parameters come after letters of cruds")
+    pairs = [part.partition("=") for part in query.split("&")]
+    if len(pairs) > MOST_PARAMETERS:
+        raise _CannotNarrow(f"at most {MOST_PARAMETERS} search parameters")
+    only = {
+        Only(f"{code}={value}", _criterion(name, unquote(code), unquote(value)))
+        for code, _, value in pairs
+    }
+    return tuple(sorted(only, key=lambda one: one.text))
+
+
+def _criterion(name: str, code: str, value: str) -> Criterion:
+    """A parameter that a row can be held against: a token, or a reference to `Type/id`."""
+    if not value.isprintable() or not code.isprintable():
+        raise _CannotNarrow("what is written there cannot be read")
+    try:
+        read = read_condition(name, code, value, base=None, now=None)
+    except (Unknown, NotServed, Invalid):
+        raise _CannotNarrow(
+            f"{name} cannot be narrowed by {code[:64]}, or not by that value"
+        ) from None
+    if (
+        not isinstance(read, Criterion)
+        or read.modifier is not None
+        or code.startswith("_")
+        or not read.parameter.indexed
+        or len(read.values) > MOST_VALUES
+        or not all(
+            isinstance(one, TokenValue)
+            or (isinstance(one, ReferenceValue) and one.id is not None and len(one.types) == 1)
+            for one in read.values
+        )
+    ):
+        raise _CannotNarrow(
+            f"{name} is narrowed by tokens and by references to Type/id, not so by {code[:64]}"
+        )
+    return read
 
 
 EVERYTHING = parse("system/*.cruds")

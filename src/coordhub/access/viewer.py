@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from coordhub.access.caller import Caller
+from coordhub.access.scopes import Scopes
 from coordhub.store.visibility import HUB, Viewer
 
 
-def of(caller: Caller) -> Viewer:
-    """What this caller may look at: its organization's view, narrowed to its token's types."""
-    return Viewer(caller.organization, caller.scopes.readable())
+def of(caller: Caller, letters: str = "r") -> Viewer:
+    """What this caller may look at: its organization's view, narrowed to what its token's scopes allow.
+
+    letters: for which interactions of SMART (c r u d s), all of them at once.
+    """
+    return on_behalf_of(caller.organization, caller.scopes, letters)
+
+
+def searching(caller: Caller) -> Viewer:
+    """What a search of the caller's may find: what it may both look at and search for."""
+    return of(caller, "rs")
+
+
+def on_behalf_of(organization: int, scopes: Scopes, letters: str = "r") -> Viewer:
+    """The same for whom nobody calls just now."""
+    whole, parts = scopes.looking(letters)
+    return Viewer(organization, whole, parts=parts)
 
 
 def as_organization(organization: int) -> Viewer:

@@ -55,6 +55,9 @@ async def register(
     now: datetime,
 ) -> None:
     """Make a client of an Organization (`Organization/id`) of the directory; scope: the most it may ask for."""
+    faults = scopes.faults(scope)
+    if faults:
+        raise NothingDone(f"{faults[0]}.")
     allowed = scopes.parse(scope)
     if not allowed:
         raise NothingDone("the scope allows nothing; write it like system/Task.cruds.")

@@ -35,7 +35,13 @@ async def answer(context: Context, asked: Asked) -> Answer:
 async def _client_credentials(context: Context, asked: Asked) -> Answer:
     """For what the client may by itself; less than it asks for, where it was registered for less."""
     client = await authenticate(context, asked)
-    wanted = scopes.parse(asked.form.get("scope", ""))
+    text = asked.form.get("scope", "")
+    faults = scopes.faults(text)
+    if faults:
+        raise OAuthError(
+            "invalid_scope", f"{'; '.join(faults[:10])}.", 400, client.id, client.organization
+        )
+    wanted = scopes.parse(text)
     granted = wanted.meet(scopes.parse(client.scopes)).stated()
     if not granted:
         raise OAuthError(

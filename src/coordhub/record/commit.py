@@ -35,6 +35,7 @@ from coordhub.record import (
     proxies,
     release,
     rules,
+    scoping,
     sent_before,
     timing,
     unlisting,
@@ -161,10 +162,11 @@ async def _again(
     conn: Connection, caller: Caller, outcome: Sequence[tuple[int, int, int]], at: datetime
 ) -> list[Written]:
     """What was written by a request that comes again."""
+    eyes = viewer.as_organization(caller.organization)
+    if caller.scopes.is_granular:  # another client of its organization may have been the first
+        eyes = viewer.of(caller)
     versions = await resources.read_written(
-        conn,
-        viewer.as_organization(caller.organization),
-        [(rid, version) for _, rid, version in outcome],
+        conn, eyes, [(rid, version) for _, rid, version in outcome]
     )
     return [
         Written(status, found.type, found.id, rid, found.version, found.updated, found.body)
@@ -227,6 +229,7 @@ async def apply(
         key=lambda position: (_ORDER[type(settled[position])], position),
     )
     drafts = await drafting.draft(work, view, settled, names, mapping, positions)
+    await scoping.check(work)
     await references.check(work)
     for draft in work.drafts:
         draft.patient = drafting.patient_of(work, draft)

@@ -139,7 +139,7 @@ def _query(resource_type: str, criteria: str, at: str) -> Query:
 async def _matches(
     work: Work, operations: Sequence[Operation], queries: Mapping[int, Query]
 ) -> dict[int, list[Version]]:
-    engine, view = work.hub.engine, viewer.of(work.caller)
+    engine, view = work.hub.engine, viewer.searching(work.caller)
     most = max(_most(operations[position]) for position in queries)
     found = await store.find(
         work.conn, engine, view, queries, limit=most + 1, source=work.caller.organization
@@ -227,7 +227,7 @@ async def resolve_references(work: Work, operations: Sequence[Settled]) -> dict[
     for text, path in wanted.items():
         resource_type, _, criteria = text.partition("?")
         queries[text] = _query(resource_type, criteria, path)
-    view = viewer.of(work.caller)
+    view = viewer.searching(work.caller)
     found = await store.find(work.conn, work.hub.engine, view, queries, limit=2)
     issues = [
         Issue(

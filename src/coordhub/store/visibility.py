@@ -16,10 +16,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from coordhub.r4 import datasets
 from coordhub.r4.datasets import BLIND
 from coordhub.r4.datasets import DIRECTORY as OF_DIRECTORY
+from coordhub.r4.search_criteria import Criterion
 from coordhub.r4.sensitivity import VSP
-from coordhub.r4.types import NUMBER
+from coordhub.r4.types import NUMBER, name_of
+from coordhub.store import vault
+from coordhub.store.scope_criteria import holds
 
 HUB = 1 << 8
 """rid of the hub's own Organization: the coordination platform, requester of the Tasks it makes."""
@@ -55,12 +59,14 @@ class Viewer:
     everything: the hub itself, deciding (never on behalf of someone).
     datasets: numbers of the data sets in which something may be found that is shown by them only;
         None: in all. A search by what a data set leaves out must not find.
+    parts: numbers of further types, of which the scopes allow what meets one of the conjunctions.
     """
 
     organization: int
     types: frozenset[int] | None = None
     everything: bool = False
     datasets: frozenset[int] | None = None
+    parts: tuple[tuple[int, tuple[tuple[Criterion, ...], ...]], ...] = ()
 
 
 EVERYONE = Viewer(DIRECTORY)
@@ -84,7 +90,8 @@ def visible(
         return "true", []
     shows = _shows(row, first, labels, datasets)
     condition = f"({_own(row, first, labels)} or {shows} is not null)"
-    return f"{condition}{_of_types(viewer, row, first)}", _arguments(viewer)
+    scoped, arguments = _in_scope(viewer, row, first, labels)
+    return f"{condition}{scoped}", arguments
 
 
 def ways(viewer: Viewer, row: str, first: int) -> tuple[list[str], list[object]]:
@@ -106,8 +113,8 @@ def ways(viewer: Viewer, row: str, first: int) -> tuple[list[str], list[object]]
         f"not {own} and {granted} and {shows}",
         f"not {own} and not {granted} and {opened} and {shows}",
     ]
-    of_types = _of_types(viewer, row, first)
-    return [f"{each}{of_types}" for each in found], _arguments(viewer)
+    scoped, arguments = _in_scope(viewer, row, first)
+    return [f"{each}{scoped}" for each in found], arguments
 
 
 def shown(viewer: Viewer, row: str, first: int, labels: str | None = None) -> str:
@@ -159,19 +166,47 @@ def _shows(row: str, first: int, labels: str | None = None, datasets: str | None
     )
 
 
-def _of_types(viewer: Viewer, row: str, first: int) -> str:
-    return "" if viewer.types is None else f" and {row}.type = any(${first + 3}::smallint[])"
+def _in_scope(
+    viewer: Viewer, row: str, first: int, labels: str | None = None
+) -> tuple[str, list[object]]:
+    """What the scopes ask of a row, to be added to a condition, and the arguments of the whole of it.
 
-
-def _arguments(viewer: Viewer) -> list[object]:
+    What a row is narrowed by is asked of it as by a search: where its data set leaves that out, it is not
+    found by it. Otherwise a client that narrows its own token would learn what it is not shown.
+    """
     arguments: list[object] = [
         [viewer.organization, DIRECTORY],
         viewer.organization,
         None if viewer.datasets is None else sorted(viewer.datasets),
     ]
-    if viewer.types is not None:
-        arguments.append(sorted(viewer.types))
-    return arguments
+    if viewer.types is None:
+        return "", arguments
+
+    def add(value: object, sql_type: str) -> str:
+        arguments.append(value)
+        return f"${first + len(arguments) - 1}::{sql_type}"
+
+    def stored(code: str) -> list[str]:
+        keys = vault.in_use()
+        if not keys.has(viewer.organization):
+            return [code]
+        return [code, keys.blind(viewer.organization, code)]
+
+    ways = [f"{row}.type = any({add(sorted(viewer.types), 'smallint[]')})"]
+    for number, conjunctions in viewer.parts:
+        for criteria in conjunctions:
+            codes = [each.parameter.code for each in criteria]
+            allowed = datasets.in_use().allowing(name_of(number), codes)
+            if viewer.datasets is not None:
+                allowed &= viewer.datasets
+            sets = add(sorted(allowed), "smallint[]")
+            shown = f"{_shows(row, first, labels, sets)} is not null"
+            meets = " and ".join(holds(each, row, add, stored) for each in criteria)
+            ways.append(
+                f"{row}.type = {add(number, 'smallint')} and {meets}"
+                f" and ({_own(row, first, labels)} or {shown})"
+            )
+    return f" and ({' or '.join(f'({way})' for way in ways)})", arguments
 
 
 RULING = f"""        from access_rule c

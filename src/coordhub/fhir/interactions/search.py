@@ -55,7 +55,7 @@ async def _look(
     context: Context, asked: Asked, planned: Plan
 ) -> tuple[Page, list[Version], int | None]:
     """The page, what it brings along, and the total where it is asked for."""
-    engine, view, shape = context.hub.engine, viewer.of(asked.caller), planned.shape
+    engine, view, shape = context.hub.engine, viewer.searching(asked.caller), planned.shape
     queries, within = planned.queries, planned.within
     after = None
     if planned.cursor is not None:
@@ -83,7 +83,7 @@ async def _look(
             )
         if shape.includes and page.versions:
             brought = await include.included(
-                conn, view, page.versions, shape.includes, most=MOST_INCLUDED
+                conn, viewer.of(asked.caller), page.versions, shape.includes, most=MOST_INCLUDED
             )
         if shape.total != "none":
             most = ESTIMATED if shape.total == "estimate" else None

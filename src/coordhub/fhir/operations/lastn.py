@@ -45,7 +45,7 @@ async def answer(context: Context, asked: Asked) -> Answer:
     query = parse_query("Observation", criteria, base=hub.base, now=hub.clock())
     async with hub.engine.searches.acquire() as conn:
         versions = await lastn.newest(
-            conn, hub.engine, viewer.of(asked.caller), query, each=int(each), limit=MOST + 1
+            conn, hub.engine, viewer.searching(asked.caller), query, each=int(each), limit=MOST + 1
         )
     if len(versions) > MOST:
         raise errors.bad_request(
