@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all synthea sequences mutations matrix oracle model county outage answers test-clients chaos bench lint format lock clean reset
+.PHONY: help setup run test test-all synthea sequences mutations matrix oracle model county outage answers attacks test-clients chaos bench lint format lock clean reset
 
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -12,6 +12,7 @@ CHAOS_KILLS ?= 100
 CHAOS_CRASHES ?= 5
 CHAOS_REFERRALS ?= 10000
 FUZZ ?= 10
+ATTACKS ?= 10000
 MUTATIONS ?= 10000
 SEQUENCES ?= 100
 WORLDS ?= 200
@@ -35,7 +36,7 @@ test: lint
 	$(PY) -m pytest -n 2 --dist loadfile
 
 ## make test-all  the same, and the long runs
-test-all: test synthea sequences mutations matrix oracle model county outage answers chaos test-clients
+test-all: test synthea sequences mutations matrix oracle model county outage answers attacks chaos test-clients
 
 ## make synthea   every Synthea patient at hand sent and read back (where ../shared holds them)
 synthea: .venv/.dev
@@ -74,6 +75,10 @@ outage: .venv/.dev
 answers: .venv/.dev
 	COORDHUB_MUTATED_ANSWERS=$(MUTATIONS) COORDHUB_MUTATED_NOTIFICATIONS=$(MUTATIONS) $(PY) -m pytest \
 		tests/routing/test_mutated_answers.py tests/journeys/test_mutated_notifications.py -s
+
+## make attacks   10,000 forged, altered, late, replayed assertions and tokens: none let in, all hear the same
+attacks: .venv/.dev
+	COORDHUB_ATTACKS=$(ATTACKS) $(PY) -m pytest tests/authorization/test_attacks.py -s
 
 ## make chaos     10,000 referrals; server, workers and Postgres killed at random, partners at their worst,
 ##                clocks off; with CHAOS_REFERRALS=1000 CHAOS_KILLS=30 CHAOS_CRASHES=2 it takes minutes
