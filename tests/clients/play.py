@@ -30,6 +30,9 @@ from pathlib import Path
 from threading import Timer
 from typing import Any
 
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 WORK = ROOT / ".clients"
@@ -42,10 +45,14 @@ FUZZ = "10"  # random cases for each operation
 INTERACTIONS = (
     "create", "search", "page", "include", "patch", "update with version", "delete", "transact",
 )  # fmt: skip
+BACKEND = (
+    "discover and get a token", "create and read", "search within its scopes", "an assertion once",
+)  # fmt: skip
 REFERRAL = ("transact: the referral is sent", "Riverside's Task is completed, its result there")
 PYTHON_PROGRAMS: dict[str, Sequence[str]] = {
     "fhirpy_judge": INTERACTIONS,
     "fhirclient_judge": INTERACTIONS,
+    "backend_judge": BACKEND,
     "generated_python": REFERRAL,
     "schemathesis_judge": (),
 }
@@ -92,6 +99,8 @@ def main() -> int:
             print(f"{name}:", flush=True)
             try:
                 prepare(name)
+                if name == "backend_judge":
+                    credentials["assertion"] = backend(credentials)
                 said[name] = judged(command(name), environment(credentials), PROGRAMS[name])
             except Missing as missing:
                 said[name] = Verdict(failed=[str(missing)])
@@ -204,6 +213,24 @@ def generate_typescript() -> None:
     run([str(bin_ / "tsc"), "--project", "tsconfig.json", "--outDir", "build"])
 
 
+def backend(credentials: dict[str, Any]) -> str:
+    """Register the client `judge` with a key of its own; an assertion that it has signed."""
+    key = ECKey.generate_key("P-384", {"kid": "judge"})
+    keys = WORK / "judge.jwks.json"
+    keys.write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
+    organization = f"Organization/{credentials['organizations']['riverside']['id']}"
+    words = ["clients", "add", "judge", "--organization", organization, "--jwks", str(keys)]
+    subprocess.run(
+        [sys.executable, "-c", "from coordhub.cli import main; main()", *words],
+        env={**os.environ, "COORDHUB_HOME": credentials["home"]}, check=True, timeout=START_SECONDS,
+    )  # fmt: skip
+    origin = credentials["base"].removesuffix("/fhir")
+    claims = {"iss": "judge", "sub": "judge", "aud": f"{origin}/auth/token", "jti": os.urandom(16).hex(),
+              "exp": int(time.time()) + 240}  # fmt: skip
+    header = {"alg": "ES384", "kid": "judge", "typ": "JWT"}
+    return jwt.encode(header, claims, key, algorithms=["ES384"])
+
+
 def command(name: str) -> list[str]:
     match name:
         case "generated_typescript":
@@ -230,6 +257,7 @@ def environment(credentials: dict[str, Any]) -> dict[str, str]:
         "COORDHUB_RIVERSIDE": members["riverside"]["token"],
         "COORDHUB_LAKESIDE": members["lakeside"]["token"],
         "COORDHUB_REQUESTER": members["riverside"]["id"],
+        "COORDHUB_ASSERTION": credentials.get("assertion", ""),
         "COORDHUB_DOCUMENT": str(DOCUMENT),
         "COORDHUB_FUZZ": os.environ.get("COORDHUB_FUZZ", FUZZ),
     }
@@ -250,7 +278,7 @@ def hub() -> Iterator[dict[str, Any]]:
         try:
             found = wait_for(Path(home) / "dev.json", started)
             (WORK / "dev.json").write_text(json.dumps(found))
-            yield found
+            yield {**found, "home": home}
         finally:
             started.send_signal(signal.SIGINT)
             started.wait(60)

@@ -29,6 +29,7 @@ EXEMPT = {
         "Viewer would hide the siblings from the rule that must cancel them."
     ),
     "resources.version_of": "Shapes a row that a statement with a Viewer has found; no I/O.",
+    "scope_criteria.holds": "A condition on a row that a statement with a Viewer has at hand; no I/O.",
     "clients.read": "Who calls, before there is a Viewer: a reference, no content.",
     "clients.presenting": "Who calls, before there is a Viewer: a reference, no content.",
     "clients.of_all": "The operators' list of clients: references, no content.",
