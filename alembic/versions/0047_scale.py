@@ -1,4 +1,4 @@
-"""when what anyone is shown was last decided, for change feeds."""
+"""when what anyone is shown was last decided, for change feeds; rates agreed with partners."""
 
 from __future__ import annotations
 
@@ -38,9 +38,33 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("xid", "rid", name=op.f("revealed_pkey")),
         comment="What may be shown to more than before without a new version, grant or rule, append only",
     )
+    op.create_table(
+        "pace",
+        sa.Column(
+            "organization",
+            sa.BigInteger(),
+            autoincrement=False,
+            nullable=False,
+            comment="rid of Organization",
+        ),
+        sa.Column("per_second", sa.Float(53), nullable=False, comment="deliveries at most"),
+        sa.Column("at_once", sa.Integer(), nullable=False, comment="deliveries under way at most"),
+        sa.Column(
+            "level",
+            sa.Float(53),
+            nullable=False,
+            comment="how many might go at once as of `at`; it fills by per_second, to that of one second",
+        ),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("per_second > 0", name=op.f("pace_rate_positive")),
+        sa.CheckConstraint("at_once > 0", name=op.f("pace_some_at_once")),
+        sa.PrimaryKeyConstraint("organization", name=op.f("pace_pkey")),
+        comment="The rate agreed with an organization; the row is the lock of who sends to it",
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("pace")
     op.drop_table("revealed")
     op.drop_index("access_rule_ends_idx", table_name="access_rule")
     op.drop_index("access_rule_begins_idx", table_name="access_rule")

@@ -141,12 +141,43 @@ async def agree_on_profile(
     known = profiles.profiles()
     if profile not in known:
         raise NothingDone(f"there is no profile {profile}. Known are {', '.join(known)}.")
-    kind, _, fhir_id = organization.partition("/")
     async with engine.transaction() as conn:
-        found = await resources.read(conn, EVERYONE, kind, fhir_id)
-        if kind != "Organization" or found is None or found.body is None:
-            raise NothingDone(f"there is no {organization} here. Name it as Organization/id.")
-        await partners.agree(conn, found.rid, profile, now)
+        await partners.agree(conn, await _organization(conn, organization), profile, now)
         await note(
             conn, by, "profile-agreed", now, {"organization": organization, "profile": profile}
         )
+
+
+MOST_AT_ONCE = 16
+"""Deliveries under way to one organization, where nothing else is said."""
+
+
+async def agree_on_pace(
+    engine: Engine,
+    by: Operator,
+    organization: str,
+    per_second: float | None,
+    at_once: int | None,
+    now: datetime,
+) -> None:
+    """Say how many deliveries a second, and at the same time, an Organization is sent; None: no limit."""
+    if per_second is not None and not 0 < per_second <= 10_000:
+        raise NothingDone("a rate is more than 0 and at most 10000 deliveries a second.")
+    if at_once is not None and at_once < 1:
+        raise NothingDone("at least one delivery is under way at a time.")
+    async with engine.transaction() as conn:
+        rid = await _organization(conn, organization)
+        if per_second is None:
+            await partners.set_no_pace(conn, rid)
+        else:
+            await partners.agree_on_pace(conn, rid, per_second, at_once or MOST_AT_ONCE, now)
+        said = {"organization": organization, "per-second": per_second, "at-once": at_once}
+        await note(conn, by, "pace-agreed", now, said)
+
+
+async def _organization(conn: Connection, organization: str) -> int:
+    kind, _, fhir_id = organization.partition("/")
+    found = await resources.read(conn, EVERYONE, kind, fhir_id)
+    if kind != "Organization" or found is None or found.body is None:
+        raise NothingDone(f"there is no {organization} here. Name it as Organization/id.")
+    return found.rid

@@ -134,7 +134,13 @@ _IS_DUE = (
     " and o.seq < d.seq and o.organization = d.organization and o.state in ('queued', 'leased', 'parked'))"
 )
 
-# What fails is asked by one probe, or as many as it is allowed while it recovers; its circuit's row is
+_IS_WELL = (
+    "(d.created_at <= $1 - $4::interval"
+    " or not exists (select from circuit c where c.endpoint = d.endpoint and c.state <> 'closed'))"
+)
+
+# With whom a rate was agreed, that gets as many as its bucket of tokens holds: its row is the lock, so that
+# all workers draw from one. What fails is asked by one probe, or as many as it is allowed while it recovers; its circuit's row is
 # the lock. Whose time is over is tried once more, whatever the circuit.
 _DUE = f"""
 with troubled as (
@@ -149,18 +155,39 @@ with troubled as (
 ), probed as (
     update circuit c set state = 'probing', probe_at = $1 + $3 from troubled t
     where c.endpoint = t.endpoint and c.state in ('open', 'probing')
+), paced as materialized (
+    select p.organization, p.filled, least(floor(p.filled), p.at_once - (
+        select count(*) from delivery l where l.organization = p.organization and l.endpoint <> {INBOX}
+          and l.state = 'leased' and l.lease_until > $1), $2)::int as free
+    from (select p.organization, p.at_once, least(greatest(p.per_second, 1), p.level
+            + p.per_second * greatest(extract(epoch from $1 - p.at), 0)::float8) as filled
+        from pace p where not exists (select from pause) and exists (
+          select from delivery d where d.organization = p.organization
+          and d.state in ('queued', 'parked', 'leased') and d.endpoint <> {INBOX})
+        for update of p skip locked) p
 ), probing as (
-    select p.id from troubled t cross join lateral (
-        select d.id from delivery d where d.endpoint = t.endpoint and {_IS_DUE}
-        order by d.seq limit greatest(t.free, 0) for update skip locked) p
+    select p.id, p.organization from troubled t cross join lateral (
+        select d.id, d.organization from delivery d where d.endpoint = t.endpoint and {_IS_DUE}
+        order by d.seq limit greatest(least(t.free, (select min(s.free) from paced s
+            join delivery o on o.organization = s.organization where o.endpoint = t.endpoint)), 0)
+        for update skip locked) p
+), measured as (
+    select m.id, m.organization from paced s cross join lateral (
+        select d.id, d.organization from delivery d
+        where d.organization = s.organization and d.endpoint <> {INBOX} and {_IS_DUE} and {_IS_WELL}
+        order by d.next_at limit greatest(s.free, 0) for update skip locked) m
+), spent as (
+    update pace p set at = $1, level = s.filled - (select count(*) from
+        (select * from probing union select * from measured) u where u.organization = s.organization)
+    from paced s where p.organization = s.organization
 ), usual as (
     select d.id from delivery d
-    where not exists (select from pause) and {_IS_DUE} and (d.created_at <= $1 - $4::interval
-      or not exists (select from circuit c where c.endpoint = d.endpoint and c.state <> 'closed'))
+    where not exists (select from pause) and {_IS_DUE} and {_IS_WELL}
+      and (d.endpoint = {INBOX} or not exists (select from pace p where p.organization = d.organization))
     order by d.next_at limit $2 for update skip locked
 )
 update delivery d set state = 'leased', lease_until = $1 + $3, attempts = d.attempts + 1, reason = null
-from (select id from probing union select id from usual) due where d.id = due.id
+from (select id from probing union select id from measured union select id from usual) due where d.id = due.id
 returning d.id, coalesce(d.key, d.id), d.episode, d.organization, d.endpoint, d.rid, d.version, d.attempts, d.created_at
 """
 

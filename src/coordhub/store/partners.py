@@ -1,4 +1,4 @@
-"""What was agreed with partners: the profile of Task that an organization speaks."""
+"""What was agreed with partners: the profile of Task that an organization speaks, how fast it is sent to."""
 
 from __future__ import annotations
 
@@ -34,3 +34,23 @@ async def agree(conn: Connection, organization: int, profile: str, now: datetime
         profile,
         now,
     )
+
+
+async def agree_on_pace(
+    conn: Connection, organization: int, per_second: float, at_once: int, now: datetime
+) -> None:
+    """From now on it is sent so many deliveries a second at most, so many of them at the same time."""
+    await conn.execute(
+        "insert into pace (organization, per_second, at_once, level, at)"
+        " values ($1, $2::float8, $3, greatest($2, 1), $4) on conflict (organization) do update"
+        " set per_second = excluded.per_second, at_once = excluded.at_once",
+        organization,
+        per_second,
+        at_once,
+        now,
+    )
+
+
+async def set_no_pace(conn: Connection, organization: int) -> None:
+    """No rate is agreed with it any more."""
+    await conn.execute("delete from pace where organization = $1", organization)

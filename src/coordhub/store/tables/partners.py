@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Float,
     Index,
     Integer,
     Interval,
@@ -39,6 +40,30 @@ partner = Table(
     instant("since"),
     CheckConstraint("profile in ('r4', 'sdoh-cc', 'bser', '360x', 'cow')", name="profile_known"),
     comment="What was agreed with an organization; who is not here speaks r4",
+)
+
+pace = Table(
+    "pace",
+    metadata,
+    Column(
+        "organization",
+        BigInteger,
+        primary_key=True,
+        autoincrement=False,
+        comment="rid of Organization",
+    ),
+    Column("per_second", Float(53), nullable=False, comment="deliveries at most"),
+    Column("at_once", Integer, nullable=False, comment="deliveries under way at most"),
+    Column(
+        "level",
+        Float(53),
+        nullable=False,
+        comment="how many might go at once as of `at`; it fills by per_second, to that of one second",
+    ),
+    instant("at"),
+    CheckConstraint("per_second > 0", name="rate_positive"),
+    CheckConstraint("at_once > 0", name="some_at_once"),
+    comment="The rate agreed with an organization; the row is the lock of who sends to it",
 )
 
 counterpart = Table(
