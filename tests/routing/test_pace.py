@@ -44,9 +44,10 @@ async def test_given_an_agreed_rate_when_more_is_due_then_all_workers_together_o
         await house.asking(house.kitchen.service)
     await agreed(post, 2)
     begin = house.hub.clock() + timedelta(hours=1)  # a clock that stands still meanwhile
-    tempo = []
-    for seconds in (0.0, 0.0, 0.5, 0.5, 1.0, 61.0):
-        tempo.append(await sent(post, begin + timedelta(seconds=seconds)))
+    tempo = [
+        await sent(post, begin + timedelta(seconds=seconds))
+        for seconds in (0.0, 0.0, 0.5, 0.5, 1.0, 61.0)
+    ]
     # two at once, then one each half second; a pause does not add up to more than a second's
     assert [kitchen for kitchen, _ in tempo] == [2, 0, 1, 0, 1, 2]
     assert sum(others for _, others in tempo) == 8, "who has no rate waits for nobody"

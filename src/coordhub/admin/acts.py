@@ -171,7 +171,11 @@ async def agree_on_pace(
             await partners.set_no_pace(conn, rid)
         else:
             await partners.agree_on_pace(conn, rid, per_second, at_once or MOST_AT_ONCE, now)
-        said = {"organization": organization, "per-second": per_second, "at-once": at_once}
+        said = {
+            "organization": organization,
+            "per-second": str(per_second or "-"),
+            "at-once": str(at_once or "-"),
+        }
         await note(conn, by, "pace-agreed", now, said)
 
 

@@ -140,8 +140,8 @@ _IS_WELL = (
 )
 
 # With whom a rate was agreed, that gets as many as its bucket of tokens holds: its row is the lock, so that
-# all workers draw from one. What fails is asked by one probe, or as many as it is allowed while it recovers; its circuit's row is
-# the lock. Whose time is over is tried once more, whatever the circuit.
+# all workers draw from one. What fails is asked by one probe, or as many as it is allowed while it recovers;
+# its circuit's row is the lock. Whose time is over is tried once more, whatever the circuit.
 _DUE = f"""
 with troubled as (
     select c.endpoint, case when c.state in ('open', 'probing') then 1 else c.allowance - (
@@ -177,7 +177,7 @@ with troubled as (
         where d.organization = s.organization and d.endpoint <> {INBOX} and {_IS_DUE} and {_IS_WELL}
         order by d.next_at limit greatest(s.free, 0) for update skip locked) m
 ), spent as (
-    update pace p set at = $1, level = s.filled - (select count(*) from
+    update pace p set at = greatest(p.at, $1), level = s.filled - (select count(*) from
         (select * from probing union select * from measured) u where u.organization = s.organization)
     from paced s where p.organization = s.organization
 ), usual as (
