@@ -21,7 +21,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from coordhub import errors, telemetry
+from coordhub import errors, telemetry, tracing
 from coordhub.access import keys
 from coordhub.access.operators import OperatorTokens
 from coordhub.access.token import Tokens
@@ -312,7 +312,14 @@ class Exchange:
                 ]
             await send(message)
 
-        with telemetry.request(known):
+        traceparent = dict(scope["headers"]).get(b"traceparent")
+        belongs = tracing.span(
+            scope["method"],
+            kind="server",
+            parent=traceparent.decode("latin-1") if traceparent else None,
+            request_id=known,
+        )
+        with telemetry.request(known), belongs as span:
             try:
                 await self._app(scope, receive, answered)
             except ClientDisconnect:
@@ -335,12 +342,20 @@ class Exchange:
             finally:
                 interaction = state.get("interaction", "other")
                 took = time.perf_counter() - begun
+                route = state.get("route") or getattr(scope.get("route"), "path", "-")
+                span.rename(f"{scope['method']} {route}")
+                span.set(
+                    http_request_method=scope["method"],
+                    http_route=route,
+                    http_response_status_code=status,
+                    interaction=interaction,
+                )
                 telemetry.REQUESTS.labels(interaction, str(status)).inc()
                 telemetry.SECONDS.labels(interaction).observe(took)
                 telemetry.log(
                     "request.answered",
                     method=scope["method"],
-                    route=state.get("route") or getattr(scope.get("route"), "path", "-"),
+                    route=route,
                     interaction=interaction,
                     status=status,
                     ms=round(took * 1000, 1),

@@ -36,6 +36,7 @@ from coordhub.commands.wiring import run as _run
 from coordhub.commands.wiring import secret as _secret
 from coordhub.commands.wiring import stop as _stop
 from coordhub.commands.wiring import token_key as _key
+from coordhub.commands.wiring import trace as _trace
 
 if TYPE_CHECKING:
     pass
@@ -116,6 +117,7 @@ def serve() -> None:
     settings = _settings()
     telemetry.configure(settings.log_level)
     _need(settings, key=True)
+    _trace(settings)
     if settings.metrics_port is not None:
         telemetry.serve_metrics(settings.host, settings.metrics_port)
     try:
@@ -151,6 +153,7 @@ def work() -> None:
     settings = _settings()
     telemetry.configure(settings.log_level)
     url = _need(settings, key=True)
+    _trace(settings)
     _run(running.work_until_told(settings, url))
 
 

@@ -280,6 +280,13 @@ class Settings(BaseSettings):
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
     """`serve` and `work` answer Prometheus at this port of COORDHUB_HOST; each process needs its own."""
 
+    traces: str | None = None
+    """Address of a collector for traces (OTLP over HTTP, `http://127.0.0.1:4318/v1/traces`); none without it. Needs
+    `pip install 'coordhub[traces]'`."""
+
+    traces_sampled: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of the requests that are traced."""
+
     outbound_networks: Networks = ()
     """Networks that deliveries may go to besides public addresses, as CIDR with commas between;
     development mode adds loopback."""

@@ -74,6 +74,17 @@ def run(step: Coroutine[Any, Any, Any]) -> Any:
         raise
 
 
+def trace(settings: Settings) -> None:
+    """Begin to trace, where it is asked for."""
+    from coordhub import tracing
+
+    if settings.traces is not None:
+        try:
+            tracing.configure(settings.traces, settings.traces_sampled)
+        except tracing.CannotTraceError as error:
+            stop(f"coordhub: {error}")
+
+
 def stop(sentence: str) -> NoReturn:
     print(sentence, file=sys.stderr)
     raise typer.Exit(1)

@@ -18,6 +18,7 @@ from typing import Any, Literal, Self
 
 import httpx2
 
+from coordhub import tracing
 from coordhub.outbound.addresses import Blocked, Network, PermittedBackend, Unresolved
 
 Kind = Literal["refused", "timeout", "tls", "dns", "reset", "blocked", "too_large", "protocol"]
@@ -122,6 +123,17 @@ class Outbound:
         self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
     ) -> Answer | Unreachable:
         """One request, one answer: no redirects, no cookies, no proxies, no retries."""
+        with tracing.span(method, kind="client", http_request_method=method) as span:
+            answer = await self._send(method, url, {**headers, **span.onward()}, body)
+            if isinstance(answer, Answer):
+                span.set(http_response_status_code=answer.status)
+            else:
+                span.set(error_type=answer.kind)
+            return answer
+
+    async def _send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> Answer | Unreachable:
         clock = asyncio.get_running_loop().time
         start = clock()
         sent = False

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from coordhub import tracing
 from coordhub.directory import bases
 from coordhub.record.hub import Hub
 from coordhub.routing import breaker, mailing, mending, payload, resolve, retry
@@ -33,6 +34,7 @@ from coordhub.store import (
     mailboxes,
     mendings,
     resources,
+    traces,
 )
 from coordhub.store.deliveries import INBOX, Attempt, Claimed
 from coordhub.store.engine import Connection
@@ -59,6 +61,23 @@ class Sending:
 
 async def deliver(sending: Sending, held: Claimed) -> None:
     """Try it once and write down what came of it."""
+    parent = None
+    if tracing.is_on():
+        async with sending.hub.engine.pool.acquire_at_last() as conn:
+            parent = await traces.of_delivery(conn, held.id)
+    with tracing.span(
+        "deliver",
+        parent=parent,
+        delivery=str(held.id),
+        attempt=held.attempt,
+        organization=held.organization,
+        endpoint=held.endpoint,
+        episode=held.episode,
+    ):
+        await _deliver(sending, held)
+
+
+async def _deliver(sending: Sending, held: Claimed) -> None:
     hub = sending.hub
     async with hub.engine.pool.acquire_at_last() as conn:
         # Its time is the delivery's, so that what is sent again under the same key is the same.
@@ -269,6 +288,7 @@ async def _settle(
             attempt=attempt,
             disclosed=disclosed,
         )
+    tracing.note(state=state)
     if attempt is not None:
         channel = "inbox" if held.endpoint == INBOX else resolve.SERVED
         DELIVERIES.labels(channel, attempt.outcome).inc()

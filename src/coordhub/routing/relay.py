@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from uuid import UUID
 
+from coordhub import tracing
 from coordhub.access import viewer
 from coordhub.directory import services
 from coordhub.record.hub import Hub
 from coordhub.routing import advance, deputizing, policy, resolve, results
 from coordhub.routing.stumble import Aside, attempt
-from coordhub.store import changes, deliveries, episodes, grants, needs, resources
+from coordhub.store import changes, deliveries, episodes, grants, needs, resources, traces
 from coordhub.store import results as of_results
 from coordhub.store.changes import Change
 from coordhub.store.deliveries import Planned
@@ -48,7 +49,11 @@ async def _relay(
             with services.once():
                 await advance.take_up(hub, conn, claimed)
         told(claimed)
-        with services.once():
+        parents = await traces.of_episode(conn, claimed) if tracing.is_on() else []
+        belongs = tracing.span(
+            "relay", parent=next(iter(parents), None), others=parents[1:], episode=claimed
+        )
+        with services.once(), belongs:
             while pending := await changes.unrelayed(conn, claimed):
                 episode = (await episodes.read(conn, [claimed]))[claimed]
                 while episode.state == "open" and await advance.advance(hub, conn, episode):

@@ -14,13 +14,15 @@ from coordhub import telemetry
 from coordhub.access import viewer
 from coordhub.record import errands
 from coordhub.record.hub import Hub
-from coordhub.store import backlog, invariants, resources
+from coordhub.store import backlog, invariants, resources, traces
 from coordhub.store.outage import is_outage
 from coordhub.store.resources import Version
 from coordhub.telemetry import log
 
 LOOK = timedelta(seconds=15)
 CHECK = timedelta(hours=1)
+TRACED = timedelta(days=7)
+"""How long it is kept by which request a change came: longer than deliveries are tried."""
 
 
 async def watch(
@@ -40,6 +42,8 @@ async def watch(
             if hub.clock() >= checked + CHECK:
                 checked = hub.clock()
                 await check(hub, budget)
+                async with hub.engine.pool.acquire_at_last() as conn:
+                    await traces.forget(conn, hub.clock() - TRACED)
         except Exception as error:  # whatever it is: a worker does not end for want of numbers
             level = "warning" if is_outage(error) else "error"
             log("watch.failed", level=level, error=type(error).__name__)

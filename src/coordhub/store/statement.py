@@ -118,6 +118,10 @@ PARTS: Final = {
         "insert into assigned_id (type, fhir_id, shard)"
         " select type, fhir_id, (rid & 255)::smallint from w where assigned and version = 1",
     ),
+    "traced": Part(
+        "rid bigint, version int, parent text",
+        "insert into trace (rid, version, parent, at) select n.*, $1 from {rows} on conflict do nothing",
+    ),
     "changed": Part(
         "",
         "insert into change (at, shard, rid, version, type, op, author, episode)"

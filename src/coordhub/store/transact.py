@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import asyncpg
 import msgspec
 
+from coordhub import tracing
 from coordhub.errors import conflict
 from coordhub.r4 import types
 from coordhub.store import vault
@@ -347,6 +348,7 @@ def _rows(batch: Batch) -> dict[str, Sequence[tuple[Any, ...]]]:
         "updated": again,
         "assigned": [row for row in fresh if row.assigned],
         "changed": writes,
+        "traced": _traced(batch.writes),
         **{f"{kind}_removed": rows for kind, rows in batch.remove.flat()},
         **{f"{kind}_added": rows for kind, rows in batch.add.flat()},
         "granted": batch.grants,
@@ -381,6 +383,14 @@ def _rows(batch: Batch) -> dict[str, Sequence[tuple[Any, ...]]]:
         "subscribed": batch.subscriptions,
         "foreseen": batch.foreseen,
     }
+
+
+def _traced(writes: Sequence[Write]) -> list[tuple[Any, ...]]:
+    """What is told because of these belongs to the trace that is under way, if one is."""
+    parent = tracing.current()
+    if parent is None:
+        return []
+    return [(row.rid, row.version, parent) for row in writes if row.episode is not None]
 
 
 def _written(row: Write) -> tuple[Any, ...]:
@@ -426,7 +436,15 @@ async def transact(conn: Connection, batch: Batch, *, now: datetime) -> None:
     client-chosen id: 409 for the second. Overtaken where a resource is not at the version before, or its row not
     as it was seen.
     """
-    rows = {kind: some for kind, some in _rows(batch).items() if some}
+    with tracing.span("transact", resources=len(batch.writes)):
+        await _transact(
+            conn, {kind: some for kind, some in _rows(batch).items() if some}, batch, now
+        )
+
+
+async def _transact(
+    conn: Connection, rows: dict[str, Sequence[tuple[Any, ...]]], batch: Batch, now: datetime
+) -> None:
     if not rows:
         return
     arguments: list[Any] = []
