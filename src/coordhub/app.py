@@ -88,7 +88,7 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
             app.state.context = context
             app.state.admin = admin.Admin(
                 context.hub,
-                OperatorTokens(_signing(settings), context.hub.engine),
+                OperatorTokens(_signing(settings), context.hub.engine, _former(settings)),
                 _rendered(context.hub),
             )
             app.state.authorization = _authorization(settings, context.hub)
@@ -133,6 +133,10 @@ def _signing(settings: Settings) -> bytes:
     if settings.token_key is None:
         raise RuntimeError("COORDHUB_TOKEN_KEY is not set: 32 secret characters at least.")
     return settings.token_key.get_secret_value().encode()
+
+
+def _former(settings: Settings) -> list[bytes]:
+    return [one.get_secret_value().encode() for one in settings.former_token_keys]
 
 
 def _rendered(hub: Hub) -> letters.Rendered:
@@ -183,7 +187,7 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
     return Context(
         hub,
         audit,
-        Tokens(key, hub.engine, hub.clock),
+        Tokens(key, hub.engine, hub.clock, _former(settings)),
         Paging(key),
         Limits(
             settings.max_body_bytes,

@@ -180,8 +180,8 @@ class Settings(BaseSettings):
     """A token that a client gets from the authorization server is valid this long."""
 
     former_token_keys: Secrets = ()
-    """Secrets that COORDHUB_TOKEN_KEY was before, with commas between: `coordhub audit verify`
-    checks with them what was sealed under them."""
+    """Secrets that COORDHUB_TOKEN_KEY was before, with commas between: tokens signed under them are still
+    taken, and `coordhub audit verify` checks with them what was sealed under them."""
 
     audit_seal_every: Duration = timedelta(seconds=60)
     """The audit is sealed this often; a row is sealed when all that ran beside it has ended."""

@@ -178,3 +178,15 @@ async def test_given_an_app_of_a_person_when_it_calls_then_it_is_that_person_unt
     again = Tokens(KEY, house.engine)
     status, *_ = await answer(again, f"Bearer {issue(again, house, 'app')}")
     assert status == 401
+
+
+async def test_given_a_key_that_was_changed_when_an_older_token_comes_then_it_is_taken_while_its_key_is_named(
+    house: House,
+) -> None:
+    text = issue(Tokens(KEY, house.engine), house)
+    new = b"another key that is long enough for it"
+    assert (await answer(Tokens(new, house.engine), f"Bearer {text}"))[0] == 401
+    turned = Tokens(new, house.engine, former=[b"a third one that is as long as that is", KEY])
+    for taken in (text, issue(turned, house)):
+        assert (await turned.caller(f"Bearer {taken}", None)).client == "clinic"
+    assert (await answer(turned, f"Bearer {text[:-6]}AAAAAA"))[0] == 401

@@ -8,6 +8,7 @@ https://www.rfc-editor.org/rfc/rfc6750
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,7 +17,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
-from coordhub.access.token import ALGORITHM
+from coordhub.access.token import ALGORITHM, claims_of, keys_of
 from coordhub.errors import forbidden, unauthorized
 from coordhub.store import operators
 from coordhub.store.engine import Engine
@@ -53,8 +54,10 @@ class Bearer:
 class OperatorTokens:
     """Makes them and tells whose they are."""
 
-    def __init__(self, key: bytes, engine: Engine) -> None:
+    def __init__(self, key: bytes, engine: Engine, former: Sequence[bytes] = ()) -> None:
+        """key: signs. former: what it was before, by which tokens are still taken."""
         self._key = OctKey.import_key(key)
+        self._keys = keys_of(key, former)
         self._engine = engine
 
     def issue(self, name: str, scope: str, *, now: datetime, lifetime: timedelta) -> str:
@@ -75,7 +78,7 @@ class OperatorTokens:
         if scheme.lower() != "bearer" or not text.strip():
             raise unauthorized(_REFUSAL)
         try:
-            claims = jwt.decode(text.strip(), self._key, algorithms=[ALGORITHM]).claims
+            claims = claims_of(text.strip(), self._keys)
             if claims["iss"] != ISSUER or float(claims["exp"]) <= self._engine.now().timestamp():
                 raise unauthorized(_REFUSAL)
             name, asked = str(claims["sub"]), str(claims["scope"]).split()

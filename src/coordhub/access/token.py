@@ -12,16 +12,18 @@ https://www.rfc-editor.org/rfc/rfc6750
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import BadSignatureError, JoseError
 from joserfc.jwk import OctKey
 
 from coordhub.access import scopes
@@ -61,16 +63,35 @@ class _Claims:
     expires: float
 
 
+def keys_of(key: bytes, former: Sequence[bytes]) -> tuple[OctKey, ...]:
+    """The key that signs, then those that it was before."""
+    return tuple(OctKey.import_key(one) for one in (key, *former))
+
+
+def claims_of(text: str, keys: Sequence[OctKey]) -> dict[str, Any]:
+    """What a token says that was signed by one of these; raises JoseError if by none."""
+    for key in keys[:-1]:
+        with contextlib.suppress(BadSignatureError):
+            return jwt.decode(text, key, algorithms=[ALGORITHM]).claims
+    return jwt.decode(text, keys[-1], algorithms=[ALGORITHM]).claims
+
+
 class Tokens:
     """Makes tokens and tells whose they are. One per process."""
 
     def __init__(
-        self, key: bytes, engine: Engine, clock: Callable[[], datetime] | None = None
+        self,
+        key: bytes,
+        engine: Engine,
+        clock: Callable[[], datetime] | None = None,
+        former: Sequence[bytes] = (),
     ) -> None:
+        """key: signs. former: what it was before, by which tokens are still taken."""
         if len(key) < 32:
             raise ValueError("the token key needs at least 32 bytes")
         self._key = OctKey.import_key(key)
         self.bindings = Bindings(self._key)
+        self._keys = keys_of(key, former)
         self._engine = engine
         self._clock = clock or engine.now
         self._claims: OrderedDict[str, _Claims] = OrderedDict()
@@ -126,8 +147,7 @@ class Tokens:
         known = self._claims.get(text)
         if known is None:
             try:
-                token = jwt.decode(text, self._key, algorithms=[ALGORITHM])
-                values = token.claims
+                values = claims_of(text, self._keys)
                 if values["iss"] != ISSUER:
                     raise self._refused()
                 known = _Claims(str(values["sub"]), str(values["scope"]), float(values["exp"]))
