@@ -362,7 +362,9 @@ class Statements:
     queries: list[str] = field(default_factory=list)
 
     def add(self, record: Any) -> None:
-        self.queries.append(" ".join(record.query.split()))
+        query = " ".join(record.query.split())
+        if query != "select clock_timestamp()":  # the engine's own, when its time has come
+            self.queries.append(query)
 
     def __len__(self) -> int:
         return len(self.queries)
