@@ -128,3 +128,27 @@ async def test_given_a_client_of_granular_scopes_when_it_asks_for_all_then_it_ge
             "/auth/token", data=lab.form(scope="system/Observation.cruds?code=4548-4")
         )
         assert further.json()["scope"] == f"system/Observation.rs?{LABORATORY}&code=4548-4"
+
+
+async def test_given_a_scope_for_a_part_of_a_type_when_it_subscribes_to_the_type_then_refused(
+    house: House, lab: Backend
+) -> None:
+    await lab.register()
+    asked = {
+        "resourceType": "Subscription", "status": "requested", "reason": "results",
+        "criteria": "Observation?status=final",
+        "channel": {"type": "rest-hook", "endpoint": "https://lab.example/hook"},
+    }  # fmt: skip
+    async with doors(house) as [http]:
+        for words, expected in (
+            (f"system/Subscription.c system/Observation.rs?{LABORATORY}", 403),
+            ("system/Subscription.c system/Observation.rs", 201),
+        ):
+            json = {
+                "Authorization": f"Bearer {await lab.token(http, words)}",
+                "Content-Type": "application/fhir+json",
+            }
+            answered = await http.post("/fhir/Subscription", json=asked, headers=json)
+            assert answered.status_code == expected, answered.text
+            is_told = "insufficient_scope" in answered.headers.get("www-authenticate", "")
+            assert is_told is (expected == 403)

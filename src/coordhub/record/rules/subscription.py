@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from coordhub.access import viewer
-from coordhub.errors import FhirError, Issue
+from coordhub.errors import FhirError, Issue, insufficient_scope
 from coordhub.r4 import reference
 from coordhub.record import subscribing
 from coordhub.record.work import Draft, Work
@@ -42,7 +42,15 @@ async def apply(work: Work, draft: Draft) -> None:
     if not work.caller.is_hub:
         _refuse_what_is_not_its(work, document, before, at)
         for query in config.queries:
-            work.caller.require(query.partition("?")[0], "read")
+            kind = query.partition("?")[0]
+            work.caller.require(kind, "read")
+            if any(work.caller.scopes.within(kind, letter) for letter in "rs"):
+                raise insufficient_scope(
+                    f"What is told goes by what your organization may see, and the token's scopes allow some {kind} "
+                    "only. Subscribe with a token that allows the whole type.",
+                    f"system/{kind}.rs",
+                    f"{at}.criteria",
+                )
         await _refuse_others(work, config, at)
     if status == before.get("status") and all(
         document.get(name) == before.get(name) for name in (*_TOLD, "end")
