@@ -32,7 +32,7 @@ async def test_given_an_expired_certificate_when_due_then_parked_and_sent_once_i
     expired, renewed = sides
     server = await asyncio.start_server(post.partner.serve, "127.0.0.1", 0, ssl=expired)
     port = server.sockets[0].getsockname()[1]
-    await post.set_endpoint(address=f"https://127.0.0.1:{port}/fhir")
+    await post.moves_to(f"https://127.0.0.1:{port}/fhir")
     async with Outbound(allowed_networks=[ip_network("127.0.0.0/8")], tls=trusted) as outbound:
         channels = {resolve.SERVED: HL7FhirRest(outbound, house.hub.clock)}
         post = replace(post, sending=replace(post.sending, channels=channels))

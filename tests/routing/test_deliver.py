@@ -8,6 +8,8 @@ import pytest
 from open_post import TAKEN, Post
 
 from coordhub.access import viewer
+from coordhub.admin import letters
+from coordhub.routing import proving
 from coordhub.store import timeline
 from coordhub.store.visibility import EVERYONE
 
@@ -68,6 +70,36 @@ async def test_given_an_endpoint_that_stays_off_when_the_budget_is_spent_then_it
     house.clock.ahead += timedelta(hours=73)
     await post.deliver()
     assert (house.kitchen.rid, "dead") in await post.ledger()
+
+
+async def test_given_a_changed_endpoint_when_due_then_nothing_is_sent_before_it_has_answered_a_handshake(
+    post: Post,
+) -> None:
+    house, partner = post.house, post.partner
+    await house.asking(house.kitchen.service)
+    partner.speaks = False
+    await post.set_endpoint(header=["Authorization: Bearer another"])
+    await post.deliver()
+    assert partner.bundles == []
+    assert "authorization: bearer another" in partner.greeted[0]
+    [reason] = await house.rows("select reason from delivery where state = 'parked'")
+    assert reason == (proving.REASON,)
+    [(named, waits)] = await letters.unproved(house.engine)
+    assert (named, waits.failures) == (post.endpoint, 1)
+
+    # Asked again in a while, and not for each delivery
+    house.clock.ahead += timedelta(minutes=16)
+    partner.speaks = True
+    await post.deliver()
+    assert (house.kitchen.rid, "delivered") in await post.ledger()
+    assert len(partner.greeted) == 2
+    assert await letters.unproved(house.engine) == []
+
+    # What proved itself need not again, until it is changed once more; what is said of it changes nothing
+    await post.set_endpoint(name="another name")
+    await house.asking(house.kitchen.service)
+    await post.deliver()
+    assert (len(partner.bundles), len(partner.greeted)) == (2, 2)
 
 
 async def test_given_no_endpoint_when_due_then_it_is_in_the_inbox_and_noted_as_delivered(
@@ -134,7 +166,7 @@ async def test_given_an_address_where_nobody_listens_when_tried_then_nothing_was
 ) -> None:
     house = post.house
     await house.asking(house.kitchen.service)
-    await post.set_endpoint(address="http://127.0.0.1:9/fhir")
+    await post.moves_to("http://127.0.0.1:9/fhir")
     await post.deliver()
     assert (house.kitchen.rid, "queued") in await post.ledger()
     told = "select count(*) from audit where interaction = 'disclosure' and organization = $1"

@@ -95,7 +95,7 @@ async def at(post: Post, server: Server, **custom: bool) -> Any:
     """The kitchen's server, asked for something."""
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
-    await post.set_endpoint(address=f"http://127.0.0.1:{port}/fhir")
+    await post.moves_to(f"http://127.0.0.1:{port}/fhir")
     house = post.house
     await house.agree(house.kitchen, **custom)
     sent = await house.asking(house.kitchen.service)

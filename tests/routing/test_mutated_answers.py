@@ -152,7 +152,7 @@ async def test_given_any_answer_when_a_partner_gives_it_then_it_is_of_a_class_an
     partner, house = Answering(), post.house
     listening = await asyncio.start_server(partner.serve, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
-    await post.set_endpoint(address=f"http://127.0.0.1:{port}/fhir")
+    await post.moves_to(f"http://127.0.0.1:{port}/fhir")
     await house.agree(house.kitchen, creates_anew=True)
     await house.asking(house.kitchen.service)
     delivery = await house.value(

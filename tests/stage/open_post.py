@@ -16,9 +16,9 @@ from open_hub import House, Party
 
 from coordhub.outbound.client import Outbound, Timeouts
 from coordhub.record.operations import Update
-from coordhub.routing import deliver, resolve, retry
+from coordhub.routing import deliver, proving, resolve, retry
 from coordhub.routing.channels.hl7_fhir_rest import HL7FhirRest
-from coordhub.store import deliveries
+from coordhub.store import deliveries, proofs
 from coordhub.store.deliveries import Claimed
 
 LEASE = timedelta(seconds=60)
@@ -29,7 +29,10 @@ Document = dict[str, Any]
 
 @dataclass(slots=True)
 class Partner:
-    """A FHIR server at the socket. answer: status line and body; None: hangs up without a word."""
+    """A FHIR server at the socket. answer: status line and body; None: hangs up without a word.
+
+    speaks: whether it says what it is capable of. greeted: heads of who asked.
+    """
 
     address: str = ""
     answer: tuple[str, bytes] | None = ("200 OK", TAKEN)
@@ -37,6 +40,8 @@ class Partner:
     keys: list[str] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)
     before: Callable[[], Any] | None = None
+    speaks: bool = True
+    greeted: list[str] = field(default_factory=list)
 
     def named(self, number: int = -1) -> dict[str, Document]:
         """The resources of one Bundle by `Type/id`."""
@@ -49,6 +54,13 @@ class Partner:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            if head.startswith("get /fhir/metadata "):
+                self.greeted.append(head)
+                body = b'{"resourceType":"CapabilityStatement"}' if self.speaks else b"<html>"
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+                await writer.drain()
+                writer.close()
+                return
             self.heads.append(head)
             length = int(head.partition("content-length: ")[2].split("\r\n")[0])
             self.bundles.append(json.loads(await reader.readexactly(length)))
@@ -91,6 +103,18 @@ class Post:
     async def set_endpoint(self, **elements: Any) -> None:
         document = {**await self.house.document(self.endpoint), **elements}
         await self.house.commit(self.house.steward, Update("Endpoint", document["id"], document))
+
+    async def moves_to(self, address: str) -> None:
+        """Its server is there from now on, and has proved itself."""
+        await self.set_endpoint(address=address)
+        rid = await self.house.value(
+            "select rid from resource where fhir_id = $1", self.endpoint.partition("/")[2]
+        )
+        said = proving.Spoken(rid, 2, address, {}).fingerprint
+        async with self.house.engine.pool.acquire() as conn:
+            now = self.house.hub.clock()
+            await proofs.take(conn, rid, said, now, LEASE)
+            await proofs.proved(conn, rid, said, now)
 
 
 @pytest.fixture

@@ -14,11 +14,12 @@ from uuid import UUID
 
 from coordhub.access import viewer
 from coordhub.admin.acts import NothingDone, Operator, note
-from coordhub.store import audit, circuits, letters, resources
+from coordhub.store import audit, circuits, letters, proofs, resources
 from coordhub.store.circuits import Circuit
 from coordhub.store.deliveries import Claimed
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.letters import Letter, Tried, Which
+from coordhub.store.proofs import Unproved
 from coordhub.store.transact import AuditRow
 from coordhub.store.visibility import HUB
 
@@ -113,6 +114,17 @@ async def troubled(engine: Engine) -> list[tuple[str, Circuit]]:
     """Endpoints that are not as usual, as `Endpoint/x`."""
     async with engine.pool.acquire() as conn:
         found = await circuits.troubled(conn)
+        named = await resources.read_rids(conn, viewer.deciding(), [one.endpoint for one in found])
+    return [
+        (named[one.endpoint].reference if one.endpoint in named else str(one.endpoint), one)
+        for one in found
+    ]
+
+
+async def unproved(engine: Engine) -> list[tuple[str, Unproved]]:
+    """Endpoints that were changed and have not answered since, as `Endpoint/x`."""
+    async with engine.pool.acquire() as conn:
+        found = await proofs.unproved(conn)
         named = await resources.read_rids(conn, viewer.deciding(), [one.endpoint for one in found])
     return [
         (named[one.endpoint].reference if one.endpoint in named else str(one.endpoint), one)

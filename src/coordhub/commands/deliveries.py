@@ -168,6 +168,9 @@ def endpoints() -> None:
             since = f"{one.opened_at:%Y-%m-%dT%H:%M:%SZ}" if one.opened_at else ""
             probe = f"{one.probe_at:%Y-%m-%dT%H:%M:%SZ}" if one.probe_at else ""
             print(reference, one.state, one.failures, since, probe, one.reason or "", sep="\t")
+        for reference, waits in await letters.unproved(engine):
+            again = f"{waits.next_at:%Y-%m-%dT%H:%M:%SZ}"
+            print(reference, "unproved", waits.failures, "", again, waits.reason or "", sep="\t")
 
     act("deliveries", step)
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from coordhub import tracing
 from coordhub.directory import bases
 from coordhub.record.hub import Hub
-from coordhub.routing import breaker, mailing, mending, payload, resolve, retry
+from coordhub.routing import breaker, mailing, mending, payload, proving, resolve, retry
 from coordhub.routing.breaker import BreakerPolicy
 from coordhub.routing.channels.channel import (
     Channel,
@@ -26,6 +26,7 @@ from coordhub.routing.channels.channel import (
 )
 from coordhub.routing.mailing import Manners
 from coordhub.routing.payload import Payload
+from coordhub.routing.proving import Spoken
 from coordhub.store import (
     circuits,
     counterparts,
@@ -112,10 +113,18 @@ async def _deliver(sending: Sending, held: Claimed) -> None:
         else:
             await _settle(hub, held, "parked", next_at=now + sending.policy.park, reason=reason)
         return
-    address, headers, kind = endpoint
+    spoken, kind = endpoint
+    address, headers = spoken.address, spoken.headers
     begun = time.perf_counter()
     if kind == resolve.MAILED:
         await _by_mail(sending, held, address, begun)
+        return
+    park = sending.policy.park
+    if again := await proving.waits_until(hub, sending.channels[kind], spoken, park):
+        if hub.clock() >= held.created_at + sending.policy.budget:
+            await _settle(hub, held, "dead", reason=proving.REASON)
+        else:
+            await _settle(hub, held, "parked", next_at=again, reason=proving.REASON)
         return
     message = Message(held.key, address, headers, composed.body, f"{held.id}.{held.attempt}")
     outcome = await _send(sending, held, message, composed)
@@ -245,14 +254,14 @@ async def _remember(hub: Hub, held: Claimed, sent: Payload, outcome: Delivered |
             await fetches.watch(conn, held.rid, held.organization, held.endpoint, hub.clock())
 
 
-async def _endpoint(
-    hub: Hub, conn: Connection, held: Claimed
-) -> tuple[str, dict[str, str], str] | None:
-    """Address, headers and channel of the Endpoint as the directory has it now."""
-    versions = await resources.read_rids(conn, EVERYONE, [held.endpoint])
-    for document in resolve.usable_versions(versions.values(), hub.clock()):
+async def _endpoint(hub: Hub, conn: Connection, held: Claimed) -> tuple[Spoken, str] | None:
+    """How the Endpoint is spoken to, as the directory has it now, and by which channel."""
+    version = (await resources.read_rids(conn, EVERYONE, [held.endpoint])).get(held.endpoint)
+    for document in resolve.usable_versions([version] if version else [], hub.clock()):
+        assert version is not None
         kind = resolve.kind_of(document) or resolve.SERVED
-        return document["address"], bases.headers_of(document), kind
+        headers = bases.headers_of(document)
+        return Spoken(held.endpoint, version.version, document["address"], headers), kind
     return None
 
 

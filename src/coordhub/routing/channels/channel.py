@@ -118,3 +118,12 @@ class Source(Protocol):
     ) -> Reading:
         """The one match of `Type?criteria` below `base`; none, as of what is not there: gone."""
         ...
+
+
+@runtime_checkable
+class Greeter(Protocol):
+    """Says hello, without content."""
+
+    async def greet(self, base: str, headers: Mapping[str, str], request_id: str) -> Outcome:
+        """Delivered where one who speaks FHIR answers at `base` to who has these headers."""
+        ...

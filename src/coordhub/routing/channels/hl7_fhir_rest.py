@@ -91,6 +91,20 @@ class HL7FhirRest:
             return _understand_resource(path, answer.body, answer.headers.get("etag"))
         return self._refused(answer)
 
+    async def greet(self, base: str, headers: Mapping[str, str], request_id: str) -> Outcome:
+        answer = await self._get(f"{base.rstrip('/')}/metadata", headers, request_id)
+        if not isinstance(answer, client.Answer):
+            return answer
+        if answer.status != 200:
+            return self._refused(answer)
+        try:
+            resource = document.parse(answer.body)
+        except FhirError:
+            return _not_understood(200)
+        if resource.get("resourceType") != "CapabilityStatement":
+            return Refused(200, "config", None, "status 200 without a CapabilityStatement")
+        return Delivered(200)
+
     async def seek(
         self, base: str, query: str, headers: Mapping[str, str], request_id: str
     ) -> Reading:

@@ -100,6 +100,23 @@ circuit = Table(
     comment="Endpoints that fail, or did lately: whether and by how many at once they are spoken to",
 )
 
+proof = Table(
+    "proof",
+    metadata,
+    Column("endpoint", BigInteger, primary_key=True, autoincrement=False, comment="rid"),
+    Column(
+        "fingerprint",
+        LargeBinary,
+        nullable=False,
+        comment="SHA-256 of address and headers that are to be proved, or were",
+    ),
+    instant("proved_at", nullable=True, comment="when it answered; null: nothing is sent there"),
+    Column("failures", Integer, nullable=False, server_default=text("0"), comment="in a row"),
+    instant("next_at", comment="when it may be asked again"),
+    Column("reason", Text, comment="why it did not answer; no content"),
+    comment="Endpoints that were changed: whether what they say now has answered a handshake",
+)
+
 attempt = Table(
     "attempt",
     metadata,
