@@ -26,19 +26,20 @@ from bench.drive import Lap, Refused, offered, percentile
 from bench.items import Asker, received
 from bench.place import PROVIDERS, SENDER, Place, Postgres, founded, place, postgres, simulating
 from bench.wire import Server
+from coordhub.access import viewer
 from coordhub.access.caller import Caller
 from coordhub.access.scopes import EVERYTHING
 from coordhub.outbound.client import Outbound, Timeouts
 from coordhub.r4 import document as fhir_json
 from coordhub.record.commit import commit
-from coordhub.record.operations import Create
+from coordhub.record.operations import Create, Update
 from coordhub.routing import relay
 from coordhub.routing.channels.hl7_fhir_rest import HL7FhirRest
 from coordhub.routing.deliver import Sending, deliver
 from coordhub.routing.resolve import SERVED
 from coordhub.routing.retry import RetryPolicy
 from coordhub.sandbox import demo
-from coordhub.store import deliveries
+from coordhub.store import deliveries, resources
 
 PARTNERS = tuple(one.key for one in PROVIDERS)
 AIM = 0.250
@@ -185,7 +186,7 @@ def _cpu(here: Place) -> dict[str, float]:
 
 
 async def _alone(at: Postgres, count: int) -> dict[str, dict[str, float]]:
-    """Milliseconds of CPU for each referral, of this process and of Postgres, and statements."""
+    """Milliseconds of CPU for each referral, of this process and of Postgres, from sent to completed."""
     report.tell(f"{count} referrals, part by part")
     async with simulating(at) as partners, _sending(at, partners) as (sending, callers):
         hub, turn = sending.hub, 0
@@ -211,13 +212,43 @@ async def _alone(at: Postgres, count: int) -> dict[str, dict[str, float]]:
                 await deliver(sending, one)
             return bool(held)
 
-        steps: dict[str, Callable[[], Awaitable[bool]]] = {
-            "submit, without HTTP": submit,
-            "relay": lambda: relay.relay(hub, uuid.uuid4),
-            "deliver": send,
-        }
+        asked: list[tuple[Caller, str]] = []
+        by_rid = {one.organization: one for one in callers.values()}
+
+        def answer(status: str, before: str) -> Callable[[], Awaitable[bool]]:
+            async def step() -> bool:
+                if not asked:
+                    async with hub.engine.pool.acquire() as conn:
+                        rows = await conn.fetch(_ANSWERING, before)
+                    asked.extend((by_rid[row[0]], row[1]) for row in rows)
+                who, task = asked.pop()
+                async with hub.engine.pool.acquire() as conn:
+                    found = await resources.read(conn, viewer.of(who), "Task", task)
+                assert found is not None
+                assert found.body is not None
+                document = {**fhir_json.parse(found.body.encode()), "status": status}
+                await commit(hub, who, [Update("Task", task, document)], interaction="update")
+                return bool(asked)
+
+            return step
+
+        steps: dict[str, Callable[[], Awaitable[bool]]] = {"submit, without HTTP": submit}
+        told = {"relay": lambda: relay.relay(hub, uuid.uuid4), "deliver": send}
+        steps |= told
+        for said, (status, before) in _ANSWERS.items():
+            steps[said] = answer(status, before)
+            steps |= {f"{name}, {said}": step for name, step in told.items()}
         await _through(steps, at, 1)  # plans are made
         return await _through(steps, at, count)
+
+
+_ANSWERING = "select c.organization, r.fhir_id from candidate c join resource r on r.rid = c.task where c.status = $1"
+_ANSWERS = {
+    "accepted": ("accepted", "requested"),
+    "begun": ("in-progress", "accepted"),
+    "completed": ("completed", "in-progress"),
+}
+"""What its recipient says of a Task, one after the other: the status, and that before."""
 
 
 async def _through(
@@ -270,7 +301,8 @@ def _parts(parts: dict[str, dict[str, float]]) -> Table:
     table = Table(title="each part alone, CPU ms for a referral", title_justify="left")
     for name in ("part", "hub", "Postgres"):
         table.add_column(name, justify="left" if name == "part" else "right")
-    for name, one in parts.items():
+    whole = {kind: sum(one[kind] for one in parts.values()) for kind in ("hub", "postgres")}
+    for name, one in {**parts, "all": whole}.items():
         table.add_row(name, f"{one['hub']:.2f}", f"{one['postgres']:.2f}")
     return table
 

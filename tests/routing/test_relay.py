@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
+from random import Random
 from uuid import uuid4
 
 from open_hub import House, counted, opened
 
 from coordhub.routing import relay
+from coordhub.routing.deliver import Sending, deliver
+from coordhub.routing.retry import RetryPolicy
+from coordhub.store import deliveries
 
 
 async def test_given_a_referral_when_relayed_by_two_at_once_then_it_is_asked_and_planned_once(
@@ -65,8 +70,24 @@ async def test_given_an_answer_when_it_is_relayed_then_few_statements_do(house: 
             assert await relay.relay(house.hub, uuid4) is True
         asked.append(statements.queries)
     received, accepted = asked
-    # Two more are told of it, each looked up by itself; all else is asked once, and what waited of an
-    # earlier state is passed over.
-    assert len(received) <= 14, received
-    assert len(accepted) <= 16, accepted
+    # Who is told, and through which Endpoint, is asked by one statement each, and what comes of it is written
+    # by one; what waited of an earlier state is passed over by the same.
+    assert len(received) <= 10, received
+    assert len(accepted) <= 12, accepted
     assert sum("from unnest" in one and "join result" in one for one in accepted) == 1
+
+
+async def test_given_a_referral_when_followed_then_each_step_takes_few_statements(
+    house: House,
+) -> None:
+    await house.refer(house.kitchen.service)
+    async with counted(house.engine.pool) as asking:
+        assert await relay.relay(house.hub, uuid4) is True
+    async with house.engine.pool.acquire() as conn:
+        held = await deliveries.claim(conn, house.clock(), 10, timedelta(minutes=1))
+    asked = next(one for one in held if one.organization == house.kitchen.rid)
+    async with counted(house.engine.pool) as delivering:
+        await deliver(Sending(house.hub, {}, RetryPolicy(), Random(1).random), asked)
+    assert len(asking) <= 31, asking.queries
+    # what changed, what it names and what that names, what results it is owed, how it is with its server; to settle
+    assert len(delivering) <= 6, delivering.queries

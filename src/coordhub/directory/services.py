@@ -5,16 +5,18 @@ http://hl7.org/fhir/R4/healthcareservice.html, http://hl7.org/fhir/R4/endpoint.h
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeAlias
 
 from coordhub.r4 import document as fhir_json
 from coordhub.r4 import reference
+from coordhub.r4.parameters import parameters
 from coordhub.store.engine import Connection
-from coordhub.store.resources import Version, read
+from coordhub.store.resources import Version, read, read_near, read_rids
 from coordhub.store.visibility import EVERYONE
 
 HIGHEST_PART_OF = 5
@@ -43,7 +45,8 @@ _known: ContextVar[dict[tuple[str, str], Entry | None] | None] = ContextVar("kno
 
 @contextmanager
 def once() -> Iterator[None]:
-    """Read each entry once while it lasts: for one transaction, which writes none of them."""
+    """Read each entry once while it lasts, with what it leads to: for one transaction, which writes none of
+    them."""
     token = _known.set({})
     try:
         yield
@@ -56,16 +59,52 @@ async def entry(conn: Connection, text: str, base: str) -> Entry | None:
     found = reference.parse(text, base=base)
     if found.kind != "local" or found.type is None or found.id is None:
         return None
+    name, known = (found.type, found.id), _known.get()
+    if known is None:
+        return _entry(await read(conn, EVERYONE, *name))
+    if name not in known:
+        known[name] = None
+        if found.type in _LEADS_ON:
+            _remember(known, await read_near(conn, EVERYONE, name, _along()))
+        else:
+            known[name] = _entry(await read(conn, EVERYONE, *name))
+    return known[name]
+
+
+async def by_rid(conn: Connection, rid: int) -> Entry | None:
+    """The same of an entry by its rid."""
     known = _known.get()
-    if known is not None and (found.type, found.id) in known:
-        return known[found.type, found.id]
-    version = await read(conn, EVERYONE, found.type, found.id)
-    seen = None
-    if version is not None and version.body is not None:
-        seen = version, fhir_json.parse(version.body.encode())
-    if known is not None:
-        known[found.type, found.id] = seen
-    return seen
+    if known is None:
+        return _entry((await read_rids(conn, EVERYONE, [rid])).get(rid))
+    near = await read_near(conn, EVERYONE, rid, _along())
+    _remember(known, near)
+    found = next((one for one in near if one.rid == rid), None)
+    return None if found is None else known[found.type, found.id]
+
+
+def _entry(version: Version | None) -> Entry | None:
+    if version is None or version.body is None:
+        return None
+    return version, fhir_json.parse(version.body.encode())
+
+
+def _remember(known: dict[tuple[str, str], Entry | None], versions: Iterable[Version]) -> None:
+    for version in versions:
+        known[version.type, version.id] = _entry(version)
+
+
+_LEADS_ON = {
+    "HealthcareService": ("organization", "endpoint"),
+    "PractitionerRole": ("organization", "endpoint"),
+    "Location": ("organization", "endpoint"),
+    "Organization": ("partof", "endpoint"),
+}
+"""Search parameters along which whoever asks for an entry asks next."""
+
+
+@cache
+def _along() -> tuple[int, ...]:
+    return tuple(parameters(kind)[name].id for kind, names in _LEADS_ON.items() for name in names)
 
 
 def references(value: object) -> Iterator[str]:

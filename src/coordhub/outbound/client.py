@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -159,11 +160,7 @@ class Outbound:
     def _request(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, note: Any
     ) -> httpx2.Request:
-        parsed = httpx2.URL(url)
-        if parsed.scheme not in self._transports or not parsed.host or parsed.userinfo:
-            raise ValueError("only http and https, with a host and without credentials")
-        if not 0 < (parsed.port or 80) < 65536:
-            raise ValueError("there is no such port")
+        parsed = _parsed(url)
         waits = httpx2.Timeout(
             self._timeouts.read.total_seconds(), connect=self._timeouts.connect.total_seconds()
         )
@@ -193,6 +190,17 @@ class Outbound:
         return Answer(
             response.status_code, dict(response.headers), b"".join(parts), clock() - start
         )
+
+
+@lru_cache(maxsize=1024)
+def _parsed(url: str) -> httpx2.URL:
+    """Partners have few addresses, and reading one costs as much as writing its request."""
+    parsed = httpx2.URL(url)
+    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo:
+        raise ValueError("only http and https, with a host and without credentials")
+    if not 0 < (parsed.port or 80) < 65536:
+        raise ValueError("there is no such port")
+    return parsed
 
 
 def _transport(

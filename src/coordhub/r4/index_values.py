@@ -110,6 +110,26 @@ class Extracted:
     texts: list[Str] = field(default_factory=list)
     identifiers: list[Token] = field(default_factory=list)
 
+    def beside(self, before: Extracted) -> tuple[Extracted, Extracted]:
+        """This and the one before without the kinds in which they say the same.
+
+        Whole kinds, not single values: two values of a kind may be one row of its table.
+        """
+        mine, theirs = Extracted(), Extracted()
+        for kinds in _TABLES:
+            if any(getattr(self, kind) != getattr(before, kind) for kind in kinds):
+                for kind in kinds:
+                    setattr(mine, kind, getattr(self, kind))
+                    setattr(theirs, kind, getattr(before, kind))
+        return mine, theirs
+
+
+_TABLES = (
+    ("tokens", "identifiers"), ("strings", "texts"), ("dates",), ("references",), ("uris",),
+    ("numbers",), ("quantities",), ("composites",), ("positions",),
+)  # fmt: skip
+"""Kinds of values that are kept in one table."""
+
 
 def typed_identifier(code: str, value: str) -> str:
     """The code under which an Identifier of type `code` is found by its value; no code has a `|`."""

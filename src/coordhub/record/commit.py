@@ -59,6 +59,7 @@ from coordhub.record.work import Draft, Work
 from coordhub.store import idempotency as keys
 from coordhub.store import resources, vsp
 from coordhub.store.engine import SERIALIZATION_RETRY, Begin, Connection
+from coordhub.store.episodes import Episode
 from coordhub.store.resources import Version
 from coordhub.store.transact import Overtaken
 from coordhub.store.visibility import Viewer
@@ -188,10 +189,15 @@ async def apply(
     referrals: Collection[int] = (),
     invitations: Mapping[str, Sequence[int]] | None = None,
     there: Mapping[int, Version] = MappingProxyType({}),
+    held: Mapping[int, Episode] = MappingProxyType({}),
+    apart: frozenset[int] | None = None,
 ) -> tuple[list[Written], bool]:
     """The same inside a transaction that is open; the second value says whether workers should wake.
 
     there: by position, what is there already and is not created again.
+
+    held: the referrals that this transaction has locked, as they stand. apart: the victim service providers,
+    where the hub has looked in this transaction.
 
     referrals: those whose sender's Task is to be computed anew, whatever the operations are.
 
@@ -206,8 +212,9 @@ async def apply(
     work = Work(hub, conn, caller, hub.clock(), begin=begin, unlocked=unlocked)
     work.moved |= set(referrals)
     work.invitations = invitations or {}
+    work.held = held
     if caller.is_hub:
-        work.apart = await vsp.marked(conn)
+        work.apart = await vsp.marked(conn) if apart is None else apart
     else:
         work.apart = (await hub.lists.current(conn)).apart
     view = viewer.deciding() if caller.is_hub else viewer.of(caller)

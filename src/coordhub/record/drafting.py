@@ -25,6 +25,7 @@ from coordhub.record import (
     claiming,
     identity,
     orders,
+    parent,
     parties,
     patching,
     rules,
@@ -149,7 +150,16 @@ async def _current(work: Work, rids: list[int]) -> dict[int, Version]:
         work.compared = True
         return {rid: known[rid] for rid in rids}
     await work.hold()
-    return await resources.lock(work.conn, rids)
+    # an answer moves the referral's own Task, too: all of them are locked at once
+    besides = {
+        episode.id: tasks
+        for episode in work.episodes.values()
+        if not (tasks := parent.tasks_of(episode)).isdisjoint(rids)
+    }
+    locked = await resources.lock(work.conn, sorted({*rids, *set().union(*besides.values())}))
+    for number, these in besides.items():
+        work.tasks[number] = {rid: locked[rid] for rid in these}
+    return locked
 
 
 def _may_choose_id(caller: Caller, operation: Update, *, taken: bool) -> None:

@@ -280,12 +280,13 @@ async def _share_named(
 async def _documents(work: Work, rids: Sequence[int]) -> list[dict[str, Any]]:
     """What these say: as this commit writes them, or as they are stored; {} of what is deleted."""
     written = {draft.rid: draft.document for draft in work.drafts if draft.rid in rids}
-    stored = await resources.read_rids(
-        work.conn, viewer.deciding(), [rid for rid in rids if rid not in written]
-    )
+    missing = [rid for rid in rids if rid not in written and rid not in work.stored]
+    if missing:
+        work.stored |= await resources.read_rids(work.conn, viewer.deciding(), missing)
+    stored = [work.stored[rid] for rid in rids if rid not in written and rid in work.stored]
     documents = {
         **written,
-        **{rid: parties.document(each) for rid, each in stored.items() if each.body is not None},
+        **{each.rid: parties.document(each) for each in stored if each.body is not None},
     }
     return [documents.get(rid) or {} for rid in rids]
 

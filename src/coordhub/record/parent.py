@@ -31,10 +31,13 @@ Document = dict[str, Any]
 async def tasks(work: Work, episode: Episode) -> dict[int, Version]:
     """T1 and all T2s of the episode, locked."""
     if episode.id not in work.tasks:
-        work.tasks[episode.id] = await resources.lock(
-            work.conn, [episode.id, *(one.task for one in episode.candidates)]
-        )
+        work.tasks[episode.id] = await resources.lock(work.conn, sorted(tasks_of(episode)))
     return work.tasks[episode.id]
+
+
+def tasks_of(episode: Episode) -> frozenset[int]:
+    """rids of T1 and all T2s."""
+    return frozenset((episode.id, *(one.task for one in episode.candidates)))
 
 
 def children(

@@ -111,7 +111,8 @@ class Work:
 
     drafts: in the order of the operations, then what rules add.
     located: the resources that operations and references name, with the caller's eyes.
-    episodes: the referrals they belong to, locked.
+    episodes: the referrals they belong to, locked. held: those that the caller of this commit has locked and
+        read already.
     matches: by rid of a result, the referrals that it is a result of.
     numbered: the referrals that a number of an order leads to, of those that the caller was asked with.
     of_another: results (rid) that name an order for another patient than theirs.
@@ -130,6 +131,7 @@ class Work:
     invited: Tasks of pools that the caller may claim, or might have. claimed: by Task (rid) who claims it now:
         its organization, and the reference by which it does.
     chosen: Tasks (rid) whose offer a person has chosen.
+    stored: what was read by rid of what this commit does not write, with the hub's own eyes.
     begin: begins the transaction that is not begun yet; None: the caller has opened it.
     apart: the victim service providers (rids), whose doings are not told.
     sensitive: classes that a rule gives a resource (rid), whatever its text says.
@@ -153,6 +155,7 @@ class Work:
     batch: Batch = field(default_factory=Batch)
     tasks: dict[int, dict[int, Version]] = field(default_factory=dict)
     moved: set[int] = field(default_factory=set)
+    held: Mapping[int, Episode] = field(default_factory=dict)
     deputizing: frozenset[int] = frozenset()
     acts_for: int | None = None
     errands: dict[int, Errand] = field(default_factory=dict)
@@ -167,6 +170,7 @@ class Work:
     unlisted: set[int] = field(default_factory=set)
     consenting: frozenset[int] = frozenset()
     permitted: frozenset[int] = frozenset()
+    stored: dict[int, Version] = field(default_factory=dict)
     begin: Begin | None = None
     unlocked: bool = False
     compared: bool = False

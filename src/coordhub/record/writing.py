@@ -21,15 +21,21 @@ async def write(work: Work, interaction: str) -> None:
     updated = instant(work.now)
     new, old = [], []
     for draft in changing:
+        found = extract.Extracted()
         if draft.document is not None:
             stored = fhir_json.with_meta(
                 draft.document, id=draft.id, version=draft.version, updated=updated
             )
             draft.body = fhir_json.encode(stored).decode()
-            new.append((draft, extract.extract(stored, base=work.hub.base)))
+            found = extract.extract(stored, base=work.hub.base)
         before = draft.before()
         if before is not None:
-            old.append((draft, extract.extract(before, base=work.hub.base)))
+            stood = extract.extract(before, base=work.hub.base)
+            if _is_found_as_before(draft):
+                found, stood = found.beside(stood)
+            old.append((draft, stood))
+        if draft.document is not None:
+            new.append((draft, found))
     systems = await work.hub.engine.systems(
         index.systems_in(extracted for _, extracted in (*new, *old))
     )
@@ -50,9 +56,9 @@ async def write(work: Work, interaction: str) -> None:
         assert draft.previous is not None
         if not _kept_open(draft):
             continue
-        stood = targets
+        meant = targets
         if draft.targets is not None:
-            stood = {name: rid for name, rid in targets.items() if rid in draft.targets}
+            meant = {name: rid for name, rid in targets.items() if rid in draft.targets}
         batch.remove.update(
             index.rows_of(
                 extracted,
@@ -60,7 +66,7 @@ async def write(work: Work, interaction: str) -> None:
                 source=draft.previous.source,
                 patient=draft.previous.patient,
                 systems=systems,
-                targets=stood,
+                targets=meant,
             )
         )
     batch.add, batch.remove = batch.add.without(batch.remove), batch.remove.without(batch.add)
@@ -87,6 +93,18 @@ async def write(work: Work, interaction: str) -> None:
 def _kept_open(draft: Draft) -> bool:
     """Whether its index rows are those of its text, before and now."""
     return draft.keeper is None and (draft.previous is None or draft.previous.keeper is None)
+
+
+def _is_found_as_before(draft: Draft) -> bool:
+    """Whether the same values are the same rows: it is whose it was, and what it names led somewhere."""
+    return (
+        draft.document is not None
+        and draft.previous is not None
+        and draft.previous.patient == draft.patient
+        and draft.targets is None
+        and not draft.nowhere
+        and _kept_open(draft)
+    )
 
 
 async def _targets(work: Work, superseded: Sequence[extract.Extracted]) -> dict[str, int]:

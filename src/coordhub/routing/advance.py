@@ -40,7 +40,8 @@ class Doing:
 
     requester: `Organization/id` of who referred; coordinator: of who looks after it. members: to whom each
     Task of a pool was offered. asked: need, and ranks, of each T2 among the operations; invitations: by
-    fullUrl, whom those of pools are offered to.
+    fullUrl, whom those of pools are offered to. concluded, ruled_out: a need's or a prospect's row was
+    changed, so that `episode` is as it was before.
     """
 
     hub: Hub
@@ -55,15 +56,31 @@ class Doing:
     asked: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
     invitations: dict[str, tuple[int, ...]] = field(default_factory=dict)
     concluded: bool = False
+    ruled_out: bool = False
 
 
-async def advance(hub: Hub, conn: Connection, episode: Episode) -> bool:
-    """Take the next step of each open need, in the caller's transaction; whether anything was written of it."""
-    due = [need for need in episode.needs if need.state == "open" and not need.reason]
-    apart = await vsp.marked(conn) if due else frozenset()
-    due = [need for need in due if _may_move(episode, need, apart)]
-    if not due:
-        return False
+async def advance(hub: Hub, conn: Connection, episode: Episode) -> Episode | None:
+    """Take the steps of each open need, in the caller's transaction, until none has another one to take.
+
+    The referral as it stands then; None where nothing was written of it.
+    """
+    apart: frozenset[int] | None = None
+    moved: Episode | None = None
+    while episode.state == "open":
+        due = [need for need in episode.needs if need.state == "open" and not need.reason]
+        if due and apart is None:
+            apart = await vsp.marked(conn)
+        due = [need for need in due if _may_move(episode, need, apart or frozenset())]
+        if not due or not await _advance(hub, conn, episode, due, apart or frozenset()):
+            break
+        episode = moved = (await episodes.read(conn, [episode.id]))[episode.id]
+    return moved
+
+
+async def _advance(
+    hub: Hub, conn: Connection, episode: Episode, due: Sequence[Need], apart: frozenset[int]
+) -> bool:
+    """Take the next step of each of these needs; whether anything was written of it."""
     stored = await resources.read_rids(
         conn,
         viewer.deciding(),
@@ -91,7 +108,8 @@ async def advance(hub: Hub, conn: Connection, episode: Episode) -> bool:
         return False
     written, _ = await commit.apply(
         hub, conn, caller.hub(hub.organization), doing.operations, interaction="transaction",
-        referrals=[episode.id], invitations=doing.invitations,
+        referrals=[episode.id], invitations=doing.invitations, apart=apart,
+        held={} if doing.concluded or doing.ruled_out else {episode.id: episode},
     )  # fmt: skip
     tasks = [
         one.rid
@@ -131,9 +149,7 @@ async def take_up(hub: Hub, conn: Connection, number: int) -> None:
     if operations:
         me = caller.hub(hub.organization)
         await commit.apply(hub, conn, me, operations, interaction="transaction")
-    episode = (await episodes.read(conn, [number]))[number]
-    if episode.state == "open":
-        await advance(hub, conn, episode)
+    await advance(hub, conn, (await episodes.read(conn, [number]))[number])
 
 
 def _may_move(episode: Episode, need: Need, apart: frozenset[int]) -> bool:
@@ -200,7 +216,8 @@ async def _step(doing: Doing, need: Need, sent: Sent) -> None:
                 _errand(doing, sent, "find-provider", doing.coordinator)
         case _:
             pass
-    await needs.schedule(conn, episode.id, need.ordinal, until)
+    if until != need.next_at:
+        await needs.schedule(conn, episode.id, need.ordinal, until)
 
 
 async def _ranked(doing: Doing, need: Need, rows: Sequence[ProspectRow]) -> list[Prospect]:
@@ -241,6 +258,7 @@ async def _askable(doing: Doing, need: Need, known: Sequence[Prospect]) -> list[
         out |= {one.rank: missing for one in left if one.organization not in allowed}
     for findings in dict.fromkeys(out.values()):
         ranks = {rank for rank, why in out.items() if why == findings}
+        doing.ruled_out = True
         await needs.rule_out(doing.conn, doing.episode.id, need.ordinal, ranks, findings)
     return [
         replace(one, verdict="out", findings=out[one.rank]) if one.rank in out else one

@@ -46,8 +46,7 @@ async def _tell(
             for row in await _deliveries(hub, conn, patient, change, new_id)
         ]
         now = hub.clock()
-        await deliveries.plan(conn, planned, now)
-        await changes.relayed(conn, [change.seq for change in pending], now)
+        await deliveries.plan(conn, planned, now, [change.seq for change in pending])
         log("circle.told", patient=patient, changes=len(pending), deliveries=len(planned))
     return True
 

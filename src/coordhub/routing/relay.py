@@ -9,12 +9,11 @@ from collections.abc import Callable, Collection, Sequence
 from uuid import UUID
 
 from coordhub import tracing
-from coordhub.access import viewer
 from coordhub.directory import services
 from coordhub.record.hub import Hub
 from coordhub.routing import advance, deputizing, policy, resolve, results
 from coordhub.routing.stumble import Aside, attempt
-from coordhub.store import changes, deliveries, episodes, grants, needs, resources, traces
+from coordhub.store import changes, deliveries, episodes, grants, needs, traces
 from coordhub.store import results as of_results
 from coordhub.store.changes import Change
 from coordhub.store.deliveries import Planned
@@ -54,10 +53,10 @@ async def _relay(
             "relay", parent=next(iter(parents), None), others=parents[1:], episode=claimed
         )
         with services.once(), belongs:
-            while pending := await changes.unrelayed(conn, claimed):
+            if pending := await changes.unrelayed(conn, claimed):
                 episode = (await episodes.read(conn, [claimed]))[claimed]
-                while episode.state == "open" and await advance.advance(hub, conn, episode):
-                    episode = (await episodes.read(conn, [claimed]))[claimed]
+                if moved := await advance.advance(hub, conn, episode):
+                    episode = moved
                     pending = await changes.unrelayed(conn, claimed)
                 tasks = [(one.rid, one.version) for one in pending if one.type == "Task"]
                 named = await of_results.named_by(conn, tasks) if tasks else {}
@@ -74,8 +73,7 @@ async def _relay(
                     )
                 ]
                 now = hub.clock()
-                await deliveries.plan(conn, planned, now)
-                await changes.relayed(conn, [change.seq for change in pending], now)
+                await deliveries.plan(conn, planned, now, [change.seq for change in pending])
                 log(
                     "change.relayed", episode=claimed, changes=len(pending), deliveries=len(planned)
                 )
@@ -142,5 +140,5 @@ async def _addressed(
         for candidate in episode.candidates:
             if candidate.organization == organization:
                 return await deputizing.addressed(hub, conn, episode, candidate)
-    found = await resources.read_rids(conn, viewer.as_organization(organization), [organization])
-    return [(organization, found[organization].reference if organization in found else "")]
+    found = await services.by_rid(conn, organization)
+    return [(organization, found[0].reference if found is not None else "")]

@@ -6,7 +6,7 @@ episodes it is not, and nobody asks it to be.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -92,10 +92,3 @@ async def unrelayed(conn: Connection, episode: int) -> list[Change]:
         episode,
     )
     return [Change(r[0], r[1], r[2], types.name_of(r[3]), r[4], r[5], r[6]) for r in rows]
-
-
-async def relayed(conn: Connection, seqs: Sequence[int], now: datetime) -> None:
-    """These are planned: done once, in the transaction that planned them."""
-    await conn.execute(
-        "update change set relayed_at = $2 where seq = any($1::bigint[])", list(seqs), now
-    )

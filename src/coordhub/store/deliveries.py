@@ -80,8 +80,10 @@ _KEY = (
 OVERTAKEN = "a newer state of it is sent"
 
 
-async def plan(conn: Connection, rows: Sequence[Planned], now: datetime) -> None:
-    """Owe these; what was planned before stays as it is.
+async def plan(
+    conn: Connection, rows: Sequence[Planned], now: datetime, relayed: Sequence[int] = ()
+) -> None:
+    """Owe these; what was planned before stays as it is. relayed: the changes (seq) of which that is all.
 
     The key says which change of which moment is told to whom and where, so that whoever plans the same again, such
     as a hub that was restored from a backup, sends it under the same.
@@ -90,32 +92,52 @@ async def plan(conn: Connection, rows: Sequence[Planned], now: datetime) -> None
     its organization wants each (table exchange). What was tried may have arrived, and keeps its place.
     """
     if not rows:
+        if relayed:
+            await conn.execute(
+                "update change set relayed_at = $2 where seq = any($1::bigint[])",
+                list(relayed),
+                now,
+            )
         return
-    await conn.execute(
-        "insert into delivery (id, shard, change, episode, organization, endpoint, rid, version, reason, key, state,"
-        " settled_at, created_at, next_at)"
-        f" select n.*, {_KEY}, case when n.reason is null then 'queued' else 'suppressed' end,"
-        " case when n.reason is not null then $10::timestamptz end, $10, $10"
-        " from unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],"
-        " $7::bigint[], $8::int[], $9::text[])"
-        " as n(id, shard, change, episode, organization, endpoint, rid, version, reason)"
-        " on conflict (change, organization, endpoint, rid) do nothing",
-        *(list(column) for column in zip(*rows, strict=True)),
-        now,
-    )
-    await conn.execute(
-        "update delivery o set state = 'suppressed', settled_at = $3, reason = $4"
-        " from delivery n join change c on c.seq = n.change and c.rid = n.rid"
-        " where n.change = any($1::bigint[]) and n.episode = any($2::bigint[]) and n.state = 'queued'"
-        f"  and n.endpoint <> {INBOX} and c.type = {NUMBER['Task']}"
-        "  and o.episode = n.episode and o.organization = n.organization and o.endpoint = n.endpoint"
-        "  and o.rid = n.rid and o.seq < n.seq and o.state in ('queued', 'parked') and o.attempts = 0"
-        "  and not exists (select from exchange x where x.organization = n.organization and x.each_state)",
-        list({one.change for one in rows}),
-        list({one.episode for one in rows}),
-        now,
-        OVERTAKEN,
-    )
+    columns = (list(column) for column in zip(*rows, strict=True))
+    await conn.execute(_PLAN, *columns, now, OVERTAKEN, list(relayed))
+
+
+# Of states that are planned together the older ones are not in the table when the statement begins.
+_NEWER = (
+    f"n.endpoint <> {INBOX} and c.type = {NUMBER['Task']}"
+    " and not exists (select from exchange x where x.organization = n.organization and x.each_state)"
+)
+_PLAN = f"""
+with told as (
+    update change set relayed_at = $10 where seq = any($12::bigint[])
+), wanted as (
+    select n.*, {_NEWER} as only_newest
+    from unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+        $7::bigint[], $8::int[], $9::text[]) with ordinality
+        as n(id, shard, change, episode, organization, endpoint, rid, version, withheld, at)
+    left join change c on c.seq = n.change and c.rid = n.rid
+), owed as (
+    select n.*, coalesce(n.withheld, case when exists (
+        select from wanted l where l.at > n.at and l.withheld is null and l.only_newest and l.rid = n.rid
+          and l.episode = n.episode and l.organization = n.organization and l.endpoint = n.endpoint
+      ) then $11 end) as reason
+    from wanted n
+), planned as (
+    insert into delivery (id, shard, change, episode, organization, endpoint, rid, version, reason, key,
+        state, settled_at, created_at, next_at)
+    select n.id, n.shard, n.change, n.episode, n.organization, n.endpoint, n.rid, n.version, n.reason, {_KEY},
+        case when reason is null then 'queued' else 'suppressed' end,
+        case when reason is not null then $10::timestamptz end, $10, $10
+    from owed n order by at
+    on conflict (change, organization, endpoint, rid) do nothing
+    returning id
+)
+update delivery o set state = 'suppressed', settled_at = $10, reason = $11
+from planned p join owed n on n.id = p.id
+where n.reason is null and n.only_newest and o.episode = n.episode and o.organization = n.organization
+  and o.endpoint = n.endpoint and o.rid = n.rid and o.state in ('queued', 'parked') and o.attempts = 0
+"""
 
 
 async def planned(conn: Connection, rid: int) -> list[Planned]:

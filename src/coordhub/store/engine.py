@@ -40,6 +40,10 @@ BY_KEY = {
 }
 """For connections on which nothing is searched, only looked up: plans are kept, and walk indexes."""
 
+STATEMENTS = 400
+"""Kept prepared for each of these connections: a referral from sent to completed takes some 60, and a write has one
+for each combination of kinds of rows. One that is forgotten is read and planned again."""
+
 SERIALIZATION_RETRY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 """Failures after which the same transaction, run again, is right."""
 
@@ -139,7 +143,11 @@ class Engine:
             "coordhub.consent_policy": consent_policy,
         }
         pool = await _bounded(
-            url, max(1, size - searching), {**common, **BY_KEY}, max_cached_statement_lifetime=0
+            url,
+            max(1, size - searching),
+            {**common, **BY_KEY},
+            max_cached_statement_lifetime=0,
+            statement_cache_size=STATEMENTS,
         )
         searches = await _bounded(
             url,

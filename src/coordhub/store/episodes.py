@@ -52,7 +52,7 @@ class Need:
 
     request: rid of the sender's ServiceRequest. wave: the last that was asked. reason: code of why
     nobody else can be asked, "" while that is not known. suggested: whether somebody has suggested whom
-    to ask, who was not asked yet.
+    to ask, who was not asked yet. next_at: when its strategy takes its next step if nothing happens before.
     """
 
     ordinal: int
@@ -65,6 +65,7 @@ class Need:
     opened_at: datetime
     closed_at: datetime | None
     suggested: bool = False
+    next_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ async def read(conn: Connection, ids: Sequence[int]) -> dict[int, Episode]:
             needs.setdefault(number, []).append(
                 Need(
                     values[0], values[4], values[2], strategy, values[5], values[7], reason,
-                    values[9], values[14], bool(values[1]),
+                    values[9], values[14], bool(values[1]), values[10],
                 )
             )  # fmt: skip
         elif what == "errand":
@@ -168,7 +169,7 @@ _EPISODES = (
     "   where p.episode = n.episode and p.need = n.ordinal and p.verdict = 'in' and p.asked is null"
     """   and p.findings like '%"suggested"%'),"""
     " kind, null, request, state, null, wave,"
-    " strategy || ' ' || coalesce(reason, ''), opened_at, null, null, null, null, closed_at, null"
+    " strategy || ' ' || coalesce(reason, ''), opened_at, next_at, null, null, null, closed_at, null"
     " from need n where episode = any($1::bigint[])"
     " union all select 'errand', episode, null, owner, kind, task, subject, null, null, null, null,"
     " opened_at, null, null, null, null, closed_at, null from errand where episode = any($1::bigint[])"

@@ -116,6 +116,39 @@ async def read(
     return None if row is None else version_of(row)
 
 
+_STEPS = 3
+"""From a role to its service, its organization, and the Endpoint of that."""
+
+_NEAR = (
+    "with recursive near(rid, steps) as ({first} union select i.target, n.steps + 1 from near n"
+    f" join idx_reference i on i.rid = n.rid and i.param = any($1::smallint[]) where n.steps < {_STEPS}"
+    "  and i.target is not null)"
+    " select {columns} from (select rid, min(steps) as steps from near group by rid) n"
+    " join resource r on r.rid = n.rid and r.shard = (n.rid & 255)::smallint where {condition} order by n.steps"
+)
+
+
+async def read_near(
+    conn: Connection,
+    viewer: Viewer,
+    entry: int | tuple[str, str],
+    along: Sequence[int],
+) -> list[Version]:
+    """The current versions of a resource (rid, or type and id), first, and of what it leads to along these
+    search parameters (numbers) in a few steps; those that this viewer may see."""
+    if isinstance(entry, int):
+        named: tuple[object, ...] = (entry,)
+        first = "select $2::bigint, 0"
+    else:
+        at = _AT.format(type="$2::smallint", id="$3::text", shard="$4::smallint")
+        first = f"select r.rid, 0 from resource r where {at}"
+        named = (types.NUMBER[entry[0]], entry[1], shard_of_id(entry[1]))
+    condition, arguments = visible(viewer, "r", len(named) + 2)
+    columns = f"{COLUMNS}, {shown(viewer, 'r', len(named) + 2)}"
+    text = _NEAR.format(first=first, columns=columns, condition=condition)
+    return [version_of(row) for row in await conn.fetch(text, list(along), *named, *arguments)]
+
+
 async def read_rids(conn: Connection, viewer: Viewer, rids: Sequence[int]) -> dict[int, Version]:
     """The current versions of those resources that exist and that this viewer may see, by rid."""
     condition, arguments = visible(viewer, "r", 2)

@@ -52,7 +52,9 @@ async def lock_episodes(work: Work, besides: Collection[int] = ()) -> None:
     }
     if ids:
         await work.hold()
-    work.episodes = await episodes.lock(work.conn, sorted(ids))
+    locked = await episodes.lock(work.conn, sorted(ids - work.held.keys()))
+    locked |= {number: work.held[number] for number in ids & work.held.keys()}
+    work.episodes = dict(sorted(locked.items()))
     me = work.caller.organization
     pooled = [
         one.task
