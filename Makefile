@@ -64,7 +64,8 @@ model: .venv/.dev
 
 ## make county    a month of a county: 200 services, 10,000 referrals, every one ends or waits for somebody
 county: .venv/.dev
-	COORDHUB_COUNTY_REFERRALS=$(REFERRALS) COORDHUB_COUNTY_SERVICES=200 $(PY) -m pytest tests/county -s
+	COORDHUB_COUNTY_REFERRALS=$(REFERRALS) COORDHUB_COUNTY_SERVICES=200 COORDHUB_COUNTY_PARTS=2 \
+		COORDHUB_COUNTY_CHECKS=720 $(PY) -m pytest tests/county -s
 
 ## make outage    a partner away for two hours, 500 referrals for it, twenty others that do not notice
 outage: .venv/.dev

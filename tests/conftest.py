@@ -15,7 +15,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
@@ -123,6 +123,20 @@ def database_url(postgres: Server, _template: str) -> Iterator[str]:
     url = postgres.create(_template)
     yield url
     postgres.drop(url)
+
+
+@pytest.fixture
+def databases(postgres: Server, _template: str) -> Iterator[Callable[[], str]]:
+    """Makes a fresh database with all tables at each call; all are dropped after the test."""
+    made: list[str] = []
+
+    def make() -> str:
+        made.append(postgres.create(_template))
+        return made[-1]
+
+    yield make
+    for url in made:
+        postgres.drop(url)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from random import Random
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 from tests.county import services
 from tests.county.services import KINDS, County, Kind, Service, hours
 
@@ -35,11 +36,13 @@ from coordhub.routing.deliver import Sending, deliver
 from coordhub.sandbox import demo
 from coordhub.store import deliveries, invariants, resources
 from coordhub.store.engine import SERIALIZATION_RETRY
+from coordhub.store.invariants import Mark
 
 TICK = timedelta(hours=1)
 AT_ONCE = 8
 LEASE = timedelta(minutes=10)
 
+_EVER = datetime.min.replace(tzinfo=UTC)
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 Document = dict[str, Any]
@@ -60,11 +63,12 @@ class Clock:
 class Month:
     """One run.
 
-    checked: how often every invariant was asked. refused: answers of the hub to what came too late.
-    kinds: of need, by rid of the Task that opened the referral.
+    looking: a connection for the invariants. checked: how often they were asked. refused: answers of the hub
+    to what came too late. kinds: of need, by rid of the Task that opened the referral.
     """
 
     hub: Hub
+    looking: asyncpg.Connection
     clock: Clock
     sending: Sending
     county: County
@@ -73,10 +77,10 @@ class Month:
     check_every: timedelta
     checked: int = 0
     refused: Counter[int] = field(default_factory=Counter)
-    broken: list[str] = field(default_factory=list)
     _agenda: list[tuple[datetime, int, Act]] = field(default_factory=list)
     _order: itertools.count[int] = field(default_factory=itertools.count)
     _known: set[int] = field(default_factory=set)
+    _heard: datetime = _EVER
     kinds: dict[int, Kind] = field(default_factory=dict)
 
     async def run(self, referrals: int) -> None:
@@ -87,20 +91,24 @@ class Month:
             kind = self.rnd.choices(KINDS, [one.share for one in KINDS])[0]
             self._plan(start + at, lambda kind=kind: self._refer(kind))
         end, check = start + timedelta(days=self.days), start + self.check_every
+        looked = await invariants.mark(self.looking, start)
         while self.clock.now < end:
             await self._act(min(await self._next(), check, end))
             await self.settle()
             await self._hear()
             if self.clock.now >= check:
-                check += self.check_every
-                await self.check()
-        await self.check()
+                while check <= self.clock.now:  # in between nothing has happened
+                    check += self.check_every
+                looked = await self.check(looked)
+        await self.check(None)
 
-    async def check(self) -> None:
-        async with self.hub.engine.pool.acquire() as conn:
-            self.broken += await invariants.violations(conn, self.clock.now)
+    async def check(self, since: Mark | None) -> Mark:
+        """Of whatever has moved since then, or of all there is."""
+        looked = await invariants.mark(self.looking, self.clock.now)
+        broken = await invariants.violations(self.looking, self.clock.now, since=since)
         self.checked += 1
-        assert not self.broken, self.broken
+        assert not broken, broken
+        return looked
 
     async def settle(self) -> None:
         """Relay, deliver and fire until nothing is due."""
@@ -182,18 +190,20 @@ class Month:
 
     async def _hear(self) -> None:
         """Whoever got something new decides what it will do about it, and when."""
+        since, self._heard = self._heard, self.clock()
         async with self.hub.engine.pool.acquire() as conn:
             arrived = await conn.fetch(
                 "select c.task, c.organization, r.fhir_id from candidate c join resource r on r.rid = c.task"
-                " where c.delivered_at is not null and c.task <> all($1::bigint[])"
-                " order by c.task",
-                list(self._known),
+                " where c.delivered_at >= $1 order by c.task",
+                since,
             )
             errands = await conn.fetch(
                 "select e.task, e.owner, r.fhir_id, e.kind, e.episode from errand e join resource r on r.rid = e.task"
-                " where e.closed_at is null and e.task <> all($1::bigint[]) order by e.task",
-                list(self._known),
+                " where e.closed_at is null and e.opened_at >= $1 order by e.task",
+                since,
             )
+        arrived = [one for one in arrived if one["task"] not in self._known]
+        errands = [one for one in errands if one["task"] not in self._known]
         senders = {one.organization: one for one in self.county.senders}
         for errand, owner, fhir_id, what, episode in errands:
             self._known.add(errand)

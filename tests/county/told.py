@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -77,6 +78,21 @@ async def report(month: Month) -> Report:
             if accepted:
                 figures.accepted.append(min(accepted) - told.opened_at)
     return made
+
+
+def together(reports: Iterable[Report]) -> Report:
+    """One report of several."""
+    whole = Report({}, [])
+    for report in reports:
+        whole.adrift.extend(report.adrift)
+        for name, one in report.kinds.items():
+            figures = whole.kinds.setdefault(name, Figures())
+            figures.sent += one.sent
+            figures.ended += one.ended
+            figures.accepted += one.accepted
+            figures.asked += one.asked
+            figures.waiting += one.waiting
+    return whole
 
 
 def _who(who: str) -> str:
