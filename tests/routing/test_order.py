@@ -113,7 +113,7 @@ async def test_given_a_worker_that_died_when_its_lease_ran_out_then_another_deli
     assert await house.rows("select state from delivery where id = $1", dead.id) == [("leased",)]
     await deliver.deliver(post.sending, again)
     await deliver.deliver(post.sending, dead)
-    assert post.partner.keys == [str(dead.id)] * 3
+    assert post.partner.keys == [str(dead.key)] * 3
     rows = await house.rows("select number, outcome from attempt where delivery = $1", dead.id)
     assert rows == [(2, "delivered")]
 
