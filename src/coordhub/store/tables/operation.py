@@ -74,6 +74,7 @@ client = Table(
     PrimaryKeyConstraint("id"),
     comment="Software that may call the hub, each bound to one organization or person",
 )
+Index("client_organization_idx", client.c.organization)
 
 idempotency = Table(
     "idempotency",
