@@ -21,10 +21,15 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+import hypothesis
 import pytest
 
 from coordhub.store import embedded, migrate
 from coordhub.store.postgres_binaries import PostgresUnavailableError
+
+hypothesis.settings.register_profile("coordhub", deadline=None)
+hypothesis.settings.load_profile("coordhub")
+"""How long an example takes says how busy the machine is, and not whether what it says is true."""
 
 _PREFIX = "coordhub-test-"
 

@@ -268,14 +268,14 @@ def without_part2_scruples(look: Look) -> Look:
     return replace(look, labels=look.labels & ~SUD)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(consents(EXACT), LOOKS)
 def test_what_rules_can_express_is_decided_as_by_the_tree(document: Document, look: Look) -> None:
     look = without_part2_scruples(look)
     assert of_rules(rules_of(document, KNOWN, NOW).rules, look) == decides(document, look)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(consents(VAGUE), LOOKS)
 def test_what_rules_cannot_express_shows_no_more_than_the_tree(
     document: Document, look: Look

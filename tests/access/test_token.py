@@ -155,7 +155,7 @@ def test_given_a_short_key_when_tokens_are_made_then_refused(house: House) -> No
         Tokens(b"x" * 31, house.engine)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=80))
 def test_given_any_text_when_read_as_a_token_then_refused_and_nothing_else_raised(
     house: House, text: str

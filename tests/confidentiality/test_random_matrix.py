@@ -43,7 +43,6 @@ REASONS = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 
 @settings(
     max_examples=WORLDS,
-    deadline=None,
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

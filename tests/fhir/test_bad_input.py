@@ -293,7 +293,6 @@ _anything = st.recursive(
 
 @settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(entries=st.lists(_anything, max_size=3), kind=st.sampled_from(["batch", "transaction"]))

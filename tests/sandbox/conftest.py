@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+_PATIENCE = 180
+"""Seconds for what takes two or three: on a machine that does much else beside, a test only waits."""
+
 
 class Development:
     """`coordhub dev` in `home`; what it printed is in `out`."""
@@ -35,7 +38,7 @@ class Development:
         """Start it and wait until it has said where it is."""
         self.launch()
         assert self.process is not None
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + _PATIENCE
         while "coordhub is up" not in self.said():
             assert self.process.poll() is None, self.said()
             assert time.monotonic() < deadline, self.said()
@@ -56,13 +59,13 @@ class Development:
     def said(self) -> str:
         return self.out.read_text()
 
-    def end(self, number: signal.Signals, within: float = 15) -> int:
+    def end(self, number: signal.Signals, within: float = _PATIENCE) -> int:
         """Send a signal; the exit code."""
         assert self.process is not None
         self.process.send_signal(number)
         return self.process.wait(within)
 
-    def wait(self, within: float = 30) -> int:
+    def wait(self, within: float = _PATIENCE) -> int:
         assert self.process is not None
         return self.process.wait(within)
 
@@ -86,7 +89,7 @@ def fetch(url: str, token: str | None = None, *, method: str = "GET", body: Any 
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     content = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, content, headers, method=method)
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:
         text = answer.read()
     return json.loads(text) if text else None
 

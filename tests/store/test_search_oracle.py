@@ -38,7 +38,6 @@ MANY = 200
 
 @settings(
     max_examples=WORLDS,
-    deadline=None,
     phases=(Phase.explicit, Phase.generate),  # a failing example is shown as it is
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
