@@ -15,6 +15,7 @@ from coordhub.errors import FhirError
 from coordhub.record.operations import Delete, Update
 from coordhub.routing import notify
 from coordhub.routing.herald import Herald
+from coordhub.store import subscription_events
 
 Document = dict[str, Any]
 
@@ -359,6 +360,28 @@ async def test_given_transactions_that_end_late_when_followed_then_none_is_passe
             await other.engine.pool.release(slow)
     await desk.follow()
     assert await house.value("select max(event) from subscription") == 1
+
+
+@pytest.mark.parametrize("together", [500, 1])
+async def test_given_a_transaction_that_began_before_one_it_waited_for_when_followed_then_versions_are_in_order(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, together: int
+) -> None:
+    """Whoever waits for a lock has its number already: its newer version stands before the older one."""
+    house = desk.house
+    await desk.subscribed(house.clinic)
+    sent = await house.asking(house.kitchen.service)
+    await sent.answer(house.kitchen, "accepted")
+    of_task = f"(select rid from resource where fhir_id = '{sent.task.partition('/')[2]}')"
+    await house.by_owner(
+        "update change c set xid = o.xid from change o where c.rid = o.rid and c.version + o.version = 5"
+        f" and c.version in (2, 3) and c.rid = {of_task}"
+    )
+    monkeypatch.setattr(subscription_events, "FOLLOWED", together)
+    await desk.follow()
+    versions = await house.rows(
+        f"select version from subscription_event where rid = {of_task} order by number"
+    )
+    assert versions == [(1,), (2,), (3,)]
 
 
 async def test_given_two_heralds_when_much_happens_then_every_number_comes_once_and_in_order(

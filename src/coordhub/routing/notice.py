@@ -49,7 +49,7 @@ async def _follow(hub: Hub) -> bool:
     async with hub.engine.transaction(at_last=True) as conn:
         told = await subscription_events.recording(conn)
         followed = await subscription_events.follow(conn, for_nobody=not told)
-        if not followed:
+        if followed is None:
             return False
         since = {one.rid: one.since for one in told}
         order = {one.seq: one for one in followed}

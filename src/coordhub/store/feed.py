@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple
 
 from coordhub.r4 import types
 from coordhub.store.engine import Connection
+from coordhub.store.log_order import IN_PLACE, LAST_VERSION, WAITS
 from coordhub.store.resources import COLUMNS, OF_BOTH, Version, version_of
 from coordhub.store.visibility import ANYONE, Viewer, shown, visible
 
@@ -32,8 +33,6 @@ SKEW: Final = timedelta(hours=1)
 """How far the instants of the log may stand behind the order of its transactions."""
 
 _GRANTS, _RULES, _REVEALED, _DONE = range(4)
-_LAST: Final = 2**31 - 1
-"""Beyond every version."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -196,28 +195,10 @@ async def _transaction_at(conn: Connection, instant: datetime) -> int:
     return low
 
 
-_IN_ORDER: Final = (
-    "change p cross join lateral (select c.* from change c where c.rid = p.rid and c.version >= p.version"
-    "  and c.version < coalesce((select min(o.version) from change o where o.rid = p.rid"
-    f"   and o.version > p.version and (o.xid, o.seq) > (p.xid, p.seq)), {_LAST})) c"
-)
-"""Each change `p` with all that is told in its place: itself, and newer versions that stand before it."""
-
-_WAITS: Final = (
-    "exists (select from change o where o.rid = p.rid and o.version < p.version"
-    " and (o.xid, o.seq) > (p.xid, p.seq))"
-)
-"""Whether an older version stands behind it, in whose place it is told."""
-
-
 async def _changes(
     asked: _Asked, position: Position, horizon: int, count: int, since: datetime | None
 ) -> tuple[list[Version], Position, bool]:
-    """The next versions of the log before the horizon; whether there are more.
-
-    A transaction may have begun before one that it waited for: then the newer version stands before the
-    older, and is told with it.
-    """
+    """The next versions of the log before the horizon; whether there are more."""
     edge = await asked.conn.fetchrow(
         "select xid, seq from change where (xid, seq) > ($1::xid8, $2::bigint) and xid < $3::xid8"
         " order by xid, seq offset $4 limit 1",
@@ -226,18 +207,18 @@ async def _changes(
         horizon,
         LOOKED_AT - 1,
     )
-    last = (horizon, 0, _LAST) if edge is None else (edge["xid"], edge["seq"], _LAST)
+    last = (horizon, 0, LAST_VERSION) if edge is None else (edge["xid"], edge["seq"], LAST_VERSION)
     condition, arguments = visible(asked.viewer, "r", 9, OF_BOTH)
     rows = await asked.conn.fetch(
         "select r.rid, r.type, r.fhir_id, c.version, c.op, c.at, c.author, r.source, r.patient,"
         " case when c.version = r.version then r.body else v.body end,"
         f" {shown(asked.viewer, 'r', 9, OF_BOTH)}, p.xid, p.seq"
-        f" from {_IN_ORDER} join resource r on r.shard = c.shard and r.rid = c.rid"
+        f" from change p cross join {IN_PLACE} join resource r on r.shard = c.shard and r.rid = c.rid"
         " left join resource_version v on v.shard = c.shard and v.rid = c.rid and v.version = c.version"
         " where (p.xid, p.seq) >= ($1::xid8, $2::bigint) and (p.xid, p.seq, c.version) > ($1, $2, $3::int)"
         " and (p.xid, p.seq) <= ($4::xid8, $5::bigint)"
         " and ($6::smallint[] is null or p.type = any($6)) and ($7::timestamptz is null or c.at >= $7)"
-        f" and {condition} and not {_WAITS} order by p.xid, p.seq, c.version limit $8::int",
+        f" and {condition} and not {WAITS} order by p.xid, p.seq, c.version limit $8::int",
         position.xid,
         position.seq,
         position.version,

@@ -24,6 +24,7 @@ from coordhub.r4.search import parse_query
 from coordhub.store import narrowing, search
 from coordhub.store.criteria import Arguments
 from coordhub.store.engine import Connection, Engine
+from coordhub.store.log_order import IN_PLACE, WAITS
 from coordhub.store.subscriptions import COLUMNS, REPRESENTED, Subscribed, subscribed
 from coordhub.store.visibility import Viewer, visible
 
@@ -74,9 +75,10 @@ async def is_behind(conn: Connection) -> bool:
 
 
 async def follow(conn: Connection, *, for_nobody: bool) -> list[Followed] | None:
-    """The next changes of the log, and that they were followed; None where another is at it.
+    """The next changes of the log, and that they were followed; None where there is none, or another is at it.
 
-    In the transaction that makes the events of them. for_nobody: go to the end without a look.
+    In the transaction that makes the events of them. for_nobody: go to the end without a look. It may be that
+    none of them is to be told yet (`store.log_order`).
     """
     cursor = await conn.fetchrow(
         "select xid, seq from feed where name = 'subscriptions' for update skip locked"
@@ -88,23 +90,27 @@ async def follow(conn: Connection, *, for_nobody: bool) -> list[Followed] | None
             "update feed set xid = pg_snapshot_xmin(pg_current_snapshot()), seq = 0"
             " where name = 'subscriptions' and xid < pg_snapshot_xmin(pg_current_snapshot())"
         )
-        return []
+        return None
     rows = await conn.fetch(
-        "select seq, at, type, op, xid from change where (xid, seq) > ($1::xid8, $2)"
-        " and xid < pg_snapshot_xmin(pg_current_snapshot()) order by xid, seq limit $3",
+        "with p as materialized (select * from change where (xid, seq) > ($1::xid8, $2)"
+        "   and xid < pg_snapshot_xmin(pg_current_snapshot()) order by xid, seq limit $3)"
+        f" select p.xid, p.seq as place, c.seq, c.at, c.type, c.op from p left join {IN_PLACE} on not {WAITS}"
+        " order by p.xid, p.seq, c.version",
         cursor["xid"],
         cursor["seq"],
         FOLLOWED,
     )
-    if rows:
-        await conn.execute(
-            "update feed set xid = $1::xid8, seq = $2 where name = 'subscriptions'",
-            rows[-1]["xid"],
-            rows[-1]["seq"],
-        )
+    if not rows:
+        return None
+    await conn.execute(
+        "update feed set xid = $1::xid8, seq = $2 where name = 'subscriptions'",
+        rows[-1]["xid"],
+        rows[-1]["place"],
+    )
     return [
         Followed(row["seq"], row["at"], types.name_of(row["type"]), row["op"] == "delete")
         for row in rows
+        if row["seq"] is not None
     ]
 
 
