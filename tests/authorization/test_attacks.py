@@ -13,17 +13,19 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
 import httpx2
+import pytest
 from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
 from open_door import OPERATOR, TOKEN, Backend, doors
 from open_hub import House, counted, patient
 
 from coordhub.admin.acts import change_client
+from coordhub.authorization.assertion import Assertion, expiry
 
 ATTACKS = int(os.environ.get("COORDHUB_ATTACKS", "400"))
 SEED = 7
@@ -151,7 +153,7 @@ def _odd_number(random: Random, who: Backend) -> Any:
     now = who.house.clock().timestamp()
     return random.choice(
         [None, "", "soon", str(now + 60), True, [now + 60], {}, 0, -1, now - 1, now - 86_400, now + 400,
-         now + 10**6, 10**30, -(10**30), float("inf"), float("nan"), now * 1000]
+         now + 10**6, 10**30, -(10**30), 10**400, float("inf"), float("nan"), now * 1000]
     )  # fmt: skip
 
 
@@ -184,7 +186,7 @@ ASSERTIONS: Mapping[str, Attack] = {
     "not yet": _claims(
         lambda random, who: {
             random.choice(["nbf", "iat"]): random.choice(
-                [who.house.clock().timestamp() + 31 + random.randrange(10**6), "x", [], float("nan")]
+                [who.house.clock().timestamp() + 31 + random.randrange(10**6), "x", [], float("nan"), 10**400]
             )
         }
     ),
@@ -313,6 +315,22 @@ async def _outside_its_scopes(
         **token, "Content-Type": "application/fhir+json"})  # fmt: skip
     assert answered.status_code == 403, (method, path)
     assert "insufficient_scope" in answered.headers["www-authenticate"]
+
+
+@pytest.mark.parametrize("name", ["exp", "nbf", "iat"])
+@pytest.mark.parametrize(
+    "number",
+    [10**400, -(10**400), 1e308, float("nan"), float("inf")],
+    ids=["beyond", "below", "far", "nan", "endless"],
+)
+def test_given_a_number_that_is_no_instant_when_judged_then_it_is_refused_as_all_else(
+    name: str, number: float
+) -> None:
+    now = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    claims = {"aud": TOKEN, "jti": "one", "exp": now.timestamp() + 60}
+    asserted = Assertion("", "ehr", "first", "RS384", None, claims)
+    assert expiry(asserted, (TOKEN,), now) is not None
+    assert expiry(replace(asserted, claims={**claims, name: number}), (TOKEN,), now) is None
 
 
 async def test_given_a_client_known_unknown_or_switched_off_when_its_assertion_is_wrong_then_the_same_is_asked(

@@ -7,7 +7,6 @@ http://hl7.org/fhir/smart-app-launch/client-confidential-asymmetric.html
 from __future__ import annotations
 
 import json
-import math
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -118,9 +117,9 @@ def expiry(asserted: Assertion, audiences: Sequence[str], now: datetime) -> date
 
 def _instant(value: object) -> datetime | None:
     """Of a NumericDate; None for what is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    try:
+    try:  # an int may be beyond every float
         return datetime.fromtimestamp(value, UTC)
     except (OverflowError, ValueError, OSError):
         return None
