@@ -39,6 +39,7 @@ from coordhub.fhir.headers import request_id
 from coordhub.fhir.paging import Paging
 from coordhub.fhir.restored import Restored
 from coordhub.fhir.sockets import Sockets
+from coordhub.insight import same_question
 from coordhub.outbound.client import Outbound, Timeouts
 from coordhub.portal import routes
 from coordhub.r4 import datasets
@@ -161,6 +162,8 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
         weights.use(weights.read(settings.weights.read_bytes()))
     if settings.same_kind is not None:
         same_kind.use(same_kind.read(settings.same_kind.read_bytes()))
+    if settings.same_question is not None:
+        same_question.use(same_question.read(settings.same_question.read_bytes()))
     if settings.strategies is not None:
         strategies.use(strategies.read(settings.strategies.read_bytes()))
     if hub is None:

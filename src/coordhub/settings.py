@@ -26,6 +26,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from coordhub.insight import same_question
 from coordhub.outbound.relay import Relay, is_address
 from coordhub.r4 import datasets
 from coordhub.referral import deadlines, hours, same_kind, strategies, weights
@@ -105,6 +106,15 @@ def _of_kinds(path: Path | None) -> Path | None:
     if path is not None:
         try:
             same_kind.read(path.read_bytes())
+        except OSError as error:
+            raise ValueError(f"the file cannot be read: {error.strerror}") from None
+    return path
+
+
+def _of_questions(path: Path | None) -> Path | None:
+    if path is not None:
+        try:
+            same_question.read(path.read_bytes())
         except OSError as error:
             raise ValueError(f"the file cannot be read: {error.strerror}") from None
     return path
@@ -220,6 +230,10 @@ class Settings(BaseSettings):
     same_kind: Annotated[Path | None, AfterValidator(_of_kinds)] = None
     """File with codes of your own, such as your directory's taxonomy, that mean the same kind of service
     as others (docs/matching.md)."""
+
+    same_question: Annotated[Path | None, AfterValidator(_of_questions)] = None
+    """File with codes of your own that answer the same question as others, and for how many days an answer is
+    new, over the shipped ones (docs/cds.md)."""
 
     deadlines: Annotated[Path | None, AfterValidator(_of_deadlines)] = None
     """File with deadlines, business hours and holidays of your own over the shipped ones

@@ -16,7 +16,8 @@ import pytest
 from many import VIEWERS, fill
 
 from coordhub.r4.search import parse_query
-from coordhub.store import search
+from coordhub.r4.types import NUMBER
+from coordhub.store import priors, search
 from coordhub.store.engine import Engine
 
 PATIENTS, EACH = 200, 100
@@ -89,6 +90,20 @@ async def test_given_many_resources_when_searched_then_few_pages_are_touched(
         async with engine.pool.acquire() as conn:
             statement, arguments = await search.composed(conn, engine, VIEWERS[who], read, limit=10)
             assert await _pages_of_kept_plan(conn, statement, arguments) <= most
+
+
+@pytest.mark.parametrize("who", VIEWERS)
+async def test_given_many_resources_when_asked_for_prior_results_then_few_pages_are_touched(
+    engine: Engine, filled: tuple[str, dict[str, str]], who: str
+) -> None:
+    async with engine.pool.acquire() as conn:
+        patient = await conn.fetchval(
+            "select min(patient) from resource where type = $1", NUMBER["Patient"]
+        )
+        codes = [("http://loinc.org", f"c{number}") for number in range(4)]
+        statement, arguments = priors.statement(VIEWERS[who], [patient], codes)
+        assert await _pages(conn, statement, arguments) <= 600
+        assert await _pages_of_kept_plan(conn, statement, arguments) <= 600
 
 
 async def test_given_a_viewer_of_nothing_when_searching_then_nothing_is_touched_but_the_index_top(

@@ -68,6 +68,10 @@ _RECIPIENT = {
     **_query("recipient", "`Type/id` of who would see it.", {"type": "string"}),
     "required": True,
 }
+_CODE = _query(
+    "code", "Of a Patient: `system|code` of what is to be ordered; an order says its own.",
+    {"type": "array", "items": {"type": "string"}},
+)  # fmt: skip
 _CURSOR = _query(
     "_cursor", "From a link `next` or `monitor`, which is followed as it is.", {"type": "string"}
 )
@@ -460,6 +464,14 @@ ROUTES: tuple[Route, ...] = (
         "What happened, in order, and what is expected next, from whom; to a recipient its own part.",
         answer="Parameters", reasons=(404,), parameters=(TYPE, _ID),
         types=OPERATIONS["status-of-referral"].types,
+    ),
+    Route(
+        "prior_results", "GET", "/{resource_type}/{id}/$prior-results", "Resources",
+        "What is known that answers an order?",
+        "Results that answer what is to be ordered, newest first, with their trend and who has them, and orders for "
+        "the same that are under way; as far as you may see them.",
+        answer="Parameters", reasons=(404, 410, 422), parameters=(TYPE, _ID, _CODE),
+        types=OPERATIONS["prior-results"].types,
     ),
     Route(
         "why", "GET", "/{resource_type}/{id}/$why", "Resources", "Why is it shown, or not?",

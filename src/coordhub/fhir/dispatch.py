@@ -105,6 +105,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "meta": Operation(("system", "type", "instance"), (), _ASK),
     "meta-add": Operation(("instance",), (), ("POST",), "update", frozenset({"meta"})),
     "meta-delete": Operation(("instance",), (), ("POST",), "update", frozenset({"meta"})),
+    "prior-results": Operation(
+        ("instance",), ("Patient", "ServiceRequest"), ("GET",), parameters=frozenset({"code"})
+    ),
     "read-again": Operation(("type",), ("Task",), ("POST",), "update", None),
     "resend": Operation(
         ("instance",),

@@ -33,6 +33,7 @@ _OWN = frozenset(
         "accounting-of-disclosures",
         "break-glass",
         "lower-label",
+        "prior-results",
         "read-again",
         "rotate-secret",
         "route",

@@ -1,0 +1,68 @@
+"""Which Patients are one person, as far as a viewer may know it.
+
+http://hl7.org/fhir/R4/patient-definitions.html#Patient.link
+"""
+
+from __future__ import annotations
+
+from coordhub.r4 import types
+from coordhub.r4.parameters import parameters
+from coordhub.store.engine import Connection
+from coordhub.store.visibility import Viewer, visible
+
+
+async def same(conn: Connection, viewer: Viewer, patient: int) -> list[int]:
+    """rids of the Patients that are this person (rid), itself first.
+
+    Those that the viewer's own organization linked, in Patient.link of its own record: nobody is shown by
+    another's word whose results these are.
+    """
+    condition, arguments = visible(viewer, "r", 4)
+    rows = await conn.fetch(
+        "select r.rid from ("
+        "  select i.target from idx_reference i where i.rid = $1 and i.param = $2 and i.source = $3"
+        "  union select i.rid from idx_reference i where i.target = $1 and i.param = $2 and i.source = $3"
+        " ) w(rid) join resource r on r.rid = w.rid and r.shard = (w.rid & 255)::smallint"
+        f" where r.rid <> $1 and r.type = {types.NUMBER['Patient']} and r.body is not null and {condition}"
+        " order by r.rid",
+        patient,
+        parameters("Patient")["link"].id,
+        viewer.organization,
+        *arguments,
+    )
+    return [patient, *(row[0] for row in rows)]
+
+
+async def by_identifier(
+    conn: Connection, viewer: Viewer, identifiers: list[tuple[str, str]]
+) -> list[int]:
+    """rids of the viewer's own organization's Patients with one of these (system, value)."""
+    condition, arguments = visible(viewer, "r", 5)
+    rows = await conn.fetch(
+        "select distinct r.rid from idx_token i join code_system s on s.id = i.system"
+        " join unnest($1::text[], $2::text[]) k(uri, code) on k.uri = s.uri and k.code = i.code"
+        " join resource r on r.rid = i.rid and r.shard = i.shard"
+        " where i.param = $3 and i.code = any($2::text[]) and r.source = $4 and r.body is not null"
+        f" and {condition} limit 3",
+        [system for system, _ in identifiers],
+        [value for _, value in identifiers],
+        parameters("Patient")["identifier"].id,
+        viewer.organization,
+        *arguments,
+    )
+    return [row[0] for row in rows]
+
+
+async def at_its_own(conn: Connection, viewer: Viewer, theirs: str) -> list[int]:
+    """rids of the Patients that the viewer's organization has under this `Patient/id` at its own servers."""
+    condition, arguments = visible(viewer, "r", 3)
+    rows = await conn.fetch(
+        "select distinct r.rid from counterpart c"
+        " join resource r on r.rid = c.rid and r.shard = c.shard and r.body is not null"
+        f" where c.organization = $1 and c.theirs = $2 and r.type = {types.NUMBER['Patient']} and {condition}"
+        " limit 3",
+        viewer.organization,
+        theirs,
+        *arguments,
+    )
+    return [row[0] for row in rows]
