@@ -9,6 +9,7 @@ import pytest
 from coordhub.referral import deadlines
 from coordhub.referral.calendar import duration
 from coordhub.referral.deadlines import UnusableDeadlinesError
+from coordhub.referral.reaching import Term
 
 
 def own(**file: object) -> deadlines.Deadlines:
@@ -83,3 +84,33 @@ def test_given_a_file_that_says_what_cannot_be_when_read_then_refused_with_the_p
 def test_given_a_zone_that_is_none_when_read_then_refused() -> None:
     with pytest.raises(UnusableDeadlinesError, match="no time zone"):
         deadlines.read(None, "Mars/Olympus")
+
+
+def test_given_a_kind_and_a_priority_when_asked_when_nobody_is_reached_then_the_layers_count() -> (
+    None
+):
+    found = own(
+        unreachable={
+            "default": {"channels": 1},
+            "kind": {"homelessness": {"default": {"attempts": 5}, "priority": {"stat": {"within": "1 day"}}}},
+        }
+    )  # fmt: skip
+    assert found.unreached("", "routine") == Term(3, 3, 1, duration("30 days"))
+    assert found.unreached("", "stat") == Term(3, 1, 1, duration("30 days"))
+    assert found.unreached("homelessness", "stat") == Term(5, 1, 1, duration("1 day"))
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"default": {"attempts": 2}}, "2 attempts are on no more days"),
+        ({"default": {"attempts": 0}}, "Expected `int` >= 1"),
+        ({"kind": {"": {"default": {"within": "soon"}}}}, "'soon' is no duration"),
+        ({"default": {"tries": 2}}, "unknown field `tries`"),
+    ],
+)
+def test_given_attempts_that_cannot_be_when_read_then_refused(
+    said: dict[str, object], why: str
+) -> None:
+    with pytest.raises(UnusableDeadlinesError, match=why):
+        own(unreachable=said)

@@ -3,7 +3,8 @@
 http://hl7.org/fhir/R4/valueset-request-priority.html
 
 `deadlines.json`, and a file of the operator's over it: for all, for a kind of need, for a priority, and
-for both; of these the later in that order counts. `null` takes a deadline away.
+for both; of these the later in that order counts. `null` takes a deadline away. In the same way, when somebody
+counts as not to be reached (`unreachable`).
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Final
+from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from coordhub.referral import hours
 from coordhub.referral.calendar import Calendar, Duration, duration
+from coordhub.referral.reaching import Term
 
 NAMES: Final = (
     "receipt", "accept-within", "accept-grace", "first-contact", "progress", "progress-again",
@@ -55,6 +57,7 @@ class Deadlines:
     priority: Mapping[str, Said]
     kind: Mapping[str, OfKind]
     errand: Mapping[str, Said]
+    unreachable: _Terms
 
     def lengths(self, kind: str, priority: str) -> Lengths:
         """Of a need of this kind and a referral of this priority."""
@@ -69,12 +72,53 @@ class Deadlines:
     def of_errand(self, kind: str, priority: str) -> Lengths:
         return _laid(self.default, self.priority.get(priority, {}), self.errand.get(kind, {}))
 
+    def unreached(self, kind: str, priority: str) -> Term:
+        """When the person counts as not to be reached, for a need of this kind and this priority."""
+        return self.unreachable.term(kind, priority)
+
 
 def _laid(*layers: Said) -> Lengths:
     merged: dict[str, Duration | None] = {}
     for layer in layers:
         merged |= layer
     return {name: length for name, length in merged.items() if length is not None}
+
+
+Count = Annotated[int, msgspec.Meta(ge=1, le=100)]
+
+
+class _TermFile(msgspec.Struct, forbid_unknown_fields=True):
+    """What one layer says of it; None: nothing."""
+
+    attempts: Count | None = None
+    days: Count | None = None
+    channels: Count | None = None
+    within: str | None = None
+
+
+class _TermsOfKind(msgspec.Struct, forbid_unknown_fields=True):
+    default: _TermFile = msgspec.field(default_factory=_TermFile)
+    priority: dict[str, _TermFile] = {}
+
+
+class _Terms(_TermsOfKind, forbid_unknown_fields=True):
+    kind: dict[str, _TermsOfKind] = {}
+
+    def term(self, kind: str, priority: str) -> Term:
+        own, nothing = self.kind.get(kind, _TermsOfKind()), _TermFile()
+        found: dict[str, Any] = {}
+        for layer in (
+            self.default,
+            own.default,
+            self.priority.get(priority, nothing),
+            own.priority.get(priority, nothing),
+        ):
+            found |= {
+                name: value
+                for name, value in msgspec.structs.asdict(layer).items()
+                if value is not None
+            }
+        return Term(**{**found, "within": duration(found["within"])})
 
 
 class _Open(msgspec.Struct, forbid_unknown_fields=True, rename={"start": "from", "end": "to"}):
@@ -108,6 +152,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     priority: dict[str, Layer] = {}
     kind: dict[str, _KindFile] = {}
     errand: dict[str, Layer] = {}
+    unreachable: _Terms = msgspec.field(default_factory=_Terms)
 
 
 @cache
@@ -153,7 +198,49 @@ def _read(shipped: _File, own: _File, zone: ZoneInfo) -> Deadlines:
             for name in sorted(kinds)
         },
         _by_name(shipped.errand, own.errand),
+        _terms(shipped.unreachable, own.unreachable),
     )
+
+
+def _terms(shipped: _Terms, own: _Terms) -> _Terms:
+    nothing = _TermsOfKind()
+    laid = _Terms(
+        **_layered(shipped, own),
+        kind={
+            name: _TermsOfKind(
+                **_layered(shipped.kind.get(name, nothing), own.kind.get(name, nothing))
+            )
+            for name in sorted(shipped.kind.keys() | own.kind.keys())
+        },
+    )
+    priorities = {""}.union(laid.priority, *(one.priority for one in laid.kind.values()))
+    for kind in ("", *laid.kind):
+        for priority in sorted(priorities):
+            try:
+                term = laid.term(kind, priority)
+            except ValueError as error:
+                raise UnusableDeadlinesError(str(error)) from None
+            if max(term.days, term.channels) > term.attempts:
+                raise UnusableDeadlinesError(
+                    f"unreachable: {term.attempts} attempts are on no more days and by no more channels"
+                )
+    return laid
+
+
+def _layered(shipped: _TermsOfKind, own: _TermsOfKind) -> dict[str, Any]:
+    def laid(under: _TermFile, over: _TermFile) -> _TermFile:
+        said = {k: v for k, v in msgspec.structs.asdict(over).items() if v is not None}
+        return msgspec.structs.replace(under, **said)
+
+    nothing = _TermFile()
+    names = sorted(shipped.priority.keys() | own.priority.keys())
+    return {
+        "default": laid(shipped.default, own.default),
+        "priority": {
+            name: laid(shipped.priority.get(name, nothing), own.priority.get(name, nothing))
+            for name in names
+        },
+    }
 
 
 def _by_name(first: Mapping[str, Layer], over: Mapping[str, Layer]) -> dict[str, Said]:

@@ -32,6 +32,7 @@ BUSINESS_STATUSES: dict[str, str] = {
     "re-referring": "Declined by one recipient, another is being asked",
     "selected": "The offer of a recipient was chosen",
     "matched": "A recipient has accepted",
+    "contact-attempted": "The person was tried to be reached, in vain so far",
     "awaiting-information": "A recipient waits for more information",
     "information-received": "What a recipient asked for is there",
     "appointment-offered": "An appointment is offered",
@@ -54,6 +55,7 @@ BUSINESS_STATUSES: dict[str, str] = {
 
 _SAID_BY_OWNERS: Final[Mapping[str, AbstractSet[str]]] = {
     "matched": WON,
+    "contact-attempted": WON,
     "awaiting-information": WON,
     "information-received": frozenset({"accepted", "ready", "on-hold"}),
     "appointment-offered": WON,

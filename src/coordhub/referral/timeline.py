@@ -34,6 +34,7 @@ EVENTS: dict[str, str] = {
     "completed": "done",
     "result": "a result came",
     "said": "something was said about it",
+    "attempted": "the person was tried to be reached, in vain",
     "due": "a time ran out",
     "errand": "somebody is asked to do something about it",
     "errand-done": "that is done, or not asked any more",
@@ -120,7 +121,7 @@ def events(told: Told, moments: Moments) -> list[Event]:
             2,
             Event(
                 one.at,
-                "said" if one.type in _SAID else "result",
+                "attempted" if one.in_vain else "said" if one.type in _SAID else "result",
                 resource=one.reference,
             ),
         )

@@ -50,6 +50,7 @@ _STANDS: Final = "awaiting-information"
 _WAITS: Final = "waitlisted"
 _SCHEDULED: Final = frozenset({"appointment-scheduled", "in-service", "visit-complete"})
 _SEEN: Final = "visit-complete"
+_TRIED: Final = "contact-attempted"
 
 _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
 
@@ -144,7 +145,7 @@ def _of_live(one: Asked, lengths: Lengths) -> Iterator[tuple[str, Want]]:
             yield WAITLIST, Want(at=one.estimate)
         else:
             yield from _each(lengths, (WAITLIST, "waitlist"))
-    elif one.status in _SOON and not scheduled:
+    elif one.status in _SOON and not scheduled and one.business_status != _TRIED:
         yield from _each(lengths, (FIRST_CONTACT, "first-contact"))
     elif "progress" in lengths:
         steps = (lengths["progress"],)

@@ -115,11 +115,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """Something that came home, or was said: its first version in the referral."""
+    """Something that came home, or was said: its first version in the referral.
+
+    in_vain: it tells that somebody could not be reached.
+    """
 
     at: datetime
     type: str
     reference: str
+    in_vain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +184,9 @@ async def moments(conn: Connection, viewer: Viewer, one: Told) -> Moments:
         "   where rid = t.rid and shard = t.rid & 255) v"
         " cross join lateral (select v.body::jsonb as it"
         f"   where v.body like '{{%' and (t.ordinal is null or v.labels & {VSP} = 0)) j"
-        " union all select 2, min(c.at), null, r.type::text, r.fhir_id, null, null, min(c.seq), null from ("
+        " union all select 2, min(c.at), null, r.type::text, r.fhir_id,"
+        f" case when r.type = {NUMBER['Communication']} and r.body like '{{%' then r.body::jsonb ->> 'status' end,"
+        " null, min(c.seq), null from ("
         "   select rid, at, seq, author from change where episode = $1 union all"
         "   select m.rid, m.matched_at, 0, o.author from result m"  # what a Task says is a result
         "   join change o on o.rid = m.rid and o.version = 1"
@@ -189,7 +195,7 @@ async def moments(conn: Connection, viewer: Viewer, one: Told) -> Moments:
         "  join resource r on r.rid = c.rid and r.shard = c.rid & 255"
         "  where ($2 or c.author = $4)"
         f"  and r.type not in ({NUMBER['Task']}, {NUMBER['ServiceRequest']}) and {shown}"
-        "  group by r.type, r.fhir_id"
+        "  group by r.type, r.fhir_id, r.body"
         " union all select 3, w.due_at, t.ordinal, w.kind, null, null, w.fired_at, w.id, w.stood_at"
         "  from timer w join tasks t on t.rid = w.subject where w.episode = $1"
         " union all select 4, e.opened_at, null, e.kind, o.type::text, o.fhir_id, e.closed_at, e.task,"
@@ -212,7 +218,7 @@ async def moments(conn: Connection, viewer: Viewer, one: Told) -> Moments:
     return Moments(
         tuple(Step(r[1], r[2], r[3], r[4] or "", r[5] or "") for r in rows if r[0] == 1),
         tuple(
-            Brought(r[1], name_of(int(r[3])), f"{name_of(int(r[3]))}/{r[4]}")
+            Brought(r[1], name_of(int(r[3])), f"{name_of(int(r[3]))}/{r[4]}", r[5] == "not-done")
             for r in rows
             if r[0] == 2
         ),

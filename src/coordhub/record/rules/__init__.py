@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from coordhub.errors import business_rule
-from coordhub.record import critical, for_patient, orders, parent, parties, transitions
+from coordhub.record import critical, for_patient, orders, parent, parties, reaching, transitions
 from coordhub.record.operations import Settled
 from coordhub.record.rules import (
     amendment,
@@ -159,6 +159,7 @@ async def apply(work: Work) -> None:
     await orders.settle(work)
     await critical.settle(work)
     await parent.settle(work)
+    await reaching.settle(work)
     await for_patient.settle(work)
 
 

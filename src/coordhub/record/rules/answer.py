@@ -14,6 +14,7 @@ from coordhub.record import (
     merging,
     parent,
     parties,
+    reaching,
     rerouting,
     stopping,
     transitions,
@@ -101,6 +102,10 @@ async def apply(work: Work, draft: Draft, episode: Episode) -> None:
     elif any(one.status == "on-hold" for one in episode.candidates):
         await waitlist.left(work, episode)
     parent.answered(work, draft)
+    if profile is not None and new == "failed":
+        await reaching.warn_of_too_few(
+            work, draft, episode, candidate, transitions.at(draft, "statusReason")
+        )
     if new in machine.TERMINAL:
         await stopping.over(work, episode, draft)
 

@@ -6,7 +6,8 @@ http://hl7.org/fhir/uv/cow (awaiting information)
 A message is about the Task or the order of the referral, or answers one that was; its sender writes
 it once and for all, the other side reads it and is sent it, after all that was said before. A
 recipient that cannot go on says so by the code `awaiting-information`: its Task waits, and says so to
-the sender, until the sender answers. What a victim service provider says nobody hears.
+the sender, until the sender answers. One that tells of an attempt in vain to reach the person is counted
+(record.reaching). What a victim service provider says nobody hears.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 
 from coordhub.errors import Issue
-from coordhub.record import hearing, parent, parties
+from coordhub.record import hearing, parent, parties, reaching
 from coordhub.record.work import Draft, Work
 from coordhub.referral import conversation, wording
 from coordhub.referral import episode as pure
+from coordhub.referral import reaching as pure_reaching
 from coordhub.referral import task_machine as machine
 from coordhub.store.episodes import Candidate, Episode
 
@@ -25,7 +27,12 @@ from coordhub.store.episodes import Candidate, Episode
 async def apply(work: Work, draft: Draft) -> None:
     """Give the draft its referral, so that the relay delivers it to who hears it."""
     assert draft.document is not None
-    if work.caller.organization in work.apart or not conversation.is_said(draft.document):
+    if work.caller.organization in work.apart:
+        return
+    if pure_reaching.is_attempt(draft.document):
+        await reaching.tried(work, draft)
+        return
+    if not conversation.is_said(draft.document):
         return
     episode = hearing.episode_of(work, draft)
     if episode is None:
