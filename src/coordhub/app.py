@@ -222,6 +222,8 @@ def _authorization(settings: Settings, hub: Hub) -> Authorization:
         hub.base,
         KeySets(outbound, hub.clock),
         settings.access_token_lifetime,
+        settings.app_token_lifetime,
+        settings.refresh_token_lifetime,
     )
 
 

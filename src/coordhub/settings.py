@@ -189,6 +189,13 @@ class Settings(BaseSettings):
     access_token_lifetime: Duration = timedelta(minutes=5)
     """A token that a client gets from the authorization server is valid this long."""
 
+    app_token_lifetime: Duration = timedelta(minutes=15)
+    """A token that an app gets, for a person who signed in, is valid this long."""
+
+    refresh_token_lifetime: Duration = timedelta(days=90)
+    """An app that was allowed `offline_access` and asks for no token for this long has to have its person
+    sign in again."""
+
     former_token_keys: Secrets = ()
     """Secrets that COORDHUB_TOKEN_KEY was before, with commas between: tokens signed under them are still
     taken, and `coordhub audit verify` checks with them what was sealed under them."""

@@ -54,7 +54,7 @@ class Caller:
     def require(self, resource_type: str, interaction: str) -> None:
         """403 unless the token's scopes allow `interaction` (create, read, update, delete, search)."""
         if not self.scopes.allow(resource_type, LETTERS[interaction]):
-            scope = f"system/{resource_type}.{LETTERS[interaction]}"
+            scope = f"{self.scopes.level}/{resource_type}.{LETTERS[interaction]}"
             raise insufficient_scope(
                 f"The token's scopes do not allow to {interaction} {resource_type}: {scope} is needed.",
                 scope,

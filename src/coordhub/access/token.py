@@ -115,8 +115,12 @@ class Tokens:
         scheme, _, text = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not text.strip():
             raise self._refused()
-        client, scope = await self._whose(text.strip())
-        allowed = scopes.parse(scope).meet(scopes.parse(client.scopes))
+        presented = await self._whose(text.strip())
+        client, levels = presented.client, scopes.SYSTEM
+        if presented.by_person is not None:
+            levels = scopes.APP
+        allowed = scopes.parse(presented.scopes, levels).meet(scopes.parse(client.scopes, levels))
+        allowed = allowed.in_chart(presented.patient)
         return Caller(
             client.id,
             client.organization,
@@ -129,8 +133,7 @@ class Tokens:
             client.break_glass,
         )
 
-    async def _whose(self, text: str) -> tuple[clients.Client, str]:
-        """The client, and what the token allows it at most."""
+    async def _whose(self, text: str) -> clients.Presented:
         if text.startswith(OPAQUE):
             async with self._engine.pool.acquire() as conn:
                 found = await clients.presenting(conn, digest(text), self._clock())
@@ -141,7 +144,7 @@ class Tokens:
         client = await self._client(claims.client)
         if client is None or not client.active:
             raise self._refused()
-        return client, claims.scope
+        return clients.Presented(client, claims.scope)
 
     def _read(self, text: str) -> _Claims:
         known = self._claims.get(text)

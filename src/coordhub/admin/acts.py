@@ -15,7 +15,7 @@ from coordhub.access.operators import OperatorTokens
 from coordhub.record import proxies
 from coordhub.record.hub import Hub
 from coordhub.referral import profiles
-from coordhub.store import audit, clients, operators, partners, resources, tokens
+from coordhub.store import apps, audit, clients, operators, partners, resources, tokens
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.transact import AuditRow, transact
 from coordhub.store.visibility import EVERYONE, HUB
@@ -69,6 +69,7 @@ async def change_client(
             raise NothingDone(f"the client {client} is not known, or is of a person.")
         if active is False:
             await tokens.revoke_all(conn, [client])
+            await apps.end_all(conn, now, client=client)
         changed = {
             **({} if active is None else {"active": str(active).lower()}),
             **({} if reference_policy is None else {"reference_policy": reference_policy}),

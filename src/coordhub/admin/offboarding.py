@@ -20,7 +20,7 @@ from coordhub.record import commit, coordinating, errands, parties
 from coordhub.record.hub import Hub, instant
 from coordhub.record.operations import Create, Operation, Update
 from coordhub.referral import task_machine as machine
-from coordhub.store import audit, episodes, offboarding, resources, vsp
+from coordhub.store import apps, audit, episodes, offboarding, resources, vsp
 from coordhub.store.engine import Connection
 from coordhub.store.resources import Version
 from coordhub.store.transact import AuditRow
@@ -67,6 +67,7 @@ async def offboard(
     async with hub.engine.transaction() as conn:
         found = await _named(conn, organization)
         left.clients = await offboarding.clients_off(conn, found.rid)
+        await apps.end_all(conn, hub.clock(), organization=found.rid)
         left.suppressed = await offboarding.suppress(
             conn, found.rid, "the organization has left", hub.clock()
         )

@@ -5,11 +5,12 @@ http://hl7.org/fhir/smart-app-launch/client-confidential-asymmetric.html#registe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from coordhub.access import keys, scopes
+from coordhub.access import keys, scopes, wishes
 from coordhub.admin.acts import NothingDone, Operator, note
 from coordhub.store import clients, resources, tokens
 from coordhub.store.engine import Connection, Engine
@@ -45,6 +46,49 @@ def keys_of(text: str) -> Keys:
     return Keys(jwks_uri=text)
 
 
+@dataclass(frozen=True, slots=True)
+class App:
+    """title: what people are told that it is called. redirect_uris: where they come back to, each exactly."""
+
+    title: str
+    redirect_uris: tuple[str, ...]
+
+
+def app_of(title: str, redirect_uris: Sequence[str]) -> App:
+    """NothingDone says what is wrong."""
+    if not 0 < len(title.strip()) <= 100 or not title.isprintable():
+        raise NothingDone("an app has a title of up to 100 printable characters (--title).")
+    for each in redirect_uris:
+        parts = urlsplit(each)
+        is_own = parts.scheme == "https" and parts.hostname
+        is_here = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
+        is_private = "." in parts.scheme  # of an app on a telephone: RFC 8252, 7.1
+        printable = each.isascii() and each.isprintable() and not set(each) & set(" #;,'\"<>")
+        if not (is_own or is_here or is_private) or parts.username or not printable:
+            raise NothingDone(
+                f"{each} cannot be come back to: give an https address, http on 127.0.0.1, or "
+                "a scheme like org.example.app:/back, without a fragment."
+            )
+    return App(title.strip(), tuple(dict.fromkeys(redirect_uris)))
+
+
+def _allowed(scope: str, app: App | None) -> str:
+    faults = scopes.faults(scope, scopes.SYSTEM if app is None else scopes.APP)
+    if faults:
+        raise NothingDone(f"{faults[0]}.")
+    if app is not None:
+        wish = wishes.read(scope)
+        if not wish:
+            raise NothingDone(
+                "the scope allows nothing; write it like 'launch/patient patient/*.rs'."
+            )
+        return wish.stated()
+    allowed = scopes.parse(scope)
+    if not allowed:
+        raise NothingDone("the scope allows nothing; write it like system/Task.cruds.")
+    return allowed.stated()
+
+
 async def register(
     engine: Engine,
     by: Operator,
@@ -53,14 +97,15 @@ async def register(
     scope: str,
     given: Keys,
     now: datetime,
+    app: App | None = None,
 ) -> None:
-    """Make a client of an Organization (`Organization/id`) of the directory; scope: the most it may ask for."""
-    faults = scopes.faults(scope)
-    if faults:
-        raise NothingDone(f"{faults[0]}.")
-    allowed = scopes.parse(scope)
-    if not allowed:
-        raise NothingDone("the scope allows nothing; write it like system/Task.cruds.")
+    """Make a client of an Organization (`Organization/id`) of the directory; scope: the most it may ask for.
+
+    app: it is one, which people sign in to, and which may go without keys; the organization answers for it.
+    """
+    allowed = _allowed(scope, app)
+    if app is None and given == Keys():
+        raise NothingDone("a client that is no app has keys: give --jwks.")
     if not 0 < len(client) <= 255 or not client.isprintable() or client.strip() != client:
         raise NothingDone("a client's name is of up to 255 printable characters.")
     kind, _, fhir_id = organization.partition("/")
@@ -73,11 +118,12 @@ async def register(
         found = await resources.read(conn, EVERYONE, "Organization", fhir_id)
         if kind != "Organization" or found is None or found.body is None:
             raise NothingDone(f"there is no {organization} here. Name it as Organization/id.")
-        await clients.register(
-            conn, client, found.rid, allowed.stated(), update_as_create=False, now=now
-        )
+        await clients.register(conn, client, found.rid, allowed, update_as_create=False, now=now)
         await clients.set_keys(conn, client, given.jwks, given.jwks_uri)
-        said = {"organization": organization, "scope": allowed.stated(), **given.said()}
+        said = {"organization": organization, "scope": allowed, **given.said()}
+        if app is not None:
+            await clients.set_app(conn, client, app.redirect_uris, app.title)
+            said["redirect_uris"] = " ".join(app.redirect_uris)
         await note(conn, by, "client-registered", now, {"client": client, **said})
 
 
@@ -99,7 +145,9 @@ async def listed(conn: Connection) -> list[tuple[str, ...]]:
             one.id,
             one.reference,
             "active" if one.active else "disabled",
-            one.jwks_uri or " ".join(key.kid for key in keys.read(one.jwks or "")) or "-",
+            one.jwks_uri
+            or " ".join(key.kid for key in keys.read(one.jwks or ""))
+            or ("public" if one.is_public else "-"),
             one.scopes,
         )
         for one in await clients.of_all(conn)

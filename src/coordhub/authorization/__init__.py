@@ -4,6 +4,8 @@ https://www.rfc-editor.org/rfc/rfc6749, http://hl7.org/fhir/smart-app-launch/bac
 
 - `discovery`      what a client must know beforehand.
 - `token`          the token endpoint, one function for each grant.
+- `launch`         an app's request to be let in by a person, judged before anybody is asked.
+- `codes`          what an app gets for a person's leave: a code, tokens, the next tokens.
 - `introspection`, `revocation`  of tokens, by who has them.
 - `authentication` which client asks: an assertion that it signed, used once.
 - `assertion`      what such an assertion says, pure.

@@ -44,6 +44,21 @@ async def authenticate(context: Context, asked: Asked, *addresses: str) -> Clien
     return client
 
 
+async def identify(context: Context, asked: Asked, *addresses: str) -> Client:
+    """The same for apps, too: of one that has no key its name is enough, as what it shows was given to it."""
+    form = asked.form
+    if "client_assertion" in form or "client_assertion_type" in form:
+        return await authenticate(context, asked, *addresses)
+    name = form.get("client_id", "")
+    if not 0 < len(name) <= 255 or not name.isprintable():
+        raise invalid_client()
+    async with context.engine.pool.acquire() as conn:
+        client = await clients.read(conn, name)
+    if client is None or not client.active or not client.is_public:
+        raise _of(client)
+    return client
+
+
 async def _is_signed(context: Context, client: Client | None, read: Assertion) -> bool:
     known: tuple[keys.PublicKey, ...] = ()
     if client is not None and client.active:

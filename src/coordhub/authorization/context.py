@@ -13,13 +13,18 @@ from coordhub.store.engine import Engine
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """base: the FHIR base as clients see it. lifetime: of a token."""
+    """base: the FHIR base as clients see it. lifetime: of a token.
+
+    app_lifetime: of an app's token. refresh_lifetime: of one by which an app gets the next, unused.
+    """
 
     engine: Engine
     clock: Callable[[], datetime]
     base: str
     key_sets: KeySets
     lifetime: timedelta
+    app_lifetime: timedelta
+    refresh_lifetime: timedelta
 
     @property
     def audience(self) -> str:

@@ -30,7 +30,8 @@ async def answer(context: Context, asked: Asked) -> dict[str, Any]:
         holder = await clients.read(conn, given.client)
     if holder is None:
         return {"active": False}
-    allowed = scopes.parse(given.scopes).meet(scopes.parse(holder.scopes))
+    levels = scopes.SYSTEM if given.permission is None else scopes.APP
+    allowed = scopes.parse(given.scopes, levels).meet(scopes.parse(holder.scopes, levels))
     return {
         "active": True,
         "scope": allowed.stated(),

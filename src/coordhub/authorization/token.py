@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from coordhub.access import scopes
 from coordhub.access.token import digest, random_token
+from coordhub.authorization import codes
 from coordhub.authorization.authentication import authenticate
 from coordhub.authorization.context import Asked, Context
 from coordhub.authorization.refusal import OAuthError, invalid_request
@@ -69,4 +70,8 @@ async def _client_credentials(context: Context, asked: Asked) -> Answer:
 
 Grant = Callable[[Context, Asked], Awaitable[Answer]]
 
-GRANTS: Final[Mapping[str, Grant]] = {"client_credentials": _client_credentials}
+GRANTS: Final[Mapping[str, Grant]] = {
+    "client_credentials": _client_credentials,
+    "authorization_code": codes.exchange,
+    "refresh_token": codes.refresh,
+}

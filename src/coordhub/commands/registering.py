@@ -22,6 +22,10 @@ registered = typer.Typer(
     no_args_is_help=True, help="Clients that prove by keys of their own who they are."
 )
 
+SYSTEM = "system/*.cruds"
+APP = "launch/patient openid fhirUser offline_access online_access patient/*.rs user/*.rs"
+"""Scopes that a client, or an app, is registered for."""
+
 Name = Annotated[str, typer.Argument(help="The client: its client_id.")]
 Jwks = Annotated[
     str,
@@ -35,18 +39,45 @@ def add(
     organization: Annotated[
         str, typer.Option(help="Organization/id of the directory that it acts for.")
     ],
-    jwks: Jwks,
-    scope: Annotated[str, typer.Option(help="The most it may ask for.")] = "system/*.cruds",
+    jwks: Annotated[
+        str | None,
+        typer.Option(
+            help="File with its public keys (a JSON Web Key Set), or their https address."
+        ),
+    ] = None,
+    scope: Annotated[
+        str | None,
+        typer.Option(
+            help="The most it may ask for. Unless said otherwise, all, or of an app to read."
+        ),
+    ] = None,
+    redirect_uri: Annotated[
+        list[str] | None,
+        typer.Option(help="It is an app, and this is where people come back to; may be repeated."),
+    ] = None,
+    title: Annotated[
+        str | None, typer.Option(help="What people are told that the app is called.")
+    ] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="The app keeps no key: it runs at the person's.")
+    ] = False,
     home: Home = None,
 ) -> None:
-    """Register a client; docs/integration.md says how it then gets tokens."""
+    """Register a client or an app; docs/integration.md says how it then gets tokens."""
+    if redirect_uri and (jwks is None) != public:
+        stop("coordhub clients add: an app is --public, or it has --jwks.")
+    if not redirect_uri and (public or jwks is None or title is not None):
+        stop("coordhub clients add: give --jwks; or --redirect-uri and --title, if it is an app.")
 
     async def done(engine: Engine) -> None:
         from coordhub.admin import registering
 
+        app = registering.app_of(title or name, redirect_uri) if redirect_uri else None
         await registering.register(
-            engine, operator(), name, organization, scope, _keys(jwks), engine.now()
-        )
+            engine, operator(), name, organization,
+            scope or (SYSTEM if app is None else APP),
+            registering.Keys() if jwks is None else _keys(jwks), engine.now(), app,
+        )  # fmt: skip
 
     _on("clients add", done, home)
 

@@ -17,8 +17,10 @@ from coordhub.r4.extract import extract
 from coordhub.r4.parameters import sources
 from coordhub.r4.search_criteria import Criterion
 from coordhub.r4.search_values import ReferenceValue, TokenValue, Value
+from coordhub.record import drafting
 from coordhub.record.work import Draft, Work
 from coordhub.store import resources
+from coordhub.store.visibility import Chart
 
 _LETTER: Final = {"create": "c", "update": "u", "delete": "d"}
 
@@ -45,24 +47,32 @@ async def check(work: Work) -> None:
         )
         for draft in standing:
             if draft.rid not in seen:
-                raise _outside(draft, letter)
+                raise _outside(work, draft, letter)
     for draft, letter, ways in asked:
         if draft.document is not None and not _fits(work, draft, ways):
-            raise _outside(draft, letter)
+            raise _outside(work, draft, letter)
 
 
-def _outside(draft: Draft, letter: str) -> FhirError:
+def _outside(work: Work, draft: Draft, letter: str) -> FhirError:
     return insufficient_scope(
-        f"The token's scopes allow this for some {draft.type} only, by search parameters that this one does "
-        "not meet.",
-        f"system/{draft.type}.{letter}",
+        f"The token's scopes allow this for some {draft.type} only: of one patient, or by search parameters; this "
+        "one is not among them.",
+        f"{work.caller.scopes.level}/{draft.type}.{letter}",
         draft.at,
     )
 
 
 def _fits(work: Work, draft: Draft, ways: Ways) -> bool:
     document = {"resourceType": draft.type, **(draft.document or {})}
-    return any(all(_meets(criterion, document, work.hub.base) for criterion in way) for way in ways)
+    return any(
+        all(
+            drafting.patient_of(work, draft) == criterion.patient
+            if isinstance(criterion, Chart)
+            else _meets(criterion, document, work.hub.base)
+            for criterion in way
+        )
+        for way in ways
+    )
 
 
 def _meets(criterion: Criterion, document: dict[str, Any], base: str) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ class Client:
     role: system, privacy-officer or person. break_glass: may open a record in an emergency.
     reference_policy: `refuse`, `warn` or `quarantine`, for what it sends with references that lead nowhere.
     jwks, jwks_uri: its public keys, or where they are looked up; neither, if it cannot ask for tokens.
+    redirect_uris: of an app, that people sign in to, else None. title: what these are told it is called.
     """
 
     id: str
@@ -31,6 +33,26 @@ class Client:
     break_glass: bool
     jwks: str | None = None
     jwks_uri: str | None = None
+    redirect_uris: Sequence[str] | None = None
+    title: str | None = None
+
+    @property
+    def is_public(self) -> bool:
+        """An app that has no secret: whoever names it may be it."""
+        return self.redirect_uris is not None and self.jwks is None and self.jwks_uri is None
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """Whose a token is, and what it allows at most. patient: rid, in whose context an app has it.
+
+    by_person: id of the person who let an app act; the client's organization is the person's then.
+    """
+
+    client: Client
+    scopes: str
+    patient: int | None = None
+    by_person: str | None = None
 
 
 PERSONS = ("Patient", "RelatedPerson")
@@ -39,7 +61,7 @@ PERSONS = ("Patient", "RelatedPerson")
 
 _COLUMNS = (
     "c.id, c.organization, r.type, r.fhir_id, c.scopes, c.update_as_create, c.active, c.reference_policy, c.role,"
-    " c.break_glass, c.jwks, c.jwks_uri"
+    " c.break_glass, c.jwks, c.jwks_uri, c.redirect_uris, c.title"
 )
 _ACTING = (
     " join resource r on r.rid = c.organization and r.shard = (c.organization & 255)::smallint"
@@ -56,16 +78,33 @@ async def read(conn: Connection, client: str) -> Client | None:
     return None if row is None else _client(row)
 
 
-async def presenting(conn: Connection, digest: bytes, now: datetime) -> tuple[Client, str] | None:
-    """Whose the token with this digest is, if that client is active, and what the token allows."""
+async def presenting(conn: Connection, digest: bytes, now: datetime) -> Presented | None:
+    """Whose the token with this digest is, if that client is active, and what the token allows.
+
+    Of an app, if what was allowed it has not ended, it acts for the person's organization, or the person.
+    """
     row = await conn.fetchrow(
-        f"select {_COLUMNS}, t.scopes from access_token t"
-        f" join client c on c.id = t.client and c.organization = t.organization and c.active{_ACTING}"
-        " where t.digest = $1 and t.expires_at > $2",
+        "select c.id, t.organization, r.type, r.fhir_id, c.scopes, c.update_as_create, c.active, c.reference_policy,"
+        " c.role, c.break_glass, c.jwks, c.jwks_uri, c.redirect_uris, c.title, t.scopes, a.patient, a.person"
+        " from access_token t join client c on c.id = t.client and c.active"
+        " left join app_permission a on a.id = t.permission and a.ended_at is null"
+        " join resource r on r.rid = t.organization and r.shard = (t.organization & 255)::smallint"
+        " and r.body is not null"
+        " where t.digest = $1 and t.expires_at > $2 and case when t.permission is null"
+        " then c.organization = t.organization and c.redirect_uris is null"
+        " else c.redirect_uris is not null and a.id is not null end",
         digest,
         now,
     )
-    return None if row is None else (_client(row[:-1]), row[-1])
+    if row is None:
+        return None
+    *own, scopes, patient, person = row
+    client = _client(own)
+    if person is not None:
+        is_person = client.reference.partition("/")[0] in PERSONS
+        role = "person" if is_person else "system"
+        client = replace(client, role=role, break_glass=False, update_as_create=False)
+    return Presented(client, scopes, patient, person)
 
 
 def _client(row: Any) -> Client:
@@ -88,6 +127,16 @@ async def set_keys(conn: Connection, client: str, jwks: str | None, jwks_uri: st
         jwks_uri,
     )
     return found is not None
+
+
+async def set_app(conn: Connection, client: str, redirect_uris: Sequence[str], title: str) -> None:
+    """Make it an app, that people sign in to."""
+    await conn.execute(
+        "update client set redirect_uris = $2::text[], title = $3 where id = $1",
+        client,
+        list(redirect_uris),
+        title,
+    )
 
 
 async def register(

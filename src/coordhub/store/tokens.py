@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from coordhub.store.engine import Connection
 
@@ -17,13 +18,17 @@ _SWEPT = 20
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A token that is valid, of a client that is active. organization: rid of whom it acts for."""
+    """A token that is valid, of a client that is active. organization: rid of whom it acts for.
+
+    permission: of an app's, what it comes of.
+    """
 
     client: str
     organization: int
     scopes: str
     issued_at: datetime
     expires_at: datetime
+    permission: UUID | None = None
 
 
 async def spend(
@@ -47,22 +52,25 @@ async def give(conn: Connection, digest: bytes, given: Given) -> None:
     await conn.execute(
         "with old as (delete from access_token where digest in (select digest from access_token"
         f"   where expires_at <= $5 limit {_SWEPT} for update skip locked))"
-        " insert into access_token (digest, client, organization, scopes, issued_at, expires_at)"
-        " values ($1, $2, $3, $4, $5, $6)",
+        " insert into access_token (digest, client, organization, scopes, issued_at, expires_at, permission)"
+        " values ($1, $2, $3, $4, $5, $6, $7)",
         digest,
         given.client,
         given.organization,
         given.scopes,
         given.issued_at,
         given.expires_at,
+        given.permission,
     )
 
 
 async def find(conn: Connection, digest: bytes, now: datetime) -> Given | None:
     row = await conn.fetchrow(
-        "select t.client, t.organization, t.scopes, t.issued_at, t.expires_at"
-        " from access_token t join client c on c.id = t.client and c.organization = t.organization and c.active"
-        " where t.digest = $1 and t.expires_at > $2",
+        "select t.client, t.organization, t.scopes, t.issued_at, t.expires_at, t.permission"
+        " from access_token t join client c on c.id = t.client and c.active"
+        " left join app_permission a on a.id = t.permission and a.ended_at is null"
+        " where t.digest = $1 and t.expires_at > $2 and case when t.permission is null"
+        " then c.organization = t.organization else a.id is not null end",
         digest,
         now,
     )

@@ -19,11 +19,12 @@ from dataclasses import dataclass
 from coordhub.r4 import datasets
 from coordhub.r4.datasets import BLIND
 from coordhub.r4.datasets import DIRECTORY as OF_DIRECTORY
+from coordhub.r4.parameters import patient_parameters
 from coordhub.r4.search_criteria import Criterion
 from coordhub.r4.sensitivity import VSP
 from coordhub.r4.types import NUMBER, name_of
 from coordhub.store import vault
-from coordhub.store.scope_criteria import holds
+from coordhub.store.scope_criteria import Add, holds
 
 HUB = 1 << 8
 """rid of the hub's own Organization: the coordination platform, requester of the Tasks it makes."""
@@ -51,6 +52,13 @@ RAW = -1
 
 
 @dataclass(frozen=True, slots=True)
+class Chart:
+    """A condition of scopes: that it is of this patient's (rid) record, or nobody's and of the directory."""
+
+    patient: int
+
+
+@dataclass(frozen=True, slots=True)
 class Viewer:
     """Who is looking. Made by `access.viewer` only.
 
@@ -59,14 +67,14 @@ class Viewer:
     everything: the hub itself, deciding (never on behalf of someone).
     datasets: numbers of the data sets in which something may be found that is shown by them only;
         None: in all. A search by what a data set leaves out must not find.
-    parts: numbers of further types, of which the scopes allow what meets one of the conjunctions.
+    parts: numbers of further types (None: of all), of which the scopes allow what meets one of the conjunctions.
     """
 
     organization: int
     types: frozenset[int] | None = None
     everything: bool = False
     datasets: frozenset[int] | None = None
-    parts: tuple[tuple[int, tuple[tuple[Criterion, ...], ...]], ...] = ()
+    parts: tuple[tuple[int | None, tuple[tuple[Criterion | Chart, ...], ...]], ...] = ()
 
 
 EVERYONE = Viewer(DIRECTORY)
@@ -195,18 +203,57 @@ def _in_scope(
     ways = [f"{row}.type = any({add(sorted(viewer.types), 'smallint[]')})"]
     for number, conjunctions in viewer.parts:
         for criteria in conjunctions:
-            codes = [each.parameter.code for each in criteria]
-            allowed = datasets.in_use().allowing(name_of(number), codes)
+            allowed = _telling(number, criteria)
             if viewer.datasets is not None:
                 allowed &= viewer.datasets
             sets = add(sorted(allowed), "smallint[]")
             shown = f"{_shows(row, first, labels, sets)} is not null"
-            meets = " and ".join(holds(each, row, add, stored) for each in criteria)
-            ways.append(
-                f"{row}.type = {add(number, 'smallint')} and {meets}"
-                f" and ({_own(row, first, labels)} or {shown})"
-            )
+            meets = [
+                _in_chart(each, row, add)
+                if isinstance(each, Chart)
+                else holds(each, row, add, stored)
+                for each in criteria
+            ]
+            if number is not None:
+                meets.insert(0, f"{row}.type = {add(number, 'smallint')}")
+            ways.append(f"{' and '.join(meets)} and ({_own(row, first, labels)} or {shown})")
     return f" and ({' or '.join(f'({way})' for way in ways)})", arguments
+
+
+def _in_chart(chart: Chart, row: str, add: Add) -> str:
+    patient = add(chart.patient, "bigint")
+    return f"({row}.patient = {patient} or {row}.patient is null and {row}.source = {DIRECTORY})"
+
+
+def _telling(number: int | None, criteria: tuple[Criterion | Chart, ...]) -> frozenset[int]:
+    """Numbers of the data sets that show by what the criteria ask, and so may be found by them.
+
+    For all types together: those that show, of each type that they have, whose record it is.
+    """
+    if number is None:
+        sets = datasets.in_use()
+        return frozenset(
+            [
+                WHOLE,
+                *(
+                    one.number
+                    for one in sets
+                    if all(
+                        one.number in sets.allowing(kind, patient_parameters(kind)[:1])
+                        for kind in sets.types_of(one.number)
+                        if kind != "Patient"
+                    )
+                ),
+            ]
+        )
+    kind = name_of(number)
+    codes: list[str] = []
+    for each in criteria:
+        if not isinstance(each, Chart):
+            codes.append(each.parameter.code)
+        elif kind != "Patient":
+            codes += patient_parameters(kind)[:1]
+    return datasets.in_use().allowing(kind, codes)
 
 
 RULING = f"""        from access_rule c

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    Uuid,
+)
 
 from coordhub.store.tables.columns import identifier_text, instant, metadata
 
@@ -20,10 +29,64 @@ access_token = Table(
     Column("scopes", Text, nullable=False, comment="the most it allows, space separated"),
     instant("issued_at"),
     instant("expires_at"),
+    Column("permission", Uuid, comment="app_permission.id, of an app's; it ends with that"),
     comment="Bearer tokens that are valid; one that is revoked is not here",
 )
 Index("access_token_client_idx", access_token.c.client)
 Index("access_token_expires_at_idx", access_token.c.expires_at)
+Index("access_token_permission_idx", access_token.c.permission)
+
+app_permission = Table(
+    "app_permission",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    identifier_text("client", comment="client.id of the app"),
+    identifier_text("person", comment="person.id of who signed in and allowed it"),
+    Column(
+        "organization",
+        BigInteger,
+        nullable=False,
+        comment="rid of whom the app acts for: an Organization, or the Patient or RelatedPerson itself",
+    ),
+    Column("patient", BigInteger, comment="rid of the patient in context; null: none"),
+    Column("asked", Text, nullable=False, comment="scopes that the app asked for, of those it may"),
+    Column("scopes", Text, nullable=False, comment="what of these was allowed"),
+    instant("at", comment="when the person allowed it"),
+    instant("signed_in_at", comment="when the person had signed in"),
+    instant("ended_at", nullable=True, comment="taken back, or a code or token came twice"),
+    comment="What people let apps do: each code and token of an app comes of one",
+)
+Index("app_permission_person_idx", app_permission.c.person, app_permission.c.client)
+Index("app_permission_client_idx", app_permission.c.client)
+Index("app_permission_organization_idx", app_permission.c.organization)
+
+app_code = Table(
+    "app_code",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True, comment="SHA-256 of the code"),
+    Column("permission", Uuid, nullable=False, comment="app_permission.id"),
+    identifier_text("client", comment="client.id that it was given to"),
+    Column("redirect_uri", Text, nullable=False, comment="where it was sent"),
+    Column("challenge", Text, nullable=False, comment="of PKCE, S256"),
+    Column("nonce", Text, comment="that the identity token repeats"),
+    instant("expires_at"),
+    instant("used_at", nullable=True),
+    comment="Authorization codes (RFC 6749, 4.1), each good once",
+)
+Index("app_code_expires_at_idx", app_code.c.expires_at)
+
+refresh_token = Table(
+    "refresh_token",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True, comment="SHA-256 of the token"),
+    Column("permission", Uuid, nullable=False, comment="app_permission.id"),
+    identifier_text("client", comment="client.id that it was given to"),
+    instant("expires_at"),
+    instant("used_at", nullable=True, comment="exchanged for the next one; again is a theft"),
+    comment="Refresh tokens of apps, each good once",
+)
+Index("refresh_token_permission_idx", refresh_token.c.permission)
+Index("refresh_token_expires_at_idx", refresh_token.c.expires_at)
 
 client_assertion = Table(
     "client_assertion",

@@ -65,6 +65,12 @@ client = Table(
     ),
     Column("jwks", Text, comment="its public keys (RFC 7517), by which it asks for tokens itself"),
     Column("jwks_uri", Text, comment="where these are looked up instead"),
+    Column(
+        "redirect_uris",
+        ARRAY(Text),
+        comment="where people come back to from here, of an app; null: it is none",
+    ),
+    Column("title", Text, comment="what people are told that an app is called"),
     CheckConstraint("jwks is null or jwks_uri is null", name="keys_in_one_place"),
     CheckConstraint(
         "reference_policy in ('refuse', 'warn', 'quarantine')", name="reference_policy_known"
