@@ -39,6 +39,7 @@ from coordhub.fhir.headers import request_id
 from coordhub.fhir.paging import Paging
 from coordhub.fhir.restored import Restored
 from coordhub.fhir.sockets import Sockets
+from coordhub.identity import weights as identity_weights
 from coordhub.insight import same_question
 from coordhub.outbound.client import Outbound, Timeouts
 from coordhub.portal import routes
@@ -158,6 +159,8 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
         vault.use(vault.Vault(settings.vsp_keys))
     if settings.datasets is not None:
         datasets.use(datasets.read(settings.datasets.read_bytes()))
+    if settings.identity_weights is not None:
+        identity_weights.use(identity_weights.read(settings.identity_weights.read_bytes()))
     if settings.weights is not None:
         weights.use(weights.read(settings.weights.read_bytes()))
     if settings.same_kind is not None:

@@ -26,6 +26,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from coordhub.identity import weights as identity_weights
 from coordhub.insight import same_question
 from coordhub.outbound.relay import Relay, is_address
 from coordhub.r4 import datasets
@@ -79,6 +80,15 @@ def _of_weights(path: Path | None) -> Path | None:
     if path is not None:
         try:
             weights.read(path.read_bytes())
+        except OSError as error:
+            raise ValueError(f"the file cannot be read: {error.strerror}") from None
+    return path
+
+
+def _of_identity(path: Path | None) -> Path | None:
+    if path is not None:
+        try:
+            identity_weights.read(path.read_bytes())
         except OSError as error:
             raise ValueError(f"the file cannot be read: {error.strerror}") from None
     return path
@@ -233,6 +243,9 @@ class Settings(BaseSettings):
 
     weights: Annotated[Path | None, AfterValidator(_of_weights)] = None
     """File with numbers of your own for who comes first among those who could help (docs/matching.md)."""
+
+    identity_weights: Annotated[Path | None, AfterValidator(_of_identity)] = None
+    """File with numbers of your own for whether two records are of one person (docs/identity.md)."""
 
     same_kind: Annotated[Path | None, AfterValidator(_of_kinds)] = None
     """File with codes of your own, such as your directory's taxonomy, that mean the same kind of service

@@ -34,8 +34,8 @@ async def test_given_nothing_to_do_when_the_worker_looks_then_once_for_each_kind
         group.create_task(Worker(sending, Pace(poll)).run(stop))
         group.create_task(Herald(house.hub, outbound, poll).run(stop))
         # What was just written, it catches up with first.
-        while len(last := statements.queries[-6 * LOOKS :]) < 6 * LOOKS or len({*last}) > 6:
+        while len(last := statements.queries[-7 * LOOKS :]) < 7 * LOOKS or len({*last}) > 7:
             await asyncio.sleep(0.02)
         stop.set()
-    assert len({*last}) == 6, "to relay, to deliver, to fire, to read; to follow, to tell"
+    assert len({*last}) == 7, "to relay, to deliver, to fire, to read, to link; to follow, to tell"
     assert not any(one.startswith(("BEGIN", "COMMIT")) for one in last)

@@ -268,6 +268,17 @@ BREAKS: list[tuple[str, str]] = [
         "every Idempotency-Key that stands says what it wrote",
         "update idempotency set outcome = null",
     ),
+    (
+        "by what persons are matched is of Patients, and of none that a victim service provider keeps",
+        "update idx_person set patient = 1",
+    ),
+    (
+        "a link of two records is of Patients that are there, and of none that a victim service provider keeps",
+        (
+            "insert into person_link (one, other, state, score, evidence, since)"
+            " select 1, max(rid), 'review', 1, '{}', now() from resource"
+        ),
+    ),
     *(
         (
             f"{name} is of current resources only, and of their owner and patient",

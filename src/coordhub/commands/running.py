@@ -105,6 +105,7 @@ async def work_until_told(settings: Settings, url: str) -> None:
     import signal
 
     from coordhub import telemetry
+    from coordhub.identity import weights as identity_weights
     from coordhub.r4 import datasets
     from coordhub.record.bootstrap import open_hub
     from coordhub.referral import same_kind, strategies, weights
@@ -120,6 +121,8 @@ async def work_until_told(settings: Settings, url: str) -> None:
         vault.use(vault.Vault(settings.vsp_keys))
     if settings.datasets is not None:
         datasets.use(datasets.read(settings.datasets.read_bytes()))
+    if settings.identity_weights is not None:
+        identity_weights.use(identity_weights.read(settings.identity_weights.read_bytes()))
     if settings.weights is not None:
         weights.use(weights.read(settings.weights.read_bytes()))
     if settings.same_kind is not None:

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from coordhub.access import viewer
 from coordhub.r4 import compartment, types
 from coordhub.r4 import document as fhir_json
 from coordhub.r4.extract import Extracted, extract
+from coordhub.record import persons
 from coordhub.record.hub import Hub
 from coordhub.store import index, resources, vault
 from coordhub.store import reindex as store
@@ -116,7 +117,7 @@ async def _wanted(
     stored: rows to compare with. A reference that leads nowhere by them is then taken to be so: what
     it names came later, which is no fault.
     """
-    read: list[tuple[Current, Extracted, str | None]] = []
+    read: list[tuple[Current, dict[str, Any], Extracted, str | None]] = []
     names: set[tuple[int, str, str]] = set()
     wanted = {one.rid: Wanted(one.patient, IndexRows()) for one in current}
     for one in current:
@@ -125,7 +126,7 @@ async def _wanted(
         document = fhir_json.parse(one.body.encode())
         found = extract(document, base=hub.base)
         patient = next(iter(compartment.patient_references(document, base=hub.base)), None)
-        read.append((one, found, patient))
+        read.append((one, document, found, patient))
         for name in (patient, *(each.reference.local for each in found.references)):
             kind, _, fhir_id = (name or "").partition("/")
             if kind in types.NUMBER:
@@ -134,8 +135,8 @@ async def _wanted(
     by_source: dict[int, dict[str, int]] = {}
     for (source, name), rid in known.items():
         by_source.setdefault(source, {})[name] = rid
-    systems = await hub.engine.systems(index.systems_in(found for _, found, _ in read))
-    for one, found, patient in read:
+    systems = await hub.engine.systems(index.systems_in(found for _, _, found, _ in read))
+    for one, document, found, patient in read:
         targets = by_source.get(one.source, {})
         if stored is not None:
             nowhere = _nowhere(stored.get(one.rid), found)
@@ -149,6 +150,7 @@ async def _wanted(
         rows = index.rows_of(
             found, rid=one.rid, source=one.source, patient=whose, systems=systems, targets=targets
         )
+        rows.persons = persons.rows(document, one.rid, one.source)
         wanted[one.rid] = Wanted(whose, rows)
     return wanted
 

@@ -158,6 +158,7 @@ async def _seal(hub: Hub, provider: int) -> int:
             open_ones = [each for each in found if each.keeper is None]
             sealed += len(open_ones)
             await vsp.seal(conn, provider, [each.rid for each in open_ones])
+            await vsp.forget_persons(conn, [each.rid for each in open_ones])
             await _index_anew(hub, conn, provider, open_ones)
 
 

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from coordhub.access import viewer
 from coordhub.r4 import document as fhir_json
 from coordhub.r4 import extract
-from coordhub.record import (
-    veil,
-)
+from coordhub.record import persons, veil
 from coordhub.record.hub import instant
 from coordhub.record.work import Draft, Work
 from coordhub.store import index, resources, vsp
@@ -51,6 +49,7 @@ async def write(work: Work, interaction: str) -> None:
             systems=systems,
             targets=_without(targets, draft.nowhere),
         )
+        plain.persons = persons.rows(draft.document or {}, draft.rid, draft.source)
         batch.add.update(veil.rows(work, draft, plain, extracted, terms))
     for draft, extracted in old:
         assert draft.previous is not None
@@ -59,16 +58,16 @@ async def write(work: Work, interaction: str) -> None:
         meant = targets
         if draft.targets is not None:
             meant = {name: rid for name, rid in targets.items() if rid in draft.targets}
-        batch.remove.update(
-            index.rows_of(
-                extracted,
-                rid=draft.rid,
-                source=draft.previous.source,
-                patient=draft.previous.patient,
-                systems=systems,
-                targets=meant,
-            )
+        gone = index.rows_of(
+            extracted,
+            rid=draft.rid,
+            source=draft.previous.source,
+            patient=draft.previous.patient,
+            systems=systems,
+            targets=meant,
         )
+        gone.persons = persons.rows(draft.before() or {}, draft.rid, draft.previous.source)
+        batch.remove.update(gone)
     batch.add, batch.remove = batch.add.without(batch.remove), batch.remove.without(batch.add)
     batch.writes = [
         Write(
@@ -84,6 +83,12 @@ async def write(work: Work, interaction: str) -> None:
         await work.hold()
         await vsp.forget_index(work.conn, veiled)
     work.wakes = any(draft.episode is not None for draft in changing)
+    batch.to_be_matched = [
+        draft.rid
+        for draft in changing
+        if draft.type == "Patient"
+        and (draft.keeper is None or (draft.previous is not None and draft.previous.keeper is None))
+    ]
     batch.audit.append(_audit(work, interaction))
     await transact(work.conn, batch, now=work.now)
     if work.unlisted:

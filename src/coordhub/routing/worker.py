@@ -1,4 +1,4 @@
-"""The worker: relay, deliver, read from partners, fire timers, until told to stop.
+"""The worker: relay, deliver, read from partners, fire timers, look who is who, until told to stop.
 
 Woken by every commit (LISTEN) and by the clock; either alone would do. Any number may run at once, on
 any number of machines. What a dead worker held is taken up when its lease runs out.
@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+from coordhub.record import linking
 from coordhub.routing import circle, deliver, expire, relay, sources
 from coordhub.routing.stumble import Aside
-from coordhub.store import changes, deliveries, fetches, timers
+from coordhub.store import changes, deliveries, fetches, persons, timers
 from coordhub.store.deliveries import Claimed
 from coordhub.store.engine import UNAVAILABLE
 from coordhub.store.fetches import Fetch
@@ -37,7 +38,7 @@ class Pace:
 
 
 class Worker:
-    """Four loops over one database. `run` returns when `stop` is set and what was begun is settled."""
+    """Five loops over one database. `run` returns when `stop` is set and what was begun is settled."""
 
     def __init__(
         self, sending: deliver.Sending, pace: Pace, new_id: Callable[[], UUID] = uuid4
@@ -45,7 +46,7 @@ class Worker:
         self._sending = sending
         self._pace = pace
         self._new_id = new_id
-        self._woken = [asyncio.Event() for _ in range(4)]
+        self._woken = [asyncio.Event() for _ in range(5)]
         self._underway: set[asyncio.Task[None]] = set()
         self._reading: set[asyncio.Task[None]] = set()
         self._aside = Aside(sending.hub.clock)
@@ -56,7 +57,8 @@ class Worker:
             with contextlib.suppress(*UNAVAILABLE):
                 await stack.enter_async_context(engine.listening(self._wake))
             async with asyncio.TaskGroup() as group:
-                for number, step in enumerate((self._relay, self._deliver, self._fire, self._read)):
+                steps = (self._relay, self._deliver, self._fire, self._read, self._link)
+                for number, step in enumerate(steps):
                     group.create_task(self._loop(step, self._woken[number], stop))
                 await stop.wait()
                 self._wake()
@@ -110,6 +112,13 @@ class Worker:
             if not await timers.is_due(conn, hub.clock()):
                 return False
         return await expire.fire(hub, self._aside)
+
+    async def _link(self) -> bool:
+        hub = self._sending.hub
+        async with hub.engine.pool.acquire_at_last() as conn:
+            if not await persons.is_due(conn):
+                return False
+        return await linking.link(hub)
 
     async def _deliver(self) -> bool:
         free = self._pace.at_once - len(self._underway)

@@ -90,6 +90,8 @@ begin
         delete from label_lowered l where l.rid = any(rids_);
         -- An id on another's server may say as much as a number of a record.
         delete from counterpart c where c.rid = any(rids_);
+        delete from person_due d where d.rid = any(rids_);
+        delete from person_link k where k.one = any(rids_) or k.other = any(rids_);
         delete from order_number n where n.rid = any(rids_);
         delete from fetching f where f.subject = any(rids_);
         -- What a subscription asks for has its secrets; nothing is waited for that is not there.

@@ -120,6 +120,16 @@ class PositionRow(NamedTuple):
     patient: int | None
 
 
+class PersonRow(NamedTuple):
+    """param: number of the kind of key (identity.normalise.BLOCKS)."""
+
+    param: int
+    key: int
+    rid: int
+    source: int
+    patient: int | None
+
+
 @dataclass(slots=True)
 class IndexRows:
     """Rows of the index tables, without repeats."""
@@ -133,6 +143,7 @@ class IndexRows:
     uris: set[UriRow] = field(default_factory=set)
     composites: set[CompositeRow] = field(default_factory=set)
     positions: set[PositionRow] = field(default_factory=set)
+    persons: set[PersonRow] = field(default_factory=set)
 
     def update(self, other: IndexRows) -> None:
         for kind in _KINDS:

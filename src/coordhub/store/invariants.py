@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from coordhub.r4.datasets import BLIND
+from coordhub.r4.sensitivity import VSP
 from coordhub.r4.types import NUMBER
 from coordhub.store.engine import Connection
 from coordhub.store.tables import metadata
@@ -392,6 +393,19 @@ INVARIANTS: Final[dict[str, str]] = {
         where not exists (
             select from resource r
             where r.type = a.type and r.fhir_id = a.fhir_id and r.shard = a.shard)
+    """,
+    "by what persons are matched is of Patients, and of none that a victim service provider keeps": f"""
+        select 'key of ' || i.rid from moved.idx_person i
+        join resource r on r.rid = i.rid and r.shard = i.shard
+        where r.type <> {NUMBER["Patient"]} or i.patient <> i.rid or r.labels & {VSP} <> 0
+           or r.body like 'vsp%'
+    """,
+    "a link of two records is of Patients that are there, and of none that a victim service provider keeps": f"""
+        select 'link of ' || k.one || ' and ' || k.other from person_link k
+        left join resource a on a.rid = k.one and a.shard = (k.one & 255)::smallint
+        left join resource b on b.rid = k.other and b.shard = (k.other & 255)::smallint
+        where a.rid is null or b.rid is null or (a.labels | b.labels) & {VSP} <> 0
+           or a.type <> {NUMBER["Patient"]} or b.type <> {NUMBER["Patient"]}
     """,
     "every Idempotency-Key that stands says what it wrote": """
         select 'key of organization ' || i.organization from idempotency i where i.outcome is null

@@ -13,6 +13,7 @@ from coordhub.store.index import (
     IndexRows,
     Measure,
     NumberRow,
+    PersonRow,
     PositionRow,
     QuantityRow,
     ReferenceRow,
@@ -106,6 +107,7 @@ _KINDS: tuple[tuple[str, str, str, Callable[[Any], Any]], ...] = (
         _composite,
     ),
     ("positions", "idx_position", f"param, latitude, longitude, {_OWNER}", lambda r: PositionRow(*r)),
+    ("persons", "idx_person", f"param, key, {_OWNER}", lambda row: PersonRow(*row)),
 )  # fmt: skip
 
 

@@ -68,6 +68,7 @@ _COMPOSITE = (
     " first timestamptz, last timestamptz, target bigint, third numeric"
 )
 _POSITION = f"param smallint, latitude float8, longitude float8, {_OWNER}"
+_PERSON = f"param smallint, key bigint, {_OWNER}"
 
 
 def _added(table: str, columns: str) -> Part:
@@ -154,6 +155,7 @@ PARTS: Final = {
     "positions_removed": _removed(
         "idx_position", _POSITION, "i.latitude = n.latitude and i.longitude = n.longitude"
     ),
+    "persons_removed": _removed("idx_person", _PERSON, "i.key = n.key"),
     "tokens_added": _added("idx_token", _TOKEN),
     "strings_added": _added("idx_string", _STRING),
     "references_added": _added("idx_reference", _REFERENCE),
@@ -163,6 +165,8 @@ PARTS: Final = {
     "uris_added": _added("idx_uri", _URI),
     "composites_added": _added("idx_composite", _COMPOSITE),
     "positions_added": _added("idx_position", _POSITION),
+    "persons_added": _added("idx_person", _PERSON),
+    "to_be_matched": Part("rid bigint", "insert into person_due (rid) select n.rid from {rows}"),
     "granted": Part(
         "organization bigint, rid bigint, because bigint, rule text, labels bigint, dataset smallint,"
         " until timestamptz",

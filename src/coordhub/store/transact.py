@@ -332,6 +332,8 @@ class Batch:
     parties: list[Party] = field(default_factory=list)
     subscriptions: list[SubscriptionRow] = field(default_factory=list)
     foreseen: list[Foreseen] = field(default_factory=list)
+    to_be_matched: list[int] = field(default_factory=list)
+    """Patients (rid) of whom it is to be looked whether somebody else's record is of the same person."""
     audit: list[AuditRow] = field(default_factory=list)
 
 
@@ -382,6 +384,7 @@ def _rows(batch: Batch) -> dict[str, Sequence[tuple[Any, ...]]]:
         "untimed": batch.timers_ended,
         "subscribed": batch.subscriptions,
         "foreseen": batch.foreseen,
+        "to_be_matched": [(rid,) for rid in batch.to_be_matched],
     }
 
 

@@ -25,7 +25,7 @@ ENTRIES = (*PLACES, "HealthcareService", "Endpoint")
 
 INDEXES = (
     "idx_token", "idx_string", "idx_reference", "idx_date", "idx_number", "idx_quantity", "idx_uri",
-    "idx_composite", "idx_position",
+    "idx_composite", "idx_position", "idx_person",
 )  # fmt: skip
 
 _UPWARD = (
@@ -252,6 +252,15 @@ async def seal(conn: Connection, provider: int, rids: Collection[int]) -> None:
         sorted(rids),
     )
     await seal_versions_before(conn, provider, rids)
+
+
+async def forget_persons(conn: Connection, rids: Collection[int]) -> None:
+    """Of none of these it is known any more who it is the same person as."""
+    await conn.execute("delete from person_due where rid = any($1::bigint[])", sorted(rids))
+    await conn.execute(
+        "delete from person_link where one = any($1::bigint[]) or other = any($1::bigint[])",
+        sorted(rids),
+    )
 
 
 async def forget_index(conn: Connection, rids: Collection[int]) -> None:

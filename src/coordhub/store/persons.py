@@ -1,0 +1,236 @@
+"""Records of one person: those that may be, found by keys; the pairs that are, may be, or are not.
+
+One process looks at a time, so that what is decided about a pair is decided by what stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from coordhub.r4.sensitivity import VSP
+from coordhub.store.engine import Connection
+from coordhub.store.resources import COLUMNS, Version, version_of
+from coordhub.store.visibility import DIRECTORY, HUB, Viewer, shown, visible
+
+LOCK: Final = 0x706572736F6E
+"""Held by who looks who is who."""
+
+OF_ONE_KEY: Final = 200
+"""Records that one key brings: a name and a street that more have, tell nobody apart."""
+
+MOST: Final = 400
+
+
+class Pair(NamedTuple):
+    """one, other: rids of Patients. evidence: JSON, without content."""
+
+    one: int
+    other: int
+    state: str
+    by: str | None
+    reason: str | None
+    score: float
+    evidence: str
+    since: datetime
+
+
+_PAIR = ", ".join(f"k.{name}" for name in Pair._fields)
+
+
+async def try_lock(conn: Connection) -> bool:
+    """Until the transaction ends; False where another looks just now."""
+    held: bool = await conn.fetchval("select pg_try_advisory_xact_lock($1)", LOCK)
+    return held
+
+
+async def lock(conn: Connection) -> None:
+    await conn.execute("select pg_advisory_xact_lock($1)", LOCK)
+
+
+async def is_due(conn: Connection) -> bool:
+    found: bool = await conn.fetchval("select exists (select from person_due)")
+    return found
+
+
+async def claim(conn: Connection, most: int) -> list[int]:
+    """The next Patients to be looked at, who are not due any more when the transaction ends."""
+    rows = await conn.fetch(
+        "delete from person_due where id in (select id from person_due order by id limit $1) returning id, rid",
+        most,
+    )
+    return list(dict.fromkeys(row["rid"] for row in sorted(rows, key=lambda row: row["id"])))
+
+
+async def make_due(conn: Connection, rids: Collection[int]) -> None:
+    await conn.execute(
+        "insert into person_due (rid) select * from unnest($1::bigint[])", sorted(rids)
+    )
+
+
+async def comparable(conn: Connection, rids: Collection[int]) -> set[int]:
+    """Of these Patients those that are compared at all: there, out of quarantine, no provider's for victims."""
+    rows = await conn.fetch(
+        "select r.rid from unnest($1::bigint[]) w(rid) join resource r on r.rid = w.rid"
+        " and r.shard = (w.rid & 255)::smallint where r.body is not null and not r.quarantined"
+        f" and r.labels & {VSP} = 0 and exists (select from idx_person i where i.rid = r.rid)"
+        " and not exists (select from party p where p.organization in (r.source, r.author) and p.kind = 'vsp')",
+        sorted(rids),
+    )
+    return {row[0] for row in rows}
+
+
+async def candidates(
+    conn: Connection, viewer: Viewer, keys: Collection[tuple[int, int]], but: int | None = None
+) -> list[Version]:
+    """Patients that this viewer may see and that have a key of these, those with most of them first.
+
+    but: not this one. What a victim service provider keeps has no key.
+    """
+    condition, arguments = visible(viewer, "r", 6)
+    wanted = sorted(keys)
+    rows = await conn.fetch(
+        f"select {COLUMNS}, {shown(viewer, 'r', 6)} from (select f.rid, count(*) as met"
+        " from unnest($1::smallint[], $2::bigint[]) w(param, key) cross join lateral ("
+        "  select i.rid from idx_person i join resource r on r.rid = i.rid and r.shard = i.shard"
+        "  where i.param = w.param and i.key = w.key and i.rid <> $3 and r.body is not null"
+        f"  and not r.quarantined and {condition} order by i.rid limit $4) f"
+        " group by f.rid order by met desc, f.rid limit $5) m"
+        " join resource r on r.rid = m.rid and r.shard = (m.rid & 255)::smallint order by m.met desc, m.rid",
+        [param for param, _ in wanted],
+        [key for _, key in wanted],
+        but or 0,
+        OF_ONE_KEY,
+        MOST,
+        *arguments,
+    )
+    return [version_of(row) for row in rows]
+
+
+async def how_many(
+    conn: Connection, keys: Collection[tuple[int, int]], most: int
+) -> dict[tuple[int, int], int]:
+    """How many records have each of these keys; no more than `most` are counted."""
+    wanted = sorted(keys)
+    rows = await conn.fetch(
+        "select w.param, w.key, n.number from unnest($1::smallint[], $2::bigint[]) w(param, key)"
+        " cross join lateral (select count(*) as number from (select from idx_person i"
+        " where i.param = w.param and i.key = w.key limit $3) c) n",
+        [param for param, _ in wanted],
+        [key for _, key in wanted],
+        most,
+    )
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+async def how_many_named(conn: Connection, kind: int) -> int:
+    """How many rows there are of a kind of key: nearly one for each record, of surnames."""
+    found: int = await conn.fetchval("select count(*) from idx_person where param = $1", kind)
+    return found
+
+
+async def shared_by_more(
+    conn: Connection, keys: Collection[tuple[int, int]], births: int, most: int
+) -> set[tuple[int, int]]:
+    """Of these keys those of records with more than `most` different births (keys of kind `births`).
+
+    By births, since one person may have any number of records.
+    """
+    wanted = sorted(keys)
+    rows = await conn.fetch(
+        "select w.param, w.key from unnest($1::smallint[], $2::bigint[]) w(param, key)"
+        " where (select count(distinct b.key) from (select i.rid from idx_person i"
+        "  where i.param = w.param and i.key = w.key limit $5) c"
+        "  join idx_person b on b.rid = c.rid and b.param = $3) > $4",
+        [param for param, _ in wanted],
+        [key for _, key in wanted],
+        births,
+        most,
+        OF_ONE_KEY,
+    )
+    return {(row[0], row[1]) for row in rows}
+
+
+async def pairs_of(conn: Connection, rids: Collection[int]) -> list[Pair]:
+    """All pairs that one of these is in."""
+    rows = await conn.fetch(
+        f"select {_PAIR} from person_link k where k.one = any($1::bigint[]) or k.other = any($1::bigint[])"
+        " order by k.one, k.other",
+        sorted(rids),
+    )
+    return [Pair(*row) for row in rows]
+
+
+async def pair(conn: Connection, one: int, other: int) -> Pair | None:
+    row = await conn.fetchrow(
+        f"select {_PAIR} from person_link k where k.one = $1 and k.other = $2",
+        min(one, other),
+        max(one, other),
+    )
+    return None if row is None else Pair(*row)
+
+
+async def put(conn: Connection, pairs: Iterable[Pair]) -> None:
+    """Have these pairs stand so; since when stays, where the state does."""
+    columns = ", ".join(Pair._fields)
+    await conn.executemany(
+        f"insert into person_link as k ({columns}) values ($1, $2, $3, $4, $5, $6, $7, $8)"
+        " on conflict (one, other) do update set state = $3, by = $4, reason = $5, score = $6, evidence = $7,"
+        " since = case when k.state = $3 then k.since else $8 end",
+        list(pairs),
+    )
+
+
+async def remove(conn: Connection, pairs: Iterable[tuple[int, int]]) -> None:
+    await conn.executemany("delete from person_link where one = $1 and other = $2", list(pairs))
+
+
+_SAME: Final = (
+    "with recursive same(start, rid) as (select w.rid, w.rid from unnest($1::bigint[]) w(rid)"
+    " union select s.start, case when k.one = s.rid then k.other else k.one end"
+    " from same s join person_link k on k.state = 'linked' and s.rid in (k.one, k.other))"
+    " select start, rid from same"
+)
+
+
+async def together(conn: Connection, rids: Sequence[int]) -> Mapping[int, frozenset[int]]:
+    """Of each of these all records of the same person, itself among them."""
+    found: dict[int, set[int]] = {rid: {rid} for rid in rids}
+    for start, rid in await conn.fetch(_SAME, list(rids)):
+        found[start].add(rid)
+    return {start: frozenset(same) for start, same in found.items()}
+
+
+async def queue(conn: Connection, state: str, after: tuple[int, int], most: int) -> list[Pair]:
+    """The pairs in this state, in the order of their rids, after that one."""
+    rows = await conn.fetch(
+        f"select {_PAIR} from person_link k where k.state = $1 and (k.one, k.other) > ($2, $3)"
+        " order by k.one, k.other limit $4",
+        state,
+        *after,
+        most,
+    )
+    return [Pair(*row) for row in rows]
+
+
+async def saw_both(
+    conn: Connection, ours: Collection[int], theirs: Collection[int], since: datetime
+) -> list[int]:
+    """rids of the organizations that were shown something of both charts since then.
+
+    Of a victim service provider it is not told what it saw.
+    """
+    rows = await conn.fetch(
+        "with chart as (select r.rid, r.patient = any($1::bigint[]) as ours from resource r"
+        " where r.patient = any($1::bigint[] || $2::bigint[]))"
+        " select a.organization from audit a cross join lateral unnest(a.rids) u(rid)"
+        " join chart c on c.rid = u.rid where a.at >= $3 and a.rids && (select array_agg(rid) from chart)"
+        f" and a.organization not in ({HUB}, {DIRECTORY}) and (a.outcome = 0 or a.outcome between 200 and 299)"
+        " and not exists (select from party p where p.organization = a.organization and p.kind = 'vsp')"
+        " group by a.organization having bool_or(c.ours) and bool_or(not c.ours) order by 1",
+        sorted(ours),
+        sorted(theirs),
+        since,
+    )
+    return [row[0] for row in rows]
