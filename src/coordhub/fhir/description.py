@@ -437,6 +437,12 @@ ROUTES: tuple[Route, ...] = (
         answer="Bundle", reasons=(413, 415, 422), body="Parameters",
     ),
     Route(
+        "match", "POST", "/Patient/$match", "Operations", "Who is this?",
+        "A `resource` (a Patient with all that is known), `onlyCertainMatches` and `count`: the Patients that you "
+        "see and that may be the same person, best first, each with its score and grade.",
+        answer="Bundle", reasons=(413, 415, 422), body="Parameters",
+    ),
+    Route(
         "vread", "GET", "/{resource_type}/{id}/_history/{vid}", "Resources", "Read a version",
         "One version, current or not.", reasons=(404, 410), parameters=(TYPE, _ID, _VID),
     ),

@@ -102,6 +102,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "lower-label": Operation(
         ("instance",), (), ("POST",), "update", frozenset({"class", "reason"})
     ),
+    "match": Operation(
+        ("type",),
+        ("Patient",),
+        ("POST",),
+        "search",
+        frozenset({"resource", "onlyCertainMatches", "count"}),
+    ),
     "meta": Operation(("system", "type", "instance"), (), _ASK),
     "meta-add": Operation(("instance",), (), ("POST",), "update", frozenset({"meta"})),
     "meta-delete": Operation(("instance",), (), ("POST",), "update", frozenset({"meta"})),

@@ -5,6 +5,7 @@ http://hl7.org/fhir/R4/operations.html#executing
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from coordhub.errors import FhirError, Issue, unprocessable
@@ -39,6 +40,20 @@ def parameter(asked: Asked, name: str) -> dict[str, Any] | None:
     if len(found) > 1:
         raise FhirError(400, Issue("invalid", f"{name} may be given once.", "Parameters.parameter"))
     return found[0] if found else None
+
+
+def with_resource(asked: Asked) -> tuple[dict[str, Any] | None, list[tuple[str, str]]]:
+    """The resource that an operation is about, in a Parameters or by itself, and its plain parameters."""
+    document = asked.document
+    if document is None or document.get("resourceType") != "Parameters":
+        return document, list(asked.query)
+    inner = parameter(asked, "resource")
+    plain = [one for one in document.get("parameter", []) if one["name"] != "resource"]
+    rest = {name: value for name, value in document.items() if name != "parameter"}
+    if plain:
+        rest["parameter"] = plain
+    resource = inner.get("resource") if inner is not None else None
+    return resource, pairs(replace(asked, document=rest))
 
 
 def _listed(asked: Asked) -> list[dict[str, Any]]:

@@ -8,7 +8,6 @@ All that a write is checked for, against what is stored now, and nothing is writ
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from coordhub.errors import FhirError, Issue
@@ -43,20 +42,16 @@ async def answer(context: Context, asked: Asked) -> Answer:
 def _given(asked: Asked) -> tuple[dict[str, Any] | None, list[tuple[str, str]]]:
     """The resource, and the other parameters: from the address and from a Parameters."""
     document = asked.document
-    if document is None or document.get("resourceType") != "Parameters":
-        return document, list(asked.query)
-    if asked.target.type == "Parameters" and not any(
-        isinstance(one, dict) and one.get("name") == "resource"
-        for one in document.get("parameter", [])
+    if (
+        document is not None
+        and document.get("resourceType") == asked.target.type == "Parameters"
+        and not any(
+            isinstance(one, dict) and one.get("name") == "resource"
+            for one in document.get("parameter", [])
+        )
     ):
         return document, list(asked.query)
-    inner = invocation.parameter(asked, "resource")
-    plain = [one for one in document.get("parameter", []) if one["name"] != "resource"]
-    rest = {name: value for name, value in document.items() if name != "parameter"}
-    if plain:
-        rest["parameter"] = plain
-    resource = inner.get("resource") if inner is not None else None
-    return resource, invocation.pairs(replace(asked, document=rest))
+    return invocation.with_resource(asked)
 
 
 def _operation(asked: Asked, resource: dict[str, Any] | None, mode: str | None) -> Operation:
