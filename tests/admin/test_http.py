@@ -194,6 +194,13 @@ WRONG: list[tuple[str, str, Any, int, str]] = [
     ("GET", "/deliveries/seven", None, 400, "UUID"),
     ("GET", "/deliveries/9d604991-74e7-4904-a530-3897daf61444", None, 404, "There is no delivery"),
     ("POST", "/endpoints/none/probe", None, 404, "not one that is left alone"),
+    ("POST", "/endpoints/a%00b/probe", None, 400, "Name it as Endpoint/id"),
+    ("GET", "/deliveries?endpoint=%00", None, 400, "Name it as Endpoint/id"),
+    ("GET", "/deliveries?reason=a%00", None, 400, "U+0000"),
+    ("GET", "/deliveries?since=0001-01-01T00:00:00%2B14:00", None, 400, "since is an instant from"),
+    ("GET", "/deliveries?until=9999-12-31T23:59:59-12:00", None, 400, "until is an instant from"),
+    ("POST", "/deliveries/discard", {"which": {"reason": "x"}, "because": "\0"}, 400, "U+0000"),
+    ("POST", "/deliveries/replay", {"which": {"organization": "Organization/\0"}}, 400, "Name it as"),
 ]
 
 

@@ -228,6 +228,9 @@ async def test_given_a_feed_when_polled_by_its_links_then_each_version_in_order_
     assert (await polled_until(house.near, monitor, 1))[0] == [("PUT", f"{one}/3")]
     since = f"/Patient/_history?_sort=_lastUpdated&_since={quote(at)}"
     assert (await polled_until(house.near, since, 1))[0] == [("PUT", f"{one}/3")]
+    for long_ago in ("0001", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "1969-12-31"):
+        since = f"/Patient/_history?_sort=_lastUpdated&_since={quote(long_ago)}"
+        assert len((await polled_until(house.near, since, 5))[0]) == 5
     assert (await house.far.ask("GET", monitor)).status_code == 400
     refused = await house.near.ask("GET", f"/{one}/_history?_sort=_lastUpdated")
     assert refused.status_code == 400

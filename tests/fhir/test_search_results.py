@@ -409,6 +409,7 @@ async def test_given_a_search_over_several_types_when_it_asks_for_more_then_400_
         ("_type=Patient,Task&code=1", "http.code"),
         ("_type=Patient,Tusk", "http._type"),
         ("_type=Patient,Task&_sort=family", "http._sort"),
+        (f"_type=Patient,Task&_count={'9' * 5000}", "http._count"),
     ):
         refused = await house.near.ask("GET", f"?{query}")
         assert refused.status_code == 400, refused.text

@@ -145,6 +145,7 @@ async def discard(request: Request) -> Response:
     asked = await _body(request, Discard)
     if not asked.because.strip():
         raise bad_request("Say why; it stands in the audit.", "because")
+    _writable("because", asked.because)
     return await _carry_out(admin, by, "delivery-discarded", asked.which, asked.because)
 
 
@@ -160,7 +161,7 @@ async def endpoints(request: Request) -> Response:
 @router.post("/endpoints/{endpoint}/probe")
 async def probe(request: Request, endpoint: str) -> Response:
     admin, by = await _caller(request, "deliveries.act")
-    reference = f"Endpoint/{endpoint}"
+    reference = f"Endpoint/{_id('Endpoint', endpoint)}"
     try:
         await letters.probe(admin.hub.engine, by, reference, admin.hub.clock())
     except NothingDone as nothing:
@@ -212,6 +213,9 @@ def _which(meant: Meant, states: tuple[str, ...]) -> Which:
     for name, at in (("since", meant.since), ("until", meant.until)):
         if at is not None and at.tzinfo is None:
             raise bad_request(f"{name} needs its offset, such as 2026-03-02T09:00:00Z.", name)
+        if at is not None and not 1 < at.year < 9999:  # in UTC it may be in no year
+            raise bad_request(f"{name} is an instant from year 2 to 9998.", name)
+    _writable("reason", meant.reason)
     return Which(
         states,
         meant.ids,
@@ -227,9 +231,15 @@ def _id(kind: str, reference: str | None) -> str | None:
     if reference is None:
         return None
     before, _, fhir_id = reference.rpartition("/")
-    if before not in ("", kind) or not fhir_id:
+    if before not in ("", kind) or not fhir_id or "\0" in fhir_id:
         raise bad_request(f"Name it as {kind}/id.", kind.lower())
     return fhir_id
+
+
+def _writable(name: str, text: str | None) -> None:
+    """The database keeps no U+0000."""
+    if text is not None and "\0" in text:
+        raise bad_request(f"{name} has a character that is none (U+0000). Leave it out.", name)
 
 
 def _uuid(text: str) -> UUID:

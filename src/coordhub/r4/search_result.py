@@ -95,7 +95,7 @@ class _Reading:
     def takes(self, name: str, value: str) -> bool:
         """Whether the pair is one of these parameters; then it has been read."""
         code, _, modifier = name.partition(":")
-        if name == "_count" and value.isascii() and value.isdigit() and int(value) == 0:
+        if name == "_count" and value and not value.strip("0"):
             self.count_only = True
             return True
         if code not in PARAMETERS:

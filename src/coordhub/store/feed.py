@@ -92,9 +92,10 @@ class _Now(NamedTuple):
 
 
 async def begin(conn: Connection, viewer: Viewer, since: datetime | None) -> Position:
-    """Where a feed begins: with all there is, or with what was written from an instant on."""
+    """Where a feed begins: with all there is, or with what was written from an instant on (all of it, where
+    that is before there was any hub)."""
     now = await _now(conn, viewer)
-    if since is None:
+    if since is None or since <= _EPOCH:
         return Position(0, 0, 0, now.horizon, now.at, now.kind)
     first = min(await _transaction_at(conn, since - SKEW), now.horizon)
     return Position(first, 0, 0, first, min(since, now.at), now.kind)
