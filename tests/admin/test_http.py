@@ -200,7 +200,13 @@ WRONG: list[tuple[str, str, Any, int, str]] = [
     ("GET", "/deliveries?since=0001-01-01T00:00:00%2B14:00", None, 400, "since is an instant from"),
     ("GET", "/deliveries?until=9999-12-31T23:59:59-12:00", None, 400, "until is an instant from"),
     ("POST", "/deliveries/discard", {"which": {"reason": "x"}, "because": "\0"}, 400, "U+0000"),
-    ("POST", "/deliveries/replay", {"which": {"organization": "Organization/\0"}}, 400, "Name it as"),
+    (
+        "POST",
+        "/deliveries/replay",
+        {"which": {"organization": "Organization/\0"}},
+        400,
+        "Name it as",
+    ),
 ]
 
 

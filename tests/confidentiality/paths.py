@@ -10,16 +10,20 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import httpx2
-from oracle import ACT, LEVEL, SHOWN, WHOLE, Document, Held, Oracle, codings
+from oracle import ACT, LEVEL, SHOWN, WHOLE, Document, Held, Oracle, codings, references
 from world import KEY, Actor, Opened, World
 
 from coordhub.access import viewer
+from coordhub.portal import sheets
 from coordhub.r4 import document as fhir_json
 from coordhub.r4 import types
+from coordhub.record import notifying
 from coordhub.store import subscription_events
-from coordhub.store.subscription_events import Followed
+from coordhub.store.links import Visit
+from coordhub.store.subscription_events import Event, Followed
 from coordhub.store.subscriptions import Config, Subscribed
 
 Difference = tuple[str, Any, Any]
@@ -512,9 +516,123 @@ async def _told_of(looker: Looker, query: str) -> list[str]:
     return sorted({f"{kind}/{row['fhir_id']}" for row in changes if row["seq"] in told})
 
 
+async def by_feed(looker: Looker) -> AsyncIterator[Difference]:
+    """The change feed of a type, and of all: every version of what is seen, each shown as that is."""
+    for kind in (None, *TYPES):
+        path = f"/{kind}/_history" if kind else "/_history"
+        if kind and not looker.readable(kind):
+            continue
+        if kind is None and looker.types is not None:
+            continue
+        told: set[str] = set()
+        async for page in looker.pages(f"{path}?_sort=_lastUpdated&_count=700"):
+            told.update(_versions(page))
+            for entry in page.get("entry", ()):
+                document = entry["resource"]
+                shown = looker.sees(f"{document['resourceType']}/{document['id']}")
+                if cut := too_much(document, shown):
+                    yield f"feed: elements of {entry['fullUrl']}", cut, set()
+        if kind:
+            yield f"{kind} feed", sorted(told), _past(looker, looker.all_of(kind))
+        else:
+            held = {name.partition(" ")[0] for name in told}
+            yield "feed", held & looker.oracle.held.keys(), {
+                one.reference for one in looker.all_of() if looker.sees(one.reference) is not None
+            }  # fmt: skip
+
+
+async def by_notification(looker: Looker) -> AsyncIterator[Difference]:
+    """What a notification with full resources holds, by whatever channel, of events that it may see no more."""
+    hub, held = looker.opened.hub, list(looker.some(None, looker.every))
+    told = Subscribed(0, looker.actor.rid, "active", FULL, None, len(held), 0, 0, None)
+    rids = dict(
+        await looker.world.owner(
+            "select t.name, r.rid from unnest($1::text[], $2::smallint[], $3::text[]) t(name, type, fhir_id)"
+            " join resource r on r.type = t.type and r.fhir_id = t.fhir_id",
+            [one.reference for one in held],
+            [types.NUMBER[one.type] for one in held],
+            [one.id for one in held],
+        )
+    )
+    events = [
+        Event(number, hub.clock(), rids[one.reference], 1) for number, one in enumerate(held, 1)
+    ]
+    async with hub.engine.pool.acquire() as conn:
+        composed = await notifying.compose(
+            hub, conn, told, "Subscription/x", "active", "event-notification", events, UUID(int=1)
+        )
+    body = fhir_json.parse(composed.body)
+    entries = [entry["resource"] for entry in body["entry"][1:]]
+    seen = [one for one in held if looker.sees(one.reference) is not None]
+    yield (
+        "notification",
+        sorted(map(marked, entries)),
+        sorted(looker.mark(one.reference) for one in seen),
+    )
+    named = {one.reference for one in held if one.reference.encode() in composed.body}
+    yield (
+        "named in a notification",
+        named - {one.reference for one in seen} - _named_in(entries),
+        set(),
+    )
+    for document in entries:
+        shown = looker.sees(f"{document['resourceType']}/{document['id']}")
+        yield "elements in a notification", too_much(document, shown), set()
+
+
+def _named_in(entries: Iterable[Document]) -> set[str]:
+    """What is named by resources themselves."""
+    return {name for document in entries for name in references(document)}
+
+
+FULL = Config("urn:topic", (), "https://subscriber.example", (), "full-resource", 0, 0, 1000)
+
+
+async def by_page(looker: Looker) -> AsyncIterator[Difference]:
+    """The page behind a link, of any Task, were there a link to it: no more than its organization is shown."""
+    hub = looker.opened.hub
+    tasks = list(looker.some("Task", 2 * looker.every))
+    async with hub.engine.pool.acquire() as conn:
+        for one in tasks:
+            rid = await conn.fetchval(
+                "select rid from resource where type = $1 and fhir_id = $2",
+                types.NUMBER["Task"],
+                one.id,
+            )
+            sheet = await sheets.sheet(hub, conn, Visit(looker.actor.rid, rid))
+            yield (
+                f"page of {one.reference}",
+                rid in sheet.rids,
+                looker.sees(one.reference) is not None,
+            )
+            rows = await conn.fetch(
+                "select type, fhir_id from resource where rid = any($1::bigint[])", list(sheet.rids)
+            )
+            names = [f"{types.name_of(row['type'])}/{row['fhir_id']}" for row in rows]
+            yield f"behind {one.reference}", [name for name in names if not looker.sees(name)], []
+            patient = looker.oracle.patient(one)
+            shown = looker.sees(patient) if patient else None
+            labels = {label for label, _ in sheet.person}
+            yield f"person of {one.reference}", labels - _said_of_a_person(shown), set()
+
+
+def _said_of_a_person(shown: str | None) -> set[str]:
+    everything = {
+        "Name": "name",
+        "Born": "birthDate",
+        "Address": "address",
+        "Language": "communication",
+    }
+    everything |= dict.fromkeys(("Phone", "Text message", "E-mail", "Contact"), "telecom")
+    allowed = set(everything.values())
+    if shown != WHOLE:
+        allowed = SHOWN[str(shown)].get("Patient") or set() if shown else set()
+    return {label for label, element in everything.items() if element in allowed}
+
+
 PATHS = (
     by_type, by_id, by_parameters, by_links, by_inclusion, by_patient, by_labels, by_asking_about,
-    by_subscription,
+    by_subscription, by_feed, by_notification, by_page,
 )  # fmt: skip
 
 __all__ = ["KEY", "PATHS", "Looker"]
