@@ -4,6 +4,7 @@ python -m bench                          work items and floors, two minutes
 python -m bench --rounds 7 --seconds 5   the same, steadier
 python -m bench --peer http://host/fhir  and another FHIR server on the same work
 python -m bench referrals                how many a second arrive in time, and what each part of it costs
+python -m bench noisy                    what one client at ten times its share costs the others
 python -m bench ladder --rungs 1000,4000,16000
 """
 
@@ -34,6 +35,10 @@ def main(arguments: list[str]) -> int:
         told = uvloop.run(
             referrals.run(referrals.Plan(asked.rate, max(asked.seconds, 5.0), asked.alone))
         )
+    elif asked.what == "noisy":
+        from bench import noisy
+
+        told = uvloop.run(noisy.run(max(asked.seconds, 8.0)))
     else:
         from bench import measure
         from bench.wire import Server
@@ -52,7 +57,7 @@ def main(arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.split("\n")[0])
     parser.add_argument(
-        "what", nargs="?", choices=("items", "referrals", "ladder"), default="items"
+        "what", nargs="?", choices=("items", "referrals", "ladder", "noisy"), default="items"
     )
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     group = parser.add_argument_group("items")

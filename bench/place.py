@@ -137,6 +137,8 @@ async def place(at: Postgres) -> AsyncIterator[Place]:
         "COORDHUB_BASE_URL": base,
         "COORDHUB_PORT": str(port),
         "COORDHUB_OUTBOUND_NETWORKS": "127.0.0.0/8",
+        "COORDHUB_CLIENT_RATE": "100000",  # it is measured what can be done, not what may be
+        "COORDHUB_CLIENT_BURST": "100000",
     }
     out, python = _out(at), [sys.executable, "-c"]
     with (

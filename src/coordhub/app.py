@@ -23,7 +23,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from coordhub import errors, telemetry, tracing
 from coordhub.access import keys
+from coordhub.access.admission import Admission
 from coordhub.access.operators import OperatorTokens
+from coordhub.access.rates import Defaults
 from coordhub.access.token import Tokens
 from coordhub.admin import http as admin
 from coordhub.admin import letters
@@ -53,7 +55,7 @@ from coordhub.settings import Settings
 from coordhub.store import outage, roles, vault
 from coordhub.store.audit import AuditLog
 from coordhub.store.deliveries import Claimed
-from coordhub.store.engine import Connection, Engine
+from coordhub.store.engine import Connection, Engine, searching_of
 
 READY_SECONDS: Final = 2.0
 """How long /ready waits for the database."""
@@ -66,8 +68,8 @@ SENT: Final = (
 """Headers that a page of another origin may send."""
 
 ANSWERED: Final = (
-    "Content-Location", "ETag", "Idempotency-Replayed", "Last-Modified", "Location", "Retry-After",
-    "Warning", "WWW-Authenticate", "X-Request-Id",
+    "Content-Location", "ETag", "Idempotency-Replayed", "Last-Modified", "Location", "RateLimit",
+    "RateLimit-Policy", "Retry-After", "Warning", "WWW-Authenticate", "X-Request-Id",
 )  # fmt: skip
 """Headers of an answer that it may look at."""
 
@@ -204,6 +206,25 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
         hub.clock(),
         AuditIds(key),
         Restored(hub.engine),
+        _admission(settings, hub),
+    )
+
+
+def _admission(settings: Settings, hub: Hub) -> Admission:
+    defaults = Defaults(
+        settings.client_rate,
+        settings.client_burst,
+        settings.client_at_once,
+        settings.client_per_day,
+        settings.serving_processes,
+    )
+    searching = searching_of(settings.pool_size)
+    return Admission(
+        hub.engine,
+        defaults,
+        lambda: hub.clock().timestamp(),
+        max(1, settings.pool_size - searching),
+        searching,
     )
 
 

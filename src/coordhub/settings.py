@@ -20,6 +20,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     PlainSerializer,
+    PositiveFloat,
     PositiveInt,
     SecretStr,
     model_validator,
@@ -218,6 +219,22 @@ class Settings(BaseSettings):
 
     statement_timeout: Duration = timedelta(seconds=30)
     """After this Postgres ends a statement."""
+
+    client_rate: PositiveFloat = 500
+    """Requests a second that one client may make at most, where nothing else was agreed with it
+    (`coordhub clients limits`); beyond is 429."""
+
+    client_burst: PositiveInt = 1000
+    """Requests that it may make at once, after a while without any."""
+
+    client_at_once: PositiveInt = 100
+    """Requests of one client that are under way at the same time at most."""
+
+    client_per_day: PositiveInt | None = None
+    """Requests of one client in a day (UTC) at most; any number without it."""
+
+    serving_processes: PositiveInt = 1
+    """How many `serve` processes share the requests: each lets a client have its part of what is agreed."""
 
     max_body_bytes: PositiveInt = 16 * 1024 * 1024
     """Bytes of a request body at most, as sent and as decompressed; beyond is 413."""

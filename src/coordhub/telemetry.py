@@ -46,6 +46,12 @@ SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
     registry=REGISTRY,
 )
+THROTTLED = Counter(
+    "coordhub_throttled",
+    "Requests that were refused as too many, by which limit: rate, at-once, day; failures, of an address.",
+    ("limit",),
+    registry=REGISTRY,
+)
 DELIVERIES = Counter(
     "coordhub_delivery_attempts",
     "Delivery attempts, by channel and what came of them.",

@@ -158,6 +158,7 @@ async def house_at(url: str, out: Path, crashes: int) -> AsyncIterator[House]:
         "COORDHUB_DELIVERY_LEASE": "3",
         "COORDHUB_WORKER_POLL": "0.25",
         "COORDHUB_LOG_LEVEL": "warning",
+        "COORDHUB_CLIENT_AT_ONCE": "1000",
     }
     hub = [_process(name, environment, out) for name in NAMES]
     simulator = Process(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from coordhub.access.scopes import EVERYTHING, Scopes, parse
 from coordhub.errors import forbidden, insufficient_scope
+from coordhub.store.clients import Allowance
 from coordhub.store.visibility import HUB
 
 LETTERS = {"create": "c", "read": "r", "update": "u", "delete": "d", "search": "s"}
@@ -22,6 +23,7 @@ class Caller:
     request_id: correlates log, audit and the partner's own records.
     role: system, privacy-officer (of its organization) or person.
     break_glass: may open a record in an emergency.
+    allowance: how much it may ask.
     """
 
     client: str | None
@@ -33,6 +35,7 @@ class Caller:
     reference_policy: str = "refuse"
     role: str = "system"
     break_glass: bool = False
+    allowance: Allowance = field(default_factory=Allowance)
 
     @property
     def is_person(self) -> bool:

@@ -131,6 +131,7 @@ class Tokens:
             client.reference_policy,
             client.role,
             client.break_glass,
+            client.allowance,
         )
 
     async def _whose(self, text: str) -> clients.Presented:

@@ -106,6 +106,37 @@ def enable(name: Name, home: Home = None) -> None:
     _switch("clients enable", name, True, home)
 
 
+@registered.command()
+def limits(
+    name: Name,
+    per_second: Annotated[
+        float | None, typer.Option(help="Requests a second at most; 0, as below: as is usual.")
+    ] = None,
+    burst: Annotated[int | None, typer.Option(help="Requests at once, after a while.")] = None,
+    at_once: Annotated[int | None, typer.Option(help="Requests under way together.")] = None,
+    per_day: Annotated[int | None, typer.Option(help="Requests in a day, UTC.")] = None,
+    home: Home = None,
+) -> None:
+    """Say how much it may ask, or, without options, print it."""
+
+    async def done(engine: Engine) -> None:
+        from dataclasses import asdict
+
+        from coordhub.admin import limiting
+        from coordhub.store.clients import Allowance
+
+        asked = Allowance(per_second, burst, at_once, per_day)
+        if asked == Allowance():
+            async with engine.pool.acquire() as conn:
+                holds = await limiting.of(conn, name)
+        else:
+            holds = await limiting.allow(engine, operator(), name, asked, engine.now())
+        for what, value in asdict(holds).items():
+            print(f"{what}\t{value or 'usual'}")
+
+    _on("clients limits", done, home)
+
+
 @registered.command(name="list")
 def list_(home: Home = None) -> None:
     """Every client: whom it acts for, whether it may, its keys, its scopes."""

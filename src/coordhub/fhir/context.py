@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from coordhub.access.admission import Admission
 from coordhub.access.caller import Caller
 from coordhub.access.token import Tokens
 from coordhub.errors import Issue
@@ -50,6 +51,7 @@ class Context:
     started: datetime
     audit_ids: AuditIds
     restored: Restored
+    admission: Admission
 
 
 @dataclass(frozen=True, slots=True)

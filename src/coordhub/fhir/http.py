@@ -2,8 +2,8 @@
 
 http://hl7.org/fhir/R4/http.html
 
-The only module of this door that knows the web framework. The order is: who is it (401), can it
-read our answers (406), what does the address mean (404, 405), the body (413, 415, 400), then the
+The only module of this door that knows the web framework. The order is: who is it (401), does it ask
+too much (429), can it read our answers (406), what does the address mean (404, 405), the body (413, 415, 400), then the
 interaction. Until the body has been read only the token may have asked the database.
 """
 
@@ -21,6 +21,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from coordhub import errors
+from coordhub.access.admission import STRANGERS, Admission, Guest
 from coordhub.access.caller import NOBODY, Caller
 from coordhub.errors import FhirError
 from coordhub.fhir import auditing, binary, body, compression, headers, provenance_header
@@ -45,14 +46,19 @@ LARGE: Final = 256 * 1024
 """Bytes from which a body is parsed in a thread, so that others are answered meanwhile."""
 
 PRIVATE: Final = {
-    "Cache-Control": "private, no-cache",
+    "Cache-Control": "no-store",
     "Vary": "Authorization, Accept, Accept-Encoding",
 }
-"""What came from one caller's eyes is kept by no cache on the way."""
+"""What came from one caller's eyes is kept by no cache, on the way or at its end."""
 
 _BODIES = frozenset({"create", "update", "patch", "transaction", "operation"})
 _FORMS = frozenset({"search-type", "search-system"})
+_SEARCHING = frozenset(
+    {"search-type", "search-system", "history-instance", "history-type", "history-system"}
+)
 _MOST_PARAMETERS = 1000
+ENTRIES_OF_A_REQUEST: Final = 50
+"""A Bundle counts as one request for each so many entries: they are read and written together."""
 
 
 class Door:
@@ -85,6 +91,14 @@ class Door:
             if error.status < 500:
                 await audit_refusal(request.app.state.context, scope["state"], error)
             response = refusal(error, head=request.method == "HEAD")
+        finally:
+            guest: Guest | None = scope["state"].get("guest")
+            if guest is not None:
+                admission: Admission = request.app.state.context.admission
+                admission.end(guest)
+        guest = guest or scope["state"].get("refused_guest")
+        if guest is not None:
+            response.headers.update(request.app.state.context.admission.headers(guest))
         await response(scope, receive, send)
 
 
@@ -116,9 +130,7 @@ async def respond(request: Request) -> Response:
     if segments == ["metadata"]:
         caller = NOBODY
     else:
-        caller = await context.tokens.caller(
-            request.headers.get("authorization"), request.state.request_id
-        )
+        caller = await _admitted(context, request)
         request.state.caller = caller
     query = _pairs(request.scope["query_string"])
     accept = _listed(request, "accept")
@@ -132,12 +144,53 @@ async def respond(request: Request) -> Response:
         headers.require_json_answer(accept, formats)
     request.state.interaction, request.state.target = target.interaction, target
     asked = await _asked(context, request, caller, target, query)
+    if target.interaction == "transaction" and asked.document is not None:
+        entries = asked.document.get("entry")
+        if isinstance(entries, list):
+            guest: Guest = request.state.guest
+            context.admission.owe(guest, len(entries) // ENTRIES_OF_A_REQUEST)
     is_pretty = is_asked_pretty(asked.query)
-    request.state.is_audited = True
-    answered = await answer(context, asked)
+    searches = target.interaction in _SEARCHING or target.operation in ("everything", "lastn")
+    async with context.admission.turn(caller.client or STRANGERS, searches=searches):
+        request.state.is_audited = True
+        answered = await answer(context, asked)
     if as_bytes and answered.body:
         return _native(context, request, answered)
     return await _response(context, request, answered, is_pretty=is_pretty)
+
+
+async def _admitted(context: Context, request: Request) -> Caller:
+    """Who it is; 401 if nobody, 429 if it asks too much.
+
+    Of too much nothing is audited: nothing was looked at, and it would be as much to write down as to answer.
+    """
+    admission, state = context.admission, request.state
+    authorization = request.headers.get("authorization")
+    guest = admission.presumed(authorization)
+    try:
+        if guest is not None:
+            _begin(admission, request, guest)
+        try:
+            async with admission.turn(guest.client if guest else STRANGERS):
+                caller = await context.tokens.caller(authorization, state.request_id)
+        except FhirError:
+            if guest is not None and authorization is not None:
+                admission.forget(authorization)
+            raise
+        known = admission.learn(authorization or "", caller)
+        if guest is None:
+            _begin(admission, request, known)
+        await admission.count_of_day(known)
+    except FhirError as error:
+        state.is_audited = error.status == 429
+        raise
+    return caller
+
+
+def _begin(admission: Admission, request: Request, guest: Guest) -> None:
+    request.state.refused_guest = guest
+    admission.begin(guest)
+    request.state.guest = guest
 
 
 async def _asked(

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from coordhub.r4 import types
 from coordhub.store.engine import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How much a client may ask, as agreed with it; None: as the settings say.
+
+    per_second, burst: requests. at_once: under way at the same time. per_day: of a day in UTC.
+    """
+
+    per_second: float | None = None
+    burst: int | None = None
+    at_once: int | None = None
+    per_day: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +48,7 @@ class Client:
     jwks_uri: str | None = None
     redirect_uris: Sequence[str] | None = None
     title: str | None = None
+    allowance: Allowance = field(default_factory=Allowance)
 
     @property
     def is_public(self) -> bool:
@@ -61,7 +75,7 @@ PERSONS = ("Patient", "RelatedPerson")
 
 _COLUMNS = (
     "c.id, c.organization, r.type, r.fhir_id, c.scopes, c.update_as_create, c.active, c.reference_policy, c.role,"
-    " c.break_glass, c.jwks, c.jwks_uri, c.redirect_uris, c.title"
+    " c.break_glass, c.jwks, c.jwks_uri, c.redirect_uris, c.title, c.per_second, c.burst, c.at_once, c.per_day"
 )
 _ACTING = (
     " join resource r on r.rid = c.organization and r.shard = (c.organization & 255)::smallint"
@@ -85,7 +99,8 @@ async def presenting(conn: Connection, digest: bytes, now: datetime) -> Presente
     """
     row = await conn.fetchrow(
         "select c.id, t.organization, r.type, r.fhir_id, c.scopes, c.update_as_create, c.active, c.reference_policy,"
-        " c.role, c.break_glass, c.jwks, c.jwks_uri, c.redirect_uris, c.title, t.scopes, a.patient, a.person"
+        " c.role, c.break_glass, c.jwks, c.jwks_uri, c.redirect_uris, c.title, c.per_second, c.burst,"
+        " c.at_once, c.per_day, t.scopes, a.patient, a.person"
         " from access_token t join client c on c.id = t.client and c.active"
         " left join app_permission a on a.id = t.permission and a.ended_at is null"
         " join resource r on r.rid = t.organization and r.shard = (t.organization & 255)::smallint"
@@ -109,7 +124,8 @@ async def presenting(conn: Connection, digest: bytes, now: datetime) -> Presente
 
 def _client(row: Any) -> Client:
     name, organization, kind, fhir_id, *rest = row
-    return Client(name, organization, f"{types.name_of(kind)}/{fhir_id}", *rest)
+    allowed = Allowance(*rest[-4:])
+    return Client(name, organization, f"{types.name_of(kind)}/{fhir_id}", *[*rest[:-4], allowed])
 
 
 async def of_all(conn: Connection) -> list[Client]:
@@ -137,6 +153,19 @@ async def set_app(conn: Connection, client: str, redirect_uris: Sequence[str], t
         list(redirect_uris),
         title,
     )
+
+
+async def allow(conn: Connection, client: str, allowed: Allowance) -> bool:
+    """How much it may ask from now on; False if there is no such client."""
+    found: str | None = await conn.fetchval(
+        "update client set per_second = $2, burst = $3, at_once = $4, per_day = $5 where id = $1 returning id",
+        client,
+        allowed.per_second,
+        allowed.burst,
+        allowed.at_once,
+        allowed.per_day,
+    )
+    return found is not None
 
 
 async def register(

@@ -99,6 +99,11 @@ async def _bounded(url: str, size: int, settings: dict[str, str], **connect: Any
     )
 
 
+def searching_of(size: int) -> int:
+    """How many of so many connections are for searches."""
+    return max(1, size // 3)
+
+
 class Engine:
     """One per process. `open` it, hand it down, `close` it."""
 
@@ -135,7 +140,7 @@ class Engine:
 
         consent_policy: what absent consent means, to `access_by_default` (store.visibility).
         """
-        searching = max(1, size // 3)
+        searching = searching_of(size)
         common = {
             "application_name": "coordhub",
             "jit": "off",

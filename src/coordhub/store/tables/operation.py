@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Double,
     Identity,
     Index,
     Integer,
@@ -71,6 +72,13 @@ client = Table(
         comment="where people come back to from here, of an app; null: it is none",
     ),
     Column("title", Text, comment="what people are told that an app is called"),
+    Column("per_second", Double, comment="requests at most; null, as below: as the settings say"),
+    Column("burst", Integer, comment="requests at once, after a while without any"),
+    Column("at_once", Integer, comment="requests under way at the same time"),
+    Column("per_day", Integer, comment="requests in a day, UTC"),
+    CheckConstraint(
+        "per_second > 0 and burst > 0 and at_once > 0 and per_day > 0", name="may_ask_something"
+    ),
     CheckConstraint("jwks is null or jwks_uri is null", name="keys_in_one_place"),
     CheckConstraint(
         "reference_policy in ('refuse', 'warn', 'quarantine')", name="reference_policy_known"
@@ -81,6 +89,22 @@ client = Table(
     comment="Software that may call the hub, each bound to one organization or person",
 )
 Index("client_organization_idx", client.c.organization)
+
+client_use = Table(
+    "client_use",
+    metadata,
+    identifier_text("client", comment="client.id"),
+    Column("day", Integer, nullable=False, comment="days since 1970-01-01, UTC"),
+    Column(
+        "given",
+        BigInteger,
+        nullable=False,
+        comment="requests of this day that processes were given to let through",
+    ),
+    Column("portion", Integer, nullable=False, comment="the last of it"),
+    PrimaryKeyConstraint("client", "day"),
+    comment="How many requests of a day the clients were given that have a number for each day",
+)
 
 idempotency = Table(
     "idempotency",

@@ -1,0 +1,141 @@
+"""Whether a request is taken on now: within what its client may ask, and in its turn.
+
+Whose it is a process knows by the token before it has asked the database, once it has seen that token: so who
+asks too much is refused, and waits, before a connection is had. Whether the token is still good is asked all
+the same. What no token is known for shares one client's part.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+from coordhub.access.caller import Caller
+from coordhub.access.rates import Defaults, Rates, Terms, TooMuch
+from coordhub.access.token import digest
+from coordhub.access.turns import Turns
+from coordhub.errors import FhirError, too_many
+from coordhub.store import quotas
+from coordhub.store.clients import Allowance
+from coordhub.store.engine import Engine
+from coordhub.telemetry import THROTTLED
+
+MOST_TOKENS = 20_000
+"""Tokens that a process remembers whose they are."""
+
+STRANGERS = ""
+"""Who comes with a token that was not seen before."""
+
+_SAID = {
+    "rate": "This client asks more often than was agreed with it: wait as Retry-After says, and send what belongs "
+    "together in one Bundle.",
+    "at-once": "This client has as many requests under way as was agreed with it: wait for an answer before "
+    "the next.",
+    "day": "This client has made the requests of its day, which begins anew at midnight, UTC.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A client while one request of its is under way."""
+
+    client: str
+    terms: Terms
+
+
+@dataclass(slots=True)
+class Admission:
+    """One per process. clock: seconds since the epoch. places: connections for requests; searching: for searches."""
+
+    engine: Engine
+    defaults: Defaults
+    clock: Callable[[], float]
+    places: int
+    searching: int
+    rates: Rates = field(init=False)
+    _turns: Turns = field(init=False)
+    _searches: Turns = field(init=False)
+    _known: OrderedDict[bytes, Guest] = field(default_factory=OrderedDict)
+    _terms: dict[Allowance, Terms] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.rates = Rates(self.clock)
+        self._turns = Turns(self.places)
+        self._searches = Turns(self.searching)
+
+    def presumed(self, authorization: str | None) -> Guest | None:
+        """Whose the token was when it was last good."""
+        return self._known.get(digest(authorization)) if authorization else None
+
+    def learn(self, authorization: str, caller: Caller) -> Guest:
+        """The token is good, and the caller's, whose agreement may be another than before."""
+        allowed = caller.allowance
+        terms = self._terms.get(allowed)
+        if terms is None:
+            if len(self._terms) > 1000:
+                self._terms.clear()
+            terms = self._terms[allowed] = self.defaults.of(allowed)
+        known = digest(authorization)
+        guest = self._known.get(known)
+        if guest is None or guest.terms is not terms:
+            guest = self._known[known] = Guest(caller.client or STRANGERS, terms)
+            if len(self._known) > MOST_TOKENS:
+                self._known.popitem(last=False)
+        return guest
+
+    def forget(self, authorization: str) -> None:
+        """The token is good no longer."""
+        self._known.pop(digest(authorization), None)
+
+    def begin(self, guest: Guest) -> None:
+        """Count a request that begins, until `end`; 429 if it is one too many."""
+        refused = self.rates.begin(guest.client, guest.terms)
+        if refused is not None:
+            raise self._refused(guest, refused)
+
+    def end(self, guest: Guest) -> None:
+        self.rates.end(guest.client)
+
+    def owe(self, guest: Guest, further: int) -> None:
+        """It is as much work as so many further requests."""
+        self.rates.owe(guest.client, guest.terms, further)
+
+    async def count_of_day(self, guest: Guest) -> None:
+        """One of the day's, if it has a number of these; 429 if none is left."""
+        per_day = guest.terms.per_day
+        if per_day is None:
+            return
+        now = self.clock()
+        day = int(now // 86400)
+        while not self.rates.take(guest.client, day):
+            asked = max(1, min(1000, per_day // 100))
+            async with self.engine.pool.acquire() as conn:
+                got, given = await quotas.portion(conn, guest.client, day, asked, per_day)
+            self.rates.portion(guest.client, day, got, given)
+            if not got:
+                raise self._refused(guest, TooMuch("day", 86400 - now % 86400))
+
+    def headers(self, guest: Guest) -> dict[str, str]:
+        """What an answer says of it, by the draft of the IETF."""
+        return {
+            "RateLimit-Policy": guest.terms.policy,
+            "RateLimit": self.rates.standing(guest.client, guest.terms),
+        }
+
+    @contextlib.asynccontextmanager
+    async def turn(self, client: str, *, searches: bool = False) -> AsyncIterator[None]:
+        """Hold one of the places before the database."""
+        turns = self._searches if searches else self._turns
+        await turns.take(client)
+        try:
+            yield
+        finally:
+            turns.give(client)
+
+    @staticmethod
+    def _refused(guest: Guest, refused: TooMuch) -> FhirError:
+        THROTTLED.labels(refused.what).inc()
+        return too_many(_SAID[refused.what], max(1, math.ceil(refused.wait)))
