@@ -29,9 +29,13 @@ from coordhub.access.rates import Defaults
 from coordhub.access.token import Tokens
 from coordhub.admin import http as admin
 from coordhub.admin import letters
+from coordhub.authorization import authentication
 from coordhub.authorization import http as authorization_http
 from coordhub.authorization.context import Context as Authorization
 from coordhub.authorization.key_sets import KeySets
+from coordhub.cds import http as cds
+from coordhub.cds.context import Context as CDS
+from coordhub.cds.servers import Servers
 from coordhub.docs_assets import page
 from coordhub.errors import FhirError, Issue
 from coordhub.fhir import http, openapi, refusal, websocket
@@ -54,6 +58,7 @@ from coordhub.routing import payload
 from coordhub.settings import Settings
 from coordhub.store import outage, roles, vault
 from coordhub.store.audit import AuditLog
+from coordhub.store.clients import Client
 from coordhub.store.deliveries import Claimed
 from coordhub.store.engine import Connection, Engine, searching_of
 
@@ -97,6 +102,8 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
             )
             app.state.authorization = _authorization(settings, context.hub)
             stack.push_async_callback(app.state.authorization.key_sets.close)
+            app.state.cds = _cds(settings, context, app.state.authorization)
+            stack.push_async_callback(app.state.cds.servers.close)
             app.state.sockets = Sockets(context.hub)
             looking = asyncio.create_task(app.state.sockets.keep_looking())
             stack.callback(looking.cancel)
@@ -114,6 +121,7 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
     _add_own_routes(app)
     app.include_router(admin.router)
     app.include_router(authorization_http.router(http.PREFIX))
+    app.include_router(cds.router)
     routes.add(app)
     app.add_exception_handler(FhirError, _refused)
     app.add_exception_handler(HTTPException, _refused)
@@ -249,6 +257,23 @@ def _authorization(settings: Settings, hub: Hub) -> Authorization:
         settings.app_token_lifetime,
         settings.refresh_token_lifetime,
     )
+
+
+def _cds(settings: Settings, context: Context, authorization: Authorization) -> CDS:
+    second = timedelta(seconds=1)
+
+    def outbound() -> Outbound:
+        return Outbound(
+            allowed_networks=settings.outbound_networks,
+            timeouts=Timeouts(connect=second, read=second, total=2 * second),
+            connections=20,
+        )
+
+    async def prove(text: str, address: str) -> Client | None:
+        return await authentication.signer(authorization, text, address)
+
+    servers = Servers(context.hub.engine, context.hub.base, outbound)
+    return CDS(context.hub, context.audit, prove, servers)
 
 
 def deadlines_of(settings: Settings) -> Deadlines:

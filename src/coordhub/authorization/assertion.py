@@ -39,8 +39,11 @@ class Assertion:
     claims: Mapping[str, Any]
 
 
-def read(text: str) -> Assertion | None:
-    """None for what is no JWT of an algorithm that is taken here, or names neither client nor key."""
+def read(text: str, *, of_itself: bool = True) -> Assertion | None:
+    """None for what is no JWT of an algorithm that is taken here, or names neither client nor key.
+
+    of_itself: the client must be named as its subject, too, as RFC 7523 has it; CDS Hooks asks for no subject.
+    """
     if len(text) > _LONGEST or not text.isascii():
         return None
     try:
@@ -55,7 +58,8 @@ def read(text: str) -> Assertion | None:
     if str(header.get("typ", "JWT")).upper() != "JWT":
         return None
     client = claims.get("iss")
-    if not _is_name(client) or client != claims.get("sub") or not _is_name(kid):
+    subject = claims.get("sub", None if of_itself else client)
+    if not _is_name(client) or client != subject or not _is_name(kid):
         return None
     if key_set is not None and not isinstance(key_set, str):
         return None

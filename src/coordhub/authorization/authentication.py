@@ -30,18 +30,38 @@ async def authenticate(context: Context, asked: Asked, *addresses: str) -> Clien
         raise invalid_client()
     if form.get("client_id", read.client) != read.client:
         raise invalid_client()
+    client, proven = await _proven(context, read, (context.audience, *addresses))
+    if client is None or not proven:
+        raise _of(client)
+    return client
+
+
+async def signer(context: Context, text: str, *addresses: str) -> Client | None:
+    """The client that signed a JWT for one of these addresses, each once; None in every other case.
+
+    https://cds-hooks.hl7.org/2.0/#trusting-cds-clients
+    """
+    read = assertion.read(text, of_itself=False)
+    if read is None:
+        return None
+    client, proven = await _proven(context, read, addresses)
+    return client if proven else None
+
+
+async def _proven(
+    context: Context, read: Assertion, audiences: tuple[str, ...]
+) -> tuple[Client | None, bool]:
+    """The client that it names, and whether that signed it, for here, for now, for the first time."""
     async with context.engine.pool.acquire() as conn:
         client = await clients.read(conn, read.client)
     now = context.clock()
     is_signed = await _is_signed(context, client, read)
-    expires = assertion.expiry(read, (context.audience, *addresses), now)
+    expires = assertion.expiry(read, audiences, now)
     if client is None or not client.active or not is_signed or expires is None:
-        raise _of(client)
+        return client, False
     jti = hashlib.sha256(str(read.claims["jti"]).encode("utf-8", "surrogatepass")).digest()
     async with context.engine.pool.acquire() as conn:
-        if not await tokens.spend(conn, client.id, jti, expires + LEEWAY, now):
-            raise _of(client)
-    return client
+        return client, await tokens.spend(conn, client.id, jti, expires + LEEWAY, now)
 
 
 async def identify(context: Context, asked: Asked, *addresses: str) -> Client:

@@ -14,7 +14,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-from coordhub.fhir import openapi_examples, openapi_paths, openapi_schemas
+from coordhub.fhir import openapi_cds, openapi_examples, openapi_paths, openapi_schemas
 
 _DESCRIPTION = (
     "Routes referrals and results between primary care, specialists and social services. The FHIR "
@@ -63,7 +63,7 @@ _STATE = {
 def document() -> dict[str, Any]:
     """The whole of it; not to be changed."""
     described = openapi_paths.paths()
-    tags = ["System", *openapi_schemas.NAMED, openapi_paths.OTHERS, "Operation"]
+    tags = ["System", *openapi_schemas.NAMED, openapi_paths.OTHERS, "CDS Hooks", "Operation"]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -75,7 +75,7 @@ def document() -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "security": [{"token": []}],
         "tags": [{"name": name} for name in tags],
-        "paths": {**described.items, **_OWN},
+        "paths": {**described.items, **openapi_cds.PATHS, **_OWN},
         "components": {
             "schemas": openapi_schemas.schemas(),
             "parameters": described.parameters,
@@ -85,11 +85,12 @@ def document() -> dict[str, Any]:
                 name: {"value": value} for name, value in openapi_examples.all_examples().items()
             },
             "securitySchemes": {
+                **openapi_cds.SECURITY,
                 "token": {
                     "type": "http",
                     "scheme": "bearer",
                     "description": "A token of this hub, as `coordhub token` prints it.",
-                }
+                },
             },
         },
     }

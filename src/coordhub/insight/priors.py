@@ -197,10 +197,9 @@ def codes_of(concepts: Any) -> frozenset[Code]:
     """(system, code) of a CodeableConcept, or of several."""
     return frozenset(
         (str(coding.get("system") or ""), str(coding["code"]))
-        for concept in (concepts if isinstance(concepts, list) else [concepts])
-        if isinstance(concept, Mapping)
-        for coding in concept.get("coding") or ()
-        if isinstance(coding, Mapping) and coding.get("code")
+        for concept in _listed(concepts)
+        for coding in _listed(concept.get("coding"))
+        if coding.get("code")
     )
 
 

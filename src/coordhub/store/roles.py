@@ -20,7 +20,9 @@ from coordhub.store.engine import Connection
 
 APPLICATION: Final = "coordhub_app"
 
-APPEND_ONLY: Final = ("attempt", "audit", "audit_seal", "mending", "resource_version")
+APPEND_ONLY: Final = (
+    "attempt", "audit", "audit_seal", "card", "card_feedback", "mending", "resource_version",
+)  # fmt: skip
 
 READ_ONLY: Final = ("alembic_version", "expunge", "expunged", "legal_hold", "retention")
 """What decides about removal: written by operators, as the owner, and by the database's own functions."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 from coordhub.store.tables import (
     access,
     authorization,
+    cards,
     delivery,
     identity,
     index,
@@ -30,6 +31,7 @@ __all__ = [
     "Xid8",
     "access",
     "authorization",
+    "cards",
     "delivery",
     "identity",
     "index",
