@@ -11,6 +11,7 @@ import pytest
 from coordhub.admin import persons
 from coordhub.admin.acts import NothingDone, Operator
 from coordhub.record import linking
+from coordhub.store.invariants import violations
 
 if TYPE_CHECKING:
     from open_hub import House, Party
@@ -74,6 +75,8 @@ async def test_given_two_that_were_linked_when_kept_apart_then_who_saw_both_is_t
     )
     saw = await persons.decide(house.hub, BY, other, one, "apart", "two sisters")
     assert saw == [house.van.reference]
+    async with house.engine.pool.acquire() as conn:
+        assert await violations(conn, house.clock()) == []
     assert await states(house) == ["apart"]
     await record(house, house.van)  # like both
     await looked(house)

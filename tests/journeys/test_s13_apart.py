@@ -66,6 +66,52 @@ async def test_s13_given_the_same_woman_when_others_search_then_they_find_and_co
     )
 
 
+async def test_s13_given_the_same_woman_when_matched_then_a_shelters_record_is_never_in_it(
+    house, safe, twice
+):
+    at_riverside, at_safe = twice
+
+    async def nothing_due():
+        return not await house.value("select exists (select from person_due)")
+
+    await house.until(nothing_due)
+    asked = {
+        "resourceType": "Parameters",
+        "parameter": [{"name": "resource", "resource": woman("S-1")}],
+    }
+    for who, found in ((house.riverside, [at_riverside]), (house.mounds, []), (safe, [])):
+        answered = await who.ask("POST", "/Patient/$match", asked)
+        assert answered.status_code == 200, answered.text
+        assert [each["resource"]["id"] for each in answered.json().get("entry", ())] == found
+    assert await house.value("select count(*) from person_link") == 0
+    keyed = await house.rows(
+        "select distinct r.fhir_id from idx_person i join resource r on r.rid = i.rid"
+    )
+    assert at_safe not in {each["fhir_id"] for each in keyed}
+    assert at_riverside in {each["fhir_id"] for each in keyed}
+
+
+async def test_s13_given_records_that_are_linked_when_one_is_a_shelters_from_now_on_then_nothing_links_them(
+    house, operators, tmp_path
+):
+    vault.use(vault.Vault(tmp_path / "keys"))
+    named = {**woman("H-1"), "gender": "female"}
+    await creates(house.riverside, named)
+    at_harbor = (await creates(house.harbor, named)).json()["id"]
+
+    async def linked():
+        return await house.value("select count(*) from person_link where state = 'linked'") == 1
+
+    await house.until(linked)
+    await vsp_acts.new_key(operators, ONE, house.harbor.reference)
+    await vsp_acts.mark(operators, ONE, house.harbor.reference, others_know_after=0)
+    house.hub.lists.forget()
+    assert await house.value("select count(*) from person_link") == 0
+    left = "select count(*) from idx_person i join resource r on r.rid = i.rid where r.fhir_id = $1"
+    assert await house.value(left, at_harbor) == 0
+    vault.use(vault.Vault())
+
+
 async def test_s13_given_the_same_woman_when_created_if_none_exists_then_no_other_record_is_met(
     house, safe, twice
 ):

@@ -22,11 +22,15 @@ OWNERS: Final = ("Device", "Encounter", "Patient", "Practitioner", "RelatedPerso
 
 @dataclass(frozen=True, slots=True)
 class Compartment:
-    """One compartment: whose it is, and the numbers of the reference parameters that lead into it."""
+    """One compartment: whose it is, and the numbers of the reference parameters that lead into it.
+
+    beside: ids of other records of the same owner, whose compartments are looked into as well.
+    """
 
     type: str
     id: str
     parameters: tuple[int, ...]
+    beside: tuple[str, ...] = ()
 
 
 def compartment(owner: str, fhir_id: str, types: Iterable[str]) -> Compartment:

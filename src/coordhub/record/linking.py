@@ -21,7 +21,7 @@ from coordhub.identity import match, weights
 from coordhub.identity.link import LINKED, Standing
 from coordhub.identity.match import Known, Verdict
 from coordhub.identity.normalise import BLOCKS, Traits, key, sought, traits
-from coordhub.record import parties
+from coordhub.record import parted, parties
 from coordhub.record.hub import Hub
 from coordhub.store import audit, persons, resources
 from coordhub.store.engine import Connection
@@ -127,14 +127,16 @@ async def _crosses(conn: Connection, one: int, other: int) -> bool:
 async def note_unlinked(
     hub: Hub, conn: Connection, one: Version, other: Version, stood: Pair, about: Mapping[str, str]
 ) -> list[str]:
-    """Write down that this link is undone, and who was shown both charts while it stood.
+    """Write down that this link is undone, and who was shown both charts while it stood; and tell these.
 
-    Called while it stands yet; names those organizations, as `Organization/x`.
+    Called while it stands yet; gives those organizations, as `Organization/x`.
     """
     ours, theirs = await _sides(conn, one.rid, other.rid)
     saw = await persons.saw_both(conn, ours, theirs, stood.since)
     named = await resources.read_rids(conn, viewer.deciding(), saw)
-    names = sorted(each.reference for each in named.values())
+    told = sorted(named.values(), key=lambda each: each.reference)
+    await parted.tell(hub, conn, one, other, told)
+    names = [each.reference for each in told]
     await _note(hub, conn, "person-unlinked", one, other, {**about, "seen-by": " ".join(names)})
     log("person.unlinked", one=stood.one, other=stood.other, seen_by=len(names))
     return names

@@ -16,6 +16,7 @@ from coordhub.r4.sensitivity import VSP
 from coordhub.r4.types import NUMBER
 from coordhub.store.engine import Connection
 from coordhub.store.tables import metadata
+from coordhub.store.visibility import HUB
 
 OVERDUE: Final = timedelta(minutes=5)
 """How long a change may wait for the relay, and since when a lease may have run out."""
@@ -341,6 +342,10 @@ INVARIANTS: Final[dict[str, str]] = {
           and not (g.rule = 'party' and g.dataset = {BLIND} and exists (
                 select from candidate c join need n on n.episode = c.episode and n.ordinal = c.need
                 where n.strategy = 'pool' and c.task = g.because and g.rid in (c.task, c.request)))
+          -- what the hub writes to an organization by itself: of a broken glass, of two that were linked wrongly
+          and not (g.rule = 'party' and g.rid = g.because and exists (
+                select from resource n
+                where n.rid = g.rid and n.source = {HUB} and n.type = {NUMBER["Communication"]}))
           -- of a plan of care, who belongs to its team
           and g.rule <> 'team'
           -- who stands in for who is away

@@ -9,9 +9,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from coordhub.r4 import types
 from coordhub.r4.sensitivity import VSP
 from coordhub.store.engine import Connection
-from coordhub.store.resources import COLUMNS, Version, version_of
+from coordhub.store.resources import COLUMNS, Version, shard_of_id, version_of
 from coordhub.store.visibility import DIRECTORY, HUB, Viewer, shown, visible
 
 LOCK: Final = 0x706572736F6E
@@ -200,6 +201,35 @@ async def together(conn: Connection, rids: Sequence[int]) -> Mapping[int, frozen
     for start, rid in await conn.fetch(_SAME, list(rids)):
         found[start].add(rid)
     return {start: frozenset(same) for start, same in found.items()}
+
+
+async def beside(
+    conn: Connection, viewer: Viewer, ids: Collection[str]
+) -> dict[str, tuple[str, ...]]:
+    """Of these Patients (ids) that the viewer sees: ids of the same person's others that it sees as well."""
+    wanted = sorted(ids)
+    condition, arguments = visible(viewer, "r", 4)
+    at = "r.type = $3::smallint and r.fhir_id = w.id and r.shard in"
+    rows = await conn.fetch(
+        "with recursive start(rid, id) as materialized (select r.rid, r.fhir_id"
+        f" from unnest($1::text[], $2::smallint[]) w(id, shard) join resource r on {at}"
+        " (w.shard, (select a.shard from assigned_id a where a.type = $3::smallint and a.fhir_id = w.id))"
+        f" where r.body is not null and {condition}),"
+        " same(id, first, rid) as (select id, rid, rid from start union"
+        " select s.id, s.first, case when k.one = s.rid then k.other else k.one end"
+        " from same s join person_link k on k.state = 'linked' and s.rid in (k.one, k.other))"
+        " select s.id, r.fhir_id from same s join resource r on r.rid = s.rid"
+        " and r.shard = (s.rid & 255)::smallint"
+        f" where s.rid <> s.first and r.body is not null and {condition} order by s.id, r.rid",
+        wanted,
+        [shard_of_id(one) for one in wanted],
+        types.NUMBER["Patient"],
+        *arguments,
+    )
+    found: dict[str, list[str]] = {}
+    for one, other in rows:
+        found.setdefault(one, []).append(other)
+    return {one: tuple(others) for one, others in found.items()}
 
 
 async def queue(conn: Connection, state: str, after: tuple[int, int], most: int) -> list[Pair]:

@@ -128,14 +128,15 @@ def narrowed(viewer: Viewer, queries: Sequence[Query], within: Compartment | Non
 
 
 def _within(within: Compartment, arguments: Arguments) -> str:
-    """In the compartment: what refers to its owner by one of the parameters, and the owner itself."""
-    known = arguments.add(within.id, "text")
-    shard = arguments.add(shard_of_id(within.id), "smallint")
+    """In the compartment: what refers to its owner, by whichever id, by one of the parameters; and the owner."""
+    ids = [within.id, *within.beside]
+    known = arguments.add(ids, "text[]")
+    shards = arguments.add([shard_of_id(one) for one in ids], "smallint[]")
     number = arguments.add(types.NUMBER[within.type], "smallint")
     owner = (
-        f"array(select t.rid from resource t where t.fhir_id = {known} and t.type = {number}"
-        f" and t.shard = any(array(select {shard} union all select a.shard from assigned_id a"
-        f" where a.type = {number} and a.fhir_id = {known})))"
+        f"array(select t.rid from resource t where t.fhir_id = any({known}) and t.type = {number}"
+        f" and t.shard = any(array(select unnest({shards}) union all select a.shard from assigned_id a"
+        f" where a.type = {number} and a.fhir_id = any({known}))))"
     )
     return (
         f"r.rid in (select i.rid from idx_reference i where i.target = any({owner})"

@@ -14,6 +14,7 @@ from coordhub.fhir.context import Answer, Asked, Context
 from coordhub.fhir.paging import CURSOR
 from coordhub.fhir.searching import Plan, not_applied, plan
 from coordhub.r4.views import View
+from coordhub.record import same_person
 from coordhub.store import include, search_types
 from coordhub.store.resources import Version
 from coordhub.store.search import Page, keeps_its_plan
@@ -27,7 +28,8 @@ ESTIMATED = 10_000
 async def answer(context: Context, asked: Asked) -> Answer:
     """A searchset of what the caller may see; `self` says what was applied, `next` goes on.
 
-    One statement for the matches, one for all that is included, one for a total that is asked for.
+    One statement for the matches, one for all that is included, one for a total that is asked for; where Patients
+    are named, one for the other records of the same persons.
     """
     hub, caller = context.hub, asked.caller
     planned = plan(asked, base=hub.base, now=hub.clock())
@@ -71,6 +73,8 @@ async def _look(
         and keeps_its_plan(queries[0])
     )
     async with (engine.pool if kept else engine.searches).acquire() as conn:
+        queries = tuple(await same_person.asked_of(conn, view, queries))
+        within = await same_person.compartment_of(conn, view, within)
         if not shape.count_only:
             page = await search_types.search_types(
                 conn,

@@ -26,6 +26,7 @@ from coordhub.r4.compartments import compartment, members
 from coordhub.r4.parameters import parameters
 from coordhub.r4.search import Query, parse_query
 from coordhub.r4.search_result import ANY, Include
+from coordhub.record import same_person
 from coordhub.store import include, resources, search_types
 from coordhub.store.resources import Version
 from coordhub.store.search_types import During
@@ -67,6 +68,7 @@ async def answer(context: Context, asked: Asked) -> Answer:
         if whose.body is None:
             raise errors.gone(target.reference, whose.version)
         kinds = [one.resource_type for one in wish.queries]
+        within = await same_person.compartment_of(conn, view, compartment(kind, fhir_id, kinds))
         page = await search_types.search_types(
             conn,
             hub.engine,
@@ -74,7 +76,7 @@ async def answer(context: Context, asked: Asked) -> Answer:
             wish.queries,
             limit=wish.count,
             after=after,
-            within=compartment(kind, fhir_id, kinds),
+            within=within,
             during=wish.during,
         )
         brought = await include.included(

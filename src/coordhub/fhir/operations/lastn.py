@@ -19,6 +19,7 @@ from coordhub.fhir.bundle import address, bundle, found
 from coordhub.fhir.context import Answer, Asked, Context
 from coordhub.fhir.paging import applied
 from coordhub.r4.search import parse_query
+from coordhub.record import same_person
 from coordhub.store import lastn
 
 MOST = 1000
@@ -44,9 +45,9 @@ async def answer(context: Context, asked: Asked) -> Answer:
         raise FhirError(400, *issues)
     query = parse_query("Observation", criteria, base=hub.base, now=hub.clock())
     async with hub.engine.searches.acquire() as conn:
-        versions = await lastn.newest(
-            conn, hub.engine, viewer.searching(asked.caller), query, each=int(each), limit=MOST + 1
-        )
+        view = viewer.searching(asked.caller)
+        [query] = await same_person.asked_of(conn, view, [query])
+        versions = await lastn.newest(conn, hub.engine, view, query, each=int(each), limit=MOST + 1)
     if len(versions) > MOST:
         raise errors.bad_request(
             f"These are over {MOST} results; ask for fewer codes, or a smaller max.",
