@@ -13,7 +13,7 @@ from open_hub import opened, patient
 
 from coordhub.errors import FhirError
 from coordhub.record.operations import Delete, Update
-from coordhub.routing import notify
+from coordhub.routing import notice, notify
 from coordhub.routing.herald import Herald
 from coordhub.store import subscription_events
 
@@ -406,6 +406,42 @@ async def test_given_two_heralds_when_much_happens_then_every_number_comes_once_
     numbers = desk.listener.numbers()
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) >= 16
+
+
+async def test_given_a_herald_that_is_killed_when_another_goes_on_then_no_number_is_missing_or_twice(
+    desk: Desk,
+) -> None:
+    """Once while it numbers events, once between its claim and the telling."""
+    house = desk.house
+    await desk.subscribed(house.clinic)
+    rid = await house.value("select rid from subscription")
+    await house.asking(house.kitchen.service)
+    async with opened(house.url, size=2) as other:
+        dying = await other.engine.pool.acquire()
+        await dying.transaction().start()
+        followed = await subscription_events.follow(dying, for_nobody=False)
+        assert followed
+        told = [(rid, one.seq) for one in followed]
+        await subscription_events.record(dying, told, house.clock())
+        assert not await notice.follow(house.hub), "another is at it"
+        dying.terminate()
+        await other.engine.pool.release(dying)
+    async with asyncio.timeout(30):
+        while await house.value("select max(event) from subscription") == 0:
+            await desk.follow()
+    killed = await notify.due(house.hub)
+    assert killed is not None
+    assert await notify.due(house.hub) is None, "it is held"
+    await house.asking(house.kitchen.service)
+    await desk.follow()
+    assert await desk.tell() == 0
+    house.clock.ahead += notify.LEASE
+    await desk.tell()
+    last = await house.value("select event from subscription")
+    assert desk.listener.numbers() == list(range(1, last + 1))
+    assert desk.listener.bodies[1]["id"] == str(killed.message), "it is the same message"
+    assert killed.trying is not None
+    assert killed.trying < last, "what came meanwhile is told by the next"
 
 
 @pytest.mark.parametrize(
