@@ -596,6 +596,31 @@ async def test_given_a_subscription_when_expunged_then_its_secret_goes_and_it_is
     assert await house.rows("select from subscription_event") == []
 
 
+async def test_given_a_link_to_a_task_when_that_is_expunged_then_nothing_leads_there(
+    house: House,
+) -> None:
+    """Who was told by mail that it waits, and who has it open."""
+    made = await house.create(house.clinic, observation())
+    other = await house.create(house.clinic, observation())
+    for one in (made, other):
+        await house.rows(
+            "insert into link (hash, organization, task, delivery, created_at, until)"
+            " values (sha256($1::text::bytea), $2, $3, gen_random_uuid(), now(), now())",
+            one.reference,
+            house.kitchen.rid,
+            one.rid,
+        )
+        await house.rows(
+            "insert into visit (hash, organization, task, until) select hash, organization, task, until"
+            " from link where task = $1",
+            one.rid,
+        )
+        await house.rows("insert into trace values ($1, 1, 'x', now())", one.rid)
+    await expunge(house, made.reference)
+    for table, column in (("link", "task"), ("visit", "task"), ("trace", "rid")):
+        assert await house.rows(f"select {column} from {table}") == [(other.rid,)]
+
+
 async def test_given_an_errand_of_no_referral_when_expunged_then_nothing_is_waited_for(
     house: House,
 ) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import httpx2
 import pytest
 
-from coordhub.admin import admitting
+from coordhub.admin import admitting, offboarding
 from coordhub.admin.acts import Operator
 from coordhub.routing.mailing import TOLD
 
@@ -254,6 +254,25 @@ async def test_s14_given_consent_withdrawn_when_the_link_is_opened_then_it_is_no
     assert page.status_code == 410
     assert "No longer available" in page.text
     assert whom["name"][0]["family"] not in page.text
+
+
+async def test_s36_given_an_organization_that_leaves_when_its_links_are_opened_then_nobody_gets_in(
+    house, relay, mounds, code, browser, clock
+):
+    riverside = house.riverside
+    for _ in range(2):
+        await riverside.refers(house.referral(riverside, mounds.reference))
+        await house.settled()
+        clock.now += timedelta(minutes=16)
+        house.hub.engine.wake()
+    [[first], [second]] = await links_in(house, relay)
+    page = await opens(browser, first, code)
+    assert page.status_code == 200, page.text
+    await offboarding.offboard(
+        house.hub, Operator("rosa"), mounds.reference, "contract ended", withdraw=False
+    )
+    assert (await browser.get(str(page.url))).status_code == 404
+    assert (await browser.post(second, data={"code": code})).status_code == 404
 
 
 async def test_s09_given_another_was_first_when_accepted_by_a_link_then_already_filled_without_a_person(

@@ -180,10 +180,17 @@ async def test_given_the_ledger_when_due_then_whole_referrals_go_with_their_atte
     await ended(house)
     await age(house, 100)
     await ended(house)
+    await house.rows("insert into told_by_mail select id, id, created_at from delivery")
+    await house.rows(
+        "insert into link (hash, organization, task, delivery, created_at, until)"
+        " select sha256(id::text::bytea), organization, 1, id, created_at, created_at from delivery"
+    )
     await schedule(house, "delivery", "P90D")
     before = await house.value("select count(*) from delivery")
     assert await run(house, "delivery") == before / 2
     assert await house.value("select count(*) from attempt") > 0
+    for table in ("told_by_mail", "link"):
+        assert await house.value(f"select count(*) from {table}") == before / 2
     assert await unbroken(house) == []
 
 

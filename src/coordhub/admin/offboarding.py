@@ -1,9 +1,9 @@
 """An organization leaves: nothing is asked of it, sent to it or taken from it any longer, and nobody is left waiting.
 
 First what it wrote is given to it. Then, step by step, each of which is as good a second time: its clients are
-let in no more and what waits for it is not sent; what it is reached, found and told by is off; where it was asked
-somebody else is, by the same rules as when it had said no itself; of what it sent itself, whoever coordinates
-is asked to look after it, or it is withdrawn, as the operator says.
+let in no more, its links open nothing and what waits for it is not sent; what it is reached, found and told by
+is off; where it was asked somebody else is, by the same rules as when it had said no itself; of what it sent
+itself, whoever coordinates is asked to look after it, or it is withdrawn, as the operator says.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from coordhub.record import commit, coordinating, errands, parties
 from coordhub.record.hub import Hub, instant
 from coordhub.record.operations import Create, Operation, Update
 from coordhub.referral import task_machine as machine
-from coordhub.store import apps, audit, episodes, offboarding, resources, vsp
+from coordhub.store import apps, audit, episodes, links, offboarding, resources, vsp
 from coordhub.store.engine import Connection
 from coordhub.store.resources import Version
 from coordhub.store.transact import AuditRow
@@ -68,6 +68,7 @@ async def offboard(
         found = await _named(conn, organization)
         left.clients = await offboarding.clients_off(conn, found.rid)
         await apps.end_all(conn, hub.clock(), organization=found.rid)
+        await links.close(conn, found.rid)
         left.suppressed = await offboarding.suppress(
             conn, found.rid, "the organization has left", hub.clock()
         )

@@ -99,6 +99,12 @@ begin
         delete from subscription_secret s where s.subscription = any(rids_);
         delete from subscription_deletion s where s.subscription = any(rids_);
         delete from subscription s where s.rid = any(rids_);
+        delete from link l where l.task = any(rids_) or l.organization = any(rids_);
+        delete from visit v where v.task = any(rids_) or v.organization = any(rids_);
+        delete from access_code k where k.organization = any(rids_);
+        delete from mailbox m where m.endpoint = any(rids_) or m.organization = any(rids_);
+        delete from proof p where p.endpoint = any(rids_);
+        delete from trace t where t.rid = any(rids_);
         delete from timer t where t.subject = any(rids_) and t.fired_at is null;
         update errand e set closed_at = at_ where e.task = any(rids_) and e.closed_at is null;
         delete from vsp_release l

@@ -20,6 +20,13 @@ FAILURES: Final = 10
 WINDOW: Final = timedelta(hours=1)
 
 
+_IS_THERE: Final = (
+    "exists (select from resource r where r.rid = organization and r.shard = (organization & 255)::smallint"
+    " and r.body is not null)"
+)
+"""Whom it lets in: nobody, where the organization was deleted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Opening:
     """What a link would open: a Task (rid) for an organization (rid, reference)."""
@@ -39,7 +46,7 @@ async def try_link(conn: Connection, hashed: bytes, now: datetime) -> Opening | 
     """Count one try; None where it is not known, was used, has run out, or was tried too often."""
     row = await conn.fetchrow(
         "update link set tries = tries + 1"
-        f" where hash = $1 and used_at is null and until > $2 and tries < {TRIES}"
+        f" where hash = $1 and used_at is null and until > $2 and tries < {TRIES} and {_IS_THERE}"
         f" returning organization, task, {TRIES} - tries",
         hashed,
         now,
@@ -103,7 +110,9 @@ class Visit:
 
 async def visit(conn: Connection, hashed: bytes, now: datetime) -> Visit | None:
     row = await conn.fetchrow(
-        "select organization, task from visit where hash = $1 and until > $2", hashed, now
+        f"select organization, task from visit where hash = $1 and until > $2 and {_IS_THERE}",
+        hashed,
+        now,
     )
     return Visit(*row) if row is not None else None
 
@@ -126,3 +135,9 @@ async def set_code(
         now,
     )
     await conn.execute("delete from visit where organization = $1", organization)
+
+
+async def close(conn: Connection, organization: int) -> None:
+    """Nobody comes in for it any more: no link opens, no code is right, and who is in is out."""
+    for table in ("link", "visit", "access_code"):
+        await conn.execute(f"delete from {table} where organization = $1", organization)

@@ -109,7 +109,9 @@ begin
         get diagnostics removed_ = row_count;
     elsif subject_ = 'delivery' then
         with due as ({_DELIVERIES}), gone as (delete from attempt a using due where a.delivery = due.id),
-            mended as (delete from mending m using due where m.delivery = due.id)
+            mended as (delete from mending m using due where m.delivery = due.id),
+            told as (delete from told_by_mail t using due where t.delivery = due.id),
+            opened as (delete from link l using due where l.delivery = due.id and l.until < now())
         delete from delivery d using due where d.id = due.id;
         get diagnostics removed_ = row_count;
         newest_ := horizon_;
