@@ -18,6 +18,8 @@ from open_hub import House, counted, observation, patient
 
 from coordhub.errors import FhirError
 from coordhub.record.operations import Create
+from coordhub.store import persons
+from coordhub.store.persons import Pair
 
 DAY = timedelta(days=1)
 MRN = "urn:test:mrn"
@@ -176,6 +178,32 @@ async def test_given_a_number_of_its_own_when_called_then_it_is_that_patient_and
     both["link"] = [{"other": {"reference": her}, "type": "replaces"}]
     await house.update(house.kitchen, both["id"], both)
     assert len(await ehr.cards(signing(), now)) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "its_own_word", "cards"),
+    [("linked", False, 1), ("review", False, 0), ("apart", False, 0), ("apart", True, 0)],
+)
+async def test_given_a_pair_of_records_when_the_hub_is_certain_of_it_then_they_are_one_person(
+    house: House, ehr: EHR, state: str, its_own_word: bool, cards: int
+) -> None:
+    """S03: another patient, who is probably the same and not for certain, is another patient."""
+    mine = await house.create(house.kitchen, patient("K-1"))
+    her = await house.create(house.clinic, patient("C-1"))
+    result = await house.create(house.clinic, hba1c(house, her.reference))
+    for one in (her, result):
+        await show(house, one.rid)
+    if its_own_word:
+        document = {**patient("K-1"), "id": mine.reference.partition("/")[2]}
+        document["link"] = [{"other": {"reference": her.reference}, "type": "seealso"}]
+        await house.update(house.kitchen, document["id"], document)
+        assert len(await ehr.cards(signing(), house.clock())) == 1
+    one, other = sorted((mine.rid, her.rid))
+    said = (None, None) if state == "review" else ("a steward", "looked at both")
+    pair = Pair(one, other, state, *said, 0.9, "{}", house.clock())
+    async with house.engine.pool.acquire() as conn:
+        await persons.put(conn, [pair])
+    assert len(await ehr.cards(signing(), house.clock())) == cards
 
 
 async def test_given_the_hub_as_its_server_when_called_then_the_id_is_the_hub_s(

@@ -14,17 +14,23 @@ from coordhub.store.visibility import Viewer, visible
 async def same(conn: Connection, viewer: Viewer, patient: int) -> list[int]:
     """rids of the Patients that are this person (rid), itself first.
 
-    Those that the viewer's own organization linked, in Patient.link of its own record: nobody is shown by
-    another's word whose results these are.
+    Those that the viewer's own organization linked, in Patient.link of its own record, and those that the hub has
+    linked, as certain or as a steward decided; not what a steward keeps apart. Nobody is shown by the word of a
+    third whose results these are.
     """
     condition, arguments = visible(viewer, "r", 4)
     rows = await conn.fetch(
-        "select r.rid from ("
-        "  select i.target from idx_reference i where i.rid = $1 and i.param = $2 and i.source = $3"
-        "  union select i.rid from idx_reference i where i.target = $1 and i.param = $2 and i.source = $3"
-        " ) w(rid) join resource r on r.rid = w.rid and r.shard = (w.rid & 255)::smallint"
-        f" where r.rid <> $1 and r.type = {types.NUMBER['Patient']} and r.body is not null and {condition}"
-        " order by r.rid",
+        "with recursive same(rid) as ("
+        "  (select $1::bigint"
+        "   union select i.target from idx_reference i where i.rid = $1 and i.param = $2 and i.source = $3"
+        "   union select i.rid from idx_reference i where i.target = $1 and i.param = $2 and i.source = $3)"
+        "  union select case when k.one = s.rid then k.other else k.one end"
+        "   from same s join person_link k on k.state = 'linked' and s.rid in (k.one, k.other))"
+        " select r.rid from same w join resource r on r.rid = w.rid and r.shard = (w.rid & 255)::smallint"
+        f" where r.rid <> $1 and r.type = {types.NUMBER['Patient']} and r.body is not null"
+        " and not exists (select from person_link a where a.state = 'apart'"
+        "  and a.one = least($1, r.rid) and a.other = greatest($1, r.rid))"
+        f" and {condition} order by r.rid",
         patient,
         parameters("Patient")["link"].id,
         viewer.organization,

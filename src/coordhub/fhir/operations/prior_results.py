@@ -1,7 +1,7 @@
 """The operation $prior-results: what is known already that answers an order, and what is under way.
 
 Asked of a ServiceRequest, or of a Patient with the code of what is to be ordered. It tells what the caller may
-see, of the Patient and of those that its own organization says are the same person.
+see, of the Patient and of those that are the same person (store.people).
 
 http://hl7.org/fhir/R4/operations.html, docs/cds.md
 """
