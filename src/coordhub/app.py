@@ -287,6 +287,7 @@ def safeguards_of(settings: Settings) -> Safeguards:
         settings.break_glass_attempts,
         settings.confidential_age,
         timedelta(days=settings.vsp_release_days),
+        timedelta(days=settings.read_after_days),
     )
 
 

@@ -294,6 +294,10 @@ class Settings(BaseSettings):
     vsp_release_days: PositiveInt = 30
     """Days ahead that a victim service provider's written release may end at most."""
 
+    read_after_days: PositiveInt = 90
+    """Days for which may still be read through the hub: what a referral showed to whoever has completed it, a
+    result by those to whom copies went and by a former doctor of the patient (docs/privacy.md)."""
+
     break_glass: Duration = timedelta(hours=1)
     """A record that is opened in an emergency (`$break-glass`) stays open this long."""
 

@@ -16,7 +16,8 @@ policy and the time, and shares no code with the hub. The rules, in the order in
    does who provides care and is of a CareTeam that the holder of the record wrote: it sees the chart, save
    for what is of any sensitive class. So does the legal representative of an adult, whatever the policy is.
 5. What a referral names (the patient, the order, what supports it) is shared with who is asked; what
-   the asked produces, with who asked. A denial takes that away. Of a sensitive class it is shared only
+   the asked produces, with who asked; what it names, for a time after the asked has completed it or failed.
+   A denial takes that away. Of a sensitive class it is shared only
    if a Consent permits it; results are withheld only of 42 CFR Part 2.
 6. By absence of a Consent 4 and 5 count with the policy opt-out for all, with by-purpose for who treats,
    with opt-in for nobody.
@@ -68,6 +69,7 @@ DATES = {
 
 AT_WORK = ("accepted", "in-progress", "on-hold")
 OVER = ("rejected", "cancelled", "failed", "completed", "entered-in-error")
+DONE = ("failed", "completed")
 UNDONE = ("rejected", "cancelled", "entered-in-error")
 
 _REQUEST = {
@@ -159,12 +161,15 @@ class Oracle:
 
     policy: opt-in, opt-out or by-purpose. victims: organizations marked as victim service providers.
     emergencies: by who broke the glass and the patient, whether 42 CFR Part 2 is open too.
+    read_after: for how long is shown what a referral named, once it is done.
     """
 
     def __init__(
         self, held: Iterable[Held], *, steward: str, hub: str, policy: str, now: datetime,
         victims: Iterable[str] = (), emergencies: Mapping[tuple[str, str], bool] | None = None,
+        read_after: timedelta = timedelta(days=90),
     ) -> None:  # fmt: skip
+        self.read_after = read_after
         self.emergencies = dict(emergencies or {})
         self.held = {each.reference: each for each in held}
         self.steward, self.hub, self.policy, self.now = steward, hub, policy, now
@@ -574,6 +579,11 @@ class Oracle:
         statuses = self._statuses(asked)
         if statuses[-1] in UNDONE or (asked.rivals and not self._won(asked)):
             return set()
+        if statuses[-1] in DONE:
+            versions = [each for each in asked.task.versions if each is not None]
+            ended = next(each for each in versions if each["status"] in DONE)
+            if self.now >= _span(ended["meta"]["lastUpdated"])[0] + self.read_after:
+                return set()
         told = 0
         if asked.rivals:
             told = next(at for at, status in enumerate(statuses) if status in AT_WORK)

@@ -8,8 +8,10 @@ COORDHUB_MATRIX_WORLDS is how many (`make matrix`).
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -66,6 +68,9 @@ def _cast(random: Random) -> dict[str, bool]:
 async def _happen(world: World, random: Random) -> list[str]:
     """A record, and then anything that may happen to it; what did."""
     world.actors = {name.partition("-")[0]: actor for name, actor in world.actors.items()}
+    if random.random() < 0.5:  # whoever is done sees no more of it at once
+        at_once = dataclasses.replace(world.hub.safeguards, read_after=timedelta())
+        world.hub = dataclasses.replace(world.hub, safeguards=at_once)
     [record] = await world.record("one")
     record = {name: record[name] for name in record if name != "team"}
     about = {"reference": record["patient"]}

@@ -229,7 +229,7 @@ class World:
         names = {rid: f"Organization/{fhir_id}" for rid, fhir_id in rows}
         return Oracle(
             await self.held(), steward=names[DIRECTORY], hub=names[HUB], policy=policy,
-            now=system_clock(), emergencies=self.emergencies,
+            now=system_clock(), emergencies=self.emergencies, read_after=self.hub.safeguards.read_after,
         )  # fmt: skip
 
     @asynccontextmanager

@@ -215,11 +215,11 @@ BREAKS: list[tuple[str, str]] = [
         "update access_grant set rule = 'result'",
     ),
     (
-        "what was shared for a referral is shared until its Task is declined, and no longer",
+        "what was shared for a referral is shared until its Task is declined, or a time after it is done",
         "update access_grant set until = since where rule = 'referral'",
     ),
     (
-        "what was shared for a referral is shared until its Task is declined, and no longer",
+        "what was shared for a referral is shared until its Task is declined, or a time after it is done",
         "update candidate set status = 'rejected'",
     ),
     (

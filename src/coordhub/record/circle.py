@@ -57,6 +57,16 @@ async def of(conn: Connection, base: str, episode: Episode) -> dict[int, str]:
     return dict(list(found.items())[:MOST])
 
 
+async def doctors(conn: Connection, base: str, patient: Document) -> frozenset[int]:
+    """rids of the organizations behind the doctors that this Patient names."""
+    found = set()
+    for text in dict.fromkeys(_locals(base, patient.get("generalPractitioner"))):
+        for address in await _addresses(conn, text):
+            behind = await services.recipient(conn, address, base)
+            found |= {behind.organization.rid} if behind is not None else set()
+    return frozenset(found)
+
+
 async def _addresses(conn: Connection, text: str) -> list[str]:
     """A person is reached where it works, if the directory knows one place only: nobody guesses which."""
     kind, _, fhir_id = text.partition("/")

@@ -19,7 +19,8 @@ What a grant covers of sensitive classes: who is asked sees the question whateve
 referral names goes along only if it is of no such class, or a Consent says so.
 
 `because` is the Task or episode that decided. What was shared by `referral` is no longer to be seen
-once its Task is declined or cancelled (transact); the Task itself stays readable to who was asked.
+once its Task is declined or cancelled (transact), nor some time after it is done (record.lapsing); the
+Task itself stays readable to who was asked.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from typing import Any
 from coordhub.access import viewer
 from coordhub.r4 import datasets, reference
 from coordhub.r4.sensitivity import ALL, SUD, VSP
-from coordhub.record import coordinating, hearing, parent, parties, recipients, results
+from coordhub.record import coordinating, hearing, lapsing, parent, parties, recipients, results
 from coordhub.record.operations import Create
 from coordhub.record.work import Draft, Work
 from coordhub.referral import conversation
@@ -82,7 +83,10 @@ async def decide(work: Work) -> None:
         (each.organization, each.rid, each.because, each.rule): each
         for each in reversed(work.batch.grants)
     }
-    work.batch.grants = [_bounded(work, grant) for grant in reversed(found.values())]
+    work.batch.grants = [
+        lapsing.bounded(work, _bounded(work, grant)) for grant in reversed(found.values())
+    ]
+    await lapsing.decide(work)
 
 
 def _bounded(work: Work, grant: Grant) -> Grant:

@@ -42,13 +42,14 @@ class Safeguards:
     break_glass: how long a record stays open in an emergency. break_glass_attempts: tries of one
     organization in an hour. confidential_age: from these years of age on, a minor's sensitive content
     is hidden from its parents. longest_release: how far ahead a victim service provider's release may
-    end.
+    end. read_after: for how long one may read what it was shown after its part is done (record.lapsing).
     """
 
     break_glass: timedelta = timedelta(hours=1)
     break_glass_attempts: int = 10
     confidential_age: int = 12
     longest_release: timedelta = timedelta(days=30)
+    read_after: timedelta = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ may see it is asked when somebody looks and when it is sent, of each by itself. 
 
 Who asked sees what it asked for, whatever it is about, but not what is under 42 CFR Part 2 or of a
 victim service provider. The others see it as they see the chart: of no sensitive class, unless a Consent
-says so; who does not treat, as its data set has it. They are shown the Patient with it, to know whose it
-is; and only what stands in the record that the order is of, because that is the record its patient's
-Consents are about.
+says so; who does not treat, as its data set has it; and to whom copies go, for a time (record.lapsing).
+They are shown the Patient with it, to know whose it is; and only what stands in the record that the order
+is of, because that is the record its patient's Consents are about.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from coordhub.access import viewer
 from coordhub.errors import Issue
 from coordhub.r4 import datasets
 from coordhub.r4.sensitivity import ALL, SUD, VSP
-from coordhub.record import circle, parties, recipients
+from coordhub.record import circle, lapsing, parties, recipients
 from coordhub.record.work import Draft, Work
 from coordhub.referral import results
 from coordhub.store import grants, resources, sensitive
@@ -148,13 +148,16 @@ async def _to_others(work: Work, rids: Sequence[int], author: int, episode: Epis
         return
     asked = await _asked_for(work, episode)
     assert episode.patient is not None
+    [patient] = (await _documents(work, [episode.patient])).values()
+    doctors = await circle.doctors(work.conn, work.hub.base, patient[2])
     for organization, text in others.items():
         dataset = await recipients.dataset_of(work.conn, organization, text, asked, work.hub.base)
         sets = datasets.in_use()
         admitted = [rid for rid, one in chart.items() if not dataset or sets.admits(dataset, one)]
         if admitted:
+            until = None if organization in doctors else lapsing.until(work)
             work.batch.grants += [
-                Grant(organization, rid, episode.id, "result", 0, dataset)
+                Grant(organization, rid, episode.id, "result", 0, dataset, until)
                 for rid in (*admitted, episode.patient)
             ]
 

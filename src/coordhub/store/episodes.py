@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from coordhub.r4.datasets import BLIND
 from coordhub.store.engine import Connection
@@ -122,6 +122,21 @@ async def lock(conn: Connection, ids: Sequence[int]) -> dict[int, Episode]:
         "select id from episode where id = any($1::bigint[]) order by id for update", sorted(ids)
     )
     return await read(conn, ids)
+
+
+class OfPatient(NamedTuple):
+    """A referral of a patient: rids of the sender's Task and of who sent it."""
+
+    id: int
+    requester: int
+
+
+async def of_patient(conn: Connection, patient: int) -> list[OfPatient]:
+    """The referrals of this patient, open or not."""
+    rows = await conn.fetch(
+        "select id, requester from episode where patient = $1 order by id", patient
+    )
+    return [OfPatient(*row) for row in rows]
 
 
 async def read(conn: Connection, ids: Sequence[int]) -> dict[int, Episode]:

@@ -132,7 +132,7 @@ async def is_taken(conn: Connection, organization: int, task: int) -> bool:
 async def hearers(conn: Connection, rid: int, because: Sequence[int]) -> tuple[int, ...]:
     """Organizations to whom this was shared by a referral, or by itself. because: the referral's Tasks."""
     rows = await conn.fetch(
-        "select distinct organization from access_grant where rid = $1 and until is null"
+        "select distinct organization from access_grant where rid = $1 and (until is null or until > now())"
         " and (because = any($2::bigint[]) and rule in ('referral', 'result') or because = $1 and rule = 'party')"
         " order by organization",
         rid,

@@ -125,7 +125,8 @@ INVARIANTS: Final[dict[str, str]] = {
         left join candidate a on a.task = c.rid
         left join access_grant g on g.rid = c.rid and (g.because = c.rid and g.rule = 'party'
           -- what is said, with whom it was shared
-          or c.type in ({_SAID}) and g.rule in ('referral', 'result') and g.until is null
+          or c.type in ({_SAID}) and g.rule in ('referral', 'result')
+             and (g.until is null or g.lapses and g.until > c.at)
              and exists (select from change s where s.rid = g.because and s.episode = e.id))
         cross join lateral (
             select coalesce(nullif(a.organization, 0), g.organization, e.requester) as organization
@@ -353,11 +354,13 @@ INVARIANTS: Final[dict[str, str]] = {
           -- of a tombstone, to whom was told of what it was
           and not exists (select from expunged x where x.whole and x.rid = g.rid and g.because = g.rid)
     """,
-    "what was shared for a referral is shared until its Task is declined, and no longer": """
+    "what was shared for a referral is shared until its Task is declined, or a time after it is done": """
         select 'grant of ' || g.rid || ' to ' || g.organization from moved.access_grant g
         join candidate c on c.task = g.because
         where g.rule = 'referral'
-          and (g.until is null) = (c.status in ('rejected', 'cancelled', 'entered-in-error'))
+          and case when c.status in ('rejected', 'cancelled', 'entered-in-error')
+                then g.until is null or g.lapses
+                else (g.until is null) = (c.status in ('completed', 'failed')) end
           and not exists (select from expunged x where x.whole and x.rid in (g.rid, g.because))
     """,
     "everyone who was sent a result that is withdrawn is told of that": f"""

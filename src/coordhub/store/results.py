@@ -103,7 +103,7 @@ async def taken_from(conn: Connection, rid: int) -> frozenset[int]:
     rows = await conn.fetch(
         "select g.organization from result m join access_grant g"
         " on g.because = m.episode and g.rid = m.rid and g.rule = 'result'"
-        f" where m.rid = $1 group by g.organization having not bool_or({_STANDS})",
+        f" where m.rid = $1 group by g.organization having not bool_or({_STANDS} or g.lapses)",
         rid,
     )
     return frozenset(row[0] for row in rows)

@@ -170,15 +170,27 @@ PARTS: Final = {
     "granted": Part(
         "organization bigint, rid bigint, because bigint, rule text, labels bigint, dataset smallint,"
         " until timestamptz",
-        "insert into access_grant as g (organization, rid, because, rule, labels, dataset, until, since, shard)"
-        " select n.*, $1, (n.rid & 255)::smallint from {rows}"
+        "insert into access_grant as g (organization, rid, because, rule, labels, dataset, until, since, shard,"
+        " lapses) select n.*, $1, (n.rid & 255)::smallint,"
+        " n.until is not null and n.rule in ('referral', 'result') from {rows}"
         " on conflict (organization, rid, because, rule) do update set until = excluded.until,"
-        " xid = excluded.xid where g.rule in ('release', 'result', 'team')",
+        " lapses = excluded.lapses, xid = excluded.xid where g.rule in ('release', 'result', 'team')",
     ),
     "granted_no_more": Part(
         "because bigint, rule text",
         "update access_grant g set until = $1 from {rows}"
         " where g.because = n.because and g.rule = n.rule and (g.until is null or g.until > $1)",
+    ),
+    "shown_for_now": Part(
+        "task bigint, until timestamptz",
+        "update access_grant g set until = n.until, lapses = true from {rows}"
+        " where g.because = n.task and g.rule = 'referral' and g.until is null",
+    ),
+    "lapsing": Part(
+        "organization bigint, episode bigint, until timestamptz",
+        "update access_grant g set until = n.until, lapses = n.until is not null, xid = pg_current_xact_id()"
+        " from {rows} where g.because = n.episode and g.rule = 'result' and g.organization = n.organization"
+        " and (g.until is null or g.lapses and g.until > $1)",
     ),
     "released": Part(
         "consent bigint, task bigint, told bigint, organization bigint, until timestamptz",
@@ -278,8 +290,8 @@ PARTS: Final = {
     ),
     "ended": Part(
         "task bigint",
-        "update access_grant g set until = least($1, now()) from {rows}"
-        " where g.because = n.task and (g.rule = 'referral' and g.until is null"
+        "update access_grant g set until = least(g.until, $1, now()), lapses = false from {rows}"
+        " where g.because = n.task and (g.rule = 'referral' and (g.until is null or g.lapses)"
         " or g.rule = 'deputy' and (g.until is null or g.until > $1))",
     ),
     "unpooled": Part(
@@ -294,9 +306,9 @@ PARTS: Final = {
     ),
     "resulted_no_more": Part(
         "rid bigint, episode bigint",
-        "update access_grant g set until = least($1, now()) from {rows}"
+        "update access_grant g set until = least(g.until, $1, now()), lapses = false from {rows}"
         " where g.because = n.episode and g.rid = n.rid and g.rule = 'result'"
-        " and (g.until is null or g.until > $1)",
+        " and (g.until is null or g.lapses or g.until > $1)",
     ),
     "timed": Part(
         "episode bigint, kind text, subject bigint, since timestamptz, due_at timestamptz,"

@@ -89,6 +89,21 @@ class GrantEnd(NamedTuple):
     rule: str
 
 
+class ShownLapse(NamedTuple):
+    """What the referral named is shown to whom this Task asks until then."""
+
+    task: int
+    until: datetime
+
+
+class GrantLapse(NamedTuple):
+    """What one is shown as results of a referral it is shown until then; None: as long as the reason stands."""
+
+    organization: int
+    episode: int
+    until: datetime | None
+
+
 class Release(NamedTuple):
     """A provider's written release; columns of vsp_release."""
 
@@ -307,6 +322,8 @@ class Batch:
     remove: IndexRows = field(default_factory=IndexRows)
     grants: list[Grant] = field(default_factory=list)
     grants_ended: list[GrantEnd] = field(default_factory=list)
+    shown_lapses: list[ShownLapse] = field(default_factory=list)
+    grant_lapses: list[GrantLapse] = field(default_factory=list)
     releases: list[Release] = field(default_factory=list)
     episodes: list[EpisodeRow] = field(default_factory=list)
     planned: list[int] = field(default_factory=list)
@@ -355,6 +372,8 @@ def _rows(batch: Batch) -> dict[str, Sequence[tuple[Any, ...]]]:
         **{f"{kind}_added": rows for kind, rows in batch.add.flat()},
         "granted": batch.grants,
         "granted_no_more": batch.grants_ended,
+        "shown_for_now": batch.shown_lapses,
+        "lapsing": batch.grant_lapses,
         "released": batch.releases,
         "ruled_no_more": batch.rules_ended,
         "ruled": batch.rules,

@@ -55,6 +55,13 @@ access_grant = Table(
         server_default=text("0"),
         comment="r4.datasets number of what is shown of it; 0: the whole",
     ),
+    Column(
+        "lapses",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="until was set beforehand: it ends by time, and not because its reason has gone",
+    ),
     _decided(),
     PrimaryKeyConstraint("organization", "rid", "because", "rule"),
     CheckConstraint(
