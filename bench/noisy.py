@@ -16,7 +16,7 @@ from bench.drive import Lap, Refused, offered, percentile
 from bench.items import Asker
 from bench.place import PROVIDERS, SENDER, Place, place, postgres
 
-EACH = 4.0
+EACH = 1.0
 """Requests a second of each client: its share."""
 TIMES = 10
 SETTLED = 6.0
@@ -77,9 +77,9 @@ def _others(here: Place) -> list[str]:
 def _asking(here: Place, key: str) -> Any:
     server = here.server(key)
     asker = Asker(server)
-    # What a worklist asks: some are found, or none, of a patient and an order with what belongs to it.
+    # What a worklist asks: some are found, or none, of a patient and an order with its patient.
     request = server.request(
-        "GET", "/ServiceRequest?_include=ServiceRequest:subject&_revinclude=Task:focus&_count=20"
+        "GET", "/ServiceRequest?_include=ServiceRequest:subject&_count=10"
     )
 
     async def work(number: int) -> None:

@@ -21,7 +21,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from coordhub import errors, telemetry, tracing
+from coordhub import errors, telemetry, threshold, tracing
 from coordhub.access import keys
 from coordhub.access.admission import Admission
 from coordhub.access.operators import OperatorTokens
@@ -128,6 +128,7 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _refused)
     app.add_middleware(http.Door)
     app.add_middleware(websocket.Door)
+    app.add_middleware(threshold.Strangers)
     app.add_middleware(Exchange)
     if settings.cors_origins:
         app.add_middleware(
@@ -138,6 +139,7 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
             expose_headers=ANSWERED,
             max_age=600,
         )
+    app.add_middleware(threshold.Browsers, hsts=settings.hsts)
     return app
 
 
@@ -233,6 +235,7 @@ def _admission(settings: Settings, hub: Hub) -> Admission:
         lambda: hub.clock().timestamp(),
         max(1, settings.pool_size - searching),
         searching,
+        settings.failures_per_minute,
     )
 
 

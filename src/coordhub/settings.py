@@ -236,6 +236,14 @@ class Settings(BaseSettings):
     serving_processes: PositiveInt = 1
     """How many `serve` processes share the requests: each lets a client have its part of what is agreed."""
 
+    failures_per_minute: PositiveInt = 300
+    """Wrong tokens, keys and codes from one address in a minute at most; beyond is 429 for what is not known
+    to be right."""
+
+    hsts: Annotated[int, Field(ge=0)] = 0
+    """Seconds for which browsers are told to come by TLS only (Strict-Transport-Security), such as 31536000; 0:
+    they are not told."""
+
     max_body_bytes: PositiveInt = 16 * 1024 * 1024
     """Bytes of a request body at most, as sent and as decompressed; beyond is 413."""
 

@@ -43,6 +43,7 @@ async def doors(
         {
             "token_key": SecretStr("a test key that is long enough for it"),
             "outbound_networks": "127.0.0.0/8",
+            "failures_per_minute": 1_000_000,
             **settings,
         }
     )

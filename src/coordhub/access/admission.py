@@ -55,6 +55,8 @@ class Admission:
     clock: Callable[[], float]
     places: int
     searching: int
+    failures_per_minute: int = 300
+    failures: Rates = field(init=False)
     rates: Rates = field(init=False)
     _turns: Turns = field(init=False)
     _searches: Turns = field(init=False)
@@ -62,7 +64,7 @@ class Admission:
     _terms: dict[Allowance, Terms] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.rates = Rates(self.clock)
+        self.rates, self.failures = Rates(self.clock), Rates(self.clock)
         self._turns = Turns(self.places)
         self._searches = Turns(self.searching)
 
@@ -124,6 +126,20 @@ class Admission:
             "RateLimit-Policy": guest.terms.policy,
             "RateLimit": self.rates.standing(guest.client, guest.terms),
         }
+
+    def failing(self, address: str) -> float:
+        """Seconds until who comes from there is listened to; 0: at once."""
+        return self.failures.wait(address, self._may_fail)
+
+    def failed(self, address: str) -> None:
+        """What was brought from there to say who it is was wrong."""
+        self.failures.begin(address, self._may_fail)
+        self.failures.end(address)
+
+    @property
+    def _may_fail(self) -> Terms:
+        most = self.failures_per_minute
+        return Terms(most / 60, most, most, None)
 
     @contextlib.asynccontextmanager
     async def turn(self, client: str, *, searches: bool = False) -> AsyncIterator[None]:

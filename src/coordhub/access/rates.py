@@ -111,6 +111,14 @@ class Rates:
         count.under_way += 1
         return None
 
+    def wait(self, client: str, terms: Terms) -> float:
+        """Seconds until one would be taken; 0: now."""
+        count = self._counts.get(client)
+        if count is None:
+            return 0.0
+        over = count.full - self.clock() - (terms.burst - 1) / terms.per_second
+        return over if over > 1e-9 else 0.0
+
     def owe(self, client: str, terms: Terms, further: int) -> None:
         """What was begun was as much work as so many further requests: later ones wait for it."""
         count = self._counts.get(client)
