@@ -276,7 +276,7 @@ def _cds(settings: Settings, context: Context, authorization: Authorization) -> 
         return await authentication.signer(authorization, text, address)
 
     servers = Servers(context.hub.engine, context.hub.base, outbound)
-    return CDS(context.hub, context.audit, prove, servers)
+    return CDS(context.hub, context.audit, prove, servers, context.admission)
 
 
 def deadlines_of(settings: Settings) -> Deadlines:

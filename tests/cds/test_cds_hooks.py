@@ -16,9 +16,12 @@ import pytest
 from ehr import EHR, HOOKS, SIGN, call, draft
 from open_hub import House, counted, observation, patient
 
+from coordhub.admin import limiting
+from coordhub.admin.acts import Operator
 from coordhub.errors import FhirError
 from coordhub.record.operations import Create
 from coordhub.store import persons
+from coordhub.store.clients import Allowance
 from coordhub.store.persons import Pair
 
 DAY = timedelta(days=1)
@@ -89,6 +92,18 @@ async def test_given_a_caller_when_it_cannot_prove_who_it_is_then_it_learns_noth
     answers.append(await ehr.call({"feedback": []}, now, path="/feedback", token="x"))
     assert {one.status_code for one in answers} == {401}
     assert len({json.dumps(one.json()) for one in answers}) == 1
+
+
+async def test_given_more_calls_than_were_agreed_when_made_then_429_says_when_to_come_again(
+    house: House, ehr: EHR
+) -> None:
+    allowed, now = Allowance(per_second=0.01, burst=2), house.clock()
+    await limiting.allow(house.engine, Operator("rosa"), "kitchen", allowed, now)
+    answers = [await ehr.call(signing(), now) for _ in range(3)]
+    assert [one.status_code for one in answers] == [200, 200, 429]
+    assert answers[0].headers["ratelimit-policy"].startswith('"rate";q=2;')
+    assert answers[2].json()["issue"][0]["code"] == "throttled"
+    assert 0 < int(answers[2].headers["retry-after"]) <= 100
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from coordhub.access.admission import Admission
 from coordhub.cds.servers import Servers
 from coordhub.record.hub import Hub
 from coordhub.store.audit import AuditLog
@@ -23,4 +24,5 @@ class Context:
     audit: AuditLog
     prove: Prove
     servers: Servers
+    admission: Admission
     largest: int = 1024 * 1024

@@ -5,6 +5,8 @@ https://cds-hooks.hl7.org/2.0/#http-status-codes
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
@@ -35,10 +37,11 @@ async def call(request: Request, service: str) -> Response:
     context: Context = request.app.state.cds
     offered = _service(service)
     caller = await _caller(request, context, offered)
-    hook = hooks.read(offered, await _document(request, context))
-    told = await answering.answer(context, caller, hook)
-    await _note(context, caller, offered.hook, told.rids)
-    return Response(fhir_json.encode(told.body), 200, _UNKEPT, media_type=JSON)
+    async with _admitted(request, context, caller) as sent:
+        hook = hooks.read(offered, await _document(request, context))
+        told = await answering.answer(context, caller, hook)
+        await _note(context, caller, offered.hook, told.rids)
+        return Response(fhir_json.encode(told.body), 200, sent, media_type=JSON)
 
 
 @router.post(f"{PATH}/{{service}}/feedback")
@@ -46,9 +49,11 @@ async def hear(request: Request, service: str) -> Response:
     context: Context = request.app.state.cds
     offered = _service(service)
     caller = await _caller(request, context, offered)
-    await feedback.keep(context, caller, offered, feedback.read(await _document(request, context)))
-    await _note(context, caller, "feedback", ())
-    return Response(b"{}", 200, _UNKEPT, media_type=JSON)
+    async with _admitted(request, context, caller) as sent:
+        told = feedback.read(await _document(request, context))
+        await feedback.keep(context, caller, offered, told)
+        await _note(context, caller, "feedback", ())
+        return Response(b"{}", 200, sent, media_type=JSON)
 
 
 def _service(name: str) -> Service:
@@ -78,9 +83,32 @@ async def _caller(request: Request, context: Context, service: Service) -> Calle
         scopes.parse(client.scopes),
         request_id=request.state.request_id,
         role=client.role,
+        allowance=client.allowance,
     )
     request.state.caller = caller
     return caller
+
+
+@contextlib.asynccontextmanager
+async def _admitted(
+    request: Request, context: Context, caller: Caller
+) -> AsyncIterator[dict[str, str]]:
+    """While a call of this client is under way, within what it may ask: 429 otherwise, which is not audited.
+
+    Gives the headers of the answer. Each call has a token of its own, so that it is known by its name.
+    """
+    admission = context.admission
+    guest = admission.learn(f"cds {caller.client}", caller)
+    try:
+        admission.begin(guest)
+    except FhirError:
+        request.state.is_audited = True
+        raise
+    try:
+        await admission.count_of_day(guest)
+        yield {**_UNKEPT, **admission.headers(guest)}
+    finally:
+        admission.end(guest)
 
 
 async def _document(request: Request, context: Context) -> dict[str, Any]:

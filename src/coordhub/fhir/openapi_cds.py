@@ -90,7 +90,7 @@ _FEEDBACK: Final = _object(
 
 
 def _posted(name: str, summary: str, more: str, body: Described, answer: Described) -> Described:
-    refusals = ["400", "401", "404", "413", "415"]
+    refusals = ["400", "401", "404", "413", "415", "429"]
     if name == "callCdsService":
         refusals.insert(3, "412")
     return {
