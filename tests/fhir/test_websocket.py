@@ -20,6 +20,7 @@ from coordhub.fhir.sockets import Bounds, Sockets
 from coordhub.outbound.client import Outbound
 from coordhub.record.hub import system_clock
 from coordhub.routing import notice, notify
+from coordhub.store import pauses
 
 TASKS = "urn:coordhub:subscription-topic:tasks"
 BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/"
@@ -34,10 +35,14 @@ class _Server(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def served(
-    app: Any, bounds: Bounds = QUICK, clock: Callable[[], datetime] = system_clock
+    app: Any,
+    bounds: Bounds = QUICK,
+    clock: Callable[[], datetime] = system_clock,
+    sockets: Sockets | None = None,
 ) -> AsyncIterator[str]:
     """The address of the app at a server of its own, with sockets of its own: a process, as far as these go."""
-    sockets = Sockets(dataclasses.replace(app.state.context.hub, clock=clock), bounds)
+    if sockets is None:
+        sockets = Sockets(dataclasses.replace(app.state.context.hub, clock=clock), bounds)
 
     async def of_this_process(scope: Any, receive: Any, send: Any) -> None:
         app.state.sockets = sockets  # read before anything is awaited
@@ -177,6 +182,27 @@ async def test_given_a_client_that_may_not_act_any_more_when_looked_at_then_its_
             assert await closed(another) == 1008
 
 
+async def test_given_sending_is_paused_when_events_come_then_sockets_are_told_of_them_afterwards(
+    house,
+):
+    reference = await subscribed(house)
+    hub = house.context.hub
+    sockets = Sockets(hub, QUICK)
+    async with served(house.app, sockets=sockets) as address, connect(address) as socket:
+        await socket.send(f"bind-with-token: {await token(house, reference)}")
+        assert await heard(socket) == ("handshake", [], 0)
+        async with hub.engine.pool.acquire() as conn:
+            await pauses.begin(conn, "operator", hub.clock())
+        await task(house)
+        async with asyncio.timeout(20):
+            while [one.event for one in sockets.standing.values()] != [1]:
+                await asyncio.sleep(0.01)
+        await task(house)
+        async with hub.engine.pool.acquire() as conn:
+            await pauses.end(conn, "operator")
+        assert await heard(socket) == ("event-notification", [1, 2], 2)
+
+
 async def token_of(house: Any, reference: str) -> str:
     """As it was given out before the client was switched off."""
     binding = Binding("near", house.near.rid, (reference.partition("/")[2],))
@@ -198,6 +224,7 @@ async def test_given_what_may_not_be_bound_when_sent_then_the_socket_is_closed_a
             (f"bind-with-token: {bearer}", 1008),
             ("x" * 9000, 1009),
             (b"bytes", 1003),
+            ("[" * 5000, 1008),
         ):
             async with connect(address) as socket:
                 await socket.send(sent)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from coordhub.record.hub import Hub
-from coordhub.store import clients, subscriptions
+from coordhub.store import clients, pauses, subscriptions
 from coordhub.store.outage import is_outage
 from coordhub.store.subscriptions import Subscribed
 from coordhub.telemetry import log
@@ -48,13 +48,14 @@ class Socket:
 
 class Sockets:
     """standing: by rid, the subscriptions of all sockets as they stood at the last look; those that are told only.
-    clients: that may still act."""
+    clients: that may still act. is_paused: nothing is sent to anybody then."""
 
     def __init__(self, hub: Hub, bounds: Bounds | None = None) -> None:
         self.hub = hub
         self.bounds = bounds or Bounds()
         self.standing: dict[int, Subscribed] = {}
         self.clients: set[str] = set()
+        self.is_paused = False
         self._open: set[Socket] = set()
 
     @property
@@ -80,6 +81,7 @@ class Sockets:
         async with self.hub.engine.pool.acquire() as conn:
             standing = await subscriptions.standing(conn, rids)
             acting = await clients.acting(conn, sorted({one.client for one in bound}))
+            self.is_paused = bool(await pauses.current(conn))
         self.standing, self.clients = {one.rid: one for one in standing}, acting
         for one in bound:
             one.looked.set()

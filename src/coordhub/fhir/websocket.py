@@ -2,7 +2,7 @@
 
 A handshake for each subscription says how many events there were; then come notifications and heartbeats. What
 is missed between two sockets is asked for by number ($events). Who may no longer act loses its socket within
-a second or so.
+a second or so. While sending is paused nothing is told by sockets either.
 
 http://hl7.org/fhir/uv/subscriptions-backport/channels.html#websockets
 https://www.rfc-editor.org/rfc/rfc6455#section-7.4 (codes of a close)
@@ -138,7 +138,7 @@ def _token(text: str) -> str:
     word, _, rest = text.strip().partition("bind-with-token")
     if not word and rest:
         return rest.lstrip(": ").strip()
-    with contextlib.suppress(ValueError, TypeError, KeyError):
+    with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
         said = json.loads(text)
         if said["type"] == "bind-with-token":
             return str(said["payload"]["token"])
@@ -180,7 +180,7 @@ async def _tell(
         standing = [sockets.standing[rid] for rid in socket.told if rid in sockets.standing]
         if not standing:
             raise _Closed(1000, "None of these subscriptions is active any more.")
-        for one in standing:
+        for one in () if sockets.is_paused else standing:
             while socket.told[one.rid] < one.event:
                 await _told_next(connection, sockets, socket, one)
                 last[one.rid] = clock()
