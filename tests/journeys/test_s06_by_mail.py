@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import httpx2
 import pytest
 
 from coordhub.admin import admitting, offboarding
 from coordhub.admin.acts import Operator
-from coordhub.routing.mailing import TOLD
+from coordhub.routing.mailing import TOLD, link_base
+from coordhub.store import mailboxes
+from coordhub.store.mailboxes import Link
 
 MONDAY = datetime(2026, 10, 5, 10, 0, tzinfo=UTC)
 BOX = "desk@mounds.example.org"
+SAFE_BOX = "desk@harbor.example.org"
 LINK = re.compile(r"http://\S+/links/[A-Za-z0-9_-]{43}\b")
 
 
@@ -254,6 +259,49 @@ async def test_s14_given_consent_withdrawn_when_the_link_is_opened_then_it_is_no
     assert page.status_code == 410
     assert "No longer available" in page.text
     assert whom["name"][0]["family"] not in page.text
+
+
+@pytest.fixture
+async def boxed(house, relay):
+    await house.is_reached_at(house.harbor, SAFE_BOX)
+
+
+async def test_s13_given_a_victim_service_provider_with_a_mailbox_when_it_is_asked_then_no_mail_says_so_nor_a_look(
+    house, relay, boxed, safe, browser
+):
+    """A mail may be read on its way. Whoever has a link all the same looks and answers, and nobody hears of it."""
+    riverside = house.riverside
+    code = await admitting.new_code(house.hub.engine, Operator("rosa"), safe.reference)
+    sent = await riverside.refers(house.referral(riverside, safe.reference))
+    await house.settled()
+    assert relay.taken == []
+    token, task = "A" * 43, await safe.asked(sent)
+    hub, rid = house.hub, "select rid from resource where fhir_id = $1"
+    link = Link(
+        hashlib.sha256(token.encode()).digest(),
+        await house.value(rid, safe.id),
+        await house.value(rid, task.partition("/")[2]),
+        UUID(int=1),
+    )
+    async with hub.engine.pool.acquire() as conn:
+        await mailboxes.issue(conn, [link], hub.clock(), timedelta(hours=1))
+
+    async def heard():
+        told = await riverside.ask("GET", f"/{sent.task}/$status-of-referral")
+        audit = await riverside.find(f"AuditEvent?entity={sent.task}&_count=100")
+        looks = [one for one in audit if "link" in str(one) or safe.reference in str(one)]
+        return told.text, looks, await riverside.read(sent.task), await riverside.read(sent.order)
+
+    before = await heard()
+    page = await opens(browser, f"{link_base(hub.base)}/{token}", code)
+    assert page.status_code == 200, page.text
+    assert await heard() == before
+    accepted = await presses(browser, page, "accept")
+    assert "You have accepted" in accepted.text
+    await house.settled()
+    assert await house.value("select count(*) from candidate where seen_at is not null") == 0
+    assert await heard() == before
+    assert relay.taken == []
 
 
 async def test_s36_given_an_organization_that_leaves_when_its_links_are_opened_then_nobody_gets_in(
