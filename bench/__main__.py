@@ -6,6 +6,7 @@ python -m bench --peer http://host/fhir  and another FHIR server on the same wor
 python -m bench referrals                how many a second arrive in time, and what each part of it costs
 python -m bench noisy                    what one client at ten times its share costs the others
 python -m bench ladder --rungs 1000,4000,16000
+python -m bench matching --persons 200000   records of one person found in a made population
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ def main(arguments: list[str]) -> int:
 
         rungs = [int(rung) for rung in asked.rungs.split(",")]
         told = uvloop.run(ladder.run(ladder.Plan(rungs, asked.times, asked.budget)))
+    elif asked.what == "matching":
+        from bench import matching
+
+        told = matching.run(matching.Plan(asked.seed, asked.persons))
     elif asked.what == "referrals":
         from bench import referrals
 
@@ -57,9 +62,15 @@ def main(arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.split("\n")[0])
     parser.add_argument(
-        "what", nargs="?", choices=("items", "referrals", "ladder", "noisy"), default="items"
+        "what",
+        nargs="?",
+        choices=("items", "referrals", "ladder", "noisy", "matching"),
+        default="items",
     )
     parser.add_argument("--json", type=Path, help="write all figures to this file")
+    group = parser.add_argument_group("matching")
+    group.add_argument("--persons", type=int, default=20_000, help="so many at least")
+    group.add_argument("--seed", type=int, default=1, help="of the population")
     group = parser.add_argument_group("items")
     group.add_argument("--items", default="abcdefg", help="letters of the work items")
     group.add_argument("--clients", type=int, default=8, help="clients at once")
