@@ -117,6 +117,47 @@ async def test_given_two_persons_that_are_certain_when_only_certain_is_asked_the
     assert [grade for _, grade, _ in found] == ["certain", "certain"]
 
 
+async def test_given_a_linked_record_when_results_are_asked_for_then_those_of_both_are_told_to_who_sees_both(
+    house: Any,
+) -> None:
+    mine, theirs = await made(house.far, JANE), await made(house.near, JANE)
+    result = {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "4548-4"}]},
+        "subject": {"reference": theirs},
+        "effectiveDateTime": "2026-11-20T08:00:00Z",
+        "valueQuantity": {
+            "value": 7.9,
+            "unit": "%",
+            "system": "http://unitsofmeasure.org",
+            "code": "%",
+        },
+    }
+    written = await house.near.ask("POST", "/Observation", result)
+    assert written.status_code == 201, written.text
+
+    async def known() -> list[str]:
+        asked = await house.far.ask("GET", f"/{mine}/$prior-results?code=http://loinc.org|4548-4")
+        assert asked.status_code == 200, asked.text
+        return [
+            each["name"] for each in asked.json().get("parameter", ()) if each["name"] == "result"
+        ]
+
+    while await linking.link(house.context.hub):
+        pass
+    assert await known() == []
+    team = {
+        "resourceType": "CareTeam",
+        "status": "active",
+        "subject": {"reference": theirs},
+        "participant": [{"member": {"reference": house.far.reference}}],
+    }
+    answered = await house.near.ask("POST", "/CareTeam", team)
+    assert answered.status_code == 201, answered.text
+    assert await known() == ["result"]
+
+
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [

@@ -64,6 +64,8 @@ EXEMPT = {
     "sensitive.lower_labels": "Writes classes beside the text, and gives back nothing.",
     "sensitive.raise_labels": "Writes classes beside the text, and gives back nothing.",
     "invariants.violations": "The operators' check of the ledger: answers with ids and counts.",
+    "links.try_link": "Asks whether what a link opens is there yet, before there is a Viewer: rids, no content.",
+    "links.visit": "Asks whether what a visit is of is there yet, before there is a Viewer: rids, no content.",
     "persons.comparable": "Which Patients may be matched at all, asked before they are: rids, no content.",
     "persons.saw_both": "Who was shown both charts that a wrong link joined, told to a steward: rids, no content.",
     "vsp.places_state": "Whether what providers keep of their places has changed: counts and a time.",
