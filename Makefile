@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all synthea sequences mutations matrix oracle model county outage answers attacks test-clients chaos bench lint format lock clean reset
+.PHONY: help setup run test test-all synthea sequences mutations matrix oracle model county outage answers attacks test-clients chaos bench audit sbom lint format lock clean reset
 
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -96,6 +96,15 @@ test-clients: .venv/.dev
 ## make bench     what the hub costs beside Postgres alone; BENCH="ladder --rungs 1000,4000" and others
 bench: .venv/.dev
 	@$(PY) -m bench $(BENCH)
+
+## make audit     everything locked has hashes and a licence that is let through, and fits together
+audit: .venv/.dev
+	$(PY) .ci/inventory.py audit
+
+## make sbom      what the hub is made of, as CycloneDX: build/sbom.json
+sbom: .venv/.dev
+	@mkdir -p build
+	$(PY) .ci/inventory.py sbom > build/sbom.json
 
 ## make lint      format, types and import contracts
 lint: .venv/.dev

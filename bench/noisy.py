@@ -30,6 +30,7 @@ async def run(seconds: float) -> dict[str, Any]:
             for key in _others(here):
                 await Asker(here.server(key)).fill(60)
             await Asker(here.server()).fill(400)
+            await _lap(here, 5.0, loud=False)  # connections made, statements prepared
             before, _ = await _lap(here, seconds, loud=False)
             free, noisy_free = await _lap(here, seconds, loud=True)
             await _agree(here)
@@ -78,9 +79,7 @@ def _asking(here: Place, key: str) -> Any:
     server = here.server(key)
     asker = Asker(server)
     # What a worklist asks: some are found, or none, of a patient and an order with its patient.
-    request = server.request(
-        "GET", "/ServiceRequest?_include=ServiceRequest:subject&_count=10"
-    )
+    request = server.request("GET", "/ServiceRequest?_include=ServiceRequest:subject&_count=10")
 
     async def work(number: int) -> None:
         try:
