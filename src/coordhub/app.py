@@ -48,7 +48,7 @@ from coordhub.fhir.sockets import Sockets
 from coordhub.identity import weights as identity_weights
 from coordhub.insight import same_question
 from coordhub.outbound.client import Outbound, Timeouts
-from coordhub.portal import routes
+from coordhub.portal import rooms, routes
 from coordhub.r4 import datasets
 from coordhub.record.bootstrap import open_hub
 from coordhub.record.hub import Hub, Safeguards
@@ -95,6 +95,7 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
         async with contextlib.AsyncExitStack() as stack:
             context = await _open(settings, hub, stack)
             app.state.context = context
+            app.state.portal = rooms.Keys(_signing(settings), tuple(_former(settings)))
             app.state.admin = admin.Admin(
                 context.hub,
                 OperatorTokens(_signing(settings), context.hub.engine, _former(settings)),
@@ -123,6 +124,7 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
     app.include_router(authorization_http.router(http.PREFIX))
     app.include_router(cds.router)
     routes.add(app)
+    rooms.add(app)
     app.add_exception_handler(FhirError, _refused)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _refused)

@@ -22,6 +22,7 @@ from coordhub.commands import (
     labels,
     offboarding,
     operators,
+    people,
     persons,
     registering,
     removal,
@@ -56,6 +57,7 @@ cli.add_typer(labels.labels, name="labels")
 cli.add_typer(deliveries.deliveries, name="deliveries")
 cli.add_typer(operators.operators, name="operators")
 cli.add_typer(persons.persons, name="persons")
+cli.add_typer(people.people, name="people")
 cli.add_typer(restoring.restored, name="restored")
 cli.add_typer(restoring.sending, name="sending")
 cli.add_typer(vsp.vsp, name="vsp")

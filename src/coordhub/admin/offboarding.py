@@ -20,7 +20,7 @@ from coordhub.record import commit, coordinating, errands, parties
 from coordhub.record.hub import Hub, instant
 from coordhub.record.operations import Create, Operation, Update
 from coordhub.referral import task_machine as machine
-from coordhub.store import apps, audit, episodes, links, offboarding, resources, vsp
+from coordhub.store import accounts, apps, audit, episodes, links, offboarding, resources, vsp
 from coordhub.store.engine import Connection
 from coordhub.store.resources import Version
 from coordhub.store.transact import AuditRow
@@ -34,6 +34,7 @@ class Left:
     """What was done. handed: referrals in which it was asked; own: that it had sent itself."""
 
     clients: list[str] = field(default_factory=list)
+    people: list[str] = field(default_factory=list)
     suppressed: int = 0
     entries: list[str] = field(default_factory=list)
     handed: list[str] = field(default_factory=list)
@@ -69,10 +70,16 @@ async def offboard(
         left.clients = await offboarding.clients_off(conn, found.rid)
         await apps.end_all(conn, hub.clock(), organization=found.rid)
         await links.close(conn, found.rid)
+        left.people = await accounts.deactivate_all(conn, found.rid)
         left.suppressed = await offboarding.suppress(
             conn, found.rid, "the organization has left", hub.clock()
         )
-        said = {"organization": organization, "reason": reason, "clients": ",".join(left.clients)}
+        said = {
+            "organization": organization,
+            "reason": reason,
+            "clients": ",".join(left.clients),
+            "people": ",".join(left.people),
+        }
         await note(conn, by, "offboarded", hub.clock(), said)
     left.entries = await _switch_off(hub, found)
     async with hub.engine.pool.acquire() as conn:

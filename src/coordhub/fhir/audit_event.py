@@ -36,6 +36,10 @@ SEARCHED: Final = (
 
 _SOURCE: Final = (DCM, "110153", "Source Role ID")
 _DESTINATION: Final = (DCM, "110152", "Destination Role ID")
+_USER: Final = (
+    "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "IRCP", "information recipient",
+)  # fmt: skip
+PERSON: Final = "urn:coordhub:person"
 _APPLICATION: Final = (DCM, "110150", "Application")
 _CUSTODIAN: Final = (
     "http://terminology.hl7.org/CodeSystem/provenance-participant-type", "custodian", "Custodian",
@@ -103,6 +107,10 @@ PATTERNS: Final[Mapping[str, Pattern]] = {
     "unauthenticated": Pattern(
         (DCM, "110114", "User Authentication"), ((DCM, "110122", "Login"),), "E"
     ),
+    "signed-in": Pattern((DCM, "110114", "User Authentication"), ((DCM, "110122", "Login"),), "E"),
+    "signed-out": Pattern(
+        (DCM, "110114", "User Authentication"), ((DCM, "110123", "Logout"),), "E"
+    ),
     "token-granted": Pattern(
         (DCM, "110114", "User Authentication"), ((DCM, "110122", "Login"),), "E"
     ),
@@ -150,7 +158,7 @@ def render(row: Row, fhir_id: str, hub: str) -> Element:
         "recorded": instant(row.at),
         "outcome": outcome_of(row.outcome),
         "purposeOfEvent": [{"coding": [BREAK_GLASS]}] if row.interaction == "$break-glass" else [],
-        "agent": [_client(row, pattern), _agent(pattern.hub, {"reference": hub}, False)],
+        "agent": [*_asking(row, pattern), _agent(pattern.hub, {"reference": hub}, False)],
         "source": {
             "observer": {"reference": hub},
             "type": [
@@ -168,12 +176,17 @@ def render(row: Row, fhir_id: str, hub: str) -> Element:
     return {name: value for name, value in document.items() if value != []}
 
 
-def _client(row: Row, pattern: Pattern) -> Element:
+def _asking(row: Row, pattern: Pattern) -> Iterator[Element]:
+    """Whose request it was: a client of an organization, or a person who works for it."""
     who = {"reference": row.organization} if row.organization else {"display": "unauthenticated"}
-    agent = _agent(pattern.client, who, True)
+    agent = _agent(pattern.client, who, row.person is None)
     if row.client is not None:
         agent["name"] = row.client
-    return agent
+    yield agent
+    if row.client is not None and row.person is not None:
+        account = {"system": PERSON, "value": row.client.partition(":")[2]}
+        person = _agent(_USER, {"identifier": account, "display": row.person}, True)
+        yield {**person, "altId": account["value"], "name": row.person}
 
 
 def _agent(part: Code, who: Element, asks: bool) -> Element:

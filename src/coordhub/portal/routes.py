@@ -9,14 +9,14 @@ open what is in it. Only POST with the access code opens it.
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response
 
 from coordhub.access import viewer
 from coordhub.errors import FhirError
 from coordhub.fhir.context import Context
-from coordhub.portal import answering, opening, pages, sheets
+from coordhub.portal import answering, forms, language, opening, pages, sheets
 from coordhub.portal.bounds import Bounds
 from coordhub.portal.opening import Closed
 from coordhub.portal.sheets import Sheet
@@ -26,7 +26,6 @@ from coordhub.store.links import Visit
 from coordhub.store.transact import AuditRow
 
 COOKIE: Final = "coordhub_visit"
-LARGEST_FORM: Final = 16 * 1024
 HTML: Final = "text/html; charset=utf-8"
 
 _STATUS: Final = {"unusable": 404, "wrong": 403, "locked": 429, "no-code": 403}
@@ -52,7 +51,7 @@ def add(app: FastAPI) -> None:
     @app.post("/links/task", include_in_schema=False)
     async def answered(request: Request) -> Response:
         found = await _visit(request)
-        form = await _form(request)
+        form = await forms.fields(request)
         token = request.cookies.get(COOKIE, "")
         if found is None or form is None or form.get("seal") != opening.seal(token):
             return _page("closed", 404)
@@ -73,7 +72,7 @@ def add(app: FastAPI) -> None:
         now = context.hub.clock()
         if bounds.is_over(address, now):
             return _page("locked", 429)
-        form = await _form(request)
+        form = await forms.fields(request)
         done = await opening.open_link(context.hub, token, (form or {}).get("code", ""))
         if isinstance(done, Closed):
             bounds.failed(address, now)
@@ -122,22 +121,6 @@ async def _visit(request: Request) -> Visit | None:
     return await opening.visit_of(_context(request).hub, request.cookies.get(COOKIE, ""))
 
 
-async def _form(request: Request) -> dict[str, str] | None:
-    """Its fields; None where it is none, or too large."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
-        return None
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > LARGEST_FORM:
-            return None
-    try:
-        return dict(parse_qsl(body.decode(), max_num_fields=20))
-    except ValueError:
-        return None
-
-
 async def _sheet(
     request: Request, visit: Visit, refused: tuple[str, ...] = (), status: int = 200
 ) -> Response:
@@ -162,7 +145,8 @@ def _rendered(request: Request, found: Sheet, refused: tuple[str, ...], status: 
     seal = opening.seal(request.cookies.get(COOKIE, ""))
     return _page(
         "task", status, sheet=found, seal=seal, reasons=answering.reasons(), refused=refused,
-        seen=found.task.version if found.task else 0, longest=answering.LONGEST,
+        failures=answering.failures(), seen=found.task.version if found.task else 0,
+        longest=answering.LONGEST, action="task", t=language.words("en"),
     )  # fmt: skip
 
 
@@ -175,14 +159,13 @@ async def _answer(request: Request, visit: Visit, form: dict[str, str]) -> Respo
     what, task, document = form.get("act", ""), found.task, found.document
     if what not in found.answers or task is None or document is None or own is None:
         return await _sheet(request, visit, ("This cannot be answered so any more.",), 409)
-    if what == "decline" and not (form.get("reason") or form.get("words", "").strip()):
-        return await _sheet(request, visit, ("Choose why, or say it in your words.",), 422)
-    seen = form.get("seen", "")
+    if (lacking := answering.lacks(what, form)) is not None:
+        return await _sheet(request, visit, (lacking,), 422)
     try:
         await answering.answer(
             context.hub, answering.caller(own, request.state.request_id), task, document, what,
             reason=form.get("reason", ""), words=form.get("words", ""),
-            seen=int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 9 else None,
+            seen=forms.version(form.get("seen", "")),
         )  # fmt: skip
     except FhirError as error:
         if error.status >= 500:

@@ -15,8 +15,9 @@ from typing import Any, Final, Literal
 
 from coordhub.access import viewer
 from coordhub.directory import calendars
+from coordhub.portal import answering
 from coordhub.r4 import interval, sensitivity
-from coordhub.record import parties
+from coordhub.record import errands, parties
 from coordhub.record.hub import Hub
 from coordhub.record.timing import ROUTINE, priority
 from coordhub.store import resources
@@ -35,16 +36,19 @@ MOST: Final = 20
 """Records besides the request that are shown."""
 
 ANSWERS: Final = {
-    "requested": ("accept", "decline"),
-    "received": ("accept", "decline"),
-    "accepted": ("start", "decline"),
-    "ready": ("start", "decline"),
+    "requested": ("accept", "ask", "waitlist", "decline"),
+    "received": ("accept", "ask", "waitlist", "decline"),
+    "accepted": ("start", "finish", "ask", "waitlist", "decline"),
+    "ready": ("start", "finish", "ask", "decline"),
+    "in-progress": ("finish", "ask", "fail"),
+    "on-hold": ("start", "finish", "fail"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """answers: what may be done now. rids: what is shown of it, for the audit."""
+    """answers: what may be done now. rids: what is shown of it, for the audit. given: what is most likely
+    given for it. errand: of which kind it is, where it is not to meet a need."""
 
     state: State
     title: str = ""
@@ -58,16 +62,19 @@ class Sheet:
     task: Version | None = None
     document: Document | None = None
     rids: tuple[int, ...] = ()
+    given: str = ""
+    errand: str = ""
 
 
-async def sheet(hub: Hub, conn: Connection, visit: Visit) -> Sheet:
+async def sheet(hub: Hub, conn: Connection, visit: Visit, *, ended: bool = False) -> Sheet:
+    """ended: show also what has ended, which a page that was opened by a link does not."""
     view = viewer.as_organization(visit.organization)
     task = (await resources.read_rids(conn, view, [visit.task])).get(visit.task)
     if task is None or task.body is None:
         return Sheet("gone")
     document = parties.document(task)
     state = _state(document)
-    if state != "open":
+    if state != "open" and not ended:
         return Sheet(state, rids=(task.rid,))
     request = await _read(hub, conn, view, document.get("focus"))
     person = await _read(hub, conn, view, document.get("for"))
@@ -88,9 +95,10 @@ async def sheet(hub: Hub, conn: Connection, visit: Visit) -> Sheet:
     until = f"{calendar.local(end):%A %d %B %Y, %H:%M} ({calendar.zone.key})" if end else ""
     status = str(document.get("status"))
     answerable = task.source == HUB and "partOf" in document and _codes(document) <= {"fulfill"}
+    told: State = "open" if answerable else "told"
     return Sheet(
-        "open" if answerable else "told",
-        _words(asked.get("code")) or _words(document.get("code")) or "A request",
+        state if state != "open" else told,
+        words(asked.get("code")) or words(document.get("code")) or "A request",
         priority(document) != ROUTINE,
         status,
         tuple(_request(document, asked, sender, until)),
@@ -105,6 +113,8 @@ async def sheet(hub: Hub, conn: Connection, visit: Visit) -> Sheet:
         task,
         document,
         tuple(one.rid for one in shown),
+        answering.suggested(asked),
+        errands.kind_of(document) or "",
     )
 
 
@@ -138,8 +148,8 @@ def _request(
     if until:
         yield "Answer by", until
     if sender is not None and (name := parties.document(sender).get("name")):
-        yield "Asked by", _name(name)
-    yield from (("Kind", text) for one in asked.get("category") or [] if (text := _words(one)))
+        yield "Asked by", name_of(name)
+    yield from (("Kind", text) for one in asked.get("category") or [] if (text := words(one)))
     if (quantity := asked.get("quantityQuantity")) is not None:
         yield "How much", _quantity(quantity)
     if said := asked.get("patientInstruction"):
@@ -151,7 +161,7 @@ def _request(
 
 
 def _person(person: Document) -> Iterator[Row]:
-    yield from (("Name", _name(one)) for one in (person.get("name") or [])[:1])
+    yield from (("Name", name_of(one)) for one in (person.get("name") or [])[:1])
     if born := person.get("birthDate"):
         yield "Born", str(born)
     for one in person.get("telecom") or []:
@@ -167,12 +177,12 @@ def _person(person: Document) -> Iterator[Row]:
         if text := one.get("text") or ", ".join(str(part) for part in parts if part):
             yield "Address", str(text)
     for one in person.get("communication") or []:
-        if text := _words(one.get("language")):
+        if text := words(one.get("language")):
             yield "Language", text
 
 
 def _record(document: Document) -> Iterator[Row]:
-    name = _words(document.get("code")) or str(document.get("resourceType"))
+    name = words(document.get("code")) or str(document.get("resourceType"))
     value = next(
         (
             text
@@ -186,7 +196,7 @@ def _record(document: Document) -> Iterator[Row]:
 
 def _value(part: object) -> str:
     if isinstance(part, dict):
-        return _quantity(part) if "value" in part else _words(part)
+        return _quantity(part) if "value" in part else words(part)
     return "yes" if part is True else "no" if part is False else str(part)
 
 
@@ -194,14 +204,14 @@ def _quantity(part: Document) -> str:
     return " ".join(str(part[name]) for name in ("value", "unit") if name in part)
 
 
-def _name(name: object) -> str:
+def name_of(name: object) -> str:
     if not isinstance(name, dict):
         return str(name)
     parts = [*(name.get("given") or []), name.get("family")]
     return str(name.get("text") or " ".join(str(part) for part in parts if part))
 
 
-def _words(concept: object) -> str:
+def words(concept: object) -> str:
     if not isinstance(concept, dict):
         return ""
     codings = [one for one in concept.get("coding") or [] if isinstance(one, dict)]

@@ -25,7 +25,7 @@ import uvicorn
 from coordhub.access.token import Tokens
 from coordhub.record.bootstrap import open_hub
 from coordhub.record.hub import Hub
-from coordhub.sandbox import community, place, simulator
+from coordhub.sandbox import community, place, simulator, staff
 from coordhub.sandbox.place import Taken
 from coordhub.store import embedded, migrate, roles
 from coordhub.store.engine import Engine
@@ -126,8 +126,12 @@ class _Running:
             ]
             tokens = Tokens(ground.token_key, ground.hub.engine)
             credentials = community.credentials(seats, tokens, ground.base, ground.hub.clock())
-            place.write_credentials(plan.home, credentials)
-            print(place.banner(ground.base, simulated, plan.home), flush=True)
+            known = await staff.found(ground.hub, seats, ground.token_key)
+            place.write_credentials(plan.home, {**credentials, "people": known})
+            print(
+                place.banner(ground.base, simulated, plan.home, staff.told(portal, known)),
+                flush=True,
+            )
             self.up = True
             stopped = asyncio.create_task(self.stop.wait())
             done, _ = await asyncio.wait([stopped, *ended], return_when="FIRST_COMPLETED")

@@ -136,7 +136,7 @@ def _replace(path: Path, content: bytes) -> None:
     temporary.replace(path)
 
 
-def banner(base: str, partners: str, home: Path) -> str:
+def banner(base: str, partners: str, home: Path, staff: str = "") -> str:
     """What is up, where, and what to try next, ready to paste."""
     site = base.removesuffix("/fhir")
     command = shlex.quote(_command())
@@ -152,7 +152,7 @@ coordhub is up. Ctrl-C stops it.
   Partner simulator  {partners}/partners
   Tokens             {where}
   Log                {home / LOG}
-
+{staff}
 Try, in another terminal:
 
   {command} demo{options}

@@ -63,8 +63,8 @@ class Named:
 class Row:
     """One row, as far as its reader may see it.
 
-    own: what the reader's clients did, or what was sent to it; else client, query, asked and
-    request_id are None.
+    own: what the reader's clients did, or what was sent to it; else client, person, query, asked and
+    request_id are None. person: name of who had signed in.
     organization: `Organization/<id>` of who acted, or to whom it was disclosed; None: nobody known.
     asked: `Type/id` or `Type` as asked for.
     """
@@ -73,6 +73,7 @@ class Row:
     at: datetime
     own: bool
     client: str | None
+    person: str | None
     organization: str | None
     interaction: str
     outcome: int
@@ -208,7 +209,8 @@ class _Asking:
             )
         return (
             "select a.seq, a.at, a.client, a.organization, a.interaction, a.outcome, a.type, a.fhir_id,"
-            " a.rids, a.query, a.delivery, a.request_id from audit a"
+            " a.rids, a.query, a.delivery, a.request_id, (select p.name from person p"
+            "  where a.client like 'person:%' and p.id = substr(a.client, 8)) as person from audit a"
             f" where {' and '.join(self.conditions)}"
             f" and a.seq >= ${len(self.arguments) + 1} and a.seq < ${len(self.arguments) + 2}"
             f" order by a.seq desc limit {limit}"
@@ -256,6 +258,7 @@ def _shown(row: Any, known: dict[int, tuple[Named, int]], viewer: Viewer) -> Row
         row["at"],
         own,
         row["client"] if own else None,
+        row["person"] if own else None,
         acting and acting[0].reference,
         row["interaction"],
         row["outcome"],

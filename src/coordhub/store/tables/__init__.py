@@ -22,6 +22,7 @@ from coordhub.store.tables import (
     mail,
     operation,
     partners,
+    people,
     referral,
     resources,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "metadata",
     "operation",
     "partners",
+    "people",
     "referral",
     "resources",
 ]

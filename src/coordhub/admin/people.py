@@ -1,0 +1,93 @@
+"""People of organizations who come with a browser: let in, let in anew, let out, by operators."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import datetime, timedelta
+from typing import Final
+
+from coordhub.access import codes, passwords
+from coordhub.admin.acts import NothingDone, Operator, note
+from coordhub.store import accounts, resources
+from coordhub.store.accounts import Person, Secret
+from coordhub.store.engine import Connection, Engine
+from coordhub.store.visibility import EVERYONE
+
+ROLES: Final = {
+    "program-staff": "answers what its organization is asked",
+    "coordinator": "the same, and follows what its organization has sent",
+}
+
+FIRST: Final = timedelta(days=7)
+"""So long a first password is good."""
+
+_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+
+
+async def add(
+    engine: Engine,
+    by: Operator,
+    organization: str,
+    email: str,
+    name: str,
+    role: str,
+    now: datetime,
+) -> str:
+    """An account of somebody who works for `organization` (`Organization/id`); its first password, told once."""
+    if role not in ROLES:
+        raise NothingDone(f"there is no role {role}. Known are {', '.join(ROLES)}.")
+    meant = as_kept(email)
+    if not _EMAIL.fullmatch(meant) or not name.strip():
+        raise NothingDone("a person has an e-mail address and a name.")
+    kind, _, fhir_id = organization.partition("/")
+    password = passwords.first_password()
+    async with engine.transaction() as conn:
+        found = (
+            await resources.read(conn, EVERYONE, kind, fhir_id) if kind == "Organization" else None
+        )
+        if found is None or found.body is None:
+            raise NothingDone(
+                f"{organization} is not in the directory. Name it as Organization/id."
+            )
+        one = Person(uuid.uuid4().hex, found.rid, meant, name.strip(), role, True, now + FIRST)
+        if not await accounts.add(conn, one, _secret(password), now):
+            raise NothingDone(
+                f"{meant} has an account already. To let it in anew: coordhub people reset {meant}"
+            )
+        said = {"person": one.id, "organization": organization, "role": role}
+        await note(conn, by, "person-added", now, said)
+    return password
+
+
+async def reset(engine: Engine, by: Operator, email: str, now: datetime) -> str:
+    """A new first password for who has lost password or telephone, or was let out; told once."""
+    password = passwords.first_password()
+    async with engine.transaction() as conn:
+        found = await accounts.reset(conn, as_kept(email), _secret(password), now + FIRST)
+        await _noted(conn, by, "person-reset", email, found, now)
+    return password
+
+
+async def deactivate(engine: Engine, by: Operator, email: str, now: datetime) -> None:
+    """It is out, at once."""
+    async with engine.transaction() as conn:
+        found = await accounts.deactivate(conn, as_kept(email))
+        await _noted(conn, by, "person-deactivated", email, found, now)
+
+
+def as_kept(email: str) -> str:
+    return email.strip().lower()
+
+
+def _secret(password: str) -> Secret:
+    salt = codes.new_salt()
+    return Secret(salt, passwords.hashed(password, salt))
+
+
+async def _noted(
+    conn: Connection, by: Operator, act: str, email: str, found: str | None, now: datetime
+) -> None:
+    if found is None:
+        raise NothingDone(f"nobody has the address {email}. See: coordhub people list")
+    await note(conn, by, act, now, {"person": found})

@@ -1,0 +1,101 @@
+"""Commands about people of organizations, who come with a browser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from coordhub.commands.wiring import Home, act, operator, read_settings, stop
+
+if TYPE_CHECKING:
+    from coordhub.store.engine import Engine
+
+people = typer.Typer(
+    no_args_is_help=True,
+    help="Who may sign in to the portal, for which organization. Needs DATABASE_URL.",
+)
+
+Email = Annotated[str, typer.Argument(help="The address by which the person signs in.")]
+
+
+@people.command("add")
+def add(
+    organization: Annotated[str, typer.Argument(help="Organization/id in the directory.")],
+    email: Email,
+    name: Annotated[str, typer.Option(help="As colleagues and the audit call the person.")],
+    role: Annotated[str, typer.Option(help="program-staff or coordinator.")] = "program-staff",
+    home: Home = None,
+) -> None:
+    """Make an account and print its first password, which is changed when it is used; good for a week.
+
+    Hand it over by telephone or in person, not by mail.
+    """
+
+    async def step(engine: Engine) -> None:
+        from coordhub.admin import people as acts
+
+        print(await acts.add(engine, operator(), organization, email, name, role, engine.now()))
+
+    act("people", step, home)
+
+
+@people.command("reset")
+def reset(email: Email, home: Home = None) -> None:
+    """Print a new first password for who has lost password or telephone; sessions end."""
+
+    async def step(engine: Engine) -> None:
+        from coordhub.admin import people as acts
+
+        print(await acts.reset(engine, operator(), email, engine.now()))
+
+    act("people", step, home)
+
+
+@people.command("deactivate")
+def deactivate(email: Email, home: Home = None) -> None:
+    """Let the person in no more; sessions end at once. To undo it: reset."""
+
+    async def step(engine: Engine) -> None:
+        from coordhub.admin import people as acts
+
+        await acts.deactivate(engine, operator(), email, engine.now())
+
+    act("people", step, home)
+
+
+@people.command("list")
+def list_people(home: Home = None) -> None:
+    """Print who has an account: address, name, role, organization, and how it stands."""
+
+    async def step(engine: Engine) -> None:
+        from coordhub.store import accounts, resources
+        from coordhub.store.visibility import EVERYONE
+
+        async with engine.pool.acquire() as conn:
+            everyone = await accounts.of(conn, None)
+            rids = sorted({one.organization for one in everyone})
+            named = await resources.read_rids(conn, EVERYONE, rids)
+        for one in everyone:
+            state = "active" if one.factor is not None else "first password"
+            where = named.get(one.organization)
+            print(
+                one.email, one.name, one.role, where.reference if where is not None else "-",
+                state if one.active else "inactive", sep="\t",
+            )  # fmt: skip
+
+    act("people", step, home)
+
+
+@people.command("code")
+def code(email: Email, home: Home = None) -> None:
+    """Print the code of this half minute of a sample person of the development mode."""
+    from datetime import UTC, datetime
+
+    from coordhub.sandbox import place, staff
+
+    said = place.read_credentials(read_settings(home).home) or {}
+    known = said.get("people", {})
+    if email not in known:
+        stop(f"coordhub people: the development mode has nobody {email}. Is it running?")
+    print(staff.code(known[email]["secret"], datetime.now(UTC)))

@@ -1,0 +1,34 @@
+"""Times, as a person says them.
+
+https://www.w3.org/TR/WCAG22/
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from coordhub.portal.language import Words
+from coordhub.referral.calendar import Calendar
+
+DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MONTHS: Final = (
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+)  # fmt: skip
+
+
+def span(length: timedelta, t: Words) -> str:
+    """How long, to the minute, the hour or the day."""
+    minutes = max(0, int(length.total_seconds() // 60))
+    if minutes < 60:
+        return t("{n} min", n=minutes)
+    if minutes < 48 * 60:
+        return t("{n} h", n=minutes // 60)
+    return t("{n} days", n=minutes // (24 * 60))
+
+
+def moment(at: datetime, calendar: Calendar, t: Words) -> str:
+    """On the wall of who looks."""
+    wall = calendar.local(at)
+    day = f"{t(DAYS[wall.weekday()])} {wall.day} {t(MONTHS[wall.month - 1])}"
+    return f"{day}, {wall:%H:%M}"

@@ -1,0 +1,144 @@
+"""What an organization is asked, as a list: what is new, what it has taken on, what is over.
+
+http://hl7.org/fhir/R4/task.html
+
+Everything is read with the Viewer of the organization; what is not shown to it has no name here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from coordhub.access import viewer
+from coordhub.portal.sheets import name_of, words
+from coordhub.record import errands, parties
+from coordhub.record.hub import Hub
+from coordhub.record.timing import ROUTINE, priority
+from coordhub.referral import wording
+from coordhub.store import desk, resources
+from coordhub.store.desk import Line
+from coordhub.store.engine import Connection
+from coordhub.store.resources import Version
+
+MOST: Final = 300
+"""Tasks on the list: all that are open, and the newest of what is over."""
+
+NEW: Final = frozenset({"requested", "received"})
+ACTIVE: Final = frozenset({"accepted", "ready", "in-progress", "on-hold"})
+
+STATES: Final = {
+    "requested": "New",
+    "received": "New",
+    "accepted": "Accepted",
+    "ready": "Accepted",
+    "in-progress": "At work",
+    "on-hold": "On hold",
+    "completed": "Completed",
+    "failed": "Not achieved",
+    "rejected": "Declined",
+    "cancelled": "No longer asked",
+    "entered-in-error": "No longer asked",
+}
+
+BUSINESS: Final = {
+    "waitlisted": "On the waiting list",
+    "awaiting-information": "Waits for information",
+    "information-received": "Information has come",
+    "appointment-scheduled": "Appointment made",
+    "cancellation-requested": "Asked to stop",
+}
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """state: how it stands, in words. person: whom it is for, as far as it is shown. late: `due` is over."""
+
+    id: str
+    tab: str
+    title: str
+    person: str
+    urgent: bool
+    state: str
+    since: datetime
+    due: datetime | None
+    late: bool
+    errand: bool
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """rids: what is shown, for the audit."""
+
+    items: tuple[Item, ...]
+    rids: tuple[int, ...]
+
+    def under(self, tab: str) -> list[Item]:
+        return [item for item in self.items if item.tab == tab]
+
+
+async def worklist(hub: Hub, conn: Connection, organization: int) -> List:
+    view = viewer.as_organization(organization)
+    lines = await desk.inbox(conn, view, MOST)
+    documents = [parties.document(line.task) for line in lines]
+    names = {
+        (kind, fhir_id)
+        for one in documents
+        for name in ("focus", "for")
+        if (text := parties.local(one.get(name), hub.base))
+        for kind, _, fhir_id in [text.partition("/")]
+    }
+    named = await resources.read_names(conn, view, sorted(names))
+    found = {
+        f"{kind}/{fhir_id}": one for (kind, fhir_id), one in named.items() if one.body is not None
+    }
+    now = hub.clock()
+    items = [
+        _item(line, document, found, hub.base, now)
+        for line, document in zip(lines, documents, strict=True)
+    ]
+    items.sort(key=_order)
+    rids = [line.task.rid for line in lines] + [one.rid for one in found.values()]
+    return List(tuple(items), tuple(rids))
+
+
+def _order(item: Item) -> tuple[Any, ...]:
+    """What is open by urgency and time limit, the oldest first; what is over, the newest first."""
+    if item.tab == "done":
+        return (1, False, 0, -item.since.timestamp())
+    due = item.due.timestamp() if item.due is not None else float("inf")
+    return (0, not item.urgent, due, item.since.timestamp())
+
+
+def _item(
+    line: Line, document: Document, found: dict[str, Version], base: str, now: datetime
+) -> Item:
+    status = str(document.get("status"))
+    about = found.get(parties.local(document.get("focus"), base) or "")
+    order = parties.document(about) if about is not None else {}
+    whom = found.get(parties.local(document.get("for"), base) or "")
+    names = parties.document(whom).get("name") if whom is not None else None
+    title = words(order.get("code")) or words(document.get("code"))
+    over = status not in NEW | ACTIVE
+    return Item(
+        line.task.id,
+        "done" if over else "open" if status in NEW or line.errand else "active",
+        errands.KINDS[line.errand] if line.errand else title,
+        name_of(names[0]) if names else "",
+        priority(document) != ROUTINE,
+        state_of(document),
+        line.since,
+        None if over else line.due,
+        not over and line.due is not None and line.due < now,
+        bool(line.errand),
+    )
+
+
+def state_of(document: Document) -> str:
+    """How a Task stands, in English words."""
+    status = str(document.get("status"))
+    said = BUSINESS.get(wording.business_of(document) or "")
+    return said if said is not None and status in NEW | ACTIVE else STATES.get(status, status)

@@ -1,0 +1,87 @@
+"""People of organizations who come with a browser: accounts, tries to sign in, sessions."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from coordhub.store.tables.columns import instant, metadata
+
+person = Table(
+    "person",
+    metadata,
+    Column("id", Text(collation="C"), primary_key=True),
+    Column("organization", BigInteger, nullable=False, comment="rid of whom it works for"),
+    Column("email", Text, nullable=False, comment="in small letters; it signs in by it"),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("active", Boolean, nullable=False, server_default=text("true")),
+    Column("salt", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False, comment="scrypt of the password"),
+    instant(
+        "password_until",
+        nullable=True,
+        comment="a first password is good until then; null: it is the person's own",
+    ),
+    Column(
+        "factor",
+        LargeBinary,
+        comment="of which the key of the hub makes the secret of the second factor; null: none yet",
+    ),
+    Column(
+        "step",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="time step of the last code that was used: no code is good twice",
+    ),
+    instant("created_at"),
+    UniqueConstraint("email"),
+    CheckConstraint("role in ('program-staff', 'coordinator')", name="role_known"),
+    comment="Who works for an organization with a browser",
+)
+Index("person_organization_idx", person.c.organization)
+
+sign_in = Table(
+    "sign_in",
+    metadata,
+    Column(
+        "name",
+        LargeBinary,
+        primary_key=True,
+        comment="SHA-256 of the e-mail address, whether anybody has it or not",
+    ),
+    Column("failures", Integer, nullable=False, comment="since counted_from"),
+    instant("counted_from"),
+    comment="How often somebody tried to sign in as somebody, and did not",
+)
+Index("sign_in_counted_from_idx", sign_in.c.counted_from)
+
+person_session = Table(
+    "person_session",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True, comment="SHA-256 of what the browser holds"),
+    Column("person", Text(collation="C"), nullable=False, comment="person.id"),
+    Column(
+        "factor",
+        LargeBinary,
+        comment="person.factor that is being set up; null: who is there has named a code",
+    ),
+    instant("seen_at", comment="of the last request, give or take a minute"),
+    instant("until", comment="it ends then, however much it is used"),
+    CheckConstraint("length(hash) = 32", name="hash_whole"),
+    comment="Who has signed in",
+)
+Index("person_session_person_idx", person_session.c.person)
+Index("person_session_until_idx", person_session.c.until)

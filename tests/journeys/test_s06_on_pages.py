@@ -1,0 +1,216 @@
+"""S06: staff of a food bank, with nothing but a browser, sign in, accept, start and complete."""
+
+from __future__ import annotations
+
+import base64
+import re
+from datetime import timedelta
+
+import httpx2
+import pytest
+
+from coordhub.access import totp
+from coordhub.admin import people
+from coordhub.admin.acts import Operator
+from coordhub.record.hub import system_clock
+
+OWN = "four words in a row"
+
+
+class Clock:
+    """The hub's time, a little ahead of the world's."""
+
+    ahead = timedelta()
+
+    def __call__(self):
+        return system_clock() + self.ahead
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+class Browser:
+    """Somebody's: it keeps cookies, and follows where it is sent. page: the last that it was shown."""
+
+    def __init__(self, http, clock):
+        self.http, self.clock, self.page, self.secret = http, clock, None, b""
+
+    async def opens(self, path, **options):
+        self.page = await self.http.get(path, **options)
+        return self.page
+
+    async def sends(self, path, **fields):
+        hidden = dict(re.findall(r'name="(seal|seen)" value="([^"]*)"', self.page.text))
+        self.page = await self.http.post(path, data={**hidden, **fields})
+        return self.page
+
+    def code(self):
+        return totp.code_at(self.secret, totp.step_at(self.clock()))
+
+    async def sets_up(self, email, password):
+        """The first time: from the first password to the list."""
+        await self.opens("/portal")
+        await self.sends("/portal/sign-in", email=email, password=password, code="")
+        assert self.page.url.path == "/portal/set-up", self.page.text
+        uri = re.search(r'href="(otpauth://totp/[^"]+)"', self.page.text)[1]
+        text = re.search(r"secret=([A-Z2-7]+)", uri)[1]
+        assert text in re.search(r"<code>([^<]+)</code>", self.page.text)[1].replace(" ", "")
+        self.secret = base64.b32decode(text)
+        return await self.sends("/portal/set-up", password=OWN, again=OWN, code=self.code())
+
+    async def signs_in(self, email, password=OWN, code=None):
+        await self.opens("/portal/sign-in")
+        return await self.sends(
+            "/portal/sign-in", email=email, password=password, code=code or self.code()
+        )
+
+
+@pytest.fixture
+async def browser(house, clock):
+    async with httpx2.AsyncClient(
+        base_url=str(house.http.base_url), follow_redirects=True, timeout=30
+    ) as http:
+        yield Browser(http, clock)
+
+
+async def joins(house, organization, email, role="program-staff"):
+    """An operator makes the account; its first password."""
+    return await people.add(
+        house.hub.engine, Operator("rosa"), organization.reference, email, "Pat Pantry", role,
+        house.hub.clock(),
+    )  # fmt: skip
+
+
+async def test_s06_given_staff_with_a_browser_when_it_accepts_starts_and_completes_then_the_sender_has_it(
+    house, browser
+):
+    riverside, mounds = house.riverside, house.mounds
+    first = await joins(house, mounds, "pat@mounds.example.org")
+    bundle = house.referral(riverside, mounds.reference)
+    [order] = [e["resource"] for e in bundle["entry"] if "ServiceRequest" in e["request"]["url"]]
+    order["category"] = [
+        {
+            "coding": [
+                {
+                    "system": "http://hl7.org/fhir/us/sdoh-clinicalcare/CodeSystem/"
+                    "SDOHCC-CodeSystemTemporaryCodes",
+                    "code": "food-insecurity",
+                }
+            ]
+        }
+    ]
+    sent = await riverside.refers(bundle)
+    await house.settled()
+    whom = await riverside.read(sent.patient)
+    family = whom["name"][0]["family"]
+
+    # Nobody who has not signed in sees anything, nor who has not set up the second factor
+    [asked] = await mounds.find(f"Task?owner={mounds.reference}")
+    page = f"/portal/tasks/{asked['id']}"
+    assert (await browser.opens(page)).url.path == "/portal/sign-in"
+    await browser.sends("/portal/sign-in", email="pat@mounds.example.org", password=first, code="")
+    assert (await browser.opens(page)).url.path == "/portal/set-up"
+    assert family not in browser.page.text
+
+    # The list says what came in, for whom, and that it waits
+    listed = await browser.sets_up("pat@mounds.example.org", first)
+    assert listed.url.path == "/portal/worklist", listed.text
+    assert family in listed.text
+    assert "waits 0 min" in listed.text
+    assert f'href="{page}"' in listed.text
+
+    # Accept, start, complete with what was given
+    await browser.opens(page)
+    assert family in browser.page.text
+    refused = await browser.http.post(page, data={"act": "accept", "seal": "of another"})
+    assert refused.status_code == 404
+    await browser.sends(page, act="accept")
+    assert "Accepted" in browser.page.text
+    await browser.sends(page, act="start")
+    assert "At work" in browser.page.text
+    lacking = await browser.sends(page, act="finish", words=" ")
+    assert (lacking.status_code, "Say what was given" in lacking.text) == (422, True)
+    assert 'value="Food provided"' in lacking.text
+    await browser.sends(page, act="finish", words="Food provided")
+    assert "This is over" in browser.page.text
+    assert family in (await browser.opens("/portal/worklist?show=done")).text
+    await house.settled()
+
+    # The sender has it, with what was given; and the audit says who of the food bank it was
+    mine = await riverside.read(sent.task)
+    assert mine["status"] == "completed"
+    [output] = mine["output"]
+    assert output["type"]["coding"][0]["code"] == "resulting-activity"
+    given = await riverside.read(house.target(output["valueReference"]))
+    assert given["resourceType"] == "Procedure"
+    assert given["code"]["coding"][0]["code"] == "710925007"
+    assert await house.value("select state from episode") == "closed"
+    looks = await mounds.find("AuditEvent?subtype=transaction")
+    agents = [agent for one in looks for agent in one["agent"] if agent.get("name") == "Pat Pantry"]
+    assert agents
+    assert agents[0]["who"]["display"] == "Pat Pantry"
+    seen_by_sender = await riverside.find("AuditEvent?subtype=read")
+    assert "Pat Pantry" not in str(seen_by_sender)
+
+
+async def test_given_a_session_when_out_idle_or_deactivated_then_it_shows_nothing(
+    house, browser, clock
+):
+    email = "pat@mounds.example.org"
+    await browser.sets_up(email, await joins(house, house.mounds, email))
+    old = f"coordhub_session={browser.http.cookies['coordhub_session']}"
+    await browser.sends("/portal/sign-out")
+    kept = await browser.opens("/portal/worklist", headers={"Cookie": old})
+    assert kept.url.path == "/portal/sign-in"
+
+    # A code is good once, a first password no more
+    assert (await browser.signs_in(email)).status_code == 401
+    clock.ahead += timedelta(seconds=60)
+    assert (await browser.signs_in(email)).url.path == "/portal/worklist"
+    clock.ahead += timedelta(minutes=29)
+    assert (await browser.opens("/portal/worklist")).url.path == "/portal/worklist"
+    clock.ahead += timedelta(minutes=31)
+    assert (await browser.opens("/portal/worklist")).url.path == "/portal/sign-in"
+    assert (await browser.signs_in(email)).url.path == "/portal/worklist"
+    await people.deactivate(house.hub.engine, Operator("rosa"), email, house.hub.clock())
+    assert (await browser.opens("/portal/worklist")).url.path == "/portal/sign-in"
+
+    # What it then hears is what somebody hears who never was there
+    clock.ahead += timedelta(seconds=60)
+    known = await browser.signs_in(email)
+    unknown = await browser.signs_in("nobody@mounds.example.org")
+    assert known.status_code == unknown.status_code == 401
+    assert known.text.replace(email, "nobody@mounds.example.org") == unknown.text
+    tried = [(await browser.signs_in("nobody@mounds.example.org")).status_code for _ in range(10)]
+    assert tried == [401] * 9 + [429]
+
+
+async def test_given_two_organizations_when_one_opens_what_the_other_is_asked_then_there_is_nothing(
+    house, browser
+):
+    riverside, mounds = house.riverside, house.mounds
+    sent = await riverside.refers(house.referral(riverside, mounds.reference))
+    await house.settled()
+    [asked] = await mounds.find(f"Task?owner={mounds.reference}")
+    whom = await riverside.read(sent.patient)
+    email = "lee@rides.example.org"
+    await browser.sets_up(email, await joins(house, house.rides, email))
+    assert "Nothing new" in browser.page.text
+    foreign = await browser.opens(f"/portal/tasks/{asked['id']}")
+    absent = await browser.opens("/portal/tasks/00000000-0000-4000-8000-000000000000")
+    assert foreign.status_code == absent.status_code == 404
+    assert foreign.text.replace(asked["id"], "x") == absent.text.replace(
+        "00000000-0000-4000-8000-000000000000", "x"
+    )
+    assert whom["name"][0]["family"] not in foreign.text
+    # In Spanish, where the browser asks for it, or it was chosen
+    spanish = await browser.opens(
+        "/portal/worklist", headers={"Accept-Language": "es-MX, en;q=0.5"}
+    )
+    assert '<html lang="es">' in spanish.text
+    assert "Nada nuevo" in spanish.text
+    await browser.opens("/portal/language/es?back=/worklist?show=done")
+    assert browser.page.url.path == "/portal/worklist"
+    assert '<html lang="es">' in browser.page.text

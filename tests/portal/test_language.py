@@ -1,0 +1,80 @@
+"""What a page says, it says in each language; which one, by what was chosen or is preferred."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from coordhub.portal import answering, language, moments, rooms, worklist
+from coordhub.record import errands
+
+PORTAL = Path(rooms.__file__).parent
+_SAID = re.compile(r"""\bt\(\s*"((?:[^"\\]|\\.)+)"|'t\(\s*"([^"]+)"'""")
+
+
+def _of_templates() -> set[str]:
+    texts = [path.read_text() for path in (PORTAL / "templates" / "rooms").glob("*.html")]
+    texts.append((PORTAL / "templates" / "acts.html").read_text())
+    found = {a or b for text in texts for a, b in _SAID.findall(text)}
+    for text in texts:  # of two, where one follows `else`
+        found |= set(re.findall(r'else t\("([^"]+)"\)', text))
+    return found
+
+
+def _of_rows() -> set[str]:
+    """Names of rows, as `sheets` yields them first in a pair."""
+    pairs = (
+        node.elt if isinstance(node, ast.GeneratorExp) else node.value
+        for node in ast.walk(ast.parse((PORTAL / "sheets.py").read_text()))
+        if isinstance(node, ast.GeneratorExp | ast.Yield)
+    )
+    return {
+        pair.elts[0].value
+        for pair in pairs
+        if isinstance(pair, ast.Tuple) and isinstance(pair.elts[0], ast.Constant)
+    }
+
+
+def _said() -> set[str]:
+    reasons = {text for _, text in (*answering.reasons(), *answering.failures())}
+    lacks = {answering.lacks(what, {}) for what in ("decline", "finish", "ask")}
+    states = {*worklist.STATES.values(), *worklist.BUSINESS.values(), *rooms.TABS.values()}
+    times = {*moments.DAYS, *moments.MONTHS, "{n} min", "{n} h", "{n} days"}
+    parts = {*rooms.TROUBLE.values(), *errands.KINDS.values(), "Food provided"}
+    return {*_of_templates(), *_of_rows(), *reasons, *lacks, *states, *times, *parts}
+
+
+def test_given_the_pages_when_read_then_all_that_they_say_is_found() -> None:
+    assert len(_of_templates()) > 50
+    assert {"Answer by", "Asked by", "Name"} <= _of_rows()
+
+
+@pytest.mark.parametrize("tag", [one for one in language.LANGUAGES if one != "en"])
+def test_given_a_language_when_a_page_speaks_then_nothing_is_left_in_english(tag: str) -> None:
+    known = language.catalogue(tag)
+    assert sorted(_said() - known.keys()) == []
+    for text, said in known.items():
+        assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", said)), text
+
+
+@pytest.mark.parametrize(
+    ("kept", "accepted", "spoken"),
+    [
+        (None, None, "en"),
+        (None, "es", "es"),
+        (None, "de, es-MX;q=0.8, en;q=0.5", "es"),
+        (None, "en, es", "en"),
+        (None, "es;q=0", "en"),
+        (None, "es;q=x, *;q=1", "en"),
+        ("en", "es", "en"),
+        ("es", "en", "es"),
+        ("fr", "es", "es"),
+    ],
+)
+def test_given_what_a_browser_says_when_asked_then_the_language_follows(
+    kept: str | None, accepted: str | None, spoken: str
+) -> None:
+    assert language.chosen(kept, accepted) == spoken
