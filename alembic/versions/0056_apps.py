@@ -60,7 +60,6 @@ def upgrade() -> None:
         ),
         sa.Column("scopes", sa.Text(), nullable=False, comment="what of these was allowed"),
         _instant("at", "when the person allowed it"),
-        _instant("signed_in_at", "when the person had signed in"),
         _instant("ended_at", "taken back, or a code or token came twice", nullable=True),
         comment="What people let apps do: each code and token of an app comes of one",
     )

@@ -32,6 +32,7 @@ from coordhub.admin import letters
 from coordhub.authorization import authentication
 from coordhub.authorization import http as authorization_http
 from coordhub.authorization.context import Context as Authorization
+from coordhub.authorization.identity import Signer
 from coordhub.authorization.key_sets import KeySets
 from coordhub.cds import http as cds
 from coordhub.cds.context import Context as CDS
@@ -48,7 +49,7 @@ from coordhub.fhir.sockets import Sockets
 from coordhub.identity import weights as identity_weights
 from coordhub.insight import same_question
 from coordhub.outbound.client import Outbound, Timeouts
-from coordhub.portal import rooms, routes
+from coordhub.portal import allowing, rooms, routes
 from coordhub.r4 import datasets
 from coordhub.record.bootstrap import open_hub
 from coordhub.record.hub import Hub, Safeguards
@@ -124,6 +125,7 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
     app.include_router(authorization_http.router(http.PREFIX))
     app.include_router(cds.router)
     routes.add(app)
+    allowing.add(app)
     rooms.add(app)
     app.add_exception_handler(FhirError, _refused)
     app.add_exception_handler(HTTPException, _refused)
@@ -261,6 +263,9 @@ def _authorization(settings: Settings, hub: Hub) -> Authorization:
         settings.access_token_lifetime,
         settings.app_token_lifetime,
         settings.refresh_token_lifetime,
+        Signer(settings.identity_keys.read_text(encoding="utf-8"))
+        if settings.identity_keys is not None
+        else None,
     )
 
 

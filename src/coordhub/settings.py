@@ -27,6 +27,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from coordhub.authorization.identity import Signer
 from coordhub.identity import weights as identity_weights
 from coordhub.insight import same_question
 from coordhub.outbound.relay import Relay, is_address
@@ -140,6 +141,15 @@ def _of_authorities(path: Path | None) -> Path | None:
     return path
 
 
+def _of_identity_keys(path: Path | None) -> Path | None:
+    if path is not None:
+        try:
+            Signer(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ValueError(f"the file cannot be read: {error.strerror}") from None
+    return path
+
+
 def _of_zones(name: str) -> str:
     if hours.zone(name) is None:
         raise ValueError("is no time zone of the IANA database, such as America/Chicago")
@@ -206,6 +216,10 @@ class Settings(BaseSettings):
     refresh_token_lifetime: Duration = timedelta(days=90)
     """An app that was allowed `offline_access` and asks for no token for this long has to have its person
     sign in again."""
+
+    identity_keys: Annotated[Path | None, AfterValidator(_of_identity_keys)] = None
+    """File with a JSON Web Key Set of private RSA keys, by the first of which the hub signs who signed in to an
+    app (OpenID Connect); without it no app is told. Development mode makes one in home."""
 
     former_token_keys: Secrets = ()
     """Secrets that COORDHUB_TOKEN_KEY was before, with commas between: tokens signed under them are still

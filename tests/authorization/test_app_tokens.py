@@ -8,14 +8,12 @@ from typing import Any
 
 import httpx2
 import pytest
-from open_app import App
+from open_app import App, leave
 from open_door import OPERATOR, doors
 from open_hub import House, observation, patient
 
 from coordhub.access import wishes
 from coordhub.admin.acts import change_client
-from coordhub.authorization import codes, launch
-from coordhub.authorization.context import Context
 
 SECOND = timedelta(seconds=1)
 Document = dict[str, Any]
@@ -24,17 +22,6 @@ Document = dict[str, Any]
 @pytest.fixture
 def app(house: House) -> App:
     return App(house)
-
-
-async def leave(
-    http: httpx2.AsyncClient, app: App, scope: str, subject: int | None = None, person: str = "ana"
-) -> str:
-    """A person of the clinic has allowed it: the code."""
-    context: Context = http._transport.app.state.authorization  # type: ignore[attr-defined]
-    asked = await launch.judged(context, app.asked(scope))
-    return await codes.allow(
-        context, asked, person, app.house.clinic.rid, subject, asked.wish, app.house.clock(), None
-    )
 
 
 async def test_given_a_patient_in_context_when_an_app_looks_then_that_chart_and_the_directory_are_all_there_is(

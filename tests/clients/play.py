@@ -48,11 +48,15 @@ INTERACTIONS = (
 BACKEND = (
     "discover and get a token", "create and read", "search within its scopes", "an assertion once",
 )  # fmt: skip
+APP = (
+    "launch and be let in", "token and patient", "data of that chart only", "refresh", "a code once",
+)  # fmt: skip
 REFERRAL = ("transact: the referral is sent", "Riverside's Task is completed, its result there")
 PYTHON_PROGRAMS: dict[str, Sequence[str]] = {
     "fhirpy_judge": INTERACTIONS,
     "fhirclient_judge": INTERACTIONS,
     "backend_judge": BACKEND,
+    "app_judge": APP,
     "generated_python": REFERRAL,
     "schemathesis_judge": (),
 }
@@ -101,6 +105,8 @@ def main() -> int:
                 prepare(name)
                 if name == "backend_judge":
                     credentials["assertion"] = backend(credentials)
+                elif name == "app_judge":
+                    app(credentials)
                 said[name] = judged(command(name), environment(credentials), PROGRAMS[name])
             except Missing as missing:
                 said[name] = Verdict(failed=[str(missing)])
@@ -219,16 +225,31 @@ def backend(credentials: dict[str, Any]) -> str:
     keys = WORK / "judge.jwks.json"
     keys.write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
     organization = f"Organization/{credentials['organizations']['riverside']['id']}"
-    words = ["clients", "add", "judge", "--organization", organization, "--jwks", str(keys)]
-    subprocess.run(
-        [sys.executable, "-c", "from coordhub.cli import main; main()", *words],
-        env={**os.environ, "COORDHUB_HOME": credentials["home"]}, check=True, timeout=START_SECONDS,
-    )  # fmt: skip
+    coordhub(
+        credentials, "clients", "add", "judge", "--organization", organization, "--jwks", str(keys)
+    )
     origin = credentials["base"].removesuffix("/fhir")
     claims = {"iss": "judge", "sub": "judge", "aud": f"{origin}/auth/token", "jti": os.urandom(16).hex(),
               "exp": int(time.time()) + 240}  # fmt: skip
     header = {"alg": "ES384", "kid": "judge", "typ": "JWT"}
     return jwt.encode(header, claims, key, algorithms=["ES384"])
+
+
+def app(credentials: dict[str, Any]) -> None:
+    """Register the app `judge-app`, a public one."""
+    organization = f"Organization/{credentials['organizations']['riverside']['id']}"
+    coordhub(
+        credentials, "clients", "add", "judge-app", "--organization", organization, "--public",
+        "--redirect-uri", "http://127.0.0.1:9/back", "--title", "Judge",
+        "--scope", "openid offline_access launch/patient patient/*.cruds",
+    )  # fmt: skip
+
+
+def coordhub(credentials: dict[str, Any], *words: str) -> None:
+    subprocess.run(
+        [sys.executable, "-c", "from coordhub.cli import main; main()", *words],
+        env={**os.environ, "COORDHUB_HOME": credentials["home"]}, check=True, timeout=START_SECONDS,
+    )  # fmt: skip
 
 
 def command(name: str) -> list[str]:
@@ -241,6 +262,16 @@ def command(name: str) -> list[str]:
             return ["node", f"{name}.mjs"]
         case _:
             return [str(PYTHON), f"{name}.py"]
+
+
+def person(credentials: dict[str, Any]) -> tuple[str, str, str]:
+    """Who works for Riverside: address, password, secret of the second factor."""
+    [found] = [
+        (email, each["password"], each["secret"])
+        for email, each in credentials["people"].items()
+        if "riverside" in email
+    ]
+    return found
 
 
 def run(words: Sequence[str], environment: dict[str, str] | None = None) -> None:
@@ -257,6 +288,7 @@ def environment(credentials: dict[str, Any]) -> dict[str, str]:
         "COORDHUB_RIVERSIDE": members["riverside"]["token"],
         "COORDHUB_LAKESIDE": members["lakeside"]["token"],
         "COORDHUB_REQUESTER": members["riverside"]["id"],
+        "COORDHUB_PERSON": json.dumps(person(credentials)),
         "COORDHUB_ASSERTION": credentials.get("assertion", ""),
         "COORDHUB_DOCUMENT": str(DOCUMENT),
         "COORDHUB_FUZZ": os.environ.get("COORDHUB_FUZZ", FUZZ),

@@ -25,6 +25,7 @@ from world import POLICIES, World, listed
 from coordhub.access import viewer
 from coordhub.r4 import document as fhir_json
 from coordhub.r4 import types
+from coordhub.r4.parameters import patient_parameters
 from coordhub.routing import payload
 from coordhub.store import reporting, resources
 from coordhub.store.deliveries import Claimed
@@ -191,6 +192,50 @@ async def test_given_granular_scopes_when_looked_by_every_path_then_what_they_le
             )
     print(f"\n{policy}: {compared} answers, {hidden} left out by scopes, no difference")
     assert hidden > 5
+
+
+@pytest.mark.parametrize(
+    ("policy", "name", "each_type"), [("opt-out", "food", True), ("by-purpose", "accepted", False)]
+)
+async def test_given_an_app_in_one_chart_when_it_looks_by_every_path_then_what_of_that_is_shown(
+    world: World, oracles: dict[str, Oracle], policy: str, name: str, each_type: bool
+) -> None:
+    oracle, actor, compared = oracles[policy], world.actors[name], 0
+    patient = world.records["permit-everyone"]
+
+    def within(one: Held) -> bool:
+        whose = oracle.patient(one)
+        return whose == patient or (whose is None and one.writer == oracle.steward)
+
+    telling = {
+        kind: () if kind == "Patient" else tuple(patient_parameters(kind)[:1])
+        for kind in paths.TYPES
+    }
+    words = [f"patient/{kind}.rs" for kind in paths.TYPES] if each_type else ["patient/*.rs"]
+    async with world.open(policy) as opened:
+        token = await opened.app_token(actor, patient, " ".join(words))
+        looker = Looker(
+            world, oracle, opened, actor, token, frozenset(paths.TYPES),
+            {kind: (within, telling[kind]) for kind in paths.TYPES}, every=24,
+        )  # fmt: skip
+        for path in (
+            paths.by_type, paths.by_id, paths.by_parameters, paths.by_links, paths.by_inclusion,
+            paths.by_patient, paths.by_labels,
+        ):  # fmt: skip
+            async for what, got, expected in path(looker):
+                assert got == expected, (name, what)
+                compared += 1
+        left = [one for one in looker.all_of() if looker.sees(one.reference) is not None]
+        hidden = sum(
+            oracle.sees(actor.reference, one.reference) is not None
+            and looker.sees(one.reference) is None
+            for one in looker.all_of()
+        )
+    print(
+        f"\n{policy}: {compared} answers, {len(left)} of the chart, {hidden} left out, no difference"
+    )
+    assert hidden > 5
+    assert any(oracle.patient(one) == patient for one in left)
 
 
 @pytest.mark.parametrize("policy", POLICIES)

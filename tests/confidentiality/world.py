@@ -20,9 +20,9 @@ from open_hub import BASE, PROVIDER
 from oracle import ACT, ICD10, LEVEL, OVER, SERVICE_TYPE, Document, Held, Oracle
 from pydantic import SecretStr
 
-from coordhub.access import scopes
+from coordhub.access import scopes, viewer
 from coordhub.access.caller import Caller
-from coordhub.access.token import Tokens
+from coordhub.access.token import Tokens, digest, random_token
 from coordhub.admin.acts import Operator, bind_person
 from coordhub.app import build
 from coordhub.r4 import document as fhir_json
@@ -34,8 +34,10 @@ from coordhub.record.hub import Hub, system_clock
 from coordhub.record.operations import Create, Operation, Update, Written
 from coordhub.routing import relay
 from coordhub.settings import Settings
-from coordhub.store import clients, roles
+from coordhub.store import apps, clients, resources, roles, tokens
+from coordhub.store.apps import Code, Permission
 from coordhub.store.engine import Engine
+from coordhub.store.tokens import Given
 from coordhub.store.visibility import DIRECTORY, HUB
 
 KEY = "a test key that is long enough for it"
@@ -265,6 +267,21 @@ class Opened:
 
     def token(self, client: str, scope: str = "system/*.cruds") -> str:
         return self.tokens.issue(client, scope, now=self.hub.clock(), lifetime=timedelta(hours=1))
+
+    async def app_token(self, actor: Actor, patient: str, scope: str) -> str:
+        """Of an app that somebody of the actor's let in for this patient (`Patient/x`)."""
+        now, token, app = self.hub.clock(), random_token(), uuid4().hex
+        kind, _, fhir_id = patient.partition("/")
+        async with self.hub.engine.transaction() as conn:
+            subject = await resources.read(conn, viewer.deciding(), kind, fhir_id)
+            assert subject is not None
+            await clients.register(conn, app, actor.rid, scope, update_as_create=False, now=now)
+            await clients.set_app(conn, app, ["https://app.example/back"], "App")
+            one = Permission(uuid4(), app, "ana", actor.rid, subject.rid, scope, scope, now)
+            await apps.allow(conn, one, digest(token), Code(one.id, "", "", None, now))
+            until = now + timedelta(hours=1)
+            await tokens.give(conn, digest(token), Given(app, actor.rid, scope, now, until, one.id))
+        return token
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,5 +13,5 @@ PATH: Final = "/auth"
 
 
 def address(base: str, name: str) -> str:
-    """name: token, introspect or revoke."""
+    """name: authorize, token, introspect, revoke ..."""
     return urljoin(base, f"{PATH.removeprefix('/')}/{name}")

@@ -6,6 +6,7 @@ https://www.rfc-editor.org/rfc/rfc6749, http://hl7.org/fhir/smart-app-launch/bac
 - `token`          the token endpoint, one function for each grant.
 - `launch`         an app's request to be let in by a person, judged before anybody is asked.
 - `codes`          what an app gets for a person's leave: a code, tokens, the next tokens.
+- `identity`, `userinfo`  who signed in, as OpenID Connect says it.
 - `introspection`, `revocation`  of tokens, by who has them.
 - `authentication` which client asks: an assertion that it signed, used once.
 - `assertion`      what such an assertion says, pure.

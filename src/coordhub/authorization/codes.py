@@ -20,14 +20,16 @@ from uuid import UUID, uuid4
 
 from coordhub.access import viewer, wishes
 from coordhub.access.token import digest, random_token
-from coordhub.access.wishes import LAUNCH_PATIENT, OFFLINE, ONLINE, Wish
+from coordhub.access.wishes import FHIR_USER, LAUNCH_PATIENT, OFFLINE, ONLINE, OPENID, Wish
+from coordhub.authorization import identity
 from coordhub.authorization.authentication import identify
 from coordhub.authorization.context import Asked, Context
 from coordhub.authorization.launch import Launch
 from coordhub.authorization.refusal import OAuthError
 from coordhub.store import apps, audit, resources, tokens
 from coordhub.store.apps import Code, Permission, Refresh
-from coordhub.store.clients import Client
+from coordhub.store.clients import PERSONS, Client
+from coordhub.store.engine import Connection
 from coordhub.store.tokens import Given
 from coordhub.store.transact import AuditRow
 
@@ -35,7 +37,7 @@ LIFETIME: Final = timedelta(seconds=60)
 """Of a code."""
 
 WORKING_DAY: Final = timedelta(hours=12)
-"""So long after the person signed in an app with online_access gets tokens."""
+"""So long after the person allowed it an app with online_access gets tokens."""
 
 REFRESH: Final = "coordhub_rt_"
 _VERIFIER: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")
@@ -50,14 +52,13 @@ async def allow(
     organization: int,
     patient: int | None,
     allowed: Wish,
-    signed_in_at: datetime,
     request_id: str | None,
 ) -> str:
     """The person has allowed it; the code for the app. patient: rid, of whoever was chosen."""
     code, now = secrets.token_urlsafe(32), context.clock()
     one = Permission(
         uuid4(), launch.client.id, person, organization, patient,
-        launch.wish.stated(), allowed.stated(), now, signed_in_at,
+        launch.wish.stated(), allowed.stated(), now,
     )  # fmt: skip
     given = Code(one.id, launch.redirect_uri, launch.challenge, launch.nonce, now + LIFETIME)
     row = AuditRow(
@@ -88,7 +89,7 @@ async def exchange(context: Context, asked: Asked) -> Answer:
         or not _is_meant(form.get("code_verifier", ""), code.challenge)
     ):
         raise _invalid(client)
-    return await _give(context, client, code.permission, None, code.nonce, None, asked)
+    return await _give(context, client, code.permission, code, None, asked)
 
 
 async def refresh(context: Context, asked: Asked) -> Answer:
@@ -106,19 +107,18 @@ async def refresh(context: Context, asked: Asked) -> Answer:
     if token.expires_at <= now:
         raise _invalid(client)
     wanted = wishes.read(asked.form["scope"]) if "scope" in asked.form else None
-    return await _give(context, client, token.permission, token, None, wanted, asked)
+    return await _give(context, client, token.permission, token, wanted, asked)
 
 
 async def _give(
     context: Context,
     client: Client,
     permission: UUID,
-    before: Refresh | None,
-    nonce: str | None,
+    shown: Code | Refresh,
     wanted: Wish | None,
     asked: Asked,
 ) -> Answer:
-    """An access token, and a refresh token if that was allowed. before: the refresh token that was shown."""
+    """An access token, and what else was allowed. shown: what it is exchanged for."""
     now = context.clock()
     async with context.engine.transaction() as conn:
         one = await apps.permitted(conn, permission)
@@ -143,7 +143,7 @@ async def _give(
             "expires_in": int(lifetime.total_seconds()),
             "scope": scope,
         }
-        until = _until(context, allowed, one, before)
+        until = _until(context, allowed, one, shown)
         if until is not None and until > now:
             following = REFRESH + secrets.token_urlsafe(32)
             await apps.keep_refresh(conn, digest(following), Refresh(one.id, until), client.id, now)
@@ -155,6 +155,10 @@ async def _give(
                 raise _invalid(client)
             answer["patient"] = seen.id
             answer["need_patient_banner"] = LAUNCH_PATIENT in allowed.words
+        if OPENID in allowed.words and isinstance(shown, Code) and context.signer is not None:
+            user = await _fhir_user(conn, one) if FHIR_USER in allowed.words else None
+            said = identity.claims(context.base, one.person, client.id, user, shown.nonce, now)
+            answer["id_token"] = context.signer.sign(said)
         row = AuditRow(
             client.id, one.organization, "token-granted", 200, query=f"scope={scope}",
             request_id=asked.request_id,
@@ -163,14 +167,21 @@ async def _give(
     return answer
 
 
+async def _fhir_user(conn: Connection, one: Permission) -> str | None:
+    """The person's own record, of a patient or who acts for one."""
+    view = viewer.as_organization(one.organization)
+    own = (await resources.read_rids(conn, view, [one.organization])).get(one.organization)
+    return own.reference if own is not None and own.type in PERSONS else None
+
+
 def _until(
-    context: Context, allowed: Wish, one: Permission, before: Refresh | None
+    context: Context, allowed: Wish, one: Permission, shown: Code | Refresh
 ) -> datetime | None:
     """When its next refresh token ends; that is put off by using it only for offline_access."""
     if OFFLINE in allowed.words:
         return context.clock() + context.refresh_lifetime
     if ONLINE in allowed.words:
-        return before.expires_at if before is not None else one.signed_in_at + WORKING_DAY
+        return shown.expires_at if isinstance(shown, Refresh) else one.at + WORKING_DAY
     return None
 
 

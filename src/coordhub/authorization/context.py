@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from coordhub.access import oauth
+from coordhub.authorization.identity import Signer
 from coordhub.authorization.key_sets import KeySets
 from coordhub.store.engine import Engine
 
@@ -15,6 +16,7 @@ from coordhub.store.engine import Engine
 class Context:
     """base: the FHIR base as clients see it. lifetime: of a token.
 
+    signer: of identity tokens; None: none are given.
     app_lifetime: of an app's token. refresh_lifetime: of one by which an app gets the next, unused.
     """
 
@@ -25,6 +27,7 @@ class Context:
     lifetime: timedelta
     app_lifetime: timedelta
     refresh_lifetime: timedelta
+    signer: Signer | None = None
 
     @property
     def audience(self) -> str:

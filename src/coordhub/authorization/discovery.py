@@ -8,26 +8,54 @@ from __future__ import annotations
 from typing import Any
 
 from coordhub.access import keys, oauth
+from coordhub.access.wishes import FHIR_USER, OPENID, WORDS
 from coordhub.authorization.token import GRANTS
 
 
-def configuration(base: str) -> dict[str, Any]:
-    """base: the FHIR base as clients see it."""
+def configuration(base: str, *, identifies: bool) -> dict[str, Any]:
+    """base: the FHIR base as clients see it. identifies: the hub signs who signed in."""
     signed = {"methods": ["private_key_jwt"], "algorithms": list(keys.ALGORITHMS)}
+    of_apps = [*signed["methods"], "none"]
     document: dict[str, Any] = {
         "issuer": base,
         "grant_types_supported": list(GRANTS),
-        "scopes_supported": ["system/*.cruds", "system/*.read", "system/*.write"],
-        "response_types_supported": [],
+        "authorization_endpoint": oauth.address(base, "authorize"),
+        "authorization_response_iss_parameter_supported": True,
+        "scopes_supported": [
+            *(
+                f"{level}/*.{letters}"
+                for level in ("system", "user", "patient")
+                for letters in ("cruds", "read", "write")
+            ),
+            *(word for word in WORDS if identifies or word not in (OPENID, FHIR_USER)),
+        ],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
         "code_challenge_methods_supported": ["S256"],
-        "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
+        "capabilities": [
+            "launch-standalone",
+            "context-standalone-patient",
+            "client-public",
+            "client-confidential-asymmetric",
+            "permission-offline",
+            "permission-online",
+            "permission-patient",
+            "permission-user",
+            "permission-v1",
+            "permission-v2",
+        ],
     }
+    if identifies:
+        document["jwks_uri"] = oauth.address(base, "jwks.json")
+        document["capabilities"].append("sso-openid-connect")
     for name, path in (
         ("token", "token"),
         ("introspection", "introspect"),
         ("revocation", "revoke"),
     ):
         document[f"{name}_endpoint"] = oauth.address(base, path)
-        document[f"{name}_endpoint_auth_methods_supported"] = signed["methods"]
+        document[f"{name}_endpoint_auth_methods_supported"] = (
+            signed["methods"] if name == "introspection" else of_apps
+        )
         document[f"{name}_endpoint_auth_signing_alg_values_supported"] = signed["algorithms"]
     return document

@@ -13,14 +13,15 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import JSONResponse
 
 from coordhub.access.oauth import PATH
-from coordhub.authorization import discovery, introspection, revocation, token
+from coordhub.authorization import discovery, identity, introspection, revocation, token, userinfo
 from coordhub.authorization.context import Asked, Context
 from coordhub.authorization.refusal import OAuthError, invalid_request
 from coordhub.store import audit
 from coordhub.store.transact import AuditRow
 
 WELL_KNOWN: Final = "/.well-known/smart-configuration"
-"""Below the FHIR base."""
+OPENID_WELL_KNOWN: Final = "/.well-known/openid-configuration"
+"""Below the FHIR base, which is the issuer."""
 _LARGEST: Final = 64 * 1024
 _MOST_FIELDS: Final = 50
 _UNKEPT: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -36,7 +37,9 @@ def router(fhir: str) -> APIRouter:
     @routes.get(f"{fhir}{WELL_KNOWN}")
     async def configuration(request: Request) -> Response:
         context: Context = request.app.state.authorization
-        return JSONResponse(discovery.configuration(context.base))
+        return JSONResponse(
+            discovery.configuration(context.base, identifies=context.signer is not None)
+        )
 
     @routes.post(f"{PATH}/token")
     async def get_token(request: Request) -> Response:
@@ -49,6 +52,26 @@ def router(fhir: str) -> APIRouter:
     @routes.post(f"{PATH}/revoke")
     async def revoke(request: Request) -> Response:
         return await _answered(request, revocation.answer)
+
+    @routes.get(f"{fhir}{OPENID_WELL_KNOWN}")
+    async def openid_configuration(request: Request) -> Response:
+        context: Context = request.app.state.authorization
+        if context.signer is None:
+            return Response(b"", 404)
+        return JSONResponse(identity.configuration(context.base))
+
+    @routes.get(f"{PATH}/jwks.json")
+    async def keys(request: Request) -> Response:
+        context: Context = request.app.state.authorization
+        return JSONResponse({"keys": []} if context.signer is None else context.signer.public())
+
+    @routes.get(f"{PATH}/userinfo")
+    async def user(request: Request) -> Response:
+        context: Context = request.app.state.authorization
+        told = await userinfo.answer(context, request.headers.get("authorization"))
+        if told is None:
+            return Response(b"", 401, {**_UNKEPT, "WWW-Authenticate": "Bearer"})
+        return JSONResponse(told, 200, _UNKEPT)
 
     return routes
 

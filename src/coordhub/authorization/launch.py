@@ -15,7 +15,7 @@ from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
 from coordhub.access import scopes, wishes
-from coordhub.access.wishes import Wish
+from coordhub.access.wishes import FHIR_USER, OPENID, Wish
 from coordhub.authorization.context import Context
 from coordhub.store import clients
 from coordhub.store.clients import Client
@@ -24,7 +24,7 @@ _LONGEST: Final = 8 * 1024
 _LONGEST_STATE: Final = 1024
 _LONGEST_NONCE: Final = 255
 _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
-_PROMPTS: Final = frozenset({"none", "login", "consent", "select_account"})
+_PROMPTS: Final = frozenset({"none", "consent"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,8 @@ async def judged(context: Context, query: str) -> Launch:
     if faults:
         raise refused("invalid_scope", f"{'; '.join(faults[:10])}.")
     wish = wishes.read(text).meet(wishes.read(client.scopes))
+    if context.signer is None:
+        wish = Wish(wish.on, wish.words - {OPENID, FHIR_USER})
     if not wish:
         raise refused(
             "invalid_scope",

@@ -33,7 +33,8 @@ class OAuthError(Exception):
 _WHO: Final = (
     "Send client_assertion_type urn:ietf:params:oauth:client-assertion-type:jwt-bearer and a client_assertion: "
     "a JWT with kid in its header, signed RS384 or ES384 by a key registered for the client; iss and sub the "
-    "client, aud this server's token endpoint, exp at most five minutes ahead, a jti that was not used before."
+    "client, aud this server's token endpoint, exp at most five minutes ahead, a jti that was not used before. "
+    "An app that was registered without a key sends its client_id instead."
 )
 
 

@@ -12,6 +12,7 @@ import typer
 from coordhub.commands.wiring import (
     Home,
     act,
+    opened,
     operator,
     read_settings,
     run,
@@ -96,11 +97,7 @@ def client(
         stop("coordhub client: --role is system or privacy-officer; of a person's, see --person.")
 
     async def done(engine: Engine) -> None:
-        import dataclasses
-
         from coordhub.admin import acts
-        from coordhub.app import safeguards_of
-        from coordhub.record.bootstrap import open_hub
 
         if person is None:
             await acts.change_client(
@@ -108,10 +105,7 @@ def client(
                 active=active, reference_policy=reference_policy, role=role, break_glass=break_glass,
             )  # fmt: skip
             return
-        settings = read_settings()
-        hub = dataclasses.replace(
-            await open_hub(engine, settings.base), safeguards=safeguards_of(settings)
-        )
+        hub = await opened(engine)
         await acts.bind_person(hub, operator(), name, person, scope)
 
     act("client", done)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from coordhub.commands.wiring import Home, act, operator, read_settings, stop
+from coordhub.commands.wiring import Home, act, opened, operator, read_settings, stop
 
 if TYPE_CHECKING:
     from coordhub.store.engine import Engine
@@ -21,7 +21,13 @@ Email = Annotated[str, typer.Argument(help="The address by which the person sign
 
 @people.command("add")
 def add(
-    organization: Annotated[str, typer.Argument(help="Organization/id in the directory.")],
+    organization: Annotated[
+        str,
+        typer.Argument(
+            help="Organization/id in the directory; or Patient/id or RelatedPerson/id, of whom it is the own "
+            "account, for apps."
+        ),
+    ],
     email: Email,
     name: Annotated[str, typer.Option(help="As colleagues and the audit call the person.")],
     role: Annotated[str, typer.Option(help="program-staff or coordinator.")] = "program-staff",
@@ -35,6 +41,12 @@ def add(
     async def step(engine: Engine) -> None:
         from coordhub.admin import people as acts
 
+        if organization.startswith(("Patient/", "RelatedPerson/")):
+            from coordhub.admin import patients
+
+            hub = await opened(engine, home)
+            print(await patients.add(hub, operator(), organization, email, name))
+            return
         print(await acts.add(engine, operator(), organization, email, name, role, engine.now()))
 
     act("people", step, home)

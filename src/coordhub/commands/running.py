@@ -23,6 +23,8 @@ def parts(settings: Settings) -> Parts:
 
         from pydantic import SecretStr
 
+        from coordhub.sandbox import place
+
         second, half_a_minute = timedelta(seconds=1), timedelta(seconds=30)
         quick = {
             "retry_base": second,
@@ -40,6 +42,7 @@ def parts(settings: Settings) -> Parts:
                 },
                 "database_url": SecretStr(ground.database_url),
                 "token_key": SecretStr(ground.token_key.decode()),
+                "identity_keys": settings.identity_keys or place.identity_keys(settings.home),
                 "base_url": ground.base,
                 "outbound_networks": (*settings.outbound_networks, *loopback),
             }

@@ -149,3 +149,15 @@ def on_a_hub(command: str, step: Callable[[Hub], Coroutine[Any, Any, Any]]) -> A
         return run(done())
     except NothingDone as nothing:
         stop(f"coordhub {command}: {nothing}")
+
+
+async def opened(engine: Engine, home: Path | None = None) -> Hub:
+    """The hub as a command acts in it."""
+    import dataclasses
+
+    from coordhub.app import safeguards_of
+    from coordhub.record.bootstrap import open_hub
+
+    settings = read_settings(home)
+    hub = await open_hub(engine, settings.base)
+    return dataclasses.replace(hub, safeguards=safeguards_of(settings))

@@ -13,8 +13,8 @@ from fastapi import Request
 LARGEST: Final = 16 * 1024
 
 
-async def fields(request: Request) -> dict[str, str] | None:
-    """Its fields; None where it is none, or too large."""
+async def fields(request: Request, most: int = 20) -> dict[str, str] | None:
+    """Its fields, at most so many; None where it is none, or too large."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         return None
@@ -24,7 +24,7 @@ async def fields(request: Request) -> dict[str, str] | None:
         if len(body) > LARGEST:
             return None
     try:
-        return dict(parse_qsl(body.decode(), max_num_fields=20))
+        return dict(parse_qsl(body.decode(), max_num_fields=most))
     except ValueError:
         return None
 

@@ -40,6 +40,8 @@ ELSEWHERE: Final = "https://www.weather.gov/"
 
 TABS: Final = {"open": "New", "active": "Taken on", "done": "Over"}
 
+_ONWARD: Final = re.compile(r"/apps|/allow\?[!-~]{1,8192}")
+"""Where a person may be sent after having signed in: to what an app has asked for."""
 _BACK: Final = re.compile(r"/[a-z-]+(/[A-Za-z0-9.-]{1,64})?(\?show=[a-z-]+)?")
 TROUBLE: Final = {
     "short": "The password is too short: take 12 characters or more.",
@@ -72,6 +74,9 @@ def add(app: FastAPI) -> None:
 
     @app.get("/portal", include_in_schema=False)
     async def home(request: Request) -> Response:
+        session = await _session(request)
+        if session is not None and session.factor is None and session.person.role == "patient":
+            return _to(request, "/apps")
         guest = await _guest(request)
         if guest is None:
             return _to(request, "/sign-in")
@@ -106,14 +111,16 @@ def add(app: FastAPI) -> None:
         session = await _session(request)
         if session is not None and session.factor is not None:
             return _to(request, "/set-up")
-        return _page(request, "sign_in", 200, trouble=None, email="")
+        to = _onward(request.query_params.get("to"))
+        return _page(request, "sign_in", 200, trouble=None, email="", to=to)
 
     @app.post("/portal/sign-in", include_in_schema=False)
     async def signed_in(request: Request) -> Response:
         context, address = _context(request), request.client.host if request.client else ""
         form, now = await forms.fields(request) or {}, context.hub.clock()
+        to = _onward(form.get("to"))
         if bounds.is_over(address, now):
-            return _page(request, "sign_in", 429, trouble="locked", email="")
+            return _page(request, "sign_in", 429, trouble="locked", email="", to=to)
         done = await signing_in.sign_in(
             context.hub, _keys(request), form.get("email", ""), form.get("password", ""),
             form.get("code", ""),
@@ -123,10 +130,15 @@ def add(app: FastAPI) -> None:
             await _noted(request, done.person, "unauthenticated", 401)
             status = 429 if done.why == "locked" else 401
             return _page(
-                request, "sign_in", status, trouble=done.why, email=form.get("email", "")[:320]
+                request,
+                "sign_in",
+                status,
+                trouble=done.why,
+                email=form.get("email", "")[:320],
+                to=to,
             )
         await _noted(request, done.person, "signed-in", 200)
-        return _let_in(request, done, "" if done.whole else "/set-up")
+        return _let_in(request, done, to if done.whole else "/set-up")
 
     @app.post("/portal/sign-out", include_in_schema=False)
     async def signed_out(request: Request) -> Response:
@@ -292,7 +304,7 @@ async def _session(request: Request) -> Session | None:
 async def _guest(request: Request) -> Guest | None:
     """Who has signed in whole, and works for an organization that is here."""
     session = await _session(request)
-    if session is None or session.factor is not None:
+    if session is None or session.factor is not None or session.person.role == "patient":
         return None
     rid = session.person.organization
     async with _context(request).hub.engine.pool.acquire() as conn:
@@ -300,6 +312,10 @@ async def _guest(request: Request) -> Guest | None:
     if own is None or own.body is None:
         return None
     return Guest(session, own, language.words(_spoken(request)))
+
+
+def _onward(to: str | None) -> str:
+    return to if to is not None and _ONWARD.fullmatch(to) else ""
 
 
 def _coordinates(guest: Guest) -> bool:

@@ -22,9 +22,13 @@ from typing import Any
 
 import msgspec
 
+from coordhub.authorization import identity
+
 CREDENTIALS = "dev.json"
 DEFAULT_HOME = ".coordhub"
 LOG = "coordhub.log"
+IDENTITY_KEYS = "identity.jwks.json"
+IDENTITY_KEYS = "identity.jwks.json"
 TOKEN_KEY = "token.key"
 _KEY_CHARACTERS = 64
 
@@ -111,6 +115,14 @@ def token_key(home: Path) -> bytes:
     key = secrets.token_hex(_KEY_CHARACTERS // 2).encode()
     _replace(path, key)
     return key
+
+
+def identity_keys(home: Path) -> Path:
+    """The file that COORDHUB_IDENTITY_KEYS would name; made once."""
+    path = home / IDENTITY_KEYS
+    if not path.exists():
+        _replace(path, identity.new_keys("sandbox").encode())
+    return path
 
 
 def write_credentials(home: Path, credentials: dict[str, Any]) -> None:

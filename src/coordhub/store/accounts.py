@@ -94,7 +94,7 @@ async def reset(conn: Connection, email: str, secret: Secret, until: datetime) -
         until,
     )
     if found is not None:
-        await conn.execute("delete from person_session where person = $1", found)
+        await _out(conn, [found])
     return found
 
 
@@ -104,7 +104,7 @@ async def deactivate(conn: Connection, email: str) -> str | None:
         "update person set active = false where email = $1 returning id", email
     )
     if found is not None:
-        await conn.execute("delete from person_session where person = $1", found)
+        await _out(conn, [found])
     return found
 
 
@@ -115,8 +115,17 @@ async def deactivate_all(conn: Connection, organization: int) -> list[str]:
         organization,
     )
     gone = [row[0] for row in rows]
-    await conn.execute("delete from person_session where person = any($1::text[])", gone)
+    await _out(conn, gone)
     return gone
+
+
+async def _out(conn: Connection, persons: list[str]) -> None:
+    """Their sessions end, and what they allowed apps."""
+    await conn.execute("delete from person_session where person = any($1::text[])", persons)
+    await conn.execute(
+        "update app_permission set ended_at = now() where person = any($1::text[]) and ended_at is null",
+        persons,
+    )
 
 
 async def try_to_sign_in(conn: Connection, name: bytes, now: datetime) -> bool:

@@ -32,7 +32,6 @@ class Permission:
     asked: str
     scopes: str
     at: datetime
-    signed_in_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +53,14 @@ class Refresh:
     spent: bool = False
 
 
-_COLUMNS = (
-    "p.id, p.client, p.person, p.organization, p.patient, p.asked, p.scopes, p.at, p.signed_in_at"
-)
+_COLUMNS = "p.id, p.client, p.person, p.organization, p.patient, p.asked, p.scopes, p.at"
 
 
 async def allow(conn: Connection, one: Permission, code: bytes, given: Code) -> None:
     """Note what was allowed, and the code that the app gets for it. Old codes go."""
     await conn.execute(
-        "insert into app_permission (id, client, person, organization, patient, asked, scopes, at, signed_in_at)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "insert into app_permission (id, client, person, organization, patient, asked, scopes, at)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8)",
         one.id,
         one.client,
         one.person,
@@ -72,7 +69,6 @@ async def allow(conn: Connection, one: Permission, code: bytes, given: Code) -> 
         one.asked,
         one.scopes,
         one.at,
-        one.signed_in_at,
     )
     # One that is used has to be known as that for as long as what it gave.
     await conn.execute(
@@ -191,3 +187,15 @@ async def of_person(conn: Connection, person: str) -> list[Permission]:
         person,
     )
     return [Permission(*row) for row in rows]
+
+
+async def remembered(conn: Connection, person: str, client: str, asked: str) -> Permission | None:
+    """What this person allowed the app when it last asked for just that, and has not taken back."""
+    row = await conn.fetchrow(
+        f"select {_COLUMNS} from app_permission p where p.person = $1 and p.client = $2 and p.asked = $3"
+        " and p.ended_at is null order by p.at desc, p.id limit 1",
+        person,
+        client,
+        asked,
+    )
+    return None if row is None else Permission(*row)

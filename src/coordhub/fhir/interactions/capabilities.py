@@ -114,7 +114,12 @@ def _security(base: str) -> dict[str, Any]:
     """http://hl7.org/fhir/smart-app-launch/conformance.html#declaring-support-for-oauth2-endpoints"""
     addresses = [
         {"url": name, "valueUri": oauth.address(base, path)}
-        for name, path in (("token", "token"), ("introspect", "introspect"), ("revoke", "revoke"))
+        for name, path in (
+            ("authorize", "authorize"),
+            ("token", "token"),
+            ("introspect", "introspect"),
+            ("revoke", "revoke"),
+        )
     ]
     smart = {
         "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",

@@ -52,7 +52,6 @@ app_permission = Table(
     Column("asked", Text, nullable=False, comment="scopes that the app asked for, of those it may"),
     Column("scopes", Text, nullable=False, comment="what of these was allowed"),
     instant("at", comment="when the person allowed it"),
-    instant("signed_in_at", comment="when the person had signed in"),
     instant("ended_at", nullable=True, comment="taken back, or a code or token came twice"),
     comment="What people let apps do: each code and token of an app comes of one",
 )

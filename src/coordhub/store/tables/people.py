@@ -48,7 +48,7 @@ person = Table(
     ),
     instant("created_at"),
     UniqueConstraint("email"),
-    CheckConstraint("role in ('program-staff', 'coordinator')", name="role_known"),
+    CheckConstraint("role in ('program-staff', 'coordinator', 'patient')", name="role_known"),
     comment="Who works for an organization with a browser",
 )
 Index("person_organization_idx", person.c.organization)

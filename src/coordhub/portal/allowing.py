@@ -1,0 +1,336 @@
+"""A person lets an app in: which app, what for, about whom; and takes it back.
+
+http://hl7.org/fhir/smart-app-launch/app-launch.html, https://www.rfc-editor.org/rfc/rfc6749#section-4.1
+
+Who comes from the app's page brings no session along (its cookie is for this site only), so `/auth/authorize`
+answers a page that goes on by itself to one of ours. That page holds the whole request in its address and judges
+it anew each time: nothing of it is kept until somebody has said yes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from fastapi import FastAPI, Request, Response
+
+from coordhub.access import viewer, wishes
+from coordhub.access.oauth import PATH
+from coordhub.access.wishes import FHIR_USER, Wish
+from coordhub.authorization import codes, launch
+from coordhub.authorization.context import Context as Authorization
+from coordhub.authorization.launch import Launch, Refused, Unknown
+from coordhub.fhir.context import Context
+from coordhub.portal import answering, forms, language, leave, pages, signing_in
+from coordhub.portal.language import Words
+from coordhub.portal.signing_in import Session
+from coordhub.store import apps, clients, resources
+from coordhub.store.resources import Version
+from coordhub.store.transact import AuditRow
+
+COOKIE: Final = "coordhub_session"
+HTML: Final = "text/html; charset=utf-8"
+REMEMBERED: Final = timedelta(days=365)
+"""So long nobody is asked again for what was allowed before."""
+_MOST_FIELDS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class There:
+    """Who is there, and as whom an app would act: own, an Organization or the person itself."""
+
+    session: Session
+    own: Version
+    t: Words
+
+    @property
+    def is_patient(self) -> bool:
+        return self.own.type in clients.PERSONS
+
+
+def add(app: FastAPI) -> None:
+    """Hang the door, before the one that takes all of /portal."""
+
+    @app.get(f"{PATH}/authorize", include_in_schema=False)
+    async def asked(request: Request) -> Response:
+        try:
+            await launch.judged(_authorization(request), _query(request))
+        except Unknown:
+            return _page(request, "app_unknown", 400)
+        except Refused as refused:
+            return await _refused(request, refused)
+        return _page(request, "app_on", 200, onward=f"{_home(request)}/allow?{_query(request)}")
+
+    @app.get("/portal/allow", include_in_schema=False)
+    async def shown(request: Request) -> Response:
+        try:
+            wanted = await launch.judged(_authorization(request), _query(request))
+        except Unknown:
+            return _page(request, "app_unknown", 400)
+        except Refused as refused:
+            return await _refused(request, refused)
+        there = await _there(request)
+        if there is None:
+            if "none" in wanted.prompts:
+                return _back(request, wanted, error="login_required")
+            to = quote(f"/allow?{_query(request)}", safe="")
+            return _to(request, f"/sign-in?to={to}")
+        offered = _offered(wanted, there)
+        known = await _remembered(request, wanted, there)
+        if known is not None:
+            allowed = offered.narrowed(frozenset(wishes.read(known.scopes).each()))
+            if allowed:
+                return await _let(request, wanted, there, allowed, known.patient)
+        if "none" in wanted.prompts:
+            return _back(request, wanted, error="consent_required")
+        return await _asking(request, wanted, there)
+
+    @app.post("/portal/allow", include_in_schema=False)
+    async def said(request: Request) -> Response:
+        form = await forms.fields(request, _MOST_FIELDS)
+        try:
+            wanted = await launch.judged(_authorization(request), _query(request))
+        except Unknown:
+            return _page(request, "app_unknown", 400)
+        except Refused as refused:
+            return await _refused(request, refused)
+        there = await _there(request)
+        if there is None or form is None or form.get("seal") != there.session.seal:
+            return _to(request, f"/allow?{_query(request)}")
+        match form.get("act"):
+            case "deny":
+                return _back(request, wanted, error="access_denied")
+            case "allow":
+                return await _allowed(request, wanted, there, form)
+        return await _asking(request, wanted, there, form)
+
+    @app.get("/portal/apps", include_in_schema=False)
+    async def listed(request: Request) -> Response:
+        there = await _there(request)
+        return (
+            _to(request, "/sign-in?to=%2Fapps") if there is None else await _listed(request, there)
+        )
+
+    @app.post("/portal/apps", include_in_schema=False)
+    async def taken_back(request: Request) -> Response:
+        there, form = await _there(request), await forms.fields(request)
+        if there is None or form is None or form.get("seal") != there.session.seal:
+            return _to(request, "/apps")
+        context = _context(request)
+        person, now = there.session.person, context.hub.clock()
+        async with context.hub.engine.transaction() as conn:
+            ended = await apps.end_all(
+                conn, now, person=person.id, client=form.get("client", "").replace("\0", "")
+            )
+        if ended:
+            await context.audit.record(
+                AuditRow(
+                    answering.PERSON + person.id, there.own.rid, "app-taken-back", 200,
+                    request_id=request.state.request_id,
+                )
+            )  # fmt: skip
+        return _to(request, "/apps")
+
+
+def _context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+def _authorization(request: Request) -> Authorization:
+    found: Authorization = request.app.state.authorization
+    return found
+
+
+def _query(request: Request) -> str:
+    """As it came, but for what may not stand in an address."""
+    query: bytes = request.scope["query_string"]
+    return quote(query.decode("latin-1"), safe="%!$&'()*+,;=:@/?-._~", encoding="latin-1")
+
+
+def _home(request: Request) -> str:
+    return f"{urlsplit(_context(request).hub.base).path.removesuffix('/fhir')}/portal"
+
+
+def _to(request: Request, path: str) -> Response:
+    there = {**pages.HEADERS, "Location": f"{_home(request)}{path}"}
+    return Response(status_code=303, headers=there)
+
+
+def _back(request: Request, wanted: Launch, **said: str) -> Response:
+    return _sent(request, wanted.redirect_uri, state=wanted.state, **said)
+
+
+def _sent(request: Request, redirect_uri: str, **said: str) -> Response:
+    there = launch.back(redirect_uri, _context(request).hub.base, **said)
+    return Response(status_code=303, headers={**pages.HEADERS, "Location": there})
+
+
+async def _refused(request: Request, refused: Refused) -> Response:
+    await _context(request).audit.record(
+        AuditRow(
+            refused.client.id, refused.client.organization, "token-refused", 400,
+            query=f"error={refused.error}", request_id=request.state.request_id,
+        )
+    )  # fmt: skip
+    return _sent(
+        request, refused.redirect_uri, error=refused.error, error_description=refused.said,
+        state=refused.state,
+    )  # fmt: skip
+
+
+def _words(request: Request) -> tuple[str, Words]:
+    spoken = language.chosen(
+        request.cookies.get(language.COOKIE), request.headers.get("accept-language")
+    )
+    return spoken, language.words(spoken)
+
+
+def _page(
+    request: Request, name: str, status: int, sends_to: str | None = None, **more: object
+) -> Response:
+    """sends_to: where its form may lead in the end, besides here: browsers follow what they are answered."""
+    spoken, t = _words(request)
+    shown = {
+        "t": t, "language": spoken, "languages": language.LANGUAGES, "home": _home(request),
+        "guest": None, "here": "", "seal": "", "back": "", **more,
+    }  # fmt: skip
+    headers = dict(pages.HEADERS)
+    if sends_to is not None:
+        parts = urlsplit(sends_to)
+        source = f"{parts.scheme}:" + (f"//{parts.netloc}" if parts.netloc else "")
+        headers["Content-Security-Policy"] = headers["Content-Security-Policy"].replace(
+            "form-action 'self'", f"form-action 'self' {source}"
+        )
+    return Response(pages.page(f"rooms/{name}", **shown), status, headers, media_type=HTML)
+
+
+async def _there(request: Request) -> There | None:
+    hub = _context(request).hub
+    session = await signing_in.session_of(hub, request.cookies.get(COOKIE, ""))
+    if session is None or session.factor is not None:
+        return None
+    rid = session.person.organization
+    async with hub.engine.pool.acquire() as conn:
+        own = (await resources.read_rids(conn, viewer.as_organization(rid), [rid])).get(rid)
+    if own is None or own.body is None:
+        return None
+    return There(session, own, _words(request)[1])
+
+
+def _offered(wanted: Launch, there: There) -> Wish:
+    """Who works for an organization has no record that an app could be told of."""
+    if there.is_patient:
+        return wanted.wish
+    return Wish(wanted.wish.on, wanted.wish.words - {FHIR_USER})
+
+
+async def _remembered(request: Request, wanted: Launch, there: There) -> apps.Permission | None:
+    """What is allowed already; not for whom a patient is chosen each time, or who might not be the app."""
+    if "consent" in wanted.prompts or (wanted.wish.needs_patient and not there.is_patient):
+        return None
+    if wanted.client.is_public and not wanted.redirect_uri.startswith("https:"):
+        return None
+    hub = _context(request).hub
+    async with hub.engine.pool.acquire() as conn:
+        known = await apps.remembered(
+            conn, there.session.person.id, wanted.client.id, wanted.wish.stated()
+        )
+    if known is None or known.organization != there.own.rid or known.at <= hub.clock() - REMEMBERED:
+        return None
+    return known
+
+
+async def _asking(
+    request: Request,
+    wanted: Launch,
+    there: There,
+    form: dict[str, str] | None = None,
+    trouble: str | None = None,
+) -> Response:
+    """The page that asks. form: what was said so far."""
+    context, offered = _context(request), _offered(wanted, there)
+    person = there.session.person
+    listed: list[leave.Choice] = []
+    words = (form or {}).get("words", "")
+    if offered.needs_patient and not there.is_patient:
+        found = await leave.choices(context.hub, there.own.rid, words, context.hub.clock())
+        listed = [leave.choice(one) for one in found]
+        await context.audit.record(
+            AuditRow(
+                answering.PERSON + person.id, there.own.rid, "search-type", 200, "Patient", None,
+                tuple(one.rid for one in found), request_id=request.state.request_id,
+            )
+        )  # fmt: skip
+    points = leave.points(offered, there.t)
+    return _page(
+        request, "app_asks", 200 if trouble is None else 422, wanted.redirect_uri,
+        app=wanted.client.title or wanted.client.id, address=urlsplit(wanted.redirect_uri).netloc,
+        person=person.name, points=points, trouble=trouble, seal=there.session.seal,
+        kept=[form is None or f"s{at}" in form for at in range(len(points))],
+        choosing=offered.needs_patient and not there.is_patient, choices=listed, words=words,
+        chosen=(form or {}).get("patient", ""), action=f"{_home(request)}/allow?{_query(request)}",
+    )  # fmt: skip
+
+
+async def _allowed(
+    request: Request, wanted: Launch, there: There, form: dict[str, str]
+) -> Response:
+    offered = _offered(wanted, there)
+    points = leave.points(offered, there.t)
+    kept = frozenset(one.scope for at, one in enumerate(points) if f"s{at}" in form)
+    allowed = offered.narrowed(kept)
+    if not allowed:
+        return await _asking(
+            request, wanted, there, form, "Choose what it may do, or do not let it in."
+        )
+    patient: int | None = None
+    if allowed.needs_patient:
+        patient = there.own.patient
+        if not there.is_patient:
+            found = await leave.chosen(
+                _context(request).hub, there.own.rid, form.get("patient", "")
+            )
+            if found is None:
+                return await _asking(
+                    request, wanted, there, form, "Choose whose record it is about."
+                )
+            patient = found.rid
+    return await _let(request, wanted, there, allowed, patient)
+
+
+async def _let(
+    request: Request, wanted: Launch, there: There, allowed: Wish, patient: int | None
+) -> Response:
+    code = await codes.allow(
+        _authorization(request), wanted, there.session.person.id, there.own.rid, patient, allowed,
+        request.state.request_id,
+    )  # fmt: skip
+    return _back(request, wanted, code=code)
+
+
+async def _listed(request: Request, there: There) -> Response:
+    async with _context(request).hub.engine.pool.acquire() as conn:
+        found = await apps.of_person(conn, there.session.person.id)
+        names = {
+            one: known.title or one
+            for one in dict.fromkeys(each.client for each in found)
+            if (known := await clients.read(conn, one)) is not None
+        }
+    listed: dict[str, dict[str, object]] = {}
+    for each in found:
+        entry = listed.setdefault(
+            each.client,
+            {"client": each.client, "title": names.get(each.client, each.client),
+             "since": each.at.date().isoformat(), "points": {}},
+        )  # fmt: skip
+        said = entry["points"]
+        assert isinstance(said, dict)
+        said |= {one.scope: one.said for one in leave.points(wishes.read(each.scopes), there.t)}
+        entry["since"] = each.at.date().isoformat()
+    return _page(
+        request, "apps", 200, apps=list(listed.values()), seal=there.session.seal,
+        person=there.session.person.name,
+    )  # fmt: skip
