@@ -9,6 +9,7 @@ door, is one `record.commit`; whatever goes out goes through the table `change`,
 - `sandbox`   development mode: a sample community, simulated partners, the demo, loading files.
 - `fhir`      a door: the FHIR R4 RESTful API, one module per interaction.
 - `authorization` a door: clients prove who they are and get the tokens that the other doors take.
+- `cds`       a door: CDS Hooks, for who is about to order.
 - `admin`     what operators do by hand, each act with its audit row.
 - `routing`   committed change -> planned -> delivered -> acknowledged.
 - `record`    the one way in: validation, rules, grants, the commit.
