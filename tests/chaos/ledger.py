@@ -134,9 +134,9 @@ async def _every_status_is_told(
 async def _each_delivery_arrived_in_order(
     conn: Connection, received: dict[int, list[Note]], verdict: Verdict
 ) -> None:
-    """Every delivery is applied once, repeats bear its id, and none comes after its successor."""
+    """Every delivery is applied once, repeats bear its key, and none comes after its successor."""
     rows = await conn.fetch(
-        "select d.id::text, d.organization, d.episode, d.seq, r.fhir_id, d.version::text"
+        "select coalesce(d.key, d.id)::text, d.organization, d.episode, d.seq, r.fhir_id, d.version::text"
         " from delivery d join resource r on r.rid = d.rid where d.endpoint <> 0 order by d.seq"
     )
     known = {row[0]: row for row in rows}

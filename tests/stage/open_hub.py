@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from random import Random
 from typing import Any
 from uuid import uuid4
 
@@ -25,8 +26,9 @@ from coordhub.record.commit import commit
 from coordhub.record.hub import Hub, system_clock
 from coordhub.record.operations import Create, Idempotency, Operation, Update, Written
 from coordhub.referral import same_kind, strategies
-from coordhub.routing import circle, relay
-from coordhub.store import clients, counterparts, resources, roles
+from coordhub.routing import circle, deliver, relay
+from coordhub.routing.retry import RetryPolicy
+from coordhub.store import clients, counterparts, deliveries, resources, roles
 from coordhub.store.counterparts import Custom
 from coordhub.store.engine import Engine
 from coordhub.store.visibility import DIRECTORY, Viewer
@@ -169,6 +171,17 @@ class House:
             pass
         while await circle.tell(self.hub, uuid4):
             pass
+
+    async def deliver(self) -> None:
+        """Everything to the inbox of whom it is for: nobody here has an Endpoint."""
+        sending = deliver.Sending(self.hub, {}, RetryPolicy(), Random(1).random)
+        while True:
+            async with self.engine.pool.acquire() as conn:
+                held = await deliveries.claim(conn, self.clock(), 10, timedelta(seconds=60))
+            if not held:
+                return
+            for one in held:
+                await deliver.deliver(sending, one)
 
     async def refer(
         self, *asked: str, who: Party | None = None, kind: str = "", **task: Any

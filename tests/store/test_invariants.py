@@ -2,15 +2,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from coordhub.record.operations import Delete
-from coordhub.routing import deliver
-from coordhub.routing.retry import RetryPolicy
-from coordhub.store import deliveries, invariants
+from coordhub.store import invariants
 from coordhub.store.invariants import Mark
 from coordhub.store.tables import metadata
 
@@ -304,19 +301,19 @@ async def lived_in(house: House) -> House:
     """A house in which one referral was asked, accepted and told, a result withdrawn, and something deleted."""
     due = {"period": {"end": "2999"}}
     sent = await house.asking(house.kitchen.service, restriction=due)
-    await deliver_all(house)
+    await house.deliver()
     await sent.answer(house.kitchen, "accepted")
     withdrawn = await house.create(
         house.kitchen, {**unrelated(), "basedOn": [{"reference": sent.request}]}
     )
     await house.relay()
-    await deliver_all(house)
+    await house.deliver()
     house.clock.ahead += timedelta(
         seconds=1
     )  # instants are of milliseconds: what was sent, was sent before
     await house.commit(house.kitchen, Delete("Observation", withdrawn.id))
     await house.relay()
-    await deliver_all(house)
+    await house.deliver()
     for document in measured():
         await house.create(house.clinic, document)
     written = await house.commit(
@@ -355,18 +352,6 @@ def unrelated() -> dict[str, object]:
         "code": {"text": "weight"},
         "effectiveDateTime": "2026-01-01",
     }
-
-
-async def deliver_all(house: House) -> None:
-    """Everything to the inbox: nobody here has an Endpoint."""
-    sending = deliver.Sending(house.hub, {}, RetryPolicy(), Random(1).random)
-    while True:
-        async with house.engine.pool.acquire() as conn:
-            held = await deliveries.claim(conn, house.clock(), 10, timedelta(seconds=60))
-        if not held:
-            return
-        for one in held:
-            await deliver.deliver(sending, one)
 
 
 async def violations(house: House, since: Mark | None = None) -> list[str]:

@@ -2,7 +2,7 @@
 
 Never its author. The sender hears of its own Task, which is computed from the answers; a candidate hears
 of the Task that asks it, and of one of a pool all hear until one of them has claimed it; whoever has an
-errand hears of that, and the sender of what its patient is to choose. What is said about the referral, and
+errand hears of that, and the sender of its patient's, as it may answer for it. What is said about the referral, and
 its appointments, those hear with whom they were shared. Of a result hears whom it is meant for, and of its
 correction or withdrawal whoever was sent it before.
 """
@@ -37,7 +37,7 @@ def concerned(
         recipients = offered or (candidate.organization,)
     elif errand := episode.errand_of_task(change.rid):
         recipients = (errand.owner,)
-        if errand.kind == "choose" and errand.owner == episode.patient:
+        if errand.owner == episode.patient:
             recipients = (errand.owner, episode.requester)
     elif change.type in SAID:
         recipients = tuple(hearing)

@@ -332,6 +332,11 @@ INVARIANTS: Final[dict[str, str]] = {
           and not exists (
                 select from errand x
                 where g.rule in ('party', 'referral') and x.task = g.because and x.owner = g.organization)
+          -- whoever referred, of what its patient is asked
+          and not exists (
+                select from errand x join episode e on e.id = x.episode
+                where g.rule = 'party' and x.task = g.because and x.owner = e.patient
+                  and e.requester = g.organization)
           and not exists (
                 select from episode e
                 where g.rule = 'result' and e.id = g.because
