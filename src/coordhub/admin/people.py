@@ -16,7 +16,7 @@ from coordhub.store.visibility import EVERYONE
 
 ROLES: Final = {
     "program-staff": "answers what its organization is asked",
-    "coordinator": "the same, and follows what its organization has sent",
+    "coordinator": "the same; the board of what its organization has sent is to come",
 }
 
 FIRST: Final = timedelta(days=7)

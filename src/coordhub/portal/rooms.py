@@ -80,7 +80,7 @@ def add(app: FastAPI) -> None:
         guest = await _guest(request)
         if guest is None:
             return _to(request, "/sign-in")
-        return _to(request, "/board" if _coordinates(guest) else "/worklist")
+        return _to(request, "/worklist")
 
     @app.get("/portal/style.css", include_in_schema=False)
     async def style() -> Response:
@@ -270,7 +270,7 @@ def _room(request: Request, guest: Guest, name: str, status: int, **more: object
     return _page(
         request, name, status,
         **{
-            "guest": guest.session.person, "coordinates": _coordinates(guest),
+            "guest": guest.session.person, 
             "organization": parties.document(guest.own).get("name", ""),
             "seal": guest.session.seal, **more,
         },
@@ -316,10 +316,6 @@ async def _guest(request: Request) -> Guest | None:
 
 def _onward(to: str | None) -> str:
     return to if to is not None and _ONWARD.fullmatch(to) else ""
-
-
-def _coordinates(guest: Guest) -> bool:
-    return guest.session.person.role == "coordinator"
 
 
 async def _noted(request: Request, person: Person | None, act: str, status: int) -> None:
