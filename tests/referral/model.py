@@ -12,11 +12,19 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from coordhub.referral import episode, needs, profiles, strategy, transitions
+from coordhub.referral import (
+    conversation,
+    episode,
+    needs,
+    profiles,
+    reaching,
+    strategy,
+    transitions,
+)
 from coordhub.referral import task_machine as machine
 from coordhub.referral.needs import Child, Need
 from coordhub.referral.strategies import Name, Strategy
@@ -37,12 +45,24 @@ REASONS = {
 LEAN = ("accepted", "in-progress", "completed", "rejected", "failed", "cancelled")
 """What owners send where there are too many of them for all that they could."""
 
+SAID = (
+    "awaiting-information", "information-received", "waitlisted", "contact-attempted",
+    "appointment-scheduled",
+)  # fmt: skip
+"""What owners say by a business status, or by something else of which it follows."""
+
+NOBODY = -1
+"""Rank of whose Task of a pool it is that nobody has claimed."""
+
 OF_WHO_IS_APART = ("accepted", "in-progress", "completed", "rejected")
 """What a victim service provider answers: enough to see that none of it shows."""
 
 
 class Cell(NamedTuple):
-    """A Task that asks somebody. apart: a victim service provider."""
+    """A Task that asks somebody. apart: a victim service provider.
+
+    members: of a pool, who may claim it, and rank is NOBODY until one has.
+    """
 
     need: int
     apart: bool
@@ -52,16 +72,22 @@ class Cell(NamedTuple):
     begun: bool = False
     taken: bool = False
     rank: int = 0
+    members: tuple[int, ...] = ()
 
 
 class Want(NamedTuple):
-    """A need. named: how many could be asked, those suggested by a person among them."""
+    """A need. named: how many could be asked, those suggested by a person among them.
+
+    won, choosing: where offers are chosen among, whether somebody was, and whether a person is asked to.
+    """
 
     named: int
     wave: int = 0
     suggested: int = 0
     queued: bool = False
     reason: str = ""
+    won: bool = False
+    choosing: bool = False
 
 
 class State(NamedTuple):
@@ -76,7 +102,9 @@ class State(NamedTuple):
 
 class Message(NamedTuple):
     """who: owner, requester, timer, consent, hub (later: when a wave has had its time), person (who looks for
-    somebody, of need `cell`); errand: the owner, asked to stop. cell: whose Task it is about."""
+    somebody, of need `cell`; or who chooses an offer, or none: "unwanted"); errand: the owner, asked to stop.
+    member: one of a pool, who claims or gives back. says: an owner says something besides the status of its Task, or
+    is answered. cell: whose Task it is about."""
 
     who: str
     cell: int = -1
@@ -87,7 +115,8 @@ class Message(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Setting:
     """asked: how many could be for each need, by which strategy. apart: one of them is.
-    profile: which all owners speak. suggests: who looks for somebody for a need finds one."""
+    profile: which all owners speak. suggests: who looks for somebody for a need finds one.
+    talks: owners also ask for information, keep places, try to reach the person, and book visits."""
 
     asked: tuple[int, ...]
     apart: bool = False
@@ -95,12 +124,17 @@ class Setting:
     profile: str = "r4"
     suggests: bool = False
     lean: bool = False
+    talks: bool = False
+
+    @property
+    def chosen(self) -> bool:
+        return self.strategy == "broadcast-choose"
 
     def start(self) -> State:
         return State("requested", (), tuple(Want(count) for count in self.asked))
 
 
-def children(state: State) -> list[Child]:
+def children(setting: Setting, state: State) -> list[Child]:
     return [
         Child(
             f"Task/{number}",
@@ -109,10 +143,16 @@ def children(state: State) -> list[Child]:
             cell.reason,
             cell.business,
             apart=cell.apart,
+            offered=_has_offered(setting, state, cell),
             begun=cell.begun,
         )
         for number, cell in enumerate(state.cells)
     ]
+
+
+def _has_offered(setting: Setting, state: State, cell: Cell) -> bool:
+    """Whether it has accepted where one of several offers is chosen, and none is yet."""
+    return setting.chosen and cell.status == "accepted" and not state.wants[cell.need].won
 
 
 def of_needs(setting: Setting, state: State) -> list[Need]:
@@ -142,6 +182,15 @@ def messages(setting: Setting, state: State) -> Iterator[Message]:
                 yield Message("owner", number, status, reason)
         yield Message("errand", number, "completed")
         yield Message("errand", number, "rejected")
+        for rank in cell.members:
+            yield Message("member", number, "claim", str(rank))
+        if cell.members:
+            yield Message("member", number, "back")
+        if setting.chosen and not cell.apart:
+            yield Message("person", number, "chosen")
+        if setting.talks and not cell.apart:
+            for said in SAID:
+                yield Message("says", number, said)
         yield Message("timer", number, "cancelled", "expired")
         yield Message("timer", number, "cancelled", "undeliverable")
     yield Message("requester", status="cancelled")
@@ -152,6 +201,8 @@ def messages(setting: Setting, state: State) -> Iterator[Message]:
     for number, _ in enumerate(state.wants):
         yield Message("person", number, "completed")
         yield Message("person", number, "rejected")
+        if setting.chosen:
+            yield Message("person", number, "unwanted")
 
 
 def after(setting: Setting, state: State, message: Message) -> State:
@@ -172,7 +223,15 @@ def after(setting: Setting, state: State, message: Message) -> State:
         case "consent":
             return _forbidden(setting, state)
         case "person":
+            if message.status == "chosen":
+                return _chosen(setting, state, message.cell)
+            if message.status == "unwanted":
+                return _unwanted(setting, state, message.cell)
             return _looked(setting, state, message)
+        case "member":
+            return _of_pool(setting, state, message)
+        case "says":
+            return _says(setting, state, message)
         case _:
             return _asked(setting, state, START + (EVERY if message.status else timedelta()))
 
@@ -194,9 +253,17 @@ def _cancelled(state: State, cancels: tuple[episode.Cancel, ...]) -> State:
 
 
 def _moved(setting: Setting, state: State) -> State:
-    """T1 as its children make it."""
-    computed = episode.parent(children(state), state.parent, of_needs(setting, state))
-    return state._replace(parent=computed.status)
+    """T1 as its children make it, and what is chosen of what."""
+    those, needed = children(setting, state), of_needs(setting, state)
+    computed = episode.parent(those, state.parent, needed)
+    if not setting.chosen:
+        return state._replace(parent=computed.status)
+    stated = [needs.state(need, those, computed.status) for need in needed]
+    wants = tuple(
+        want._replace(won=said == "won", choosing=want.choosing and said == "open")
+        for want, said in zip(state.wants, stated, strict=True)
+    )
+    return state._replace(parent=computed.status, wants=wants)
 
 
 def _answered(setting: Setting, state: State, message: Message) -> State:
@@ -206,13 +273,20 @@ def _answered(setting: Setting, state: State, message: Message) -> State:
     judged = transitions.judge(profile, old, new, machine.OWNER)
     if not isinstance(judged, transitions.Legal) or message.status == cell.status:
         return state
+    if cell.rank == NOBODY:  # whoever answers has claimed it
+        return state
+    offers = setting.chosen and not state.wants[cell.need].won
+    if offers and message.status in machine.WON and message.status != "accepted":
+        return state
     changed = _set(state, message.cell, **_said(cell, message))
     if cell.apart:
         return changed
     late = cell.status == "cancelled" and message.status == "completed"
     if late:
         changed = _set(changed, message.cell, business=episode.LATE, reason="")
-    step = episode.on_child_change(children(state), f"Task/{message.cell}", message.status)
+    step = episode.on_child_change(
+        children(setting, state), f"Task/{message.cell}", message.status, kept=offers
+    )
     if isinstance(step, episode.AlreadyWon):
         return _moved(setting, changed) if late else state
     return _moved(setting, _cancelled(changed, step.cancels))
@@ -230,6 +304,112 @@ def _said(cell: Cell, message: Message) -> dict[str, str]:
     return said
 
 
+def _chosen(setting: Setting, state: State, number: int) -> State:
+    """A person takes this offer: it has won, the others have not."""
+    cell = state.cells[number]
+    if not state.wants[cell.need].choosing or not _has_offered(setting, state, cell):
+        return state
+    others = tuple(
+        episode.Cancel(child.task, machine.REASONS["not-selected"])
+        for at, child in enumerate(children(setting, state))
+        if child.need == str(cell.need)
+        and needs.is_asked(child)
+        and not child.apart
+        and at != number
+    )
+    want = state.wants[cell.need]._replace(won=True)
+    wants = (*state.wants[: cell.need], want, *state.wants[cell.need + 1 :])
+    return _moved(setting, _cancelled(state, others)._replace(wants=wants))
+
+
+def _unwanted(setting: Setting, state: State, number: int) -> State:
+    """A person wants none of the offers for a need."""
+    if not state.wants[number].choosing:
+        return state
+    let_go = tuple(
+        episode.Cancel(child.task, machine.REASONS["not-wanted"])
+        for child in children(setting, state)
+        if child.need == str(number) and child.offered and not child.apart
+    )
+    want = state.wants[number]._replace(choosing=False)
+    state = state._replace(wants=(*state.wants[:number], want, *state.wants[number + 1 :]))
+    return _moved(setting, _cancelled(state, let_go))
+
+
+def _of_pool(setting: Setting, state: State, message: Message) -> State:
+    """One of several claims what is offered to all of them, or gives it back before it has begun."""
+    cell = state.cells[message.cell]
+    if cell.status in machine.TERMINAL:
+        return state
+    if message.status == "claim":
+        if cell.rank != NOBODY or state.forbidden:
+            return state
+        step = episode.on_child_change(children(setting, state), f"Task/{message.cell}", "accepted")
+        if isinstance(step, episode.AlreadyWon):
+            return state
+        claimed = _set(state, message.cell, status="accepted", rank=int(message.reason))
+        return _moved(setting, _cancelled(claimed, step.cancels))
+    if cell.rank == NOBODY or cell.begun:
+        return state
+    return _moved(setting, _set(state, message.cell, status="cancelled", reason="given-back"))
+
+
+def _says(setting: Setting, state: State, message: Message) -> State:
+    """What an owner says besides a status, and what that makes of its Task; whatever it is asked to stop for stands."""
+    cell, number = state.cells[message.cell], message.cell
+    if cell.status in machine.TERMINAL or cell.rank == NOBODY:
+        return state
+    child = children(setting, state)[number]
+    stops = cell.business == "cancellation-requested"
+    status, reason, business = cell.status, cell.reason, cell.business
+    match message.status:
+        case "awaiting-information":
+            status = conversation.waits_at(status) or status
+            business = message.status
+        case "information-received":
+            if cell.business != "awaiting-information":
+                return state
+            business = message.status
+        case "waitlisted":
+            if cell.status not in ("requested", "received", "accepted"):
+                return state
+            asked = any(
+                needs.is_asked(each) and each.task != child.task
+                for each in children(setting, state)
+                if each.need == child.need and not each.apart
+            )
+            step = episode.on_child_change(
+                children(setting, state), child.task, "accepted", kept=asked
+            )
+            if isinstance(step, episode.AlreadyWon):
+                return state
+            state = _cancelled(state, step.cancels)
+            status, business = "on-hold", message.status
+            reason = needs.PLACE_KEPT if asked else ""
+        case "contact-attempted":
+            if not needs.is_won(child) or cell.business not in reaching.OVER:
+                return state
+            business = message.status
+        case _:
+            if not needs.is_won(child):
+                return state
+            status = "in-progress" if status in ("accepted", "ready", "on-hold") else status
+            business = message.status
+    if stops:
+        business = cell.business
+    said = {"status": status, "reason": reason, "business": business}
+    begun = cell.begun or status == "in-progress"
+    changed = _set(state, number, **said) if begun else _pausing(state, number, said)
+    return _moved(setting, changed)
+
+
+def _pausing(state: State, number: int, said: dict[str, str]) -> State:
+    """On hold without having begun: a place on a list."""
+    cells = _set(state, number, **said).cells
+    cell = cells[number]._replace(begun=False)
+    return state._replace(cells=(*cells[:number], cell, *cells[number + 1 :]))
+
+
 def _stops(setting: Setting, state: State, message: Message) -> State:
     """Who was asked to stop says that it does, or that it cannot."""
     cell = state.cells[message.cell]
@@ -245,7 +425,7 @@ def _stops(setting: Setting, state: State, message: Message) -> State:
 def _withdrawn(setting: Setting, state: State, status: str) -> State:
     if state.parent in machine.TERMINAL and status != "entered-in-error":
         return state
-    withdrawal = episode.withdraw(children(state))
+    withdrawal = episode.withdraw(children(setting, state))
     for task in withdrawal.ask:
         number = int(task.partition("/")[2])
         if state.cells[number].business != "cancellation-requested":
@@ -259,7 +439,7 @@ def _withdrawn(setting: Setting, state: State, status: str) -> State:
 
 def _forbidden(setting: Setting, state: State) -> State:
     """The patient takes back the permission for all."""
-    stopped = episode.permission_withdrawn(children(state))
+    stopped = episode.permission_withdrawn(children(setting, state))
     state = state._replace(forbidden=True)
     for task in stopped.ask:
         number = int(task.partition("/")[2])
@@ -271,7 +451,7 @@ def _asked(setting: Setting, state: State, now: datetime) -> State:
     """The relay takes the next step of each need that is open."""
     if state.parent in machine.TERMINAL:
         return state
-    those = children(state)
+    those = children(setting, state)
     made, wants = list(state.cells), list(state.wants)
     for number, need in enumerate(of_needs(setting, state)):
         if needs.state(need, those, state.parent) != "open":
@@ -279,8 +459,16 @@ def _asked(setting: Setting, state: State, now: datetime) -> State:
         want = wants[number]
         match strategy.next_step(_view(setting, state, number, those), now):
             case strategy.Ask(ranks, wave):
-                made += [Cell(number, _is_apart(setting, number, at), rank=at) for at in ranks]
+                alone = [at for at in ranks if _is_apart(setting, number, at)]
+                together = tuple(at for at in ranks if at not in alone)
+                if setting.strategy == "pool":
+                    made += [Cell(number, False, rank=NOBODY, members=together)] if together else []
+                else:
+                    alone = list(ranks)
+                made += [Cell(number, _is_apart(setting, number, at), rank=at) for at in alone]
                 wants[number] = want._replace(wave=wave)
+            case strategy.Choose():
+                wants[number] = want._replace(choosing=True)
             case strategy.Queue():
                 wants[number] = want._replace(queued=True)
             case strategy.Nobody():
@@ -295,9 +483,9 @@ def _view(setting: Setting, state: State, number: int, those: list[Child]) -> st
     prospects = []
     for rank in range(want.named):
         tried = tuple(
-            child
+            _tried(child, cell, rank)
             for child, cell in zip(those, state.cells, strict=True)
-            if (cell.need, cell.rank) == (number, rank)
+            if cell.need == number and rank in (cell.rank, *cell.members)
         )
         if tried or not state.forbidden:
             suggested = rank >= setting.asked[number]
@@ -309,6 +497,13 @@ def _view(setting: Setting, state: State, number: int, those: list[Child]) -> st
     return strategy.View(
         plan, START, tuple(prospects), want.wave, asked_at, queued=want.queued, several=several
     )
+
+
+def _tried(child: Child, cell: Cell, rank: int) -> Child:
+    """What became of the Task for this one: whoever did not claim what another did was not selected."""
+    if cell.rank in (NOBODY, rank) or not (child.status in machine.TERMINAL or child.kept):
+        return child
+    return replace(child, status="cancelled", reason="not-selected", begun=False)
 
 
 def _is_apart(setting: Setting, number: int, rank: int) -> bool:
@@ -339,14 +534,20 @@ def faults(setting: Setting, state: State) -> Iterator[str]:
     """What is wrong with a state by itself."""
     told = [cell for cell in state.cells if not cell.apart]
     live = [cell for cell in told if cell.status not in machine.TERMINAL]
+    offers = [cell for cell in live if _has_offered(setting, state, cell)]
+    waits = [cell for cell in live if _is_place(cell)]
     for number, need in enumerate(of_needs(setting, state)):
         own = [cell for cell in told if cell.need == number]
         winners = [
-            cell for cell in own if cell.status in machine.WON and cell.business != episode.LATE
+            cell
+            for cell in own
+            if cell.status in machine.WON
+            and cell.business != episode.LATE
+            and cell not in (*offers, *waits)
         ]
         if len(winners) > 1:
             yield f"need {number} has {len(winners)} winners"
-        said = needs.state(need, children(state), state.parent)
+        said = needs.state(need, children(setting, state), state.parent)
         if said == "won" and not any(cell in live for cell in winners):
             yield f"need {number} is won by nobody who is at work"
         done = any(cell.status == "completed" for cell in own)
@@ -354,13 +555,15 @@ def faults(setting: Setting, state: State) -> Iterator[str]:
             yield f"need {number} is {said}, and its Tasks say otherwise"
         if (said in needs.ENDED) and any(cell in live for cell in own):
             yield f"need {number} is {said} while somebody is asked or at work"
+        if any(cell in offers for cell in own) and said != "open":
+            yield f"need {number} is {said} while offers wait to be chosen among"
         if state.parent in machine.TERMINAL and said not in needs.ENDED:
             yield f"need {number} is {said} in a referral that is {state.parent}"
     if state.parent in machine.TERMINAL and live:
         yield f"the referral is {state.parent} while {live[0].status} goes on"
     done = [cell for cell in told if cell.status == "completed"]
     if state.parent in machine.TERMINAL and done:
-        computed = episode.parent(children(state), state.parent, of_needs(setting, state))
+        computed = episode.parent(children(setting, state), state.parent, of_needs(setting, state))
         late = all(cell.business == episode.LATE for cell in done)
         if late and state.parent not in ("completed", "entered-in-error"):
             if computed.business_status != episode.LATE:
@@ -371,11 +574,35 @@ def faults(setting: Setting, state: State) -> Iterator[str]:
         return
     if not done and state.parent == "completed":
         yield "nothing was done, and the referral is completed"
-    at_work = [cell for cell in live if cell.status in machine.WON]
+    yield from _unsaid(setting, state, live, offers)
+    at_work = [
+        cell for cell in live if cell.status in machine.WON and cell not in (*offers, *waits)
+    ]
     if at_work and state.parent not in machine.STARTED:
         yield f"somebody is at work, and the referral is {state.parent}"
     if not at_work and state.parent == "on-hold":
         yield "nobody is at work, and the referral is on hold"
+
+
+def _is_place(cell: Cell) -> bool:
+    return cell.status == "on-hold" and cell.reason == needs.PLACE_KEPT
+
+
+def _unsaid(setting: Setting, state: State, live: list[Cell], offers: list[Cell]) -> Iterator[str]:
+    """What T1's business status says that is not so."""
+    if any(cell.apart for cell in state.cells) or state.parent in machine.TERMINAL:
+        return
+    computed = episode.parent(children(setting, state), state.parent, of_needs(setting, state))
+    said = computed.business_status
+    sayers = [cell for cell in live if cell.business == said]
+    if said == "waitlisted":  # also of a place whose owner waits for information meanwhile
+        sayers += [cell for cell in live if _is_place(cell)]
+    if said in (*SAID, "cancellation-requested") and not sayers:
+        yield f"the referral says {said}, and nobody does"
+    if said == "offers-received" and not offers:
+        yield "the referral says that there are offers, and there are none"
+    if said not in episode.BUSINESS_STATUSES:
+        yield f"the referral says {said!r}, which means nothing"
 
 
 def backward(before: State, then: State) -> str | None:
@@ -414,7 +641,7 @@ def leaks(setting: Setting, state: State, known: dict[State, object]) -> str | N
 
 
 def _seen(setting: Setting, state: State) -> object:
-    those = children(state)
+    those = children(setting, state)
     told = {child.task for child in those if not child.apart}
     withdrawal = episode.withdraw(those)
     steps = [

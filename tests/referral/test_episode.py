@@ -6,6 +6,7 @@ from itertools import product
 
 import pytest
 
+from coordhub.referral import episode
 from coordhub.referral.episode import (
     BUSINESS_STATUSES,
     AlreadyWon,
@@ -226,3 +227,14 @@ def test_given_siblings_when_one_wins_then_what_is_apart_is_not_cancelled_with_t
     asked = [*children("requested", "requested", needs="aa"), apart("requested")]
     step = on_child_change(asked, "Task/0", "accepted")
     assert step == Proceed((Cancel("Task/1", REASONS["not-selected"]),))
+
+
+def test_given_a_permission_taken_back_when_a_place_is_kept_or_an_offer_made_then_neither_is_left() -> (
+    None
+):
+    place = Child("Task/1", "on-hold", reason="place-kept", business_status="waitlisted")
+    offer = Child("Task/2", "accepted", offered=True)
+    taken = Child("Task/3", "accepted")
+    found = episode.permission_withdrawn([place, offer, taken])
+    assert [one.task for one in found.cancels] == ["Task/1", "Task/2"]
+    assert found.ask == ("Task/3",)

@@ -20,17 +20,30 @@ SPLITS = [(1,), (2,), (1, 1), (3,), (2, 1), (1, 1, 1)]
 """How many could be asked for each need."""
 
 
-STRATEGIES: tuple[Name, ...] = ("broadcast", "sequential", "waves")
+STRATEGIES: tuple[Name, ...] = ("broadcast", "sequential", "waves", "pool", "broadcast-choose")
+
+
+def of(asked: tuple[int, ...]) -> tuple[Name, ...]:
+    """Strategies differ where several can be asked; offers of three are more states than can be gone through."""
+    if max(asked) == 1:
+        return STRATEGIES[:1]
+    return STRATEGIES if sum(asked) == 2 else STRATEGIES[:-1]
 
 
 def settings(most: int) -> list[Setting]:
-    """Strategies differ where several can be asked; profiles by what one owner may say."""
+    """Profiles differ by what one owner may say; what owners say besides is gone through for up to two."""
     several = [
         Setting(asked, apart, strategy, suggests=sum(asked) < 2, lean=sum(asked) > 2)
         for asked in SPLITS
         if sum(asked) <= most
         for apart in (False, True)
-        for strategy in (STRATEGIES if max(asked) > 1 else STRATEGIES[:1])
+        for strategy in of(asked)
+    ]
+    several += [
+        Setting(asked, strategy=strategy, lean=sum(asked) > 1, talks=True)
+        for asked in ((1,), (2,))
+        if sum(asked) <= most
+        for strategy in of(asked)
     ]
     return [
         *several,
@@ -43,8 +56,10 @@ def explored() -> Explored:
     if os.environ.get("COORDHUB_MODEL") == "full":
         those = settings(3)
     else:
-        those = [*settings(1), Setting((2,), strategy="sequential"), Setting((2,), apart=True)]
-        those.append(Setting((1, 1), lean=True))
+        those = [*settings(1), Setting((2,), apart=True), Setting((1, 1), lean=True)]
+        those.append(Setting((2,), strategy="sequential", lean=True, talks=True))
+        those.append(Setting((2,), strategy="pool", lean=True))
+        those.append(Setting((2,), apart=True, strategy="broadcast-choose", lean=True))
     return sum((model.explore(setting) for setting in those), Explored())
 
 
@@ -76,7 +91,7 @@ BROKEN = {
     ),
     "two who win": (
         TWO,
-        lambda patch: patch.setattr(episode, "on_child_change", lambda *_: episode.Proceed()),
+        lambda patch: patch.setattr(episode, "on_child_change", lambda *_, **__: episode.Proceed()),
     ),
     "a parent that goes back": (
         APART,

@@ -414,6 +414,18 @@ async def test_given_offers_when_one_is_chosen_then_it_alone_has_won_and_is_told
     with pytest.raises(FhirError) as error:
         await sent.answer(house.van, "in-progress")
     assert error.value.status == 409
+    order = (await house.document((await sent.tasks())["van"]))["focus"]
+    visit = {
+        "resourceType": "Appointment",
+        "status": "booked",
+        "basedOn": [order],
+        "start": "2026-12-01T09:00:00Z",
+        "end": "2026-12-01T09:30:00Z",
+        "participant": [{"actor": {"reference": house.van.service}, "status": "accepted"}],
+    }
+    with pytest.raises(FhirError) as error:  # it has not been chosen yet
+        await house.create(house.van, visit)
+    assert error.value.status == 409
     for names in ((), (house.pantry.reference,), (house.kitchen.reference, house.van.reference)):
         with pytest.raises(FhirError) as error:
             await chooses(house, *names)

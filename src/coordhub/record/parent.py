@@ -27,6 +27,9 @@ from coordhub.store.visibility import HUB
 
 Document = dict[str, Any]
 
+CHOSEN = "broadcast-choose"
+"""The strategy by which one of several offers is chosen."""
+
 
 async def tasks(work: Work, episode: Episode) -> dict[int, Version]:
     """T1 and all T2s of the episode, locked."""
@@ -92,9 +95,7 @@ def _child(
 def is_to_be_chosen(work: Work, episode: Episode, one: Candidate | CandidateRow) -> bool:
     """Whether who accepts this has offered, and wins by being chosen."""
     need = episode.need_of(one)
-    return (
-        need.strategy == "broadcast-choose" and need.state != "won" and one.task not in work.chosen
-    )
+    return need.strategy == CHOSEN and need.state != "won" and one.task not in work.chosen
 
 
 def is_kept(task: Document) -> bool:
@@ -166,6 +167,16 @@ async def status_of(work: Work, episode: Episode, candidate: Candidate) -> str:
     written = work.draft_of(task.reference)
     document = written.document if written is not None else parties.document(task)
     return str((document or {}).get("status"))
+
+
+async def has_won(work: Work, episode: Episode, candidate: Candidate) -> bool:
+    """Whether who is asked has taken the need on: it neither keeps a place only, nor waits to be chosen."""
+    versions = await tasks(work, episode)
+    reference = versions[candidate.task].reference
+    return any(
+        child.task == reference and needs_of.is_won(child)
+        for child in children(work, episode, versions)
+    )
 
 
 async def move(work: Work, episode: Episode, candidate: Candidate, changes: Document) -> None:

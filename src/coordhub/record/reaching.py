@@ -42,7 +42,7 @@ async def tried(work: Work, draft: Draft) -> None:
         if one.organization == draft.source
         and _is_about(work, document, await _names(work, episode, one))
     ]
-    live = [one for one in own if await _is_at_work(work, episode, one)]
+    live = [one for one in own if await _was_at_work(work, episode, one)]
     if not live:
         if own:
             _warn(draft, "It does not count: you are not at work on what it is about.", "about")
@@ -165,8 +165,8 @@ async def _task(work: Work, episode: Episode, candidate: Candidate) -> dict[str,
     return parties.document((await parent.tasks(work, episode))[candidate.task])
 
 
-async def _is_at_work(work: Work, episode: Episode, candidate: Candidate) -> bool:
-    """Whether it has won, so that it knows whom to reach."""
+async def _was_at_work(work: Work, episode: Episode, candidate: Candidate) -> bool:
+    """Whether it had won before this commit, so that it knows whom to reach."""
     task = await _task(work, episode, candidate)
     kept = parent.is_kept(task) or parent.is_to_be_chosen(work, episode, candidate)
     return str(task["status"]) in _AT_WORK and not kept

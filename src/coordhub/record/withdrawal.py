@@ -17,7 +17,7 @@ from typing import TypeAlias
 from coordhub.access import caller, viewer
 from coordhub.access.caller import Caller
 from coordhub.r4 import reference
-from coordhub.record import errands, parties
+from coordhub.record import errands, parent, parties
 from coordhub.record.hub import Hub, instant
 from coordhub.record.operations import Create, Delete, Operation, Settled, Update
 from coordhub.record.work import Work
@@ -91,7 +91,15 @@ async def _stop(work: Work, episode: Episode, candidate: Candidate, apply: Apply
     status = candidate.status
     if candidate.organization in work.apart:  # which the ledger is not told of
         status = str(parties.document(task)["status"])
-    withdrawal = pure.permission_withdrawn([Child(task.reference, status)])
+    need = episode.need_of(candidate)
+    child = Child(
+        task.reference,
+        status,
+        reason=parent.code_of(parties.document(task).get("statusReason"), machine.REASON_SYSTEM),
+        apart=candidate.organization in work.apart,
+        offered=status == "accepted" and need.strategy == parent.CHOSEN and need.state != "won",
+    )
+    withdrawal = pure.permission_withdrawn([child])
     operations: list[Operation] = [
         _told(work, task, {"status": cancel.status}, cancel.reason) for cancel in withdrawal.cancels
     ]

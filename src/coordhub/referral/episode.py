@@ -285,16 +285,22 @@ def _begun(child: Child) -> AbstractSet[str]:
 def permission_withdrawn(children: Sequence[Child]) -> Withdrawal:
     """These recipients may no longer see whom they were asked to serve.
 
-    Who has taken it on, begun or not, may have promised something to the person: it is asked to stop.
+    Who has taken it on, begun or not, may have promised something to the person: it is asked to stop. A place
+    that is kept is given back, an offer let go: neither has won anything, and is never to count as if it had.
     """
     return _stop(children, "consent-withdrawn", WON)
 
 
 def _stop(children: Sequence[Child], reason: str, taken: AbstractSet[str]) -> Withdrawal:
     live = [child for child in children if child.status not in TERMINAL]
+    ask = [
+        child
+        for child in live
+        if child.status in taken and (child.apart or not (child.kept or child.offered))
+    ]
     return Withdrawal(
-        tuple(Cancel(child.task, REASONS[reason]) for child in live if child.status not in taken),
-        tuple(child.task for child in live if child.status in taken),
+        tuple(Cancel(child.task, REASONS[reason]) for child in live if child not in ask),
+        tuple(child.task for child in ask),
     )
 
 

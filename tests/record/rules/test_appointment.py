@@ -241,3 +241,27 @@ async def test_given_a_consultation_note_when_written_then_a_visit_took_place_an
     assert await seen_by(house, made.reference) == {"clinic", "kitchen"}
     other = await house.create(house.kitchen, {**note, "type": {"text": "note"}})
     assert await seen_by(house, other.reference) >= {"kitchen"}
+
+
+async def test_given_a_place_that_is_kept_while_another_is_at_work_when_it_books_or_notes_then_it_wins_nothing(
+    house: House,
+) -> None:
+    sent = await house.asking(house.kitchen.service, house.pantry.service)
+    said = {"coding": [{"system": "urn:coordhub:business-status", "code": "waitlisted"}]}
+    await sent.answer(house.kitchen, "on-hold", businessStatus=said)
+    await sent.answer(house.pantry, "accepted")
+    mine = (await sent.tasks())["kitchen"]
+    order = (await house.document(mine))["focus"]["reference"]
+    with pytest.raises(FhirError) as error:
+        await house.create(house.kitchen, appointment(order, house.kitchen.service))
+    assert (error.value.status, error.value.issues[0].expression) == (409, "Appointment.status")
+    note = {
+        "resourceType": "DocumentReference",
+        "status": "current",
+        "type": {"coding": [{"system": "http://loinc.org", "code": "11488-4"}]},
+        "context": {"related": [{"reference": order}]},
+        "content": [{"attachment": {"contentType": "text/plain", "title": "note"}}],
+    }
+    await house.create(house.kitchen, note)
+    assert await says(house, mine) == ("on-hold", "waitlisted")
+    assert await house.value("select state from need") == "won"

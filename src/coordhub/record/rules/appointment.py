@@ -35,10 +35,11 @@ async def apply(work: Work, draft: Draft) -> None:
         return
     now, before = str(draft.document.get("status")), str((draft.before() or {}).get("status", ""))
     status = await parent.status_of(work, episode, candidate)
-    if status not in machine.WON and now in appointments.ACCEPTED_ONLY:
+    if now in appointments.ACCEPTED_ONLY and not await parent.has_won(work, episode, candidate):
         raise business_rule(
-            "This books a visit for a referral that you have not accepted. Set the status of the Task that asks "
-            "you to accepted, then send the appointment; or send it as proposed.",
+            "This books a visit for a referral that you have not taken on. Set the status of the Task that asks "
+            "you to accepted, or to in-progress where you keep a place for it; where your offer is to be chosen, "
+            "wait for that. Then send the appointment; or send it as proposed.",
             f"{draft.at}.status" if draft.at else "Appointment.status",
         )
     orders = [episode.request, candidate.request, *(one.request for one in episode.needs)]

@@ -13,7 +13,6 @@ from typing import Any, Final
 from coordhub.record import parent, parties
 from coordhub.record.work import Draft, Work
 from coordhub.referral import episode as pure
-from coordhub.referral import task_machine as machine
 from coordhub.store.episodes import Candidate, Episode
 
 CONSULT_NOTE: Final = ("http://loinc.org", "11488-4")
@@ -33,7 +32,7 @@ async def apply(work: Work, draft: Draft) -> None:
             continue
         draft.episode = episode.id
         status = await parent.status_of(work, episode, candidate)
-        if draft.op == "create" and status in machine.WON and status not in machine.TERMINAL:
+        if draft.op == "create" and await parent.has_won(work, episode, candidate):
             changes: dict[str, Any] = {"businessStatus": pure.business_status("visit-complete")}
             if status in ("accepted", "ready"):
                 changes["status"] = "in-progress"
