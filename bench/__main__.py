@@ -5,6 +5,7 @@ python -m bench --rounds 7 --seconds 5   the same, steadier
 python -m bench --peer http://host/fhir  and another FHIR server on the same work
 python -m bench referrals                how many a second arrive in time, and what each part of it costs
 python -m bench noisy                    what one client at ten times its share costs the others
+python -m bench fanout                   changes to acknowledged deliveries, to one partner and to fifty
 python -m bench ladder --rungs 1000,4000,16000
 python -m bench matching --persons 200000   records of one person found in a made population
 """
@@ -44,6 +45,10 @@ def main(arguments: list[str]) -> int:
         from bench import noisy
 
         told = uvloop.run(noisy.run(max(asked.seconds, 8.0)))
+    elif asked.what == "fanout":
+        from bench import fanout
+
+        told = uvloop.run(fanout.run(fanout.Plan(changes=asked.changes, rounds=asked.rounds)))
     else:
         from bench import measure
         from bench.wire import Server
@@ -64,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("items", "referrals", "ladder", "noisy", "matching"),
+        choices=("items", "referrals", "fanout", "noisy", "ladder", "matching"),
         default="items",
     )
     parser.add_argument("--json", type=Path, help="write all figures to this file")
@@ -82,6 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     group = parser.add_argument_group("referrals")
     group.add_argument("--rate", type=float, default=4.0, help="referrals a second, offered first")
     group.add_argument("--alone", type=int, default=100, help="referrals for each part alone")
+    group = parser.add_argument_group("fanout")
+    group.add_argument("--changes", type=int, default=100, help="referrals of one lap")
     group = parser.add_argument_group("ladder")
     group.add_argument("--rungs", default="1000,4000", help="patients at each rung")
     group.add_argument("--times", type=int, default=15, help="requests of each shape and caller")

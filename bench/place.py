@@ -17,8 +17,10 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from pathlib import Path
+from random import random
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -27,9 +29,14 @@ from bench.wire import Server
 from coordhub.access.caller import Caller
 from coordhub.access.scopes import EVERYTHING
 from coordhub.access.token import Tokens
+from coordhub.outbound.client import Outbound, Timeouts
 from coordhub.record.bootstrap import open_hub
 from coordhub.record.commit import commit
 from coordhub.record.hub import Hub
+from coordhub.routing.channels.hl7_fhir_rest import HL7FhirRest
+from coordhub.routing.deliver import Sending
+from coordhub.routing.resolve import SERVED
+from coordhub.routing.retry import RetryPolicy
 from coordhub.sandbox import community, members
 from coordhub.sandbox.community import Seat
 from coordhub.sandbox.members import documents
@@ -40,13 +47,20 @@ from coordhub.store.visibility import DIRECTORY
 KEY = secrets.token_hex(32)
 SENDER = "riverside"
 RECIPIENT = "lakeside"
-PROVIDERS = tuple(
-    replace(one, key=f"provider-{number}", name=f"Provider {number}", npi=None, practitioner=None)
-    for number in range(5)
-    for one in members.MEMBERS
-    if one.key == RECIPIENT
-)
-"""Further ones, who each have a server and are well."""
+
+
+def providers(count: int) -> tuple[members.Member, ...]:
+    """Further organizations, who each have a server and are well."""
+    [like] = [one for one in members.MEMBERS if one.key == RECIPIENT]
+    return tuple(
+        replace(
+            like, key=f"provider-{number}", name=f"Provider {number}", npi=None, practitioner=None
+        )
+        for number in range(count)
+    )
+
+
+PROVIDERS = providers(5)
 
 _CLI = "from coordhub.cli import main; main()"
 _SIMULATOR = (
@@ -173,7 +187,7 @@ async def simulating(at: Postgres) -> AsyncIterator[str]:
 
 @contextlib.asynccontextmanager
 async def founded(
-    url: str, base: str, simulated: str
+    url: str, base: str, simulated: str, further: Sequence[members.Member] = PROVIDERS
 ) -> AsyncIterator[tuple[Hub, dict[str, Seat]]]:
     """The hub over its database, with the community and further providers who have servers."""
     engine = await Engine.open(url)
@@ -181,7 +195,7 @@ async def founded(
         hub = await open_hub(engine, base)
         seats = await community.found(hub, simulated, base.replace("/fhir", "/portal"))
         steward = Caller(None, DIRECTORY, "Organization/directory", EVERYTHING)
-        for member in PROVIDERS:
+        for member in further:
             creates = list(community.founding(documents(member, simulated, "")))
             made = (await commit(hub, steward, creates, interaction="transaction")).written
             moved = list(community.moved_endpoints(creates, made))
@@ -192,6 +206,24 @@ async def founded(
         yield hub, seats
     finally:
         await engine.close()
+
+
+@contextlib.asynccontextmanager
+async def sending(
+    hub: Hub, seats: Mapping[str, Seat]
+) -> AsyncIterator[tuple[Sending, dict[str, Caller]]]:
+    """What the worker sends by, to partners on loopback; and each organization as a caller."""
+    callers = {
+        key: Caller(key, seat.rid, f"Organization/{seat.id}", EVERYTHING)
+        for key, seat in seats.items()
+    }
+    second = timedelta(seconds=1)
+    networks = (ip_network("127.0.0.0/8"),)
+    async with Outbound(
+        allowed_networks=networks, timeouts=Timeouts(second, 5 * second, 5 * second)
+    ) as outbound:
+        channel = HL7FhirRest(outbound, hub.clock)
+        yield Sending(hub, {SERVED: channel}, RetryPolicy(), random), callers
 
 
 async def _members(url: str, base: str, simulated: str) -> dict[str, Member]:

@@ -12,11 +12,9 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_network
-from random import random
 from typing import Any
 
 from rich.table import Table
@@ -24,20 +22,25 @@ from rich.table import Table
 from bench import machine, report
 from bench.drive import Lap, Refused, offered, percentile
 from bench.items import Asker, received
-from bench.place import PROVIDERS, SENDER, Place, Postgres, founded, place, postgres, simulating
+from bench.place import (
+    PROVIDERS,
+    SENDER,
+    Place,
+    Postgres,
+    founded,
+    place,
+    postgres,
+    sending,
+    simulating,
+)
 from bench.wire import Server
 from coordhub.access import viewer
 from coordhub.access.caller import Caller
-from coordhub.access.scopes import EVERYTHING
-from coordhub.outbound.client import Outbound, Timeouts
 from coordhub.r4 import document as fhir_json
 from coordhub.record.commit import commit
 from coordhub.record.operations import Create, Update
 from coordhub.routing import relay
-from coordhub.routing.channels.hl7_fhir_rest import HL7FhirRest
-from coordhub.routing.deliver import Sending, deliver
-from coordhub.routing.resolve import SERVED
-from coordhub.routing.retry import RetryPolicy
+from coordhub.routing.deliver import deliver
 from coordhub.sandbox import demo
 from coordhub.store import deliveries, resources
 
@@ -188,8 +191,12 @@ def _cpu(here: Place) -> dict[str, float]:
 async def _alone(at: Postgres, count: int) -> dict[str, dict[str, float]]:
     """Milliseconds of CPU for each referral, of this process and of Postgres, from sent to completed."""
     report.tell(f"{count} referrals, part by part")
-    async with simulating(at) as partners, _sending(at, partners) as (sending, callers):
-        hub, turn = sending.hub, 0
+    async with (
+        simulating(at) as partners,
+        founded(at.url, "http://127.0.0.1:1/fhir", partners) as (hub, seats),
+        sending(hub, seats) as (ready, callers),
+    ):
+        turn = 0
 
         async def submit() -> bool:
             nonlocal turn
@@ -209,7 +216,7 @@ async def _alone(at: Postgres, count: int) -> dict[str, dict[str, float]]:
             async with hub.engine.pool.acquire_at_last() as conn:
                 held = await deliveries.claim(conn, hub.clock(), 16, timedelta(seconds=60))
             for one in held:
-                await deliver(sending, one)
+                await deliver(ready, one)
             return bool(held)
 
         asked: list[tuple[Caller, str]] = []
@@ -264,22 +271,6 @@ async def _through(
             "postgres": 1000 * (machine.cpu([], at.postmaster).postgres - of_postgres) / count,
         }
     return found
-
-
-@contextlib.asynccontextmanager
-async def _sending(at: Postgres, partners: str) -> AsyncIterator[tuple[Sending, dict[str, Caller]]]:
-    async with founded(at.url, "http://127.0.0.1:1/fhir", partners) as (hub, seats):
-        callers = {
-            key: Caller(key, seat.rid, f"Organization/{seat.id}", EVERYTHING)
-            for key, seat in seats.items()
-        }
-        second = timedelta(seconds=1)
-        networks = (ip_network("127.0.0.0/8"),)
-        async with Outbound(
-            allowed_networks=networks, timeouts=Timeouts(second, 5 * second, 5 * second)
-        ) as outbound:
-            channel = HL7FhirRest(outbound, hub.clock)
-            yield Sending(hub, {SERVED: channel}, RetryPolicy(), random), callers
 
 
 def _table(steps: list[Step]) -> Table:
