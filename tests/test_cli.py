@@ -40,6 +40,7 @@ COMMANDS = [
     "partner",
     "deliveries",
     "check",
+    "pooler",
     "vsp",
 ]
 

@@ -62,6 +62,7 @@ from coordhub.store.audit import AuditLog
 from coordhub.store.clients import Client
 from coordhub.store.deliveries import Claimed
 from coordhub.store.engine import Connection, Engine, searching_of
+from coordhub.store.pooling import Pooled
 
 READY_SECONDS: Final = 2.0
 """How long /ready waits for the database."""
@@ -188,12 +189,7 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
     if hub is None:
         if settings.database_url is None:
             raise RuntimeError("DATABASE_URL is not set: a postgresql:// address.")
-        engine = await Engine.open(
-            await roles.application(settings.database_url.get_secret_value()),
-            size=settings.pool_size,
-            statement_timeout_ms=int(settings.statement_timeout.total_seconds() * 1000),
-            consent_policy=settings.consent_policy,
-        )
+        engine = await engine_of(settings)
         stack.push_async_callback(engine.close)
         hub = await open_hub(engine, settings.base)
     hub = dataclasses.replace(
@@ -240,6 +236,22 @@ def _admission(settings: Settings, hub: Hub) -> Admission:
         max(1, settings.pool_size - searching),
         searching,
         settings.failures_per_minute,
+    )
+
+
+async def engine_of(settings: Settings) -> Engine:
+    """The connections of a process that serves or works, through a pooler where one is named."""
+    assert settings.database_url is not None
+    url, pooled = settings.database_url.get_secret_value(), None
+    if settings.direct_database_url and settings.search_database_url:
+        searches, direct = settings.search_database_url, settings.direct_database_url
+        pooled = Pooled(searches.get_secret_value(), direct.get_secret_value())
+    return await Engine.open(
+        url if pooled else await roles.application(url),
+        size=settings.pool_size,
+        statement_timeout_ms=int(settings.statement_timeout.total_seconds() * 1000),
+        consent_policy=settings.consent_policy,
+        pooled=pooled,
     )
 
 

@@ -67,6 +67,7 @@ cli.command()(database.migrate)
 cli.command()(database.reindex)
 cli.command()(database.reproject)
 cli.command()(database.check)
+cli.command()(database.pooler)
 cli.command()(clients.token)
 cli.command()(clients.client)
 cli.command()(clients.partner)
@@ -156,9 +157,9 @@ def work() -> None:
 
     settings = _settings()
     telemetry.configure(settings.log_level)
-    url = _need(settings, key=True)
+    _need(settings, key=True)
     _trace(settings)
-    _run(running.work_until_told(settings, url))
+    _run(running.work_until_told(settings))
 
 
 @cli.command()

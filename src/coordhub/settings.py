@@ -200,6 +200,13 @@ class Settings(BaseSettings):
     """`postgresql://` address of the Postgres (15 or later) to use; development mode starts its own
     without it."""
 
+    direct_database_url: SecretStr | None = None
+    """Address of Postgres itself where that of DATABASE_URL is a pooler's, such as PgBouncer; for LISTEN, migrations
+    and commands (docs/scale.md)."""
+
+    search_database_url: SecretStr | None = None
+    """Address of the pooler by the login for searches; needed with COORDHUB_DIRECT_DATABASE_URL."""
+
     postgres_bin: Path | None = None
     """Folder of `postgres` and `initdb` for the embedded server; looked for without it."""
 
@@ -405,6 +412,16 @@ class Settings(BaseSettings):
         """What mail needs is there, or none of it."""
         if self.smtp_url is not None:
             self.relay()
+        return self
+
+    @model_validator(mode="after")
+    def _pooler_is_whole(self) -> Self:
+        there = [self.direct_database_url, self.search_database_url]
+        if any(there) and not (all(there) and self.database_url):
+            raise ValueError(
+                "behind a pooler DATABASE_URL, COORDHUB_DIRECT_DATABASE_URL and COORDHUB_SEARCH_DATABASE_URL are"
+                " needed, all three (docs/scale.md)"
+            )
         return self
 
     def relay(self) -> Relay | None:

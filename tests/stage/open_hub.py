@@ -31,6 +31,7 @@ from coordhub.routing.retry import RetryPolicy
 from coordhub.store import clients, counterparts, deliveries, resources, roles
 from coordhub.store.counterparts import Custom
 from coordhub.store.engine import Engine
+from coordhub.store.pooling import Pooled
 from coordhub.store.visibility import DIRECTORY, Viewer
 
 strategies.use(
@@ -315,9 +316,11 @@ def referral(
 
 
 @asynccontextmanager
-async def opened(url: str, *, size: int = 8) -> AsyncIterator[House]:
-    """The house on the migrated database at `url`."""
-    engine = await Engine.open(await roles.application(url), size=size)
+async def opened(url: str, *, size: int = 8, pooled: Pooled | None = None) -> AsyncIterator[House]:
+    """The house on the migrated database at `url`; pooled: where that is a pooler's."""
+    engine = await Engine.open(
+        url if pooled else await roles.application(url), size=size, pooled=pooled
+    )
     try:
         clock = Clock()
         hub = dataclasses.replace(await open_hub(engine, BASE), clock=clock)
@@ -342,7 +345,7 @@ async def opened(url: str, *, size: int = 8) -> AsyncIterator[House]:
             await _party(hub, name, *done.written[number * 2 : number * 2 + 2])
             for number, name in enumerate(names)
         ]
-        yield House(hub, clock, steward, *parties, url=url)
+        yield House(hub, clock, steward, *parties, url=pooled.direct if pooled else url)
     finally:
         await engine.close()
 

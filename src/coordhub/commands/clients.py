@@ -12,11 +12,11 @@ import typer
 from coordhub.commands.wiring import (
     Home,
     act,
+    address,
     opened,
     operator,
     read_settings,
     run,
-    secret,
     stop,
     token_key,
 )
@@ -51,13 +51,7 @@ def token(
     settings = read_settings(home)
     asked = issuing.Asked(client, organization, scope, timedelta(days=days), operator())
     try:
-        print(
-            run(
-                issuing.issue(
-                    settings.home, secret(settings.database_url), token_key(settings), asked
-                )
-            )
-        )
+        print(run(issuing.issue(settings.home, address(settings), token_key(settings), asked)))
     except issuing.CannotIssue as error:
         stop(f"coordhub token: {error}")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from coordhub.commands.wiring import need, read_settings, run
+from coordhub.commands.wiring import need, read_settings, run, stop
 
 if TYPE_CHECKING:
     from coordhub.record.hub import Hub
@@ -85,7 +85,7 @@ def check() -> None:
     async def look(hub: Hub) -> int:
         from coordhub.store import invariants
 
-        async with hub.engine.pool.acquire() as conn:
+        async with hub.engine.session() as conn:
             found = await invariants.violations_alone(conn, hub.clock(), settings.retry_budget)
         for sentence in found or ["Another process looks just now."] * (found is None):
             print(sentence)
@@ -93,6 +93,31 @@ def check() -> None:
 
     settings = read_settings()
     raise typer.Exit(1 if run(_on_the_hub(settings, need(settings, key=False), look)) else 0)
+
+
+def pooler(
+    login: Annotated[str, typer.Argument(help="By which DATABASE_URL comes through the pooler.")],
+    searches: Annotated[str, typer.Argument(help="By which COORDHUB_SEARCH_DATABASE_URL does.")],
+    write_only: Annotated[
+        bool, typer.Option("--print", help="Print the SQL only, for whoever may run it.")
+    ] = False,
+) -> None:
+    """Have two logins begin with the settings that a pooler such as PgBouncer would lose (docs/scale.md).
+
+    Run it as a superuser, at COORDHUB_DIRECT_DATABASE_URL, and again after a change of
+    COORDHUB_CONSENT_POLICY or COORDHUB_STATEMENT_TIMEOUT; then RECONNECT the pooler.
+    """
+    from coordhub.store import engine, pooling
+
+    settings = read_settings()
+    limit = int(settings.statement_timeout.total_seconds() * 1000)
+    each = zip((login, searches), engine.settings(limit, settings.consent_policy), strict=True)
+    try:
+        url = need(settings, key=False)
+        for text in run(pooling.begin_with(url, dict(each), write_only=write_only)):
+            print(f"{text};")
+    except pooling.CannotSetError as error:
+        stop(f"coordhub pooler: {error}")
 
 
 async def _on_the_hub(settings: Settings, url: str, work: Callable[[Hub], Awaitable[int]]) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from coordhub.commands.wiring import Home, operator, read_settings, run, secret, stop
+from coordhub.commands.wiring import Home, address, operator, read_settings, run, stop
 
 if TYPE_CHECKING:
     from coordhub.admin.registering import Keys
@@ -181,7 +181,7 @@ def _on(
     settings = read_settings(home)
 
     async def done() -> None:
-        async with issuing.engine_of(settings.home, secret(settings.database_url)) as engine:
+        async with issuing.engine_of(settings.home, address(settings)) as engine:
             await step(engine)
 
     try:

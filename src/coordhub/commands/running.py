@@ -103,17 +103,17 @@ async def route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
             await Worker(Sending(hub, channels, policy, random, breaker, manners), pace).run(stop)
 
 
-async def work_until_told(settings: Settings, url: str) -> None:
+async def work_until_told(settings: Settings) -> None:
     """The routing worker on a database of its own pool, until SIGINT or SIGTERM."""
     import signal
 
     from coordhub import telemetry
+    from coordhub.app import engine_of
     from coordhub.identity import weights as identity_weights
     from coordhub.r4 import datasets
     from coordhub.record.bootstrap import open_hub
     from coordhub.referral import same_kind, strategies, weights
-    from coordhub.store import roles, vault
-    from coordhub.store.engine import Engine
+    from coordhub.store import vault
 
     if settings.metrics_port is not None:
         telemetry.serve_metrics(settings.host, settings.metrics_port)
@@ -132,11 +132,7 @@ async def work_until_told(settings: Settings, url: str) -> None:
         same_kind.use(same_kind.read(settings.same_kind.read_bytes()))
     if settings.strategies is not None:
         strategies.use(strategies.read(settings.strategies.read_bytes()))
-    engine = await Engine.open(
-        await roles.application(url),
-        size=settings.pool_size,
-        consent_policy=settings.consent_policy,
-    )
+    engine = await engine_of(settings)
     try:
         await route(settings, await open_hub(engine, settings.base), stop)
     finally:

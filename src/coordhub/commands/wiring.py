@@ -40,14 +40,19 @@ def read_settings(home: Path | None = None) -> Settings:
 
 
 def need(settings: Settings, *, key: bool) -> str:
-    """The database's address, where it and, if asked for, the token key are set."""
-    url = secret(settings.database_url)
+    """The database's own address, where it and, if asked for, the token key are set; never a pooler's."""
+    url = address(settings)
     missing = ["DATABASE_URL"] if url is None else []
     if key and settings.token_key is None:
         missing.append("COORDHUB_TOKEN_KEY")
     if missing:
         stop(f"Set {' and '.join(missing)}. To try the hub without either: coordhub dev")
     return url or ""
+
+
+def address(settings: Settings) -> str | None:
+    """Of the database itself: what commands do may take a session."""
+    return secret(settings.direct_database_url) or secret(settings.database_url)
 
 
 def secret(value: Any) -> str | None:
@@ -64,9 +69,12 @@ def run(step: Coroutine[Any, Any, Any]) -> Any:
     import uvloop
 
     from coordhub.store import outage
+    from coordhub.store.pooling import NotInForceError
 
     try:
         return uvloop.run(step)
+    except NotInForceError as error:
+        stop(f"coordhub: {error}")
     except Exception as error:
         if outage.is_outage(error) or type(error).__module__.startswith("asyncpg."):
             name = type(error).__name__
@@ -112,7 +120,7 @@ def act(
     from coordhub.sandbox import issuing
 
     settings = read_settings(home)
-    url = secret(settings.database_url) if home is not None else need(settings, key=False)
+    url = address(settings) if home is not None else need(settings, key=False)
 
     async def done() -> None:
         async with issuing.engine_of(settings.home, url) as engine:

@@ -80,7 +80,7 @@ async def measure(hub: Hub) -> None:
 
 async def check(hub: Hub, budget: timedelta = invariants.BUDGET) -> list[str]:
     """What is not as it must be, each a line of the log; empty if all is, or if another looks just now."""
-    async with hub.engine.pool.acquire_at_last() as conn:
+    async with hub.engine.session() as conn:
         found = await invariants.violations_alone(conn, hub.clock(), budget)
     if found is None:
         return []

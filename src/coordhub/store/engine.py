@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
@@ -19,7 +20,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
 
-from coordhub.store import clock
+from coordhub.store import clock, pooling
+from coordhub.store.pooling import Pooled
 from coordhub.telemetry import log
 
 Connection: TypeAlias = (
@@ -39,6 +41,15 @@ BY_KEY = {
     "enable_mergejoin": "off",
 }
 """For connections on which nothing is searched, only looked up: plans are kept, and walk indexes."""
+
+IN_TURN = {
+    "plan_cache_mode": "force_custom_plan",
+    # store.search relies on the parts of a union being asked in turn.
+    "max_parallel_workers_per_gather": "0",
+}
+"""For connections on which is searched."""
+
+NAMED = {"application_name": "coordhub"}
 
 STATEMENTS = 400
 """Kept prepared for each of these connections: a referral from sent to completed takes some 60, and a write has one
@@ -82,7 +93,31 @@ class Bounded(_Pool):
         return super().acquire()
 
 
-async def _bounded(url: str, size: int, settings: dict[str, str], **connect: Any) -> Bounded:
+def settings(
+    statement_timeout_ms: int, consent_policy: str
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What is in force on connections for what is looked up and written, and on those for searches."""
+    both = {
+        "jit": "off",
+        "statement_timeout": str(statement_timeout_ms),
+        "coordhub.consent_policy": consent_policy,
+    }
+    return {**both, **BY_KEY}, {**both, **IN_TURN}
+
+
+def _set(settings: dict[str, str], pooled: Pooled | None) -> dict[str, Any]:
+    """How asyncpg comes to a connection on which they are in force: it sets them, or asks whether they are."""
+    if pooled is None:
+        return {"server_settings": {**NAMED, **settings}}
+    wanted = {**settings, **pooling.ROLE}
+    return {
+        "server_settings": NAMED,
+        "init": functools.partial(pooling.compare, wanted=wanted),
+        "reset": _as_it_is,
+    }
+
+
+async def _bounded(url: str, size: int, **connect: Any) -> Bounded:
     """What `asyncpg.create_pool` does, with its defaults, for a class of our own."""
     return await Bounded(
         url,
@@ -93,9 +128,7 @@ async def _bounded(url: str, size: int, settings: dict[str, str], **connect: Any
         max_queries=50_000,
         max_inactive_connection_lifetime=300.0,
         loop=None,
-        server_settings=settings,
-        reset=_as_it_is,
-        **connect,
+        **{"reset": _as_it_is, **connect},
     )
 
 
@@ -113,8 +146,10 @@ class Engine:
         pool: Bounded,
         searches: Bounded,
         asides: asyncpg.Pool[asyncpg.Record],
+        pooled: Pooled | None = None,
     ) -> None:
         self.url = url
+        self._pooled = pooled
         self.pool = pool
         self.searches = searches
         self._asides = asides
@@ -135,37 +170,33 @@ class Engine:
         size: int = 10,
         statement_timeout_ms: int = 30_000,
         consent_policy: str = "by-purpose",
+        pooled: Pooled | None = None,
     ) -> Engine:
         """Connect to an already migrated database; `size` connections at most, a third of them for searches.
 
         consent_policy: what absent consent means, to `access_by_default` (store.visibility).
+        pooled: given where `url` is a pooler's. Raises NotInForceError where that loses what is relied upon.
         """
         searching = searching_of(size)
-        common = {
-            "application_name": "coordhub",
-            "jit": "off",
-            "statement_timeout": str(statement_timeout_ms),
-            "coordhub.consent_policy": consent_policy,
-        }
-        pool = await _bounded(
-            url,
-            max(1, size - searching),
-            {**common, **BY_KEY},
-            max_cached_statement_lifetime=0,
-            statement_cache_size=STATEMENTS,
-        )
-        searches = await _bounded(
-            url,
-            searching,
-            {
-                **common,
-                "plan_cache_mode": "force_custom_plan",
-                # store.search relies on the parts of a union being asked in turn.
-                "max_parallel_workers_per_gather": "0",
-            },
-        )
-        asides = await asyncpg.create_pool(url, min_size=0, max_size=2, server_settings=common)
-        engine = cls(url, pool, searches, asides)
+        lookups, in_turn = settings(statement_timeout_ms, consent_policy)
+        async with contextlib.AsyncExitStack() as stack:
+            asides = await asyncpg.create_pool(url, min_size=0, max_size=2, **_set(lookups, pooled))
+            stack.push_async_callback(asides.close)
+            if pooled is not None:
+                await pooling.keeps_statements(asides)
+            pool = await _bounded(
+                url,
+                max(1, size - searching),
+                max_cached_statement_lifetime=0,
+                statement_cache_size=STATEMENTS,
+                **_set(lookups, pooled),
+            )
+            stack.push_async_callback(pool.close)
+            searches = await _bounded(
+                pooled.searches if pooled else url, searching, **_set(in_turn, pooled)
+            )
+            stack.pop_all()
+        engine = cls(url, pool, searches, asides, pooled)
         await engine._compare_clocks()
         engine._tasks = [
             asyncio.create_task(engine._notify()),
@@ -239,6 +270,23 @@ class Engine:
             conn.transaction(isolation="repeatable_read", readonly=True),
         ):
             yield conn
+
+    @contextlib.asynccontextmanager
+    async def session(self) -> AsyncIterator[Connection]:
+        """A connection that stays the same session, for locks and settings that outlive a transaction.
+
+        Behind a pooler it is one to Postgres itself, made for this.
+        """
+        if self._pooled is None:
+            async with self.pool.acquire_at_last() as conn:
+                yield conn
+            return
+        direct = await asyncpg.connect(self._pooled.direct, server_settings={**NAMED, **BY_KEY})
+        try:
+            yield direct
+        finally:
+            with contextlib.suppress(*UNAVAILABLE):
+                await direct.close(timeout=1)
 
     async def rids(self, count: int) -> list[int]:
         """`count` fresh sequence numbers; `rid = number << 8 | shard`. Gaps are normal."""
@@ -326,7 +374,8 @@ class Engine:
         When that connection is lost the caller keeps polling and is not told.
         """
         conn = await asyncpg.connect(
-            self.url, server_settings={"application_name": "coordhub listener"}
+            self._pooled.direct if self._pooled else self.url,
+            server_settings={"application_name": "coordhub listener"},
         )
         try:
             await conn.add_listener(CHANNEL, lambda *_: woken())

@@ -11,12 +11,13 @@ https://www.postgresql.org/docs/current/user-manag.html
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from coordhub.store.engine import Connection
+if TYPE_CHECKING:
+    from coordhub.store.engine import Connection
 
 APPLICATION: Final = "coordhub_app"
 
