@@ -270,7 +270,7 @@ def _room(request: Request, guest: Guest, name: str, status: int, **more: object
     return _page(
         request, name, status,
         **{
-            "guest": guest.session.person, 
+            "guest": guest.session.person,
             "organization": parties.document(guest.own).get("name", ""),
             "seal": guest.session.seal, **more,
         },
