@@ -13,7 +13,12 @@ from coordhub.app import build
 from coordhub.settings import Settings
 from coordhub.threshold import network
 
-KEPT = {"/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/links/style.css"}
+KEPT = {
+    "/docs/swagger-ui.css",
+    "/docs/swagger-ui-bundle.js",
+    "/links/style.css",
+    "/portal/style.css",
+}
 """What may be kept: files that are the same for everybody."""
 
 
