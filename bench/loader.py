@@ -21,6 +21,7 @@ from bench import documents
 from coordhub.access import viewer
 from coordhub.access.caller import Caller
 from coordhub.r4 import document as fhir_json
+from coordhub.record import persons
 from coordhub.record.commit import commit
 from coordhub.record.hub import Hub, instant
 from coordhub.record.operations import Create
@@ -203,6 +204,9 @@ class _Copy:
         self._rids = frozenset(pattern.ids.values())
         self._of_patient = pattern.patient.id
         patient = pattern.patient
+        self._document = documents.patient(patient.number) | {
+            "identifier": documents.patient(number)["identifier"]
+        }
         self.patient = Patient(number, patient.rid + self._apart, self._id(patient.id))
 
     def _id(self, fhir_id: str) -> str:
@@ -211,6 +215,11 @@ class _Copy:
 
     def rows(self, table: str, columns: Sequence[str]) -> Iterator[_Row]:
         at = {name: position for position, name in enumerate(columns)}
+        if (
+            table == "idx_person"
+        ):  # digests of what the copy says, which no text in them can be changed to
+            yield from self._persons(columns)
+            return
         shifted = [at[name] for name in ("rid", "patient", "target") if name in at]
         instants = [at[name] for name in ("updated",) if name in at]
         instants += [at["at"]] if table == "change" else []
@@ -233,6 +242,15 @@ class _Copy:
                     row[at["body"]], row[at["updated"]], row[at["fhir_id"]]
                 )
             yield copied
+
+    def _persons(self, columns: Sequence[str]) -> Iterator[_Row]:
+        known = self._pattern.rows["idx_person"]
+        if not known:
+            return
+        shard, source = (known[0][columns.index(name)] for name in ("shard", "source"))
+        for one in persons.rows(self._document, self.patient.rid, source):
+            values = {**one._asdict(), "shard": shard}
+            yield [values[name] for name in columns]
 
     def _marked(self, text: str) -> str:
         before, after = self._marks

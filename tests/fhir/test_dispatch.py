@@ -102,7 +102,7 @@ def test_given_no_such_address_when_dispatched_then_it_is_refused(method, path, 
 @pytest.mark.parametrize(
     "path",
     [
-        "$graphql", "$export", "$process-message", "$versions", "$convert", "Patient/$match",
+        "$graphql", "$export", "$process-message", "$versions", "$convert", "Patient/$merge",
         "Patient/$export", "Group/1/$export", "Composition/1/$document", "CodeSystem/$lookup",
         "CodeSystem/$subsumes", "ConceptMap/$translate", "ConceptMap/$closure", "ValueSet/$expand",
         "ValueSet/$validate-code", "List/$find", "Observation/$stats", "PlanDefinition/1/$apply",

@@ -19,7 +19,7 @@ def test_given_development_mode_when_up_then_dev_json_lets_act_as_any_member(
 ) -> None:
     credentials = development.credentials()
 
-    assert set(credentials) == {"base", "organizations", "admin"}
+    assert set(credentials) == {"base", "organizations", "admin", "people"}
     assert len(credentials["organizations"]) == 9
     assert stat.S_IMODE((development.home / "dev.json").stat().st_mode) == 0o600
     for key, member in credentials["organizations"].items():
