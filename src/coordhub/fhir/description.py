@@ -390,6 +390,17 @@ ROUTES: tuple[Route, ...] = (
         "The same for one.", answer="Parameters", reasons=(404,), parameters=(_ID,),
     ),
     Route(
+        "websocket_token_by_post", "POST", "/Subscription/$get-ws-binding-token", "Operations",
+        "A token to bind a websocket with, by POST", "The same; the ids come as Parameters.",
+        answer="Parameters", reasons=(404, 410, 413, 415, 422), body="Parameters",
+    ),
+    Route(
+        "subscription_token_by_post", "POST", "/Subscription/{id}/$get-ws-binding-token", "Operations",
+        "A token to bind a websocket to one subscription, by POST",
+        "The same for one.", answer="Parameters", reasons=(404, 410, 413, 415, 422), parameters=(_ID,),
+        body="Parameters",
+    ),
+    Route(
         "subscription_secret", "POST", "/Subscription/{id}/$rotate-secret", "Operations",
         "Another secret to sign notifications with",
         "Notifications are signed as Standard Webhooks has it. `secret` (`whsec_...`), or nothing and the hub makes "
