@@ -115,8 +115,12 @@ async def faults(outbound: Outbound, target: Target, resources: list[Placed]) ->
     headers = {"Authorization": f"Bearer {target.token}"}
 
     async def compare(one: Placed) -> list[str]:
+        address = f"{target.base}/{one.place}"
         async with limit:
-            answer = await outbound.send("GET", f"{target.base}/{one.place}", headers, b"")
+            answer = await outbound.send("GET", address, headers, b"")
+            while isinstance(answer, Answer) and answer.status == 429:  # as much as was agreed
+                await asyncio.sleep(float(answer.headers["retry-after"]))
+                answer = await outbound.send("GET", address, headers, b"")
         assert isinstance(answer, Answer)
         if answer.status != 200:
             return [f"{one.place}: {answer.status}"]
