@@ -56,6 +56,7 @@ from coordhub.record.hub import Hub, Safeguards
 from coordhub.referral import deadlines, same_kind, strategies, weights
 from coordhub.referral.deadlines import Deadlines
 from coordhub.routing import payload
+from coordhub.secret_files import Looking
 from coordhub.settings import Settings
 from coordhub.store import outage, roles, vault
 from coordhub.store.audit import AuditLog
@@ -95,13 +96,10 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
-            context = await _open(settings, hub, stack)
-            app.state.context = context
-            app.state.portal = rooms.Keys(_signing(settings), tuple(_former(settings)))
+            context = app.state.context = await _open(settings, hub, stack)
+            app.state.portal = _portal_keys(settings)
             app.state.admin = admin.Admin(
-                context.hub,
-                OperatorTokens(_signing(settings), context.hub.engine, _former(settings)),
-                _rendered(context.hub),
+                context.hub, _operator_tokens(settings, context.hub), _rendered(context.hub)
             )
             app.state.authorization = _authorization(settings, context.hub)
             stack.push_async_callback(app.state.authorization.key_sets.close)
@@ -110,6 +108,16 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
             app.state.sockets = Sockets(context.hub)
             looking = asyncio.create_task(app.state.sockets.keep_looking())
             stack.callback(looking.cancel)
+
+            async def go_by_new_secrets(_: list[str]) -> None:
+                fresh = settings.read_again()
+                if hub is None:
+                    await context.hub.engine.readdress(*await addresses(fresh))
+                _go_by(fresh, app)
+
+            app.state.secrets = Looking(settings.files(), go_by_new_secrets)
+            keeping = asyncio.create_task(app.state.secrets.keep())
+            stack.callback(keeping.cancel)
             yield
 
     app = FastAPI(
@@ -148,6 +156,41 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
     return app
 
 
+def _go_by(settings: Settings, app: FastAPI) -> None:
+    """Put other secrets in force; a request that has begun ends under those it began under."""
+    context: Context = app.state.context
+    app.state.context = dataclasses.replace(context, **_keyed(settings, context.hub))
+    app.state.portal = _portal_keys(settings)
+    app.state.admin = dataclasses.replace(
+        app.state.admin, tokens=_operator_tokens(settings, context.hub)
+    )
+    app.state.authorization = dataclasses.replace(app.state.authorization, signer=_signer(settings))
+
+
+def _keyed(settings: Settings, hub: Hub) -> dict[str, Any]:
+    """Those parts of the Context that hang on the token key."""
+    key, former = _signing(settings), _former(settings)
+    return {
+        "tokens": Tokens(key, hub.engine, hub.clock, former),
+        "paging": Paging(key, former),
+        "audit_ids": AuditIds(key, former),
+    }
+
+
+def _portal_keys(settings: Settings) -> rooms.Keys:
+    return rooms.Keys(_signing(settings), tuple(_former(settings)))
+
+
+def _operator_tokens(settings: Settings, hub: Hub) -> OperatorTokens:
+    return OperatorTokens(_signing(settings), hub.engine, _former(settings))
+
+
+def _signer(settings: Settings) -> Signer | None:
+    if settings.identity_keys is None:
+        return None
+    return Signer(settings.identity_keys.read_text(encoding="utf-8"))
+
+
 def _signing(settings: Settings) -> bytes:
     if settings.token_key is None:
         raise RuntimeError("COORDHUB_TOKEN_KEY is not set: 32 secret characters at least.")
@@ -171,7 +214,7 @@ def _rendered(hub: Hub) -> letters.Rendered:
 
 
 async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExitStack) -> Context:
-    key = _signing(settings)
+    _signing(settings)  # said before a database is looked for
     if settings.vsp_keys is not None:
         vault.use(vault.Vault(settings.vsp_keys))
     if settings.datasets is not None:
@@ -203,20 +246,18 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
     audit.start()
     stack.push_async_callback(audit.stop)
     return Context(
-        hub,
-        audit,
-        Tokens(key, hub.engine, hub.clock, _former(settings)),
-        Paging(key),
-        Limits(
+        hub=hub,
+        audit=audit,
+        limits=Limits(
             settings.max_body_bytes,
             settings.max_nesting,
             settings.max_entries,
             settings.max_deleted,
         ),
-        hub.clock(),
-        AuditIds(key),
-        Restored(hub.engine),
-        _admission(settings, hub),
+        started=hub.clock(),
+        restored=Restored(hub.engine),
+        admission=_admission(settings, hub),
+        **_keyed(settings, hub),
     )
 
 
@@ -241,18 +282,24 @@ def _admission(settings: Settings, hub: Hub) -> Admission:
 
 async def engine_of(settings: Settings) -> Engine:
     """The connections of a process that serves or works, through a pooler where one is named."""
-    assert settings.database_url is not None
-    url, pooled = settings.database_url.get_secret_value(), None
-    if settings.direct_database_url and settings.search_database_url:
-        searches, direct = settings.search_database_url, settings.direct_database_url
-        pooled = Pooled(searches.get_secret_value(), direct.get_secret_value())
+    url, pooled = await addresses(settings)
     return await Engine.open(
-        url if pooled else await roles.application(url),
+        url,
         size=settings.pool_size,
         statement_timeout_ms=int(settings.statement_timeout.total_seconds() * 1000),
         consent_policy=settings.consent_policy,
         pooled=pooled,
     )
+
+
+async def addresses(settings: Settings) -> tuple[str, Pooled | None]:
+    """Where a process that serves or works connects, as the application."""
+    assert settings.database_url is not None
+    url = settings.database_url.get_secret_value()
+    if settings.direct_database_url and settings.search_database_url:
+        searches, direct = settings.search_database_url, settings.direct_database_url
+        return url, Pooled(searches.get_secret_value(), direct.get_secret_value())
+    return await roles.application(url), None
 
 
 def _authorization(settings: Settings, hub: Hub) -> Authorization:
@@ -275,9 +322,7 @@ def _authorization(settings: Settings, hub: Hub) -> Authorization:
         settings.access_token_lifetime,
         settings.app_token_lifetime,
         settings.refresh_token_lifetime,
-        Signer(settings.identity_keys.read_text(encoding="utf-8"))
-        if settings.identity_keys is not None
-        else None,
+        _signer(settings),
     )
 
 

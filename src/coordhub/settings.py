@@ -12,7 +12,7 @@ import ssl
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -23,10 +23,12 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     SecretStr,
+    ValidationError,
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from coordhub import secret_files
 from coordhub.authorization.identity import Signer
 from coordhub.identity import weights as identity_weights
 from coordhub.insight import same_question
@@ -389,9 +391,6 @@ class Settings(BaseSettings):
     smtp_password: SecretStr | None = None
     """Its password."""
 
-    smtp_password_file: Path | None = None
-    """File that holds the password, where it does not stand in the environment."""
-
     smtp_authorities: Path | None = None
     """File (PEM) of further authorities that the relay's certificate may be of."""
 
@@ -406,6 +405,19 @@ class Settings(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity of the log lines written."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _secrets_of_files(cls, given: Any) -> Any:
+        """What stands in files, for what was not given."""
+        if not isinstance(given, dict):
+            return given
+        variables = _secret_variables()
+        read = dict(given)
+        for name, (variable, path) in secret_files.named(variables).items():
+            if not {name, *variables[name]} & {*given, *(key.upper() for key in given)}:
+                read[name] = secret_files.text_of(variable, path)
+        return read
 
     @model_validator(mode="after")
     def _mail_is_whole(self) -> Self:
@@ -424,6 +436,28 @@ class Settings(BaseSettings):
             )
         return self
 
+    def files(self) -> dict[str, Path]:
+        """The files that hold secrets, by the variable that names each; a process looks whether they change."""
+        found = dict(secret_files.named(_secret_variables()).values())
+        if self.identity_keys is not None:
+            found["COORDHUB_IDENTITY_KEYS"] = self.identity_keys
+        return found
+
+    def read_again(self) -> Settings:
+        """These, with secrets as their files have them now. Raises UnreadableError where they cannot be used."""
+        try:
+            fresh = type(self)()
+            _of_identity_keys(self.identity_keys)
+        except ValidationError as error:  # whose own text may quote
+            told = [
+                f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
+            ]
+            raise secret_files.UnreadableError("; ".join(told)) from None
+        except ValueError as error:
+            raise secret_files.UnreadableError(f"COORDHUB_IDENTITY_KEYS: {error}") from None
+        named = secret_files.named(_secret_variables())
+        return self.model_copy(update={name: getattr(fresh, name) for name in named})
+
     def relay(self) -> Relay | None:
         """Where mail is handed in; None where none is sent."""
         if self.smtp_url is None:
@@ -431,11 +465,6 @@ class Settings(BaseSettings):
         if self.mail_from is None:
             raise ValueError("COORDHUB_MAIL_FROM is not set, the address that mail comes from")
         password = self.smtp_password.get_secret_value() if self.smtp_password else None
-        if self.smtp_password_file is not None:
-            try:
-                password = self.smtp_password_file.read_text().strip()
-            except (OSError, UnicodeError):
-                raise ValueError("COORDHUB_SMTP_PASSWORD_FILE cannot be read") from None
         return Relay(self.smtp_url, self.mail_from, self.smtp_user, password)
 
     @property
@@ -447,16 +476,26 @@ class Settings(BaseSettings):
         return f"http://{host}:{self.port}/fhir"
 
 
+def _secret_variables() -> dict[str, tuple[str, ...]]:
+    """By setting that is a secret: the variables that may hold it."""
+    return {
+        name: _variables(name, field.validation_alias)
+        for name, field in Settings.model_fields.items()
+        if "SecretStr" in str(field.annotation)
+    }
+
+
+def _variables(name: str, aliases: object) -> tuple[str, ...]:
+    if isinstance(aliases, AliasChoices):
+        return tuple(str(choice) for choice in aliases.choices)
+    return (f"COORDHUB_{name.upper()}",)
+
+
 def table() -> str:
     """README's table of settings, in Markdown."""
     rows = ["| Variable | Type | Default | Meaning |", "|---|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        aliases = field.validation_alias
-        variable = (
-            str(aliases.choices[0])
-            if isinstance(aliases, AliasChoices)
-            else f"COORDHUB_{name.upper()}"
-        )
+        variable = _variables(name, field.validation_alias)[0]
         meaning = " ".join((field.description or "").split())
         kind = _kind(field.annotation)
         rows.append(f"| `{variable}` | {kind} | {_default(field.default)} | {meaning} |")

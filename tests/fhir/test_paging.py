@@ -20,6 +20,7 @@ def test_given_a_cursor_when_opened_by_its_owner_then_the_values_come_back():
     values = ["2026-11-22 14:00:00+00", "\u00e4\U0010ffff", "1000"]
     sealed = PAGING.seal(values, CALLER, "Patient", QUERY)
     assert PAGING.open(sealed, CALLER, "Patient", QUERY) == values
+    assert Paging(b"n" * 32, [b"k" * 32]).open(sealed, CALLER, "Patient", QUERY) == values
     shown = [*QUERY, ("_cursor", sealed), ("_pretty", "true")]
     assert PAGING.open(sealed, CALLER, "Patient", shown) == values
 

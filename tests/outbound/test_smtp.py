@@ -89,10 +89,12 @@ async def test_given_tls_of_an_authority_of_ones_own_when_sent_then_with_name_an
         refused = await wrong.send(_mail())
         assert isinstance(refused, Rejected)
         assert (refused.code, refused.permanence) == (535, "auth")
+        wrong.go_by(Relay(url, SENDER, "hub", "open sesame"))
+        assert isinstance(await wrong.send(_mail()), Accepted)
         stranger = await Post(Relay(url, SENDER, "hub", "open sesame")).send(_mail())
         assert isinstance(stranger, Unreachable)
         assert (stranger.kind, stranger.before_sent) == ("tls", True)
-    assert box.over_tls == [True]
+    assert box.over_tls == [True, True]
 
 
 async def test_given_a_relay_without_tls_when_it_is_required_then_nothing_is_sent() -> None:

@@ -244,6 +244,6 @@ async def test_given_an_engine_when_told_to_stop_then_what_is_open_is_sealed_fir
     engine = await Engine.open(book.url, size=3)
     stop = asyncio.Event()
     stop.set()
-    await seals.keep_sealing(engine, KEY, timedelta(seconds=60), lambda: NOW, stop)
+    await seals.keep_sealing(engine, lambda: KEY, timedelta(seconds=60), lambda: NOW, stop)
     await engine.close()
     assert (await book.verify()).open == 0

@@ -8,12 +8,14 @@ http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition-backport-subsc
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import BadSignatureError, JoseError
 from joserfc.jwk import OctKey
 
 ISSUER: Final = "coordhub-websocket"
@@ -33,8 +35,9 @@ class Binding:
 class Bindings:
     """Makes these tokens and reads them."""
 
-    def __init__(self, key: OctKey) -> None:
-        self._key = key
+    def __init__(self, keys: Sequence[OctKey]) -> None:
+        """The first makes them."""
+        self._keys = keys
 
     def issue(self, binding: Binding, now: datetime) -> str:
         claims = {
@@ -44,16 +47,27 @@ class Bindings:
             "subscriptions": list(binding.subscriptions),
             "exp": int((now + LIFETIME).timestamp()),
         }
-        return jwt.encode({"alg": "HS256", "typ": "JWT"}, claims, self._key, algorithms=["HS256"])
+        return jwt.encode(
+            {"alg": "HS256", "typ": "JWT"}, claims, self._keys[0], algorithms=["HS256"]
+        )
 
     def read(self, text: str, now: datetime) -> Binding | None:
         """None for whatever is no such token, or is not valid any more."""
+        for key in self._keys:
+            with contextlib.suppress(BadSignatureError):
+                return self._read(text, key, now)
+        return None
+
+    @staticmethod
+    def _read(text: str, key: OctKey, now: datetime) -> Binding | None:
         try:
-            claims = jwt.decode(text, self._key, algorithms=["HS256"]).claims
+            claims = jwt.decode(text, key, algorithms=["HS256"]).claims
             if claims["iss"] != ISSUER or claims["exp"] <= now.timestamp():
                 return None
             return Binding(
                 str(claims["sub"]), int(claims["organization"]), tuple(claims["subscriptions"])
             )
+        except BadSignatureError:
+            raise
         except (JoseError, KeyError, ValueError, TypeError):
             return None

@@ -90,8 +90,8 @@ class Tokens:
         if len(key) < 32:
             raise ValueError("the token key needs at least 32 bytes")
         self._key = OctKey.import_key(key)
-        self.bindings = Bindings(self._key)
         self._keys = keys_of(key, former)
+        self.bindings = Bindings(self._keys)
         self._engine = engine
         self._clock = clock or engine.now
         self._claims: OrderedDict[str, _Claims] = OrderedDict()

@@ -59,12 +59,12 @@ def parts(settings: Settings) -> Parts:
     return Parts(build, work)
 
 
-async def route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
-    """The routing worker on an open hub, until `stop`."""
+async def route(settings: Settings, hub: Hub, stop: asyncio.Event, *, ours: bool = False) -> None:
+    """The routing worker on an open hub, until `stop`. ours: its connections go where the settings say."""
     from dataclasses import replace
     from random import random
 
-    from coordhub.app import deadlines_of
+    from coordhub.app import addresses, deadlines_of
     from coordhub.outbound.client import Outbound, trusting
     from coordhub.outbound.smtp import Post
     from coordhub.routing import watch
@@ -78,6 +78,7 @@ async def route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
     from coordhub.routing.resolve import MAILED, SERVED
     from coordhub.routing.retry import RetryPolicy
     from coordhub.routing.worker import Pace, Worker
+    from coordhub.secret_files import Looking
     from coordhub.store import retention, seals
 
     hub = replace(hub, deadlines=deadlines_of(settings), coordinator=settings.coordinator)
@@ -88,19 +89,34 @@ async def route(settings: Settings, hub: Hub, stop: asyncio.Event) -> None:
     tls = trusting(own) if own is not None else None
     async with Outbound(allowed_networks=settings.outbound_networks, tls=tls) as outbound:
         channels: dict[str, Channel] = {SERVED: HL7FhirRest(outbound, hub.clock)}
+        post = None
         if (relay := settings.relay()) is not None:
             post = Post(relay, authorities=settings.smtp_authorities)
             channels[MAILED] = EmailNotice(post, hub.clock)
         manners = Manners(settings.notice_every, lifetime=settings.link_lifetime)
         key = seals.sealing_key(token_key(settings) or b"")
+
+        async def go_by_new_secrets(_: list[str]) -> None:
+            nonlocal key
+            fresh = settings.read_again()
+            if ours:
+                await hub.engine.readdress(*await addresses(fresh))
+            if post is not None and (relay := fresh.relay()) is not None:
+                post.go_by(relay)
+            key = seals.sealing_key(token_key(fresh) or b"")
+
         async with asyncio.TaskGroup() as group:
+            secrets = group.create_task(Looking(settings.files(), go_by_new_secrets).keep())
             group.create_task(
-                seals.keep_sealing(hub.engine, key, settings.audit_seal_every, hub.clock, stop)
+                seals.keep_sealing(
+                    hub.engine, lambda: key, settings.audit_seal_every, hub.clock, stop
+                )
             )
             group.create_task(retention.keep_retaining(hub.engine, stop))
             group.create_task(watch.watch(hub, stop, budget=settings.retry_budget))
             group.create_task(Herald(hub, outbound, settings.worker_poll).run(stop))
             await Worker(Sending(hub, channels, policy, random, breaker, manners), pace).run(stop)
+            secrets.cancel()
 
 
 async def work_until_told(settings: Settings) -> None:
@@ -134,6 +150,6 @@ async def work_until_told(settings: Settings) -> None:
         strategies.use(strategies.read(settings.strategies.read_bytes()))
     engine = await engine_of(settings)
     try:
-        await route(settings, await open_hub(engine, settings.base), stop)
+        await route(settings, await open_hub(engine, settings.base), stop, ours=True)
     finally:
         await engine.close()

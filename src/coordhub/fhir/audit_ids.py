@@ -8,37 +8,44 @@ from __future__ import annotations
 
 import hmac
 import re
+from collections.abc import Sequence
 from typing import Final
 
 _ID: Final = re.compile(r"audit-([0-9a-f]{16})([0-9a-f]{16})", re.ASCII)
 
 
 class AuditIds:
-    def __init__(self, token_key: bytes) -> None:
-        self._key = hmac.digest(token_key, b"coordhub audit ids 1", "sha256")
+    def __init__(self, token_key: bytes, former: Sequence[bytes] = ()) -> None:
+        """former: what the key was before; ids made under it are still known."""
+        self._keys = [
+            hmac.digest(key, b"coordhub audit ids 1", "sha256") for key in (token_key, *former)
+        ]
 
     def of(self, seq: int) -> str:
         number = seq.to_bytes(8, "big")
-        mark = self._half(b"mark" + number)
-        return f"audit-{mark.hex()}{self._masked(number, mark).hex()}"
+        mark = _half(self._keys[0], b"mark" + number)
+        return f"audit-{mark.hex()}{_masked(self._keys[0], number, mark).hex()}"
 
     def seq(self, fhir_id: str) -> int | None:
         """The row's number; None for an id that was not made here."""
         match = _ID.fullmatch(fhir_id)
         if match is None:
             return None
-        mark = bytes.fromhex(match[1])
-        number = self._masked(bytes.fromhex(match[2]), mark)
-        if not hmac.compare_digest(mark, self._half(b"mark" + number)):
-            return None
-        return int.from_bytes(number, "big")
+        mark, masked = bytes.fromhex(match[1]), bytes.fromhex(match[2])
+        for key in self._keys:
+            number = _masked(key, masked, mark)
+            if hmac.compare_digest(mark, _half(key, b"mark" + number)):
+                return int.from_bytes(number, "big")
+        return None
 
-    def _masked(self, number: bytes, mark: bytes) -> bytes:
-        mask = self._half(b"mask" + mark)
-        return bytes(one ^ other for one, other in zip(number, mask, strict=True))
 
-    def _half(self, text: bytes) -> bytes:
-        return hmac.digest(self._key, text, "sha256")[:8]
+def _masked(key: bytes, number: bytes, mark: bytes) -> bytes:
+    mask = _half(key, b"mask" + mark)
+    return bytes(one ^ other for one, other in zip(number, mask, strict=True))
+
+
+def _half(key: bytes, text: bytes) -> bytes:
+    return hmac.digest(key, text, "sha256")[:8]
 
 
 def is_reserved(fhir_id: str | None) -> bool:

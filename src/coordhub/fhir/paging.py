@@ -48,15 +48,19 @@ def _is_too_many(count: str) -> bool:
 class Paging:
     """Makes and opens cursors under a key of its own, derived from the hub's token key."""
 
-    def __init__(self, token_key: bytes) -> None:
-        self._key = hmac.digest(token_key, b"coordhub paging 1", "sha256")
+    def __init__(self, token_key: bytes, former: Sequence[bytes] = ()) -> None:
+        """former: what the key was before; cursors made under it still open."""
+        self._key, *self._before = (
+            hmac.digest(key, b"coordhub paging 1", "sha256") for key in (token_key, *former)
+        )
 
     def seal(
         self, values: Sequence[Any], caller: Caller, address: str, query: Sequence[tuple[str, str]]
     ) -> str:
         """A cursor; `values` must be JSON, `address` the type (or more) below the base."""
         payload = msgspec.json.encode(list(values))
-        return _text(payload) + "." + _text(self._sign(payload, caller, address, query))
+        bound = _bound(payload, caller, address, query)
+        return _text(payload) + "." + _text(hmac.digest(self._key, bound, "sha256"))
 
     def open(
         self, cursor: str, caller: Caller, address: str, query: Sequence[tuple[str, str]]
@@ -66,9 +70,11 @@ class Paging:
             if len(cursor) > _LONGEST:
                 raise _altered()
             body, _, signature = cursor.partition(".")
-            payload = _bytes(body)
-            if not hmac.compare_digest(
-                _bytes(signature), self._sign(payload, caller, address, query)
+            payload, signed = _bytes(body), _bytes(signature)
+            bound = _bound(payload, caller, address, query)
+            if not any(
+                hmac.compare_digest(signed, hmac.digest(key, bound, "sha256"))
+                for key in (self._key, *self._before)
             ):
                 raise _altered()
             values: list[Any] = msgspec.json.decode(payload, type=list[Any])
@@ -76,17 +82,11 @@ class Paging:
             raise _altered() from error
         return values
 
-    def _sign(
-        self, payload: bytes, caller: Caller, address: str, query: Sequence[tuple[str, str]]
-    ) -> bytes:
-        bound = [
-            caller.organization,
-            caller.scopes.text,
-            address,
-            applied(query),
-        ]
-        digest = hashlib.sha256(msgspec.json.encode(bound)).digest()
-        return hmac.digest(self._key, digest + payload, "sha256")
+
+def _bound(payload: bytes, caller: Caller, address: str, query: Sequence[tuple[str, str]]) -> bytes:
+    """What the signature is over."""
+    bound = [caller.organization, caller.scopes.text, address, applied(query)]
+    return hashlib.sha256(msgspec.json.encode(bound)).digest() + payload
 
 
 def _text(data: bytes) -> str:

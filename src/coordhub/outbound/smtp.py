@@ -108,6 +108,10 @@ class Post:
         self._at_once = asyncio.Semaphore(connections)
         self._tls = None if relay.scheme == "smtp+plain" else _verifying(authorities)
 
+    def go_by(self, relay: Relay) -> None:
+        """From the next mail on; for a password that has changed."""
+        self._relay = relay
+
     async def send(self, mail: Mail) -> Posted:
         """Hand it in once: no retries."""
         clock = asyncio.get_running_loop().time

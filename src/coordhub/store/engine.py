@@ -55,6 +55,12 @@ STATEMENTS = 400
 """Kept prepared for each of these connections: a referral from sent to completed takes some 60, and a write has one
 for each combination of kinds of rows. One that is forgotten is read and planned again."""
 
+KEPT: dict[str, Any] = {
+    "max_cached_statement_lifetime": 0,
+    "statement_cache_size": STATEMENTS,
+}
+"""How these connections keep what they have prepared."""
+
 SERIALIZATION_RETRY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 """Failures after which the same transaction, run again, is right."""
 
@@ -105,13 +111,18 @@ def settings(
     return {**both, **BY_KEY}, {**both, **IN_TURN}
 
 
+def _told(settings: dict[str, str], pooled: Pooled | None) -> dict[str, Any]:
+    """What a connection is told when it begins; a pooler would lose it."""
+    return {"server_settings": NAMED if pooled else {**NAMED, **settings}}
+
+
 def _set(settings: dict[str, str], pooled: Pooled | None) -> dict[str, Any]:
     """How asyncpg comes to a connection on which they are in force: it sets them, or asks whether they are."""
     if pooled is None:
-        return {"server_settings": {**NAMED, **settings}}
+        return _told(settings, None)
     wanted = {**settings, **pooling.ROLE}
     return {
-        "server_settings": NAMED,
+        **_told(settings, pooled),
         "init": functools.partial(pooling.compare, wanted=wanted),
         "reset": _as_it_is,
     }
@@ -146,9 +157,11 @@ class Engine:
         pool: Bounded,
         searches: Bounded,
         asides: asyncpg.Pool[asyncpg.Record],
+        in_force: tuple[dict[str, str], dict[str, str]],
         pooled: Pooled | None = None,
     ) -> None:
         self.url = url
+        self._in_force = in_force
         self._pooled = pooled
         self.pool = pool
         self.searches = searches
@@ -187,8 +200,7 @@ class Engine:
             pool = await _bounded(
                 url,
                 max(1, size - searching),
-                max_cached_statement_lifetime=0,
-                statement_cache_size=STATEMENTS,
+                **KEPT,
                 **_set(lookups, pooled),
             )
             stack.push_async_callback(pool.close)
@@ -196,7 +208,7 @@ class Engine:
                 pooled.searches if pooled else url, searching, **_set(in_turn, pooled)
             )
             stack.pop_all()
-        engine = cls(url, pool, searches, asides, pooled)
+        engine = cls(url, pool, searches, asides, (lookups, in_turn), pooled)
         await engine._compare_clocks()
         engine._tasks = [
             asyncio.create_task(engine._notify()),
@@ -212,6 +224,23 @@ class Engine:
         await self.pool.close()
         await self.searches.close()
         await self._asides.close()
+
+    async def readdress(self, url: str, pooled: Pooled | None = None) -> None:
+        """Connect there from now on, as where a password or a login has changed; what is under way ends where it began.
+
+        Raises what connecting raises, and changes nothing, where nobody is let in there.
+        """
+        lookups, in_turn = (_told(settings, pooled) for settings in self._in_force)
+        of_searches = pooled.searches if pooled else url
+        for address in {url, of_searches, *([pooled.direct] if pooled else ())}:
+            tried = await asyncpg.connect(address, server_settings=NAMED)
+            await tried.close()
+        self.url, self._pooled = url, pooled
+        self.pool.set_connect_args(url, **KEPT, **lookups)
+        self.searches.set_connect_args(of_searches, **in_turn)
+        self._asides.set_connect_args(url, **lookups)
+        for pool in (self.pool, self.searches, self._asides):
+            await pool.expire_connections()
 
     def now(self) -> datetime:
         """Now, by the database's clock, in the milliseconds that meta.lastUpdated shows: what is stored is

@@ -131,18 +131,21 @@ async def seal(conn: Connection, key: bytes, now: datetime, most: int = MOST) ->
 
 async def keep_sealing(
     engine: Engine,
-    key: bytes,
+    key: Callable[[], bytes],
     every: timedelta,
     clock: Callable[[], datetime],
     stop: asyncio.Event,
 ) -> None:
-    """Seal again and again until told to stop, and once more then; a database that is away is waited for."""
+    """Seal again and again until told to stop, and once more then; a database that is away is waited for.
+
+    key: what it is now, at each seal.
+    """
     while True:
         ending = stop.is_set()
         try:
             while True:
                 async with engine.transaction() as conn:
-                    made = await seal(conn, key, clock())
+                    made = await seal(conn, key(), clock())
                 if made is None:
                     break
                 log("audit.sealed", seal=made.number, rows=made.rows, mac=made.mac.hex())
