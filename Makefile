@@ -88,7 +88,7 @@ chaos: .venv/.dev
 		COORDHUB_CHAOS_CRASHES=$(CHAOS_CRASHES) \
 		$(PY) -m pytest -m chaos
 
-## make test-clients  real clients, generated ones and schemathesis against a running hub (needs npm);
+## make test-clients  real clients, generated ones and schemathesis against a running hub (needs npm and Chromium);
 ##                FUZZ=100 is random cases for each operation, 10 when nothing is said
 test-clients: .venv/.dev
 	COORDHUB_FUZZ=$(FUZZ) $(PY) tests/clients/play.py

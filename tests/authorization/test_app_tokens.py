@@ -14,6 +14,7 @@ from open_hub import House, observation, patient
 
 from coordhub.access import wishes
 from coordhub.admin.acts import change_client
+from coordhub.store import clients
 
 SECOND = timedelta(seconds=1)
 Document = dict[str, Any]
@@ -197,3 +198,27 @@ def test_given_what_an_app_asks_for_when_read_then_this_is_meant(
     assert (wish.stated(), wish.needs_patient) == (stated, needs)
     assert bool(wish) == (stated != "offline_access")
     assert not wishes.read("user/Task.rs").meet(wishes.read("patient/Task.rs")).on
+
+
+async def test_given_a_refresh_token_without_a_name_when_used_then_it_is_of_whom_it_was_given_to_if_that_has_no_key(
+    house: House, app: App
+) -> None:
+    await app.register()
+    other = App(house, "other")
+    await other.register()
+    async with doors(house) as [http]:
+
+        async def ask(token: str, **others: str) -> tuple[int, str]:
+            form = {"grant_type": "refresh_token", "refresh_token": token, **others}
+            answered = await http.post("/auth/token", data=form)
+            return answered.status_code, answered.json().get("error", "")
+
+        first = await app.tokens(http, await leave(http, app, "offline_access user/Task.rs"))
+        assert await ask(first["refresh_token"], client_id="other") == (400, "invalid_grant")
+        assert await ask(first["refresh_token"]) == (200, "")
+        assert await ask(first["refresh_token"]) == (400, "invalid_grant")
+        assert await ask("coordhub_rt_nobodys") == (401, "invalid_client")
+        second = await app.tokens(http, await leave(http, app, "offline_access user/Task.rs"))
+        async with house.engine.pool.acquire() as conn:
+            await clients.set_keys(conn, app.name, None, "https://app.example/jwks.json")
+        assert await ask(second["refresh_token"]) == (401, "invalid_client")

@@ -31,7 +31,7 @@ from threading import Timer
 from typing import Any
 
 from joserfc import jwt
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, RSAKey
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -51,11 +51,20 @@ BACKEND = (
 APP = (
     "launch and be let in", "token and patient", "data of that chart only", "refresh", "a code once",
 )  # fmt: skip
+KEY_FLOW = (
+    "a token by an RSA key", "a token by an EC key", "no more than its scopes", "the next token by itself",
+    "a stranger's key",
+)  # fmt: skip
+BROWSER = (
+    "launch and be let in", "token and patient", "who signed in", "data of that chart only", "refresh",
+    "back without asking", "leave refused", "taken back",
+)  # fmt: skip
 REFERRAL = ("transact: the referral is sent", "Riverside's Task is completed, its result there")
 PYTHON_PROGRAMS: dict[str, Sequence[str]] = {
     "fhirpy_judge": INTERACTIONS,
     "fhirclient_judge": INTERACTIONS,
     "backend_judge": BACKEND,
+    "key_flow_judge": KEY_FLOW,
     "app_judge": APP,
     "generated_python": REFERRAL,
     "schemathesis_judge": (),
@@ -64,6 +73,7 @@ NODE_PROGRAMS: dict[str, Sequence[str]] = {
     "fhir_kit_client_judge": INTERACTIONS,
     "fhirclient_judge_js": INTERACTIONS,
     "medplum_judge": INTERACTIONS,
+    "browser_judge": BROWSER,
     "generated_typescript": REFERRAL,
 }
 """The programs, and the steps that each must say."""
@@ -103,10 +113,17 @@ def main() -> int:
             print(f"{name}:", flush=True)
             try:
                 prepare(name)
-                if name == "backend_judge":
-                    credentials["assertion"] = backend(credentials)
-                elif name == "app_judge":
-                    app(credentials)
+                match name:
+                    case "backend_judge":
+                        credentials["assertion"] = backend(credentials)
+                    case "key_flow_judge":
+                        key_flow(credentials)
+                    case "app_judge":
+                        app(credentials, "judge-app", "http://127.0.0.1:9/back", "patient/*.cruds")
+                    case "browser_judge":
+                        credentials["chromium"] = chromium()
+                        back, scope = f"{credentials['app']}/", "fhirUser patient/*.rs"
+                        app(credentials, "judge-browser", back, scope)
                 said[name] = judged(command(name), environment(credentials), PROGRAMS[name])
             except Missing as missing:
                 said[name] = Verdict(failed=[str(missing)])
@@ -235,14 +252,42 @@ def backend(credentials: dict[str, Any]) -> str:
     return jwt.encode(header, claims, key, algorithms=["ES384"])
 
 
-def app(credentials: dict[str, Any]) -> None:
-    """Register the app `judge-app`, a public one."""
+def key_flow(credentials: dict[str, Any]) -> None:
+    """Register the client `judge-keys` with two keys, and keep these where it finds them."""
+    made = (RSAKey.generate_key(2048), "RS384"), (ECKey.generate_key("P-384"), "ES384")
+    common = [{"kid": f"judge-{each}", "alg": each} for _, each in made]
+    public = [
+        key.as_dict(private=False) | said for (key, _), said in zip(made, common, strict=True)
+    ]
+    private = [
+        key.as_dict(private=True) | said | {"key_ops": ["sign"]}
+        for (key, _), said in zip(made, common, strict=True)
+    ]
+    (WORK / "judge-keys.json").write_text(json.dumps({"keys": private}))
+    keys = WORK / "judge-keys.jwks.json"
+    keys.write_text(json.dumps({"keys": public}))
     organization = f"Organization/{credentials['organizations']['riverside']['id']}"
     coordhub(
-        credentials, "clients", "add", "judge-app", "--organization", organization, "--public",
-        "--redirect-uri", "http://127.0.0.1:9/back", "--title", "Judge",
-        "--scope", "openid offline_access launch/patient patient/*.cruds",
+        credentials, "clients", "add", "judge-keys", "--organization", organization,
+        "--jwks", str(keys), "--scope", "system/Patient.rs system/Task.rs",
     )  # fmt: skip
+
+
+def app(credentials: dict[str, Any], name: str, back: str, scope: str) -> None:
+    """Register an app, a public one."""
+    organization = f"Organization/{credentials['organizations']['riverside']['id']}"
+    coordhub(
+        credentials, "clients", "add", name, "--organization", organization, "--public",
+        "--redirect-uri", back, "--title", "Judge",
+        "--scope", f"openid offline_access launch/patient {scope}",
+    )  # fmt: skip
+
+
+def chromium() -> str:
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if (found := shutil.which(name)) is not None:
+            return found
+    raise Missing("Chromium is missing: install it")
 
 
 def coordhub(credentials: dict[str, Any], *words: str) -> None:
@@ -264,12 +309,12 @@ def command(name: str) -> list[str]:
             return [str(PYTHON), f"{name}.py"]
 
 
-def person(credentials: dict[str, Any]) -> tuple[str, str, str]:
-    """Who works for Riverside: address, password, secret of the second factor."""
+def person(credentials: dict[str, Any], organization: str) -> tuple[str, str, str]:
+    """Who works for it: address, password, secret of the second factor."""
     [found] = [
         (email, each["password"], each["secret"])
         for email, each in credentials["people"].items()
-        if "riverside" in email
+        if organization in email
     ]
     return found
 
@@ -288,7 +333,12 @@ def environment(credentials: dict[str, Any]) -> dict[str, str]:
         "COORDHUB_RIVERSIDE": members["riverside"]["token"],
         "COORDHUB_LAKESIDE": members["lakeside"]["token"],
         "COORDHUB_REQUESTER": members["riverside"]["id"],
-        "COORDHUB_PERSON": json.dumps(person(credentials)),
+        "COORDHUB_PERSON": json.dumps(person(credentials, "riverside")),
+        "COORDHUB_STAFF": json.dumps(person(credentials, "mounds")),
+        "COORDHUB_STAFF_TOKEN": members["mounds"]["token"],
+        "COORDHUB_APP": credentials["app"],
+        "COORDHUB_CHROMIUM": credentials.get("chromium", ""),
+        "COORDHUB_KEYS": str(WORK / "judge-keys.json"),
         "COORDHUB_ASSERTION": credentials.get("assertion", ""),
         "COORDHUB_DOCUMENT": str(DOCUMENT),
         "COORDHUB_FUZZ": os.environ.get("COORDHUB_FUZZ", FUZZ),
@@ -300,9 +350,11 @@ def hub() -> Iterator[dict[str, Any]]:
     """A hub in development mode with nothing in it but the sample community; its dev.json."""
     with tempfile.TemporaryDirectory(prefix="coordhub-clients-") as home:
         Path(home).chmod(0o711)  # the account that Postgres gets from root must pass through
+        app = f"http://127.0.0.1:{free_port()}"
         settings = {
             "COORDHUB_HOME": home,
             "COORDHUB_PORT": str(free_port()),
+            "COORDHUB_CORS_ORIGINS": app,
             "COORDHUB_FAILURES_PER_MINUTE": "1000000",  # wrong tokens are part of the play
         }
         kept = {name: v for name, v in os.environ.items() if "DATABASE_URL" not in name}
@@ -314,7 +366,7 @@ def hub() -> Iterator[dict[str, Any]]:
         try:
             found = wait_for(Path(home) / "dev.json", started)
             (WORK / "dev.json").write_text(json.dumps(found))
-            yield {**found, "home": home}
+            yield {**found, "home": home, "app": app}
         finally:
             started.send_signal(signal.SIGINT)
             started.wait(60)

@@ -64,12 +64,17 @@ async def _proven(
         return client, await tokens.spend(conn, client.id, jti, expires + LEEWAY, now)
 
 
-async def identify(context: Context, asked: Asked, *addresses: str) -> Client:
-    """The same for apps, too: of one that has no key its name is enough, as what it shows was given to it."""
+async def identify(
+    context: Context, asked: Asked, *addresses: str, implied: str | None = None
+) -> Client:
+    """The same for apps, too: of one that has no key its name is enough, as what it shows was given to it.
+
+    implied: its name where it says none, as an app without a key need not (RFC 6749, 3.2.1 and 6).
+    """
     form = asked.form
     if "client_assertion" in form or "client_assertion_type" in form:
         return await authenticate(context, asked, *addresses)
-    name = form.get("client_id", "")
+    name = form.get("client_id", implied or "")
     if not 0 < len(name) <= 255 or not name.isprintable():
         raise invalid_client()
     async with context.engine.pool.acquire() as conn:

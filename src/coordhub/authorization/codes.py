@@ -94,9 +94,11 @@ async def exchange(context: Context, asked: Asked) -> Answer:
 
 async def refresh(context: Context, asked: Asked) -> Answer:
     """grant_type=refresh_token; scope may name less than was allowed, for this one token."""
-    client = await identify(context, asked)
     now = context.clock()
     shown = digest(asked.form.get("refresh_token", ""))
+    async with context.engine.pool.acquire() as conn:
+        implied = await apps.holder(conn, shown)
+    client = await identify(context, asked, implied=implied)
     async with context.engine.pool.acquire() as conn:
         token = await apps.spend_refresh(conn, shown, client.id, now)
     if token is None:

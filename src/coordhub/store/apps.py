@@ -148,6 +148,14 @@ async def of_refresh(conn: Connection, digest: bytes, client: str) -> UUID | Non
     return found
 
 
+async def holder(conn: Connection, digest: bytes) -> str | None:
+    """The client that a refresh token was given to."""
+    found: str | None = await conn.fetchval(
+        "select client from refresh_token where digest = $1", digest
+    )
+    return found
+
+
 async def end(conn: Connection, permissions: list[UUID], now: datetime) -> None:
     """Nothing that came of these counts any more."""
     await conn.execute(
