@@ -24,6 +24,7 @@ from pydantic import (
     PositiveInt,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -31,7 +32,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from coordhub import secret_files
 from coordhub.authorization.identity import Signer
 from coordhub.identity import weights as identity_weights
-from coordhub.insight import same_question
+from coordhub.insight import kits, same_question
 from coordhub.outbound.relay import Relay, is_address
 from coordhub.r4 import datasets
 from coordhub.referral import deadlines, hours, same_kind, strategies, weights
@@ -129,6 +130,18 @@ def _of_questions(path: Path | None) -> Path | None:
     if path is not None:
         try:
             same_question.read(path.read_bytes())
+        except OSError as error:
+            raise ValueError(f"the file cannot be read: {error.strerror}") from None
+    return path
+
+
+def _of_kits(path: Path | None, info: ValidationInfo) -> Path | None:
+    """By the questions of this operator."""
+    if path is not None:
+        own: Path | None = info.data.get("same_question")
+        try:
+            questions = same_question.read(own.read_bytes() if own is not None else None)
+            kits.read(path.read_bytes(), questions)
         except OSError as error:
             raise ValueError(f"the file cannot be read: {error.strerror}") from None
     return path
@@ -302,6 +315,10 @@ class Settings(BaseSettings):
     same_question: Annotated[Path | None, AfterValidator(_of_questions)] = None
     """File with codes of your own that answer the same question as others, and for how many days an answer is
     new, over the shipped ones (docs/cds.md)."""
+
+    kits: Annotated[Path | None, AfterValidator(_of_kits)] = None
+    """File that says for your kinds of referrals what goes with them and what is to come back, over the shipped
+    kits (docs/referrals.md)."""
 
     deadlines: Annotated[Path | None, AfterValidator(_of_deadlines)] = None
     """File with deadlines, business hours and holidays of your own over the shipped ones

@@ -48,6 +48,8 @@ EXEMPT = {
     "grants.shareable": "Makes the Viewer itself, of the organization whose sharing is decided.",
     "consents.may_be_asked": "Those who might be asked, before they are: rids, no content.",
     "consents.said_of": "The same, with why not, before anybody is asked: rids, no content.",
+    "consents.would_be_shown": "With the eyes of each who is asked, before a kit goes along: rids, no content.",
+    "consents.are_shown": "The same, of what they see already: rids, no content.",
     "grants.written_by": "Asks who wrote what, for the decision to share it: rids, no content.",
     "order_numbers.claim": "Asks whether what a sender gave a number to is still there: rids, no content.",
     "letters.find": "The operators' list of deliveries: ids, states and reasons, no content.",

@@ -126,6 +126,7 @@ async def work_until_told(settings: Settings) -> None:
     from coordhub import telemetry
     from coordhub.app import engine_of
     from coordhub.identity import weights as identity_weights
+    from coordhub.insight import kits, same_question
     from coordhub.r4 import datasets
     from coordhub.record.bootstrap import open_hub
     from coordhub.referral import same_kind, strategies, weights
@@ -146,6 +147,10 @@ async def work_until_told(settings: Settings) -> None:
         weights.use(weights.read(settings.weights.read_bytes()))
     if settings.same_kind is not None:
         same_kind.use(same_kind.read(settings.same_kind.read_bytes()))
+    if settings.same_question is not None:
+        same_question.use(same_question.read(settings.same_question.read_bytes()))
+    if settings.kits is not None:
+        kits.use(kits.read(settings.kits.read_bytes()))
     if settings.strategies is not None:
         strategies.use(strategies.read(settings.strategies.read_bytes()))
     engine = await engine_of(settings)

@@ -57,16 +57,17 @@ async def found(
     tasks = await stored.tasks_of(conn, viewer, [one.rid for one in ordered])
     results = priors.results(
         question, candidates, patients=whose, now=now, zone=zone, base=base,
-        rejected=await _rejected(conn, viewer, candidates, base),
+        rejected=await rejected(conn, viewer, candidates, base),
     )  # fmt: skip
     pending = priors.pending(question, ordered, tasks, candidates, now=now, zone=zone, base=base)
     holders = await _holders(conn, viewer, [*results, *pending], base)
     return Priors(question, results, pending, priors.trend(results), holders)
 
 
-async def _rejected(
+async def rejected(
     conn: Connection, viewer: Viewer, candidates: Sequence[Version], base: str
 ) -> set[str]:
+    """`Specimen/id` of those that these are of and that were no good."""
     named = sorted(priors.specimens(candidates, base))
     if not named:
         return set()

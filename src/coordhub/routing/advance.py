@@ -347,7 +347,8 @@ async def _ask(
         members = [one for one in chosen if one.organization not in doing.apart]
         if members:
             key = str(need.ordinal)
-            doing.operations += question_to_all(doing.hub, sent, key)
+            offered = {one.recipient: one.organization for one in members}
+            doing.operations += await question_to_all(doing.hub, doing.conn, sent, key, offered)
             doing.invitations[pool_url(key)] = tuple({one.organization for one in members})
             doing.asked.append((need.ordinal, tuple(one.rank for one in members)))
         chosen = [one for one in chosen if one.organization in doing.apart]

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
+from coordhub.access import viewer
+from coordhub.insight import enclosing, kits
 from coordhub.r4 import datasets
 from coordhub.r4 import reference as reference_of
+from coordhub.r4.sensitivity import SDV, VSP
 from coordhub.r4.typed import new_task
 from coordhub.record import parties, question
 from coordhub.record.hub import Hub, instant
@@ -38,9 +42,16 @@ Document = dict[str, Any]
 
 
 def service_request(
-    sr1: Document, reference: str, referral: str, performers: Sequence[str]
+    sr1: Document,
+    reference: str,
+    referral: str,
+    performers: Sequence[str],
+    enclosed: Sequence[str] = (),
 ) -> Document:
-    """SR2: what SR1 asks for, as the hub's filler order. `reference`: of SR1; `referral`: the shared id."""
+    """SR2: what SR1 asks for, as the hub's filler order. `reference`: of SR1; `referral`: the shared id.
+
+    enclosed: `Type/id` of what a kit adds to the supporting information.
+    """
     copied = {name: value for name, value in sr1.items() if name not in _NOT_COPIED}
     number = {"system": REFERRAL_SYSTEM, "value": referral}
     document = {
@@ -55,6 +66,9 @@ def service_request(
         document["performer"] = [{"reference": performers[0]}]
     else:
         document.pop("performer", None)
+    if enclosed:
+        named = [{"reference": each} for each in enclosed]
+        document["supportingInfo"] = [*document.get("supportingInfo", ()), *named]
     return _without_loose_ends(document)
 
 
@@ -91,7 +105,7 @@ class Sent:
 async def question_to(
     hub: Hub, conn: Connection, sent: Sent, key: str, recipients: Mapping[str, int], *, blind: bool
 ) -> list[Create]:
-    """SR2 and a T2 for each of these: an order for each data set, and a Task for each recipient, in their order.
+    """SR2 and a T2 for each of these, in their order: an order for each data set, and for what goes with it.
 
     recipients: as addressed, with the rid of the organization. key: tells the orders of this question
     from those of another one in the same commit. blind: others are asked at the same time.
@@ -101,40 +115,81 @@ async def question_to(
         text: await dataset_of(conn, organization, text, request, hub.base)
         for text, organization in recipients.items()
     }
-    made = [
-        Create(
-            "ServiceRequest",
-            service_request(
-                question.trimmed(request, dataset),
-                sent.request.reference,
-                sent.task.id,
-                [text for text, theirs in datasets_of.items() if theirs == dataset],
-            ),
-            full_url=f"urn:coordhub:sr2:{key}:{dataset}",
+    along = await _enclosed(
+        hub, conn, sent, {recipients[text]: dataset for text, dataset in datasets_of.items()}
+    )
+    versions_of = {
+        text: (dataset, along.get(recipients[text], ())) for text, dataset in datasets_of.items()
+    }
+    urls: dict[tuple[int, tuple[str, ...]], str] = {}
+    made = []
+    for dataset, enclosed in versions_of.values():
+        if (dataset, enclosed) in urls:
+            continue
+        url = urls[dataset, enclosed] = f"urn:coordhub:sr2:{key}:{len(urls)}"
+        order = service_request(
+            question.trimmed(request, dataset),
+            sent.request.reference,
+            sent.task.id,
+            # nobody is told by it that the order of another is not the same
+            [text for text, theirs in datasets_of.items() if theirs == dataset],
+            enclosed,
         )
-        for dataset in dict.fromkeys(datasets_of.values())
-    ]
-    for text, dataset in datasets_of.items():
-        focus = f"urn:coordhub:sr2:{key}:{dataset}"
+        made.append(Create("ServiceRequest", order, full_url=url))
+    for text, version in versions_of.items():
+        dataset = version[0]
         hidden = blind and dataset != datasets.VSP
-        made.append(Create("Task", _task(hub, sent, focus, text, dataset, blind=hidden)))
+        made.append(Create("Task", _task(hub, sent, urls[version], text, dataset, blind=hidden)))
     return made
 
 
-def question_to_all(hub: Hub, sent: Sent, key: str) -> list[Create]:
+async def question_to_all(
+    hub: Hub, conn: Connection, sent: Sent, key: str, recipients: Mapping[str, int]
+) -> list[Create]:
     """One SR2 and one T2 without owner, that tells for whom only who claims it.
 
-    The order is whole: what each is shown of it is the part of its own data set.
+    The order is whole: what each is shown of it is the part of its own data set. With it goes what each of
+    them may be shown, as it is not known who claims it.
     """
     _, request = sent.documents
+    datasets_of = {
+        organization: await dataset_of(conn, organization, text, request, hub.base)
+        for text, organization in recipients.items()
+    }
+    along = await _enclosed(hub, conn, sent, datasets_of)
+    lists = [along.get(organization, ()) for organization in datasets_of]
+    common = [each for each in lists[0] if all(each in one for one in lists)] if lists else []
     url = f"urn:coordhub:sr2:{key}:pool"
-    order = service_request(request, sent.request.reference, sent.task.id, [])
+    order = service_request(request, sent.request.reference, sent.task.id, [], common)
     return [
         Create("ServiceRequest", order, full_url=url),
         Create(
             "Task", _task(hub, sent, url, None, datasets.WHOLE, blind=True), full_url=pool_url(key)
         ),
     ]
+
+
+async def _enclosed(
+    hub: Hub, conn: Connection, sent: Sent, recipients: Mapping[int, int]
+) -> dict[int, tuple[str, ...]]:
+    """What the kit of this kind of referral has for each of these, besides what its sender has enclosed.
+
+    recipients: organizations, with their data sets. Nothing where violence is spoken of.
+    """
+    _, request = sent.documents
+    kit = kits.of(request)
+    patient = sent.request.patient
+    if kit is None or patient is None or (sent.request.labels | sent.task.labels) & (SDV | VSP):
+        return {}
+    found = await enclosing.enclosed(
+        conn, hub.engine, kit, recipients, view=viewer.as_organization(sent.task.source), patient=patient,
+        base=hub.base, now=hub.clock(), zone=hub.zone or UTC,
+    )  # fmt: skip
+    there = {parties.local(one, hub.base) for one in request.get("supportingInfo") or ()}
+    return {
+        organization: tuple(each for each in named if each not in there)
+        for organization, named in found.items()
+    }
 
 
 def pool_url(key: str) -> str:

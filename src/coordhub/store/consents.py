@@ -7,7 +7,7 @@ from datetime import datetime
 
 from coordhub.r4.sensitivity import VSP
 from coordhub.store.engine import Connection
-from coordhub.store.visibility import RULING
+from coordhub.store.visibility import RULING, sees
 
 
 async def open_referrals(conn: Connection, patients: Sequence[int]) -> list[int]:
@@ -62,6 +62,38 @@ async def said_of(conn: Connection, patient: int, organizations: Sequence[int]) 
         list(organizations),
     )
     return {row[0]: row[1] for row in rows}
+
+
+async def would_be_shown(
+    conn: Connection, organizations: Sequence[int], rids: Sequence[int]
+) -> set[tuple[int, int]]:
+    """Organization and rid, where a referral that names it would show it: as a grant of no sensitive class does."""
+    rows = await conn.fetch(
+        "select d.organization, r.rid from unnest($1::bigint[]) d(organization)"
+        " cross join unnest($2::bigint[]) n(rid)"
+        " join resource r on r.rid = n.rid and r.shard = (n.rid & 255)::smallint"
+        f" {_JUDGED} where {_PERMITTED} and (w.rule is not null or r.labels = 0)"
+        f" and r.labels & {VSP} = 0 and not r.quarantined and r.body is not null",
+        list(organizations),
+        list(rids),
+    )
+    return {(row[0], row[1]) for row in rows}
+
+
+async def are_shown(
+    conn: Connection, organizations: Sequence[int], rids: Sequence[int]
+) -> set[tuple[int, int]]:
+    """Organization and rid, where it sees this now, and the Patient whose it is."""
+    rows = await conn.fetch(
+        "select d.organization, r.rid from unnest($1::bigint[]) d(organization)"
+        " cross join unnest($2::bigint[]) n(rid)"
+        " join resource r on r.rid = n.rid and r.shard = (n.rid & 255)::smallint and r.body is not null"
+        " join resource p on p.rid = r.patient and p.shard = (r.patient & 255)::smallint and p.body is not null"
+        f" where {sees('d.organization', 'r')} and {sees('d.organization', 'p')}",
+        list(organizations),
+        list(rids),
+    )
+    return {(row[0], row[1]) for row in rows}
 
 
 async def turn_rules(

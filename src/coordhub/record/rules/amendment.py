@@ -70,7 +70,7 @@ async def apply(work: Work, draft: Draft) -> None:
     ]
     if not amended or not live:
         return
-    await _orders(work, episode, live, after, amended)
+    await _orders(work, episode, live, before, after, amended)
     for candidate in live:
         await _task(work, episode, candidate, sorted(amended))
     work.moved.add(episode.id)
@@ -96,10 +96,14 @@ async def _orders(
     work: Work,
     episode: Episode,
     live: Sequence[Candidate],
+    said: Document,
     sent: Document,
     amended: Collection[str],
 ) -> None:
-    """The hub's orders with what was changed, each by the data set of whom it is for."""
+    """The hub's orders with what was changed, each by the data set of whom it is for.
+
+    said: the sender's order as it was. What a kit has enclosed besides stays enclosed.
+    """
     of = {one.request: one for one in live}
     for rid, version in (await resources.lock(work.conn, sorted(of))).items():
         candidate = of[rid]
@@ -112,8 +116,26 @@ async def _orders(
         shown = question.trimmed(sent, dataset)
         kept = {name: value for name, value in before.items() if name not in amended}
         after = {**kept, **{name: shown[name] for name in amended if name in shown}}
+        if "supportingInfo" in amended:
+            enclosed = _enclosed(work, before, said, after)
+            if enclosed:
+                after["supportingInfo"] = [*after.get("supportingInfo", ()), *enclosed]
         draft = work.supersede(version, HUB, _named_only(after))
         draft.episode = episode.id
+
+
+def _enclosed(work: Work, before: Document, said: Document, after: Document) -> list[Document]:
+    """Supporting information of the hub's order that its sender has not named, neither then nor now."""
+    named = {
+        parties.local(one, work.hub.base)
+        for order in (said, after)
+        for one in order.get("supportingInfo") or ()
+    }
+    return [
+        one
+        for one in before.get("supportingInfo") or ()
+        if parties.local(one, work.hub.base) not in named
+    ]
 
 
 def _named_only(order: Document) -> Document:
