@@ -130,7 +130,7 @@ async def test_given_a_client_of_granular_scopes_when_it_asks_for_all_then_it_ge
         assert further.json()["scope"] == f"system/Observation.rs?{LABORATORY}&code=4548-4"
 
 
-async def test_given_a_scope_for_a_part_of_a_type_when_it_subscribes_to_the_type_then_refused(
+async def test_given_a_scope_for_a_part_of_a_type_when_it_subscribes_then_it_may_for_that_part(
     house: House, lab: Backend
 ) -> None:
     await lab.register()
@@ -141,7 +141,8 @@ async def test_given_a_scope_for_a_part_of_a_type_when_it_subscribes_to_the_type
     }  # fmt: skip
     async with doors(house) as [http]:
         for words, expected in (
-            (f"system/Subscription.c system/Observation.rs?{LABORATORY}", 403),
+            (f"system/Subscription.c system/Observation.rs?{LABORATORY}", 201),
+            ("system/Subscription.c system/Task.rs", 403),
             ("system/Subscription.c system/Observation.rs", 201),
         ):
             json = {

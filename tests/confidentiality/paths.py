@@ -16,12 +16,12 @@ import httpx2
 from oracle import ACT, LEVEL, SHOWN, WHOLE, Document, Held, Oracle, codings, references
 from world import KEY, Actor, Opened, World
 
-from coordhub.access import viewer
 from coordhub.portal import sheets
 from coordhub.r4 import document as fhir_json
 from coordhub.r4 import types
 from coordhub.record import notifying
 from coordhub.store import subscription_events
+from coordhub.store.clients import Bounds
 from coordhub.store.links import Visit
 from coordhub.store.subscription_events import Event, Followed
 from coordhub.store.subscriptions import Config, Subscribed
@@ -36,11 +36,15 @@ PAGE = 40
 LOINC = "http://loinc.org"
 
 
+ALL = Bounds("system/*.cruds", "system/*.cruds")
+
+
 @dataclass(frozen=True, slots=True)
 class Looker:
     """One organization that looks, with one token. types: what the token's scopes let it read.
 
     only: of these types, what fits, found by these parameters: what granular scopes leave of them.
+    bounds: the same token's, by which its Subscriptions are told.
     """
 
     world: World
@@ -50,6 +54,7 @@ class Looker:
     token: str
     types: frozenset[str] | None = None
     only: Mapping[str, tuple[Callable[[Held], bool], tuple[str, ...]]] = field(default_factory=dict)
+    bounds: Bounds = ALL
     every: int = 1
     """Of what is asked for one by one: only each so-manieth, another one for each who looks."""
 
@@ -502,14 +507,16 @@ async def _told_of(looker: Looker, query: str) -> list[str]:
     kind = query.partition("?")[0]
     config = Config("", (query,), "https://subscriber.example", (), "id-only", 0, 0, 1)
     since = datetime(2000, 1, 1, tzinfo=UTC)
-    held = Subscribed(0, looker.actor.rid, "active", config, None, 0, 0, 0, since)
+    held = Subscribed(
+        0, looker.actor.rid, "active", config, None, 0, 0, 0, since, bounds=looker.bounds
+    )
     async with hub.engine.pool.acquire() as conn:
         changes = await conn.fetch(
             "select c.seq, c.at, r.fhir_id from change c join resource r on r.rid = c.rid where r.type = $1",
             types.NUMBER[kind],
         )
         seqs = await subscription_events.matching(
-            conn, hub.engine, viewer.as_organization(looker.actor.rid), [held],
+            conn, hub.engine, notifying.viewer_of(held), [held],
             [Followed(row["seq"], row["at"], kind) for row in changes], hub.base, now,
         )  # fmt: skip
     told = {*seqs.get(0, ())}
@@ -544,7 +551,9 @@ async def by_feed(looker: Looker) -> AsyncIterator[Difference]:
 async def by_notification(looker: Looker) -> AsyncIterator[Difference]:
     """What a notification with full resources holds, by whatever channel, of events that it may see no more."""
     hub, held = looker.opened.hub, list(looker.some(None, looker.every))
-    told = Subscribed(0, looker.actor.rid, "active", FULL, None, len(held), 0, 0, None)
+    told = Subscribed(
+        0, looker.actor.rid, "active", FULL, None, len(held), 0, 0, None, bounds=looker.bounds
+    )
     rids = dict(
         await looker.world.owner(
             "select t.name, r.rid from unnest($1::text[], $2::smallint[], $3::text[]) t(name, type, fhir_id)"

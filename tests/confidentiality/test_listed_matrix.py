@@ -28,6 +28,7 @@ from coordhub.r4 import types
 from coordhub.r4.parameters import patient_parameters
 from coordhub.routing import payload
 from coordhub.store import reporting, resources
+from coordhub.store.clients import Bounds
 from coordhub.store.deliveries import Claimed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -175,11 +176,13 @@ async def test_given_granular_scopes_when_looked_by_every_path_then_what_they_le
             narrowed = {**only, "Task": (is_told, ("status",))}
             token = opened.token(name, words)
             looker = Looker(
-                world, oracle, opened, actor, token, frozenset(paths.TYPES), narrowed, every=24
-            )
+                world, oracle, opened, actor, token, frozenset(paths.TYPES), narrowed,
+                Bounds(words, "system/*.cruds"), every=24,
+            )  # fmt: skip
             for path in (
                 paths.by_type, paths.by_id, paths.by_parameters, paths.by_links,
-                paths.by_inclusion, paths.by_patient, paths.by_labels,
+                paths.by_inclusion, paths.by_patient, paths.by_labels, paths.by_feed,
+                paths.by_subscription, paths.by_notification,
             ):  # fmt: skip
                 async for what, got, expected in path(looker):
                     assert got == expected, (name, what)
@@ -212,15 +215,23 @@ async def test_given_an_app_in_one_chart_when_it_looks_by_every_path_then_what_o
         for kind in paths.TYPES
     }
     words = [f"patient/{kind}.rs" for kind in paths.TYPES] if each_type else ["patient/*.rs"]
+    [[subject]] = await world.owner(
+        "select rid from resource where type = $1 and fhir_id = $2",
+        types.NUMBER["Patient"],
+        patient.partition("/")[2],
+    )
     async with world.open(policy) as opened:
         token = await opened.app_token(actor, patient, " ".join(words))
         looker = Looker(
             world, oracle, opened, actor, token, frozenset(paths.TYPES),
-            {kind: (within, telling[kind]) for kind in paths.TYPES}, every=24,
+            {kind: (within, telling[kind]) for kind in paths.TYPES},
+            Bounds(" ".join(words), "patient/*.cruds", of_app=True, patient=subject),
+            every=24,
         )  # fmt: skip
         for path in (
             paths.by_type, paths.by_id, paths.by_parameters, paths.by_links, paths.by_inclusion,
-            paths.by_patient, paths.by_labels,
+            paths.by_patient, paths.by_labels, paths.by_feed, paths.by_subscription,
+            paths.by_notification,
         ):  # fmt: skip
             async for what, got, expected in path(looker):
                 assert got == expected, (name, what)

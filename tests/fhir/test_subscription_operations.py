@@ -183,3 +183,36 @@ async def test_given_events_that_were_sent_when_asked_for_again_then_they_are_du
     assert odd.status_code == 400
     await house.context.hub.engine.pool.execute("update subscription set state = 'error'")
     assert (await house.near.ask("POST", path)).status_code == 422
+
+
+async def test_given_another_clients_token_when_it_pulls_then_it_is_told_what_its_own_scopes_allow(
+    house,
+):
+    reference = await subscribed(house, "full-resource")
+    named = await task(house)
+    while await notice.follow(house.context.hub):
+        pass
+
+    async def pulls(words: str, path: str) -> Any:
+        narrow = house.near.narrow(words, house.context)
+        return await house.near.ask("GET", path, token=narrow)
+
+    paths = (
+        f"/{reference}/$events",
+        f"/{reference}/$status",
+        f"/Subscription/$status?id={reference[13:]}",
+    )
+    for path in (*paths, f"/{reference}/$get-ws-binding-token"):
+        refused = await pulls("system/Subscription.rs", path)
+        assert refused.status_code == 403, path
+        assert 'scope="system/Task.r"' in refused.headers["www-authenticate"]
+        assert named not in refused.text
+    listed = await pulls("system/Subscription.rs", "/Subscription/$status")
+    assert listed.json()["total"] == 0
+    part = "system/Subscription.rs system/Task.rs?status="
+    for status, is_shown in (("accepted", False), ("requested", True)):
+        told = await pulls(f"{part}{status}", paths[0])
+        assert told.status_code == 200, told.text
+        assert '"event-number","valueString":"1"' in told.text
+        assert (named in told.text) is is_shown
+        assert len(told.json()["entry"]) == 1 + is_shown

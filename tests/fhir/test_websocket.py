@@ -20,7 +20,8 @@ from coordhub.fhir.sockets import Bounds, Sockets
 from coordhub.outbound.client import Outbound
 from coordhub.record.hub import system_clock
 from coordhub.routing import notice, notify
-from coordhub.store import pauses
+from coordhub.store import clients, pauses
+from coordhub.store.clients import Acting
 
 TASKS = "urn:coordhub:subscription-topic:tasks"
 BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/"
@@ -104,8 +105,8 @@ async def task(house: Any) -> None:
     await work(house)
 
 
-async def token(house: Any, reference: str) -> str:
-    got = await house.near.ask("GET", f"/{reference}/$get-ws-binding-token")
+async def token(house: Any, reference: str, bearer: str | None = None) -> str:
+    got = await house.near.ask("GET", f"/{reference}/$get-ws-binding-token", token=bearer)
     assert got.status_code == 200, got.text
     said = {one["name"]: one for one in got.json()["parameter"]}
     assert said["websocket-url"]["valueUrl"] == "ws://hub.example/fhir/ws"
@@ -205,7 +206,8 @@ async def test_given_sending_is_paused_when_events_come_then_sockets_are_told_of
 
 async def token_of(house: Any, reference: str) -> str:
     """As it was given out before the client was switched off."""
-    binding = Binding("near", house.near.rid, (reference.partition("/")[2],))
+    who = Acting("near", "system/*.cruds")
+    binding = Binding(who, house.near.rid, (reference.partition("/")[2],))
     return str(house.context.tokens.bindings.issue(binding, house.context.hub.clock()))
 
 
@@ -267,3 +269,33 @@ async def test_given_silence_when_looked_at_then_there_are_heartbeats_until_the_
             assert await closed(socket) == 1000
     refused = await house.near.ask("GET", f"/{reference}/$get-ws-binding-token")
     assert refused.status_code == 400
+
+
+async def test_given_other_tokens_when_bound_by_them_then_each_is_told_what_it_may_read_itself_and_now(
+    house,
+):
+    reference = await subscribed(house)
+    hub, near = house.context.hub, house.near
+    async with hub.engine.pool.acquire() as conn:
+        await clients.register(
+            conn, "second", near.rid, "system/*.cruds", update_as_create=False, now=hub.clock()
+        )
+    second = near.tokens.issue(
+        "second", "system/*.cruds", now=hub.clock(), lifetime=timedelta(hours=1)
+    )
+    part = near.narrow("system/Subscription.rs system/Task.rs?status=accepted", house.context)
+    async with served(house.app) as address, connect(address) as one, connect(address) as other:
+        for socket, bearer in ((one, part), (other, second)):
+            await socket.send(f"bind-with-token: {await token(house, reference, bearer)}")
+            await heard(socket)
+        await task(house)
+        async with asyncio.timeout(20):
+            assert "Task/" not in str(await one.recv())
+            assert "Task/" in str(await other.recv())
+        await hub.engine.pool.execute(
+            "update client set scopes = 'system/Subscription.rs' where id = 'second'"
+        )
+        await task(house)
+        async with asyncio.timeout(20):
+            assert "Task/" not in str(await one.recv())
+        assert await closed(other) == 1008

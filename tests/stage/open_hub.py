@@ -359,15 +359,16 @@ async def house(database_url: str) -> AsyncIterator[House]:
 
 async def _party(hub: Hub, name: str, organization: Written, service: Written) -> Party:
     async with hub.engine.pool.acquire() as conn:
+        client = name if await clients.read(conn, name) is None else f"{name}-{organization.rid}"
         await clients.register(
             conn,
-            name,
+            client,
             organization.rid,
             "system/*.cruds",
             update_as_create=False,
             now=hub.clock(),
         )
-    caller = Caller(name, organization.rid, organization.reference, scopes.EVERYTHING)
+    caller = Caller(client, organization.rid, organization.reference, scopes.EVERYTHING)
     return Party(name, organization.rid, organization.reference, service.reference, caller)
 
 

@@ -13,10 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from joserfc import jwt
 from joserfc.errors import BadSignatureError, JoseError
 from joserfc.jwk import OctKey
+
+from coordhub.store.clients import Acting
 
 ISSUER: Final = "coordhub-websocket"
 LIFETIME: Final = timedelta(seconds=60)
@@ -25,9 +28,9 @@ LIFETIME: Final = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """organization: rid of whom the client acts for. subscriptions: their ids."""
+    """who: acts, with what its token allowed. organization: rid of whom for. subscriptions: their ids."""
 
-    client: str
+    who: Acting
     organization: int
     subscriptions: tuple[str, ...]
 
@@ -42,7 +45,9 @@ class Bindings:
     def issue(self, binding: Binding, now: datetime) -> str:
         claims = {
             "iss": ISSUER,
-            "sub": binding.client,
+            "sub": binding.who.client,
+            "scope": binding.who.asked,
+            "permission": str(binding.who.permission or ""),
             "organization": binding.organization,
             "subscriptions": list(binding.subscriptions),
             "exp": int((now + LIFETIME).timestamp()),
@@ -64,9 +69,11 @@ class Bindings:
             claims = jwt.decode(text, key, algorithms=["HS256"]).claims
             if claims["iss"] != ISSUER or claims["exp"] <= now.timestamp():
                 return None
-            return Binding(
-                str(claims["sub"]), int(claims["organization"]), tuple(claims["subscriptions"])
+            permission = claims["permission"]
+            who = Acting(
+                str(claims["sub"]), str(claims["scope"]), UUID(permission) if permission else None
             )
+            return Binding(who, int(claims["organization"]), tuple(claims["subscriptions"]))
         except BadSignatureError:
             raise
         except (JoseError, KeyError, ValueError, TypeError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from coordhub.access.scopes import EVERYTHING, Scopes, parse
 from coordhub.errors import forbidden, insufficient_scope
@@ -24,6 +25,7 @@ class Caller:
     role: system, privacy-officer (of its organization) or person.
     break_glass: may open a record in an emergency.
     allowance: how much it may ask.
+    permission: by which a person lets this app act, if it is one.
     """
 
     client: str | None
@@ -36,6 +38,7 @@ class Caller:
     role: str = "system"
     break_glass: bool = False
     allowance: Allowance = field(default_factory=Allowance)
+    permission: UUID | None = None
 
     @property
     def is_person(self) -> bool:

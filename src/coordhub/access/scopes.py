@@ -24,6 +24,7 @@ from coordhub.r4 import types
 from coordhub.r4.search_criteria import Criterion, read_condition
 from coordhub.r4.search_text import Invalid, NotServed, Unknown
 from coordhub.r4.search_values import ReferenceValue, TokenValue
+from coordhub.store.clients import Bounds
 from coordhub.store.visibility import Chart
 
 _SCOPE = re.compile(
@@ -286,3 +287,19 @@ def _criterion(name: str, code: str, value: str) -> Criterion:
 
 
 EVERYTHING = parse("system/*.cruds")
+
+
+def within(bounds: Bounds) -> Scopes:
+    """What a client may do now that once had a token."""
+    return effective(bounds.asked, bounds.registered, of_app=bounds.of_app, patient=bounds.patient)
+
+
+def effective(
+    asked: str, registered: str, *, of_app: bool = False, patient: int | None = None
+) -> Scopes:
+    """What a token allows now: what it was given for (`asked`), as far as its client is registered for that.
+
+    of_app: a person lets an app act by it; patient: in whose chart (rid), if in one.
+    """
+    levels = APP if of_app else SYSTEM
+    return parse(asked, levels).meet(parse(registered, levels)).in_chart(patient)

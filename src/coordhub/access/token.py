@@ -116,11 +116,11 @@ class Tokens:
         if scheme.lower() != "bearer" or not text.strip():
             raise self._refused()
         presented = await self._whose(text.strip())
-        client, levels = presented.client, scopes.SYSTEM
-        if presented.by_person is not None:
-            levels = scopes.APP
-        allowed = scopes.parse(presented.scopes, levels).meet(scopes.parse(client.scopes, levels))
-        allowed = allowed.in_chart(presented.patient)
+        client = presented.client
+        allowed = scopes.effective(
+            presented.scopes, client.scopes,
+            of_app=presented.by_person is not None, patient=presented.patient,
+        )  # fmt: skip
         return Caller(
             client.id,
             client.organization,
@@ -132,6 +132,7 @@ class Tokens:
             client.role,
             client.break_glass,
             client.allowance,
+            presented.permission,
         )
 
     async def _whose(self, text: str) -> clients.Presented:

@@ -16,6 +16,7 @@ from datetime import timedelta
 
 from coordhub.record.hub import Hub
 from coordhub.store import clients, pauses, subscriptions
+from coordhub.store.clients import Acting
 from coordhub.store.outage import is_outage
 from coordhub.store.subscriptions import Subscribed
 from coordhub.telemetry import log
@@ -38,23 +39,23 @@ class Bounds:
 
 @dataclass(eq=False, slots=True)
 class Socket:
-    """client: whose it is; "" before it is bound. told: number of the last event, by rid of the subscription.
-    looked: set when the database was looked at."""
+    """who: whose it is, for which organization (rid); None before it is bound. told: number of the last event, by
+    rid of the subscription. looked: set when the database was looked at."""
 
-    client: str = ""
+    who: tuple[Acting, int] | None = None
     told: dict[int, int] = field(default_factory=dict)
     looked: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Sockets:
     """standing: by rid, the subscriptions of all sockets as they stood at the last look; those that are told only.
-    clients: that may still act. is_paused: nothing is sent to anybody then."""
+    acting: who may still act. is_paused: nothing is sent to anybody then."""
 
     def __init__(self, hub: Hub, bounds: Bounds | None = None) -> None:
         self.hub = hub
         self.bounds = bounds or Bounds()
         self.standing: dict[int, Subscribed] = {}
-        self.clients: set[str] = set()
+        self.acting: set[tuple[Acting, int]] = set()
         self.is_paused = False
         self._open: set[Socket] = set()
 
@@ -63,7 +64,8 @@ class Sockets:
         return len(self._open) >= self.bounds.process
 
     def may_bind(self, client: str) -> bool:
-        return Counter(one.client for one in self._open)[client] < self.bounds.client
+        held = Counter(one.who[0].client for one in self._open if one.who is not None)
+        return held[client] < self.bounds.client
 
     @contextlib.contextmanager
     def holding(self) -> Iterator[Socket]:
@@ -76,13 +78,14 @@ class Sockets:
 
     async def look(self) -> None:
         """What stands of all subscriptions that a socket is bound to; each socket looks at it then."""
-        bound = [one for one in self._open if one.client]
+        bound = [one for one in self._open if one.who is not None]
         rids = sorted({rid for one in bound for rid in one.told})
         async with self.hub.engine.pool.acquire() as conn:
             standing = await subscriptions.standing(conn, rids)
-            acting = await clients.acting(conn, sorted({one.client for one in bound}))
+            who = {one.who for one in bound if one.who is not None}
+            acting = {*await clients.bounds(conn, list(who))}
             self.is_paused = bool(await pauses.current(conn))
-        self.standing, self.clients = {one.rid: one for one in standing}, acting
+        self.standing, self.acting = {one.rid: one for one in standing}, acting
         for one in bound:
             one.looked.set()
 
@@ -90,7 +93,7 @@ class Sockets:
         """Until it is cancelled; a database that is away is waited for."""
         while True:
             await asyncio.sleep(self.bounds.poll.total_seconds())
-            if any(one.client for one in self._open):
+            if any(one.who is not None for one in self._open):
                 try:
                     await self.look()
                 except Exception as error:

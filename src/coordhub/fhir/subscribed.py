@@ -1,5 +1,8 @@
 """Subscriptions that an operation is about: those of the caller's organization, and nobody else's.
 
+Of those of other clients, only what tells of types that the caller's scopes let it read something of: that
+something happened is told, too.
+
 http://hl7.org/fhir/uv/subscriptions-backport
 """
 
@@ -15,17 +18,24 @@ from coordhub.store.subscriptions import Subscribed
 
 
 async def own(conn: Connection, asked: Asked, ids: list[str]) -> list[tuple[Version, Subscribed]]:
-    """The caller's organization's subscriptions, of these ids if there are any."""
+    """The caller's organization's subscriptions; of these ids, if there are any: 403 for what is not its to hear."""
     view = viewer.of(asked.caller)
     held = {
         one.rid: one for one in await subscriptions.of_organization(conn, asked.caller.organization)
     }
     found = await resources.read_rids(conn, view, list(held))
-    return [
+    named = [
         (found[rid], one)
         for rid, one in held.items()
         if rid in found and (not ids or found[rid].id in ids)
     ]
+    if not ids:
+        scopes = asked.caller.scopes
+        return [pair for pair in named if all(scopes.allow(kind, "r") for kind in pair[1].kinds)]
+    for _, one in named:
+        for kind in one.kinds:
+            asked.caller.require(kind, "read")
+    return named
 
 
 async def the_one(conn: Connection, asked: Asked) -> tuple[Version, Subscribed]:

@@ -21,7 +21,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from coordhub import errors
-from coordhub.access import viewer
+from coordhub.access import scopes, viewer
+from coordhub.access.caller import NOBODY
 from coordhub.fhir import http
 from coordhub.fhir.context import Context
 from coordhub.fhir.operations.subscription_binding import PATH
@@ -38,6 +39,8 @@ POLICY: Final = 1008
 TOO_BIG: Final = 1009
 AGAIN: Final = 1012
 LATER: Final = 1013
+
+GONE: Final = "Your client may not act any more, or not read what this tells of."
 
 
 class _Closed(Exception):
@@ -109,10 +112,11 @@ async def _bind(
     binding = context.tokens.bindings.read(_token(text), hub.clock())
     if binding is None:
         raise refused
-    if not sockets.may_bind(binding.client):
+    who = (binding.who, binding.organization)
+    if not sockets.may_bind(binding.who.client):
         raise _Closed(POLICY, f"A client has {sockets.bounds.client} websockets here at most.")
     async with hub.engine.pool.acquire() as conn:
-        if binding.client not in await clients.acting(conn, [binding.client]):
+        if not await clients.bounds(conn, [who]):
             raise refused
         mine = await subscriptions.of_organization(conn, binding.organization)
         named = await resources.read_rids(conn, viewer.deciding(), [one.rid for one in mine])
@@ -125,11 +129,11 @@ async def _bind(
     ]
     if not held:
         raise _Closed(POLICY, "None of these subscriptions is active any more.")
-    socket.client = binding.client
+    socket.who = who
     for one in held:
         socket.told[one.rid] = one.event
-        await _notify(connection, sockets, one, "handshake", [])
-    log("websocket.bound", client=binding.client, subscriptions=len(held))
+        await _notify(connection, sockets, socket, one, "handshake", [])
+    log("websocket.bound", client=binding.who.client, subscriptions=len(held))
     return held
 
 
@@ -175,8 +179,8 @@ async def _tell(
     while True:
         await socket.looked.wait()
         socket.looked.clear()
-        if socket.client not in sockets.clients:
-            raise _Closed(POLICY, "Your client may not act any more.")
+        if socket.who not in sockets.acting:
+            raise _Closed(POLICY, GONE)
         standing = [sockets.standing[rid] for rid in socket.told if rid in sockets.standing]
         if not standing:
             raise _Closed(1000, "None of these subscriptions is active any more.")
@@ -185,7 +189,7 @@ async def _tell(
                 await _told_next(connection, sockets, socket, one)
                 last[one.rid] = clock()
             if _is_silent(one, last[one.rid], clock()):
-                await _notify(connection, sockets, one, "heartbeat", [])
+                await _notify(connection, sockets, socket, one, "heartbeat", [])
                 last[one.rid] = clock()
         if clock() >= until:
             raise _Closed(AGAIN, "Get another token and bind again.")
@@ -205,21 +209,32 @@ async def _told_next(
             conn, held.rid, first, held.event, held.config.most
         )
     if pending:
-        await _notify(connection, sockets, held, "event-notification", pending)
+        await _notify(connection, sockets, socket, held, "event-notification", pending)
     socket.told[held.rid] = pending[-1].number if pending else held.event
 
 
 async def _notify(
-    connection: WebSocket, sockets: Sockets, held: Subscribed, kind: Kind, pending: list[Event]
-) -> None:
-    """Told is written down before: a socket may go while it is sent, and nobody can say how much of it was read.
-    No connection of the pool is held meanwhile."""
+    connection: WebSocket, sockets: Sockets, socket: Socket, held: Subscribed, kind: Kind,
+    pending: list[Event],
+) -> None:  # fmt: skip
+    """As both who asked for it and who holds the socket may see it now.
+
+    Told is written down before: a socket may go while it is sent, and nobody can say how much of it was read.
+    No connection of the pool is held meanwhile.
+    """
     hub = sockets.hub
+    assert socket.who is not None
     async with hub.engine.pool.acquire() as conn:
+        bounds = (await clients.bounds(conn, [socket.who])).get(socket.who)
+        allowed = NOBODY.scopes if bounds is None else scopes.within(bounds)
+        if not all(allowed.allow(one, "r") for one in held.kinds):
+            raise _Closed(POLICY, GONE)
+        asker = viewer.on_behalf_of(held.organization, allowed)
         found = await resources.read_rids(conn, viewer.deciding(), [held.rid])
         composed = await compose(
-            hub, conn, held, found[held.rid].reference, held.state, kind, pending, uuid4()
-        )
+            hub, conn, held, found[held.rid].reference, held.state, kind, pending, uuid4(),
+            asker=asker,
+        )  # fmt: skip
         if composed.rids:
             row = AuditRow(
                 None, held.organization, "disclosure", 0, rids=composed.rids,

@@ -5,10 +5,8 @@ http://hl7.org/fhir/uv/subscriptions-backport
 
 from __future__ import annotations
 
-from itertools import groupby
-
-from coordhub.access import viewer
 from coordhub.errors import FhirError
+from coordhub.record.notifying import by_eyes, viewer_of
 from coordhub.record.work import Work
 from coordhub.store import subscription_events
 from coordhub.store.subscription_events import Doomed
@@ -27,9 +25,7 @@ async def foresee(work: Work) -> None:
         return
     doomed = [Doomed(draft.rid, draft.type) for draft in drafts.values()]
     told = [one for one in await subscription_events.recording(work.conn) if one.config.deletions]
-    told.sort(key=lambda one: (one.organization, one.rid))
-    for _, each in groupby(told, key=lambda one: one.organization):
-        held = list(each)
+    for held in by_eyes(told):
         try:
             found = await _foreseen(work, held, doomed)
         except FhirError:  # criteria that cannot be asked any more are nothing to whoever deletes
@@ -49,7 +45,6 @@ async def foresee(work: Work) -> None:
 async def _foreseen(
     work: Work, held: list[Subscribed], doomed: list[Doomed]
 ) -> dict[int, list[int]]:
-    view = viewer.as_organization(held[0].organization)
     return await subscription_events.foreseen(
-        work.conn, work.hub.engine, view, held, doomed, work.hub.base, work.now
+        work.conn, work.hub.engine, viewer_of(held[0]), held, doomed, work.hub.base, work.now
     )

@@ -1,4 +1,7 @@
-"""A notification of a subscription's events, as its organization may see now what they are about.
+"""A notification of a subscription's events, as who asked for it may see now what they are about.
+
+That is its organization, narrowed to the scopes of the client that asked for it last: those of its token then,
+as far as it is registered for them now.
 
 What may not be seen (any more) is told as an event without its focus: that something happened stays, so
 that numbers have no gap. Of a deletion it is told that it was one, to who might see what is no more.
@@ -8,11 +11,12 @@ http://hl7.org/fhir/uv/subscriptions-backport
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from coordhub.access import viewer
+from coordhub.access import scopes, viewer
+from coordhub.access.caller import NOBODY
 from coordhub.r4 import notification
 from coordhub.record.hub import Hub, instant
 from coordhub.store import resources
@@ -20,6 +24,7 @@ from coordhub.store.engine import Connection
 from coordhub.store.resources import Version
 from coordhub.store.subscription_events import Event
 from coordhub.store.subscriptions import Subscribed
+from coordhub.store.visibility import Viewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +36,38 @@ class Composed:
     path: str = ""
 
 
+def viewer_of(held: Subscribed) -> Viewer:
+    """Who a subscription tells."""
+    if held.bounds is None:
+        return viewer.on_behalf_of(held.organization, NOBODY.scopes)
+    return viewer.on_behalf_of(held.organization, scopes.within(held.bounds))
+
+
+def by_eyes(told: Iterable[Subscribed]) -> Iterator[list[Subscribed]]:
+    """Those together that see the same."""
+    found: dict[object, list[Subscribed]] = {}
+    for one in sorted(told, key=lambda one: (one.organization, one.rid)):
+        found.setdefault((one.organization, one.bounds), []).append(one)
+    yield from found.values()
+
+
 async def compose(
     hub: Hub, conn: Connection, held: Subscribed, reference: str, status: str,
     kind: notification.Kind, events: Sequence[Event], identifier: UUID, level: str | None = None,
+    asker: Viewer | None = None,
 ) -> Composed:  # fmt: skip
-    """The notification as its organization may see it now; by R4's criteria the resource itself, or nothing.
+    """The notification as who asked for it may see it now; by R4's criteria the resource itself, or nothing.
 
-    level: another than the subscription's, not above it.
+    level: another than the subscription's, not above it. asker: who has it told to itself, and may see it, too.
     """
     level = level or held.config.level
     shown = {}
     if level in ("id-only", "full-resource"):
-        view = viewer.as_organization(held.organization)
-        shown = await resources.read_rids(conn, view, [one.rid for one in events])
+        eyes = [viewer_of(held)] if asker is None else [viewer_of(held), asker]
+        rids = [one.rid for one in events]
+        for view in eyes:
+            shown = await resources.read_rids(conn, view, rids)
+            rids = list(shown)
     told = [
         notification.Told(
             one.number,

@@ -1,15 +1,13 @@
 """Changes become events: each subscription's next numbers, once and in the order of commits.
 
-Behind the gap, as the relay; a subscription is told of what its organization may see when its event is
+Behind the gap, as the relay; a subscription is told of what who asked for it may see when its event is
 made, and shown what it may see when it is sent.
 """
 
 from __future__ import annotations
 
-from itertools import groupby
-
-from coordhub.access import viewer
 from coordhub.record.hub import Hub
+from coordhub.record.notifying import by_eyes, viewer_of
 from coordhub.routing import notify
 from coordhub.store import subscription_events
 from coordhub.store.engine import SERIALIZATION_RETRY, Connection
@@ -58,9 +56,7 @@ async def _follow(hub: Hub) -> bool:
             for rid, seq in await subscription_events.deleted(conn, followed)
             if (began := since.get(rid)) is not None and order[seq].at >= began
         ]
-        by_organization = sorted(told, key=lambda one: (one.organization, one.rid))
-        for _, each in groupby(by_organization, key=lambda one: one.organization):
-            held = list(each)
+        for held in by_eyes(told):
             try:
                 seqs = await _matching(hub, conn, held, followed)
             except Exception as error:
@@ -78,9 +74,8 @@ async def _follow(hub: Hub) -> bool:
 async def _matching(
     hub: Hub, conn: Connection, held: list[Subscribed], followed: list[Followed]
 ) -> dict[int, list[int]]:
-    view = viewer.as_organization(held[0].organization)
     return await subscription_events.matching(
-        conn, hub.engine, view, held, followed, hub.base, hub.clock()
+        conn, hub.engine, viewer_of(held[0]), held, followed, hub.base, hub.clock()
     )
 
 

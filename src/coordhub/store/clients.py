@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from coordhub.r4 import types
 from coordhub.store.engine import Connection
@@ -61,12 +62,36 @@ class Presented:
     """Whose a token is, and what it allows at most. patient: rid, in whose context an app has it.
 
     by_person: id of the person who let an app act; the client's organization is the person's then.
+    permission: by which it did.
     """
 
     client: Client
     scopes: str
     patient: int | None = None
     by_person: str | None = None
+    permission: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """Who is told something for as long as it may act. asked: scopes of its token, as stated.
+
+    permission: by which a person let an app act.
+    """
+
+    client: str
+    asked: str
+    permission: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What that allows now. registered: scopes of the client. patient: rid, in whose context an app acts."""
+
+    asked: str
+    registered: str
+    of_app: bool = False
+    patient: int | None = None
 
 
 PERSONS = ("Patient", "RelatedPerson")
@@ -100,7 +125,7 @@ async def presenting(conn: Connection, digest: bytes, now: datetime) -> Presente
     row = await conn.fetchrow(
         "select c.id, t.organization, r.type, r.fhir_id, c.scopes, c.update_as_create, c.active, c.reference_policy,"
         " c.role, c.break_glass, c.jwks, c.jwks_uri, c.redirect_uris, c.title, c.per_second, c.burst,"
-        " c.at_once, c.per_day, t.scopes, a.patient, a.person"
+        " c.at_once, c.per_day, t.scopes, a.patient, a.person, a.id"
         " from access_token t join client c on c.id = t.client and c.active"
         " left join app_permission a on a.id = t.permission and a.ended_at is null"
         " join resource r on r.rid = t.organization and r.shard = (t.organization & 255)::smallint"
@@ -113,13 +138,13 @@ async def presenting(conn: Connection, digest: bytes, now: datetime) -> Presente
     )
     if row is None:
         return None
-    *own, scopes, patient, person = row
+    *own, scopes, patient, person, permission = row
     client = _client(own)
     if person is not None:
         is_person = client.reference.partition("/")[0] in PERSONS
         role = "person" if is_person else "system"
         client = replace(client, role=role, break_glass=False, update_as_create=False)
-    return Presented(client, scopes, patient, person)
+    return Presented(client, scopes, patient, person, permission)
 
 
 def _client(row: Any) -> Client:
@@ -221,7 +246,31 @@ async def change(
     return found is not None
 
 
-async def acting(conn: Connection, names: list[str]) -> set[str]:
-    """Those of these clients that are in use."""
-    rows = await conn.fetch("select id from client where id = any($1::text[]) and active", names)
-    return {row[0] for row in rows}
+MAY_ACT = (
+    "k.active and case when {permission} is null then k.organization = {organization} else coalesce(("
+    "select a.organization = {organization} and a.client = k.id and a.ended_at is null"
+    " from app_permission a where a.id = {permission}), false) end"
+)
+"""Whether client `k` may still act for the organization, by that permission if it is a person's app."""
+
+
+async def bounds(
+    conn: Connection, acting: Sequence[tuple[Acting, int]]
+) -> dict[tuple[Acting, int], Bounds]:
+    """What each, for an organization (rid), may be told now; those that may not act any more are left out."""
+    may_act = MAY_ACT.format(permission="w.permission", organization="w.organization")
+    rows = await conn.fetch(
+        "select w.place, k.scopes, (select a.patient from app_permission a where a.id = w.permission)"
+        " from unnest($1::text[], $2::uuid[], $3::bigint[]) with ordinality"
+        f" w(client, permission, organization, place) join client k on k.id = w.client where {may_act}",
+        [one.client for one, _ in acting],
+        [one.permission for one, _ in acting],
+        [organization for _, organization in acting],
+    )
+    found = {}
+    for place, registered, patient in rows:
+        who, organization = acting[place - 1]
+        found[who, organization] = Bounds(
+            who.asked, registered, who.permission is not None, patient
+        )
+    return found

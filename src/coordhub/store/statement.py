@@ -323,11 +323,17 @@ PARTS: Final = {
         "delete from timer t using {rows} where t.subject = n.subject and t.kind = n.kind",
     ),
     "subscribed": Part(
-        "rid bigint, organization bigint, channel text, state text, config text, until timestamptz, reason text",
-        "insert into subscription as s (rid, organization, channel, state, config, until, reason, shard, event, sent,"
-        " failures, next_at) select n.*, (n.rid & 255)::smallint, 0, 0, 0, $1 from {rows}"
+        "rid bigint, organization bigint, channel text, state text, config text, until timestamptz, reason text,"
+        " client text, scopes text, permission uuid",
+        "insert into subscription as s (rid, organization, channel, state, config, until, reason, client, scopes,"
+        " permission, shard, event, sent, failures, next_at)"
+        " select n.*, (n.rid & 255)::smallint, 0, 0, 0, $1 from {rows}"
         " on conflict (rid) do update set channel = excluded.channel, state = excluded.state, config = excluded.config,"
         " until = excluded.until, reason = excluded.reason, failures = 0, lease_until = null,"
+        # whoever asked for it last bounds it; the hub, which says how it goes with it, asks for nothing
+        " client = coalesce(excluded.client, s.client),"
+        " scopes = case when excluded.client is null then s.scopes else excluded.scopes end,"
+        " permission = case when excluded.client is null then s.permission else excluded.permission end,"
         " message = null, trying = null, again_from = null, again_until = null,"
         # what happened while it could not be told is not told once it is asked to go on: it is asked for
         " sent = case when s.state in ('error', 'off') and excluded.state = 'requested' then s.event else s.sent end,"

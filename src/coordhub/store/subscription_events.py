@@ -4,8 +4,8 @@ An event is given its number where the change log is followed: in the order of c
 change can come any more (every transaction before it has ended). So a number is never given twice, and
 none is left out; how far the log was followed is one row, locked by whoever follows it.
 
-What an organization asks for by all its subscriptions is asked in one statement. Who is told of a deletion
-is asked before it, in its commit (`foreseen`): after it there is nothing left to ask.
+What is asked for with the same eyes, an organization's with the same scopes, is asked in one statement. Who is
+told of a deletion is asked before it, in its commit (`foreseen`): after it there is nothing left to ask.
 
 https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SNAPSHOT
 http://hl7.org/fhir/uv/subscriptions-backport
@@ -123,8 +123,8 @@ async def matching(
     base: str,
     now: datetime,
 ) -> dict[int, list[int]]:
-    """Of each subscription (rid) of one organization, seq of the changes since it began of which it asks to be
-    told and that its organization may see now, in their order. Deletions are not among them.
+    """Of each of these subscriptions (rid), that see the same, seq of the changes since it began of which it asks
+    to be told and that its viewer may see now, in their order. Deletions are not among them.
 
     As in a search, what is shown to it by a data set is not found by what that leaves out.
     """
@@ -162,8 +162,8 @@ async def foreseen(
     base: str,
     now: datetime,
 ) -> dict[int, list[int]]:
-    """Of each subscription (rid) of one organization, what of this it asks to be told of and may see: the last
-    moment at which it can be said."""
+    """Of each of these subscriptions (rid), that see the same, what of this it asks to be told of and may see: the
+    last moment at which it can be said."""
     source = (
         "select {way}::int as way, r.rid as found from resource r"
         " where r.rid = any({wanted}) and r.shard = any(array(select (w & 255)::smallint from unnest({wanted}) w))"

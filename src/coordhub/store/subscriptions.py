@@ -6,11 +6,12 @@ http://hl7.org/fhir/uv/subscriptions-backport
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
+from coordhub.store.clients import MAY_ACT, Bounds
 from coordhub.store.engine import Connection
 
 Channel: TypeAlias = Literal["rest-hook", "websocket", "email"]
@@ -52,7 +53,7 @@ class Subscribed:
 
     message: of what is being told, the same however often it is tried. trying: number of the last event
     in it, so that a message that is tried again holds what it held. again_from, again_until: numbers that
-    were asked for again.
+    were asked for again. bounds: what the client that asks for it may read; None: nobody asks for it.
     """
 
     rid: int
@@ -69,6 +70,12 @@ class Subscribed:
     trying: int | None = None
     again_from: int | None = None
     again_until: int | None = None
+    bounds: Bounds | None = None
+
+    @property
+    def kinds(self) -> list[str]:
+        """Types it is told of."""
+        return [query.partition("?")[0] for query in self.config.queries]
 
     @property
     def is_again(self) -> bool:
@@ -76,25 +83,32 @@ class Subscribed:
         return self.again_from is not None and (self.trying or 0) <= self.sent
 
 
-REPRESENTED = (
-    "(select coalesce(bool_or(k.active), true) from client k where k.organization = s.organization)"
+REPRESENTED = "exists (select from client k where k.id = s.client and {})".format(
+    MAY_ACT.format(permission="s.permission", organization="s.organization")
 )
-"""Whether anybody may still act for whom it tells: an operator who stops its clients stops this, too."""
+"""Whether the client that asked for it may still act for whom it tells: who stops that stops this, too."""
 
 COLUMNS = (
     "rid, organization, state, config, until, event, sent, failures, since, channel, message, trying,"
-    " again_from, again_until"
+    " again_from, again_until, scopes, permission is not null,"
+    " (select k.scopes from client k where k.id = s.client),"
+    " (select a.patient from app_permission a where a.id = s.permission)"
 )
+"""Of `subscription s`."""
 
 
 def subscribed(row: Any) -> Subscribed:
-    rid, organization, state, config, *rest = row
-    return Subscribed(rid, organization, state, config_of(config), *rest)
+    rid, organization, state, config, *rest, asked, of_app, registered, patient = row
+    bounds = None
+    if asked is not None and registered is not None:
+        bounds = Bounds(asked, registered, of_app, patient)
+    found = Subscribed(rid, organization, state, config_of(config), *rest)
+    return replace(found, bounds=bounds)
 
 
 async def of_organization(conn: Connection, organization: int) -> list[Subscribed]:
     rows = await conn.fetch(
-        f"select {COLUMNS} from subscription where organization = $1 order by rid", organization
+        f"select {COLUMNS} from subscription s where organization = $1 order by rid", organization
     )
     return [subscribed(row) for row in rows]
 
@@ -133,11 +147,11 @@ async def claim(
     new_id: of the message, unless it is one that is tried again.
     """
     row = await conn.fetchrow(
-        "update subscription set lease_until = $1 + $2, message = coalesce(message, $3),"
+        "update subscription s set lease_until = $1 + $2, message = coalesce(message, $3),"
         " trying = coalesce(trying, case when again_from is null then least(event, sent + (config::json->>'most')::int)"
         "   else least(again_until, again_from + (config::json->>'most')::int - 1) end)"
         " where rid = ("
-        f" select rid from subscription s where state in ('requested', 'active') and {REPRESENTED}"
+        f" select s.rid from subscription s where state in ('requested', 'active') and {REPRESENTED}"
         "  and (next_at <= $1 or until <= $1) and (lease_until is null or lease_until <= $1)"
         "  and not exists (select from pause)"
         " order by next_at limit 1 for update skip locked)"

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -294,7 +295,10 @@ class AuditRow(NamedTuple):
 
 
 class SubscriptionRow(NamedTuple):
-    """A Subscription as it was written; see `store.subscriptions`."""
+    """A Subscription as it was written; see `store.subscriptions`.
+
+    client, scopes, permission: who asks for it, as `clients.Acting`; None: nobody by this.
+    """
 
     rid: int
     organization: int
@@ -303,6 +307,9 @@ class SubscriptionRow(NamedTuple):
     config: str
     until: datetime | None
     reason: str | None
+    client: str | None
+    scopes: str | None
+    permission: UUID | None
 
 
 class Foreseen(NamedTuple):

@@ -12,6 +12,7 @@ from coordhub.fhir import invocation, subscribed
 from coordhub.fhir.context import Answer, Asked, Context
 from coordhub.r4 import document
 from coordhub.record.hub import instant
+from coordhub.store.clients import Acting
 
 PATH = "/ws"
 """Of the websocket, below the FHIR base."""
@@ -45,7 +46,9 @@ async def answer(context: Context, asked: Asked) -> Answer:
                 "it active within a second or so.",
             ),
         )
-    binding = Binding(asked.caller.client or "", asked.caller.organization, tuple(ready))
+    caller = asked.caller
+    who = Acting(caller.client or "", caller.scopes.text, caller.permission)
+    binding = Binding(who, caller.organization, tuple(ready))
     base = context.hub.base
     said = [
         {"name": "token", "valueString": context.tokens.bindings.issue(binding, now)},

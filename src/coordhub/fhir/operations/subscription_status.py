@@ -1,6 +1,7 @@
 """The operations Subscription/$status and $events: how a subscription stands, and what it was, or was not, told.
 
-For whose subscription it is, and nobody else.
+For whose subscription it is, and nobody else; of what it tells another client of the same organization is shown
+what its own token lets it read besides.
 
 http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition-backport-subscription-status.html
 http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition-backport-subscription-events.html
@@ -13,6 +14,7 @@ from uuid import uuid4
 import msgspec
 
 from coordhub import errors
+from coordhub.access import viewer
 from coordhub.errors import FhirError, Issue
 from coordhub.fhir import invocation, subscribed
 from coordhub.fhir.context import Answer, Asked, Context
@@ -83,7 +85,8 @@ async def events(context: Context, asked: Asked) -> Answer:
             )
         happened = await subscription_events.events(conn, held.rid, since, until, MOST_EVENTS)
         told = await compose(
-            context.hub, conn, held, version.reference, held.state, "query-event", happened, uuid4(), level
+            context.hub, conn, held, version.reference, held.state, "query-event", happened, uuid4(), level,
+            viewer.of(asked.caller),
         )  # fmt: skip
     return Answer(200, told.body, shown=(held.rid, *told.rids))
 

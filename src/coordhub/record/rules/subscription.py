@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from coordhub.access import viewer
-from coordhub.errors import FhirError, Issue, insufficient_scope
+from coordhub.errors import FhirError, Issue
 from coordhub.r4 import reference
 from coordhub.record import subscribing
 from coordhub.record.work import Draft, Work
@@ -42,15 +42,7 @@ async def apply(work: Work, draft: Draft) -> None:
     if not work.caller.is_hub:
         _refuse_what_is_not_its(work, document, before, at)
         for query in config.queries:
-            kind = query.partition("?")[0]
-            work.caller.require(kind, "read")
-            if any(work.caller.scopes.within(kind, letter) for letter in "rs"):
-                raise insufficient_scope(
-                    f"What is told goes by what your organization may see, and the token's scopes allow some {kind} "
-                    "only. Subscribe with a token that allows the whole type.",
-                    f"system/{kind}.rs",
-                    f"{at}.criteria",
-                )
+            work.caller.require(query.partition("?")[0], "read")
         await _refuse_others(work, config, at)
     if status == before.get("status") and all(
         document.get(name) == before.get(name) for name in (*_TOLD, "end")
@@ -66,10 +58,14 @@ def _keep(
     work: Work, draft: Draft, document: Document, state: str, config: Config, until: Any,
     reason: str | None,
 ) -> None:  # fmt: skip
-    channel = subscribing.channel_of(document)
+    """Bounded by what the caller may read, for as long as it may."""
+    channel, caller = subscribing.channel_of(document), work.caller
     work.batch.subscriptions.append(
-        SubscriptionRow(draft.rid, draft.source, channel, state, config.as_text(), until, reason)
-    )
+        SubscriptionRow(
+            draft.rid, draft.source, channel, state, config.as_text(), until, reason,
+            caller.client, caller.client and caller.scopes.text, caller.permission,
+        )
+    )  # fmt: skip
     work.wakes = True
 
 

@@ -206,6 +206,9 @@ subscription = Table(
     Column("trying", BigInteger, comment="number of the last event in that message"),
     Column("again_from", BigInteger, comment="number of the next event to be told again"),
     Column("again_until", BigInteger, comment="and of the last one, that was told before"),
+    Column("client", Text(collation="C"), comment="client.id of who asked for it last"),
+    Column("scopes", Text, comment="of the token it was asked with: the most it is told"),
+    Column("permission", Uuid, comment="app_permission.id, where a person's app asked for it"),
     CheckConstraint("channel in ('rest-hook', 'websocket', 'email')", name="channel_known"),
     CheckConstraint(
         "(again_from is null) = (again_until is null) and again_until <= sent",
