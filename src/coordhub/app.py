@@ -284,24 +284,31 @@ def _admission(settings: Settings, hub: Hub) -> Admission:
 
 async def engine_of(settings: Settings) -> Engine:
     """The connections of a process that serves or works, through a pooler where one is named."""
-    url, pooled = await addresses(settings)
+    url, pooled, replica = await addresses(settings)
     return await Engine.open(
         url,
         size=settings.pool_size,
         statement_timeout_ms=int(settings.statement_timeout.total_seconds() * 1000),
         consent_policy=settings.consent_policy,
         pooled=pooled,
+        replica=replica,
     )
 
 
-async def addresses(settings: Settings) -> tuple[str, Pooled | None]:
-    """Where a process that serves or works connects, as the application."""
+async def addresses(settings: Settings) -> tuple[str, Pooled | None, str | None]:
+    """Where a process that serves or works connects, as the application; a replica's last."""
     assert settings.database_url is not None
-    url = settings.database_url.get_secret_value()
+    url, replica = settings.database_url.get_secret_value(), None
+    if settings.replica_database_url is not None:
+        replica = settings.replica_database_url.get_secret_value()
     if settings.direct_database_url and settings.search_database_url:
         searches, direct = settings.search_database_url, settings.direct_database_url
-        return url, Pooled(searches.get_secret_value(), direct.get_secret_value())
-    return await roles.application(url), None
+        pooled = Pooled(searches.get_secret_value(), direct.get_secret_value())
+        return url, pooled, replica and roles.as_application(replica)
+    known = await roles.application(url)
+    if replica is not None and known != url:  # it has the roles of its primary
+        replica = roles.as_application(replica)
+    return known, None, replica
 
 
 def _authorization(settings: Settings, hub: Hub) -> Authorization:

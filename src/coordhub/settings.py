@@ -222,6 +222,10 @@ class Settings(BaseSettings):
     search_database_url: SecretStr | None = None
     """Address of the pooler by the login for searches; needed with COORDHUB_DIRECT_DATABASE_URL."""
 
+    replica_database_url: SecretStr | None = None
+    """Address of a streaming replica, not through a pooler: searches, histories and $everything go there once it
+    knows what was committed before them (docs/scale.md)."""
+
     postgres_bin: Path | None = None
     """Folder of `postgres` and `initdb` for the embedded server; looked for without it."""
 

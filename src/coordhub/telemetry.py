@@ -52,6 +52,12 @@ THROTTLED = Counter(
     ("limit",),
     registry=REGISTRY,
 )
+LOOKS = Counter(
+    "coordhub_searches",
+    "Searches, histories and $everything, by the server that answered: primary, replica.",
+    ("server",),
+    registry=REGISTRY,
+)
 DELIVERIES = Counter(
     "coordhub_delivery_attempts",
     "Delivery attempts, by channel and what came of them.",

@@ -406,12 +406,14 @@ class House:
         return f"HealthcareService/{found[0]['id']}"
 
     @contextlib.asynccontextmanager
-    async def another_server(self) -> AsyncIterator[httpx2.AsyncClient]:
+    async def another_server(
+        self, settings: Settings | None = None
+    ) -> AsyncIterator[httpx2.AsyncClient]:
         """A second server of the same hub, with connections of its own."""
         with listener() as listening:
             address = f"http://127.0.0.1:{listening.getsockname()[1]}"
             async with (
-                serving(build(self.settings), listening),
+                serving(build(settings or self.settings), listening),
                 httpx2.AsyncClient(base_url=address, timeout=30) as client,
             ):
                 yield client

@@ -16,13 +16,15 @@ import functools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import asyncpg
 
 from coordhub.store import clock, pooling
+from coordhub.store import replica as replicas
 from coordhub.store.pooling import Pooled
-from coordhub.telemetry import log
+from coordhub.store.replica import Replica
+from coordhub.telemetry import LOOKS, log
 
 Connection: TypeAlias = (
     "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -68,6 +70,7 @@ UNAVAILABLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What a database that is away, or goes away, raises."""
 
 
+_T = TypeVar("_T")
 Begin: TypeAlias = Callable[[], Awaitable[None]]
 
 
@@ -128,13 +131,13 @@ def _set(settings: dict[str, str], pooled: Pooled | None) -> dict[str, Any]:
     }
 
 
-async def _bounded(url: str, size: int, **connect: Any) -> Bounded:
+async def _bounded(url: str, size: int, *, least: int = 1, **connect: Any) -> Bounded:
     """What `asyncpg.create_pool` does, with its defaults, for a class of our own."""
     return await Bounded(
         url,
         connection_class=asyncpg.Connection,
         record_class=asyncpg.Record,
-        min_size=1,
+        min_size=least,
         max_size=size,
         max_queries=50_000,
         max_inactive_connection_lifetime=300.0,
@@ -159,8 +162,10 @@ class Engine:
         asides: asyncpg.Pool[asyncpg.Record],
         in_force: tuple[dict[str, str], dict[str, str]],
         pooled: Pooled | None = None,
+        replica: Replica | None = None,
     ) -> None:
         self.url = url
+        self._replica = replica
         self._in_force = in_force
         self._pooled = pooled
         self.pool = pool
@@ -184,11 +189,13 @@ class Engine:
         statement_timeout_ms: int = 30_000,
         consent_policy: str = "by-purpose",
         pooled: Pooled | None = None,
+        replica: str | None = None,
     ) -> Engine:
         """Connect to an already migrated database; `size` connections at most, a third of them for searches.
 
         consent_policy: what absent consent means, to `access_by_default` (store.visibility).
         pooled: given where `url` is a pooler's. Raises NotInForceError where that loses what is relied upon.
+        replica: address of a streaming replica; it need not be there.
         """
         searching = searching_of(size)
         lookups, in_turn = settings(statement_timeout_ms, consent_policy)
@@ -207,8 +214,14 @@ class Engine:
             searches = await _bounded(
                 pooled.searches if pooled else url, searching, **_set(in_turn, pooled)
             )
+            stack.push_async_callback(searches.close)
+            beside = None
+            if replica is not None:
+                beside = Replica(
+                    await _bounded(replica, searching, least=0, **_told(in_turn, None))
+                )
             stack.pop_all()
-        engine = cls(url, pool, searches, asides, (lookups, in_turn), pooled)
+        engine = cls(url, pool, searches, asides, (lookups, in_turn), pooled, beside)
         await engine._compare_clocks()
         engine._tasks = [
             asyncio.create_task(engine._notify()),
@@ -223,9 +236,13 @@ class Engine:
                 await task
         await self.pool.close()
         await self.searches.close()
+        if self._replica is not None:
+            await self._replica.pool.close()
         await self._asides.close()
 
-    async def readdress(self, url: str, pooled: Pooled | None = None) -> None:
+    async def readdress(
+        self, url: str, pooled: Pooled | None = None, replica: str | None = None
+    ) -> None:
         """Connect there from now on, as where a password or a login has changed; what is under way ends where it began.
 
         Raises what connecting raises, and changes nothing, where nobody is let in there.
@@ -241,6 +258,9 @@ class Engine:
         self._asides.set_connect_args(url, **lookups)
         for pool in (self.pool, self.searches, self._asides):
             await pool.expire_connections()
+        if self._replica is not None and replica is not None:
+            self._replica.pool.set_connect_args(replica, **_told(self._in_force[1], None))
+            await self._replica.pool.expire_connections()
 
     def now(self) -> datetime:
         """Now, by the database's clock, in the milliseconds that meta.lastUpdated shows: what is stored is
@@ -262,6 +282,24 @@ class Engine:
             await asyncio.sleep(clock.EVERY_SECONDS)
             with contextlib.suppress(TimeoutError, *UNAVAILABLE):
                 await self._compare_clocks()
+
+    async def look(self, step: Callable[[Connection], Awaitable[_T]]) -> _T:
+        """What `step` finds, which only reads; on the replica where one is far enough, else on the primary.
+
+        It may be taken twice: where the replica goes away or has to go on meanwhile.
+        """
+        if self._replica is not None and not self._replica.rests:
+            async with self.pool.acquire() as primary:
+                known = await replicas.mark(primary)
+            try:
+                async with self._replica.past(known) as conn:
+                    if conn is not None:
+                        return await step(conn)
+            except replicas.LOST as error:
+                self._replica.leave(type(error).__name__)
+        LOOKS.labels("primary").inc()
+        async with self.searches.acquire() as conn:
+            return await step(conn)
 
     @contextlib.asynccontextmanager
     async def writing(self) -> AsyncIterator[tuple[Connection, Begin]]:

@@ -91,8 +91,11 @@ async def application(url: str) -> str:
         )
     finally:
         await conn.close()
-    if not may:
-        return url
+    return as_application(url) if may else url
+
+
+def as_application(url: str) -> str:
+    """The address of a login that may become APPLICATION, and does."""
     parts = urlsplit(url)
     query = "&".join(part for part in (parts.query, f"role={APPLICATION}") if part)
     return urlunsplit(parts._replace(query=query))

@@ -21,6 +21,7 @@ from coordhub.fhir.bundle import address, bundle, past
 from coordhub.fhir.context import Answer, Asked, Context
 from coordhub.fhir.paging import CURSOR, applied
 from coordhub.store import feed, history, resources
+from coordhub.store.engine import Connection
 
 USUAL_COUNT = 50
 
@@ -46,7 +47,8 @@ async def answer(context: Context, asked: Asked) -> Answer:
     if cursor is not None:
         before = int(context.paging.open(cursor, asked.caller, path, query)[0])
     view = viewer.of(asked.caller)
-    async with context.hub.engine.searches.acquire() as conn:
+
+    async def found_by(conn: Connection) -> history.Past:
         page = await history.history(
             conn,
             view,
@@ -61,6 +63,9 @@ async def answer(context: Context, asked: Asked) -> Answer:
             known = await resources.read(conn, view, *target.instance())
             if known is None:
                 raise errors.not_found(target.reference)
+        return page
+
+    page = await context.hub.engine.look(found_by)
     here = [*query, (CURSOR, cursor)] if cursor is not None else query
     links = [("self", address(base, path, here))]
     if page.next is not None:

@@ -16,6 +16,7 @@ from coordhub.fhir.searching import Plan, not_applied, plan
 from coordhub.r4.views import View
 from coordhub.record import same_person
 from coordhub.store import include, search_types
+from coordhub.store.engine import Connection
 from coordhub.store.resources import Version
 from coordhub.store.search import Page, keeps_its_plan
 
@@ -62,9 +63,6 @@ async def _look(
     after = None
     if planned.cursor is not None:
         after = context.paging.open(planned.cursor, asked.caller, planned.path, planned.pairs)
-    page: Page = Page([], None)
-    brought: list[Version] | None = []
-    total = None
     kept = (
         len(queries) == 1
         and within is None
@@ -72,18 +70,22 @@ async def _look(
         and not shape.includes
         and keeps_its_plan(queries[0])
     )
-    async with (engine.pool if kept else engine.searches).acquire() as conn:
-        queries = tuple(await same_person.asked_of(conn, view, queries))
-        within = await same_person.compartment_of(conn, view, within)
+
+    async def found_by(conn: Connection) -> tuple[Page, list[Version] | None, int | None]:
+        asked_of = tuple(await same_person.asked_of(conn, view, queries))
+        inside = await same_person.compartment_of(conn, view, within)
+        page: Page = Page([], None)
+        brought: list[Version] | None = []
+        total = None
         if not shape.count_only:
             page = await search_types.search_types(
                 conn,
                 engine,
                 view,
-                queries,
+                asked_of,
                 after=after,
                 limit=planned.count or USUAL_COUNT,
-                within=within,
+                within=inside,
             )
         if shape.includes and page.versions:
             brought = await include.included(
@@ -91,7 +93,14 @@ async def _look(
             )
         if shape.total != "none":
             most = ESTIMATED if shape.total == "estimate" else None
-            total = await search_types.count(conn, engine, view, queries, within=within, most=most)
+            total = await search_types.count(conn, engine, view, asked_of, within=inside, most=most)
+        return page, brought, total
+
+    if kept:
+        async with engine.pool.acquire() as conn:
+            page, brought, total = await found_by(conn)
+    else:
+        page, brought, total = await engine.look(found_by)
     if brought is None:
         raise FhirError(
             400,

@@ -28,7 +28,9 @@ from coordhub.r4.search import Query, parse_query
 from coordhub.r4.search_result import ANY, Include
 from coordhub.record import same_person
 from coordhub.store import include, resources, search_types
+from coordhub.store.engine import Connection
 from coordhub.store.resources import Version
+from coordhub.store.search import Page
 from coordhub.store.search_types import During
 
 USUAL_COUNT = 500
@@ -61,7 +63,10 @@ async def answer(context: Context, asked: Asked) -> Answer:
     if cursor is not None:
         after = context.paging.open(cursor, asked.caller, path, query)
     view = viewer.of(asked.caller)
-    async with hub.engine.searches.acquire() as conn:
+
+    async def found_by(
+        conn: Connection,
+    ) -> tuple[Version, Page, list[Version] | None, dict[tuple[str, str], Version]]:
         whose = await resources.read(conn, view, kind, fhir_id)
         if whose is None:
             raise errors.not_found(target.reference)
@@ -83,6 +88,9 @@ async def answer(context: Context, asked: Asked) -> Answer:
             conn, view, page.versions, _REFERRED_TO, most=MOST_INCLUDED
         )
         held = await resources.read_names(conn, view, _attached(page.versions, hub.base))
+        return whose, page, brought, held
+
+    whose, page, brought, held = await hub.engine.look(found_by)
     if brought is None or len(brought) + len(held) > MOST_INCLUDED:
         raise FhirError(400, Issue("too-costly", "This page is too large; ask with _count."))
     brought = [one for one in brought if _beside(one, whose, query)]

@@ -21,6 +21,8 @@ from coordhub.fhir.paging import applied
 from coordhub.r4.search import parse_query
 from coordhub.record import same_person
 from coordhub.store import lastn
+from coordhub.store.engine import Connection
+from coordhub.store.resources import Version
 
 MOST = 1000
 
@@ -44,10 +46,13 @@ async def answer(context: Context, asked: Asked) -> Answer:
     if issues:
         raise FhirError(400, *issues)
     query = parse_query("Observation", criteria, base=hub.base, now=hub.clock())
-    async with hub.engine.searches.acquire() as conn:
-        view = viewer.searching(asked.caller)
-        [query] = await same_person.asked_of(conn, view, [query])
-        versions = await lastn.newest(conn, hub.engine, view, query, each=int(each), limit=MOST + 1)
+    view = viewer.searching(asked.caller)
+
+    async def found_by(conn: Connection) -> list[Version]:
+        [wanted] = await same_person.asked_of(conn, view, [query])
+        return await lastn.newest(conn, hub.engine, view, wanted, each=int(each), limit=MOST + 1)
+
+    versions = await hub.engine.look(found_by)
     if len(versions) > MOST:
         raise errors.bad_request(
             f"These are over {MOST} results; ask for fewer codes, or a smaller max.",
