@@ -26,6 +26,7 @@ from coordhub.commands import (
     persons,
     registering,
     removal,
+    reporting,
     restoring,
     running,
     schedules,
@@ -58,6 +59,7 @@ cli.add_typer(deliveries.deliveries, name="deliveries")
 cli.add_typer(operators.operators, name="operators")
 cli.add_typer(persons.persons, name="persons")
 cli.add_typer(people.people, name="people")
+cli.add_typer(reporting.prices, name="prices")
 cli.add_typer(restoring.restored, name="restored")
 cli.add_typer(restoring.sending, name="sending")
 cli.add_typer(vsp.vsp, name="vsp")
@@ -68,6 +70,7 @@ cli.command()(database.reindex)
 cli.command()(database.reproject)
 cli.command()(database.check)
 cli.command()(database.pooler)
+cli.command()(reporting.report)
 cli.command()(clients.token)
 cli.command()(clients.client)
 cli.command()(clients.partner)

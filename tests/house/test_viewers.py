@@ -37,6 +37,7 @@ EXEMPT = {
         "Looks with the eyes of each recipient in turn: who may not see the patient any more; rids of Tasks."
     ),
     "mailboxes.waiting": "What is owed at one address, for the worker: ids and rids, no content.",
+    "measures.areas": "Counts of the community for the operator: nobody's name, nothing of victim service providers.",
     "expunge.chart": "All of a patient's chart, to be removed by its owner's command: rids, no content.",
     "expunge.hindrances": "Why that cannot be done now: kinds and rids, no content.",
     "expunge.who_was_told": "Who has copies of what goes, told to the operator: names of organizations, ids.",

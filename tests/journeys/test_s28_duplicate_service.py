@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+from coordhub.access import viewer
 from coordhub.access.caller import Caller
 from coordhub.access.scopes import EVERYTHING
 from coordhub.record.commit import commit
 from coordhub.record.operations import Create
 from coordhub.sandbox import demo
 from coordhub.sandbox.members import SDOH
+from coordhub.store import cards
+from coordhub.store.cards import Ordering
 from coordhub.store.visibility import DIRECTORY
 
 PROGRAMS = "urn:example:programs"
@@ -148,6 +152,26 @@ async def test_s28_given_who_is_served_already_when_riverside_refers_then_it_kno
         "select query from audit where interaction = '$route' order by seq desc limit 1"
     )
     assert asked == "duplicate=already-enrolled&duplicate=open-referral"
+
+    # And the ledger has it: of whom, for what; whether Riverside went on all the same is seen by what it sends
+    [told] = await house.rows("select id, kind, code, question, patient from card")
+    assert (told["kind"], told["code"]) == ("service", "food-insecurity")
+    async with house.hub.engine.pool.acquire() as conn:
+        view = viewer.as_organization(
+            await house.value(
+                "select rid from resource where fhir_id = $1",
+                riverside.reference.partition("/")[2],
+            )
+        )
+        asked_for = Ordering(
+            told["id"], [told["patient"]], [(SDOH, "food-insecurity")],
+            house.hub.clock() - timedelta(minutes=5), house.hub.clock() + timedelta(days=30), True,
+        )  # fmt: skip
+        others = asked_for._replace(since=house.hub.clock())
+        assert await cards.ordered(conn, view, [asked_for]) == {told["id"]}, "Lakeside's is seen"
+        assert await cards.ordered(conn, view, [others]) == set()
+        await made(riverside, task(request, patient, riverside.reference))
+        assert await cards.ordered(conn, view, [others]) == {told["id"]}
 
 
 async def test_s28_given_no_consent_or_a_need_of_violence_when_asked_then_no_warning_tells_of_it(

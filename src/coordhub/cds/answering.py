@@ -94,7 +94,7 @@ async def answer(context: Context, caller: Caller, hook: Hook) -> Told:
                     patient=await _reference(conn, caller, about.version.patient),
                 )
             )  # fmt: skip
-            shown.append(_row(uuid, caller, hook, order, found, about))
+            shown.append(_row(uuid, caller, hook, order, found, about, whose))
             rids.append(about.version.rid)
         if shown:
             await ledger.show(conn, shown, now)
@@ -148,12 +148,13 @@ async def _reference(conn: Connection, caller: Caller, rid: int | None) -> str:
 
 
 def _row(
-    uuid: UUID, caller: Caller, hook: Hook, order: Document, found: Priors, about: Any
+    uuid: UUID, caller: Caller, hook: Hook, order: Document, found: Priors, about: Any, whose: int
 ) -> Shown:
     asked = sorted(priors.codes_of(order.get("code")) & found.question.codes)
     system, code = asked[0]
     kind = "result" if isinstance(about, Result) else "pending"
+    assert found.question.window is not None
     return Shown(
         uuid, caller.organization, caller.client or "", hook.service.id, kind, system, code,
-        found.question.name, about.age,
+        found.question.name, about.age, whose, found.question.window.days,
     )  # fmt: skip

@@ -135,6 +135,7 @@ def act(
 def on_a_hub(command: str, step: Callable[[Hub], Coroutine[Any, Any, Any]]) -> Any:
     """Run it on a hub of its own, as the login of DATABASE_URL: the owner, where the record is rewritten."""
     from coordhub.admin.acts import NothingDone
+    from coordhub.insight import same_question
     from coordhub.record.bootstrap import open_hub
     from coordhub.store import vault
     from coordhub.store.engine import Engine
@@ -143,6 +144,8 @@ def on_a_hub(command: str, step: Callable[[Hub], Coroutine[Any, Any, Any]]) -> A
     url = need(given, key=False)
     if given.vsp_keys is not None:
         vault.use(vault.Vault(given.vsp_keys))
+    if given.same_question is not None:
+        same_question.use(same_question.read(given.same_question.read_bytes()))
 
     async def done() -> Any:
         engine = await Engine.open(

@@ -32,6 +32,7 @@ from coordhub.fhir.interactions import (
 from coordhub.fhir.operations import (
     accounting_of_disclosures,
     break_glass,
+    evaluate_measure,
     everything,
     lastn,
     lower_label,
@@ -115,6 +116,7 @@ async def _invoke(context: Context, asked: Asked) -> Answer:
 _OPERATIONS: Mapping[str, Perform] = {
     "accounting-of-disclosures": accounting_of_disclosures.answer,
     "break-glass": break_glass.answer,
+    "evaluate-measure": evaluate_measure.answer,
     "events": subscription_status.events,
     "everything": everything.answer,
     "get-ws-binding-token": subscription_binding.answer,

@@ -72,6 +72,21 @@ _CODE = _query(
     "code", "Of a Patient: `system|code` of what is to be ordered; an order says its own.",
     {"type": "array", "items": {"type": "string"}},
 )  # fmt: skip
+_PERIOD_START = {
+    **_query("periodStart", "The first day of the time that is reported on.", {"type": "string"}),
+    "required": True,
+}
+_PERIOD_END = {
+    **_query("periodEnd", "The last day of it, 366 days later at most.", {"type": "string"}),
+    "required": True,
+}
+_MEASURE = _query(
+    "measure", "There is one: `urn:coordhub:measure:coordination`.", {"type": "string"}
+)
+_REPORT_TYPE = _query(
+    "reportType", "`population`: figures. `subject-list`: the rows behind them, too, as far as you may see them.",
+    {"type": "string", "enum": ["population", "subject-list", "summary"]},
+)  # fmt: skip
 _CURSOR = _query(
     "_cursor", "From a link `next` or `monitor`, which is followed as it is.", {"type": "string"}
 )
@@ -430,6 +445,13 @@ ROUTES: tuple[Route, ...] = (
         "everything_by_post", "POST", "/Patient/{id}/$everything", "Operations",
         "The record of a patient, by POST", "The same; the parameters come as Parameters.",
         answer="Bundle", reasons=(404, 410, 413, 415, 422), parameters=(_ID,), body="Parameters",
+    ),
+    Route(
+        "evaluate_measure", "GET", "/Measure/$evaluate-measure", "Operations", "What coordination came to",
+        "Of your organization in a period: referrals sent and received, how many ended with an answer, how long it "
+        "took, tests and services that were not done twice and what they cost; with formula and denominator, numbers "
+        "below 10 left out.",
+        answer="MeasureReport", reasons=(400,), parameters=(_PERIOD_START, _PERIOD_END, _MEASURE, _REPORT_TYPE),
     ),
     Route(
         "lower_label", "POST", "/{resource_type}/{id}/$lower-label", "Resources", "Lower a label",

@@ -83,6 +83,12 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         ("instance",), ("Patient",), ("GET",), parameters=frozenset({"start", "end"})
     ),
     "break-glass": Operation(("type",), ("Patient",), ("POST",), parameters=None),
+    "evaluate-measure": Operation(
+        ("type",),
+        ("Measure",),
+        ("GET",),
+        parameters=frozenset({"measure", "periodStart", "periodEnd", "reportType"}),
+    ),
     "events": Operation(
         ("instance",),
         ("Subscription",),

@@ -25,7 +25,7 @@ NAMED: Final = (
 )  # fmt: skip
 """Types with operations and schemas of their own; the other types are described as one."""
 
-_ANSWERED: Final = ("OperationOutcome", "CapabilityStatement", "Parameters")
+_ANSWERED: Final = ("OperationOutcome", "CapabilityStatement", "MeasureReport", "Parameters")
 OTHER: Final = "OtherResource"
 _SIBLING: Final = "Element"
 _SPECIFICATION: Final = "http://hl7.org/fhir/R4"

@@ -1,8 +1,20 @@
-"""Cards that were shown to who was about to order, and what became of them: the ledger of what that bought."""
+"""Cards that were shown to who was about to order, what became of them, and prices: the ledger of what that bought."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, Table, Text, Uuid
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    Index,
+    Integer,
+    Numeric,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    Uuid,
+)
 
 from coordhub.store.tables.columns import identifier_text, instant, metadata
 
@@ -14,12 +26,28 @@ card = Table(
     Column("organization", BigInteger, nullable=False, comment="rid of who was about to order"),
     identifier_text("client", comment="client.id"),
     identifier_text("service", comment="id of the CDS service"),
-    Column("kind", Text, nullable=False, comment="result: there is one; pending: it is ordered"),
+    Column(
+        "kind",
+        Text,
+        nullable=False,
+        comment="result: there is one; pending: it is ordered; service: who could help was told what it has",
+    ),
     identifier_text("system", comment="of the code that was about to be ordered"),
-    identifier_text("code", comment="what was about to be ordered; nothing says for whom"),
-    identifier_text("question", comment="insight.same_question: what that asks"),
+    identifier_text("code", comment="what was about to be ordered"),
+    identifier_text(
+        "question", comment="insight.same_question: what that asks; of a service: what it has"
+    ),
     Column("age_days", Integer, nullable=False, comment="of what there was"),
-    CheckConstraint("kind in ('result', 'pending')", name="kind_known"),
+    Column(
+        "patient", BigInteger, nullable=False, comment="rid of whom it was told of, as in the audit"
+    ),
+    Column(
+        "window_days",
+        Integer,
+        nullable=False,
+        comment="so long an order for the same is one too many",
+    ),
+    CheckConstraint("kind in ('result', 'pending', 'service')", name="kind_known"),
     comment="Cards that were shown, append only",
 )
 Index("card_organization_idx", card.c.organization, card.c.at)
@@ -34,4 +62,19 @@ card_feedback = Table(
     CheckConstraint("outcome in ('accepted', 'overridden')", name="outcome_known"),
     CheckConstraint("reason is null or outcome = 'overridden'", name="reason_of_override"),
     comment="What became of a card, append only",
+)
+
+price = Table(
+    "price",
+    metadata,
+    identifier_text("system", comment="of the code"),
+    identifier_text("code", comment="what is not done twice"),
+    Column("since", Date, nullable=False, comment="from which day it costs so much"),
+    Column("amount", Numeric(12, 2), nullable=False),
+    Column("currency", Text, nullable=False, comment="ISO 4217"),
+    Column("source", Text, nullable=False, comment="who says so"),
+    PrimaryKeyConstraint("system", "code", "since"),
+    CheckConstraint("amount >= 0", name="amount_not_negative"),
+    CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_is_iso_4217"),
+    comment="What a test or a service costs here, as the operator says; nothing is shipped",
 )
