@@ -62,6 +62,7 @@ EXEMPT = {
     "reindex.assign_patients": "Writes whose record each is, as its body says, and gives back nothing.",
     "results.shown_to": "Looks with the eyes of each who is to have it: which of them may; rids, no content.",
     "results.named_by": "Which versions a Task said were results, for each recipient to be asked: rids.",
+    "results.brought": "What somebody has written of a referral, to know whether something is to come yet: rids.",
     "results.copies": "What a requester wrote of whom is to hear, for the decision to share: rids.",
     "sensitive.held": "Holds origins still for a label's sake: rids and classes, no content.",
     "sensitive.lower_labels": "Writes classes beside the text, and gives back nothing.",

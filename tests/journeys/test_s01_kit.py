@@ -49,6 +49,9 @@ async def test_s01_given_a_kit_when_a_specialist_is_asked_then_it_gets_what_the_
     task = await house.until(lambda: lakeside.asked(sent))
 
     t2 = await lakeside.read(task)
+    assert [one["valueCodeableConcept"]["coding"][0]["code"] for one in t2["input"]] == [
+        "11488-4", "10160-0",
+    ]  # fmt: skip
     sr2 = await lakeside.read(house.target(t2["focus"]))
     named = [house.target(one) for one in sr2["supportingInfo"]]
     assert [one.partition("/")[0] for one in named] == [

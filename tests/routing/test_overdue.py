@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +13,9 @@ import pytest
 from open_hub import House, Party, Referral, opened
 
 from coordhub.access import caller
+from coordhub.insight import kits
 from coordhub.record import reproject
+from coordhub.referral import same_kind
 from coordhub.referral.episode import BUSINESS_STATUS_SYSTEM
 from coordhub.routing import expire
 from coordhub.store import invariants
@@ -370,3 +374,70 @@ async def test_given_a_visit_that_took_place_when_the_referral_is_completed_then
     assert "consult-note" in await timers(house)
     await sent.answer(house.kitchen, "completed")
     assert await timers(house) == {}
+
+
+@pytest.fixture
+def note_expected() -> Iterator[None]:
+    """A kit by which a note is to come back of what the kitchen is asked for."""
+    kind = f"{same_kind.SDOHCC}|food-insecurity"
+    kit = {
+        "kit": "ours", "kinds": [kind], "community": True,
+        "back": [{"title": "Consult note", "codes": ["LOINC|11488-4"]}],
+    }  # fmt: skip
+    kits.use(kits.read(json.dumps([kit]).encode()))
+    yield
+    kits.use(kits.read())
+
+
+async def test_given_a_note_that_is_to_come_back_when_it_is_done_without_then_it_is_chased_until_it_comes(
+    house: House, note_expected: None
+) -> None:
+    sent = await house.refer(house.kitchen.service, kind="food-insecurity")
+    await house.rows("update need set kind = 'specialist'")
+    await house.relay()
+    t2 = await house.document((await sent.tasks())["kitchen"])
+    [asked] = t2["input"]
+    assert asked["type"]["coding"][0]["code"] == "data-code"
+    assert asked["valueCodeableConcept"]["coding"][0]["code"] == "11488-4"
+    await sent.answer(house.kitchen, "accepted")
+    done = await sent.answer(house.kitchen, "completed")
+    [told] = [one.diagnostics for one in done.warnings]
+    assert told.startswith("Still to come: Consult note (http://loinc.org|11488-4).")
+    assert {*await timers(house)} == {"consult-note"}
+    assert [text async for one in reproject.reproject(house.hub) for text in one.differences] == []
+    await house.relay()
+    for _ in range(9):
+        await all_fired(house, timedelta(days=1))
+    assert await kinds(house, house.kitchen) == ["consult-note"]
+    assert await kinds(house, house.clinic) == ["consult-note"]
+    await house.relay()
+    await consistent(house)
+
+
+async def test_given_a_note_that_is_to_come_back_when_it_comes_late_then_nobody_is_chased(
+    house: House, note_expected: None
+) -> None:
+    sent = await house.refer(house.kitchen.service, kind="food-insecurity")
+    await house.rows("update need set kind = 'specialist'")
+    await house.relay()
+    order = (await house.document((await sent.tasks())["kitchen"]))["focus"]["reference"]
+    await sent.answer(house.kitchen, "accepted")
+    await sent.answer(house.kitchen, "completed")
+    note = {
+        "resourceType": "DiagnosticReport",
+        "status": "preliminary",
+        "basedOn": [{"reference": order}],
+        "code": {"coding": [{"system": "http://loinc.org", "code": "4548-4"}]},
+        "subject": {"reference": sent.patient},
+    }
+    made = await house.create(house.kitchen, note)
+    assert {*await timers(house)} == {"consult-note"}, "a report of another kind is no note"
+    note["code"]["coding"][0]["code"] = "11488-4"
+    note["status"] = "final"
+    await house.update(house.kitchen, made.id, {**note, "id": made.id})
+    assert await timers(house) == {}
+    assert [text async for one in reproject.reproject(house.hub) for text in one.differences] == []
+    await house.update(
+        house.kitchen, made.id, {**note, "id": made.id, "status": "entered-in-error"}
+    )
+    assert {*await timers(house)} == {"consult-note"}

@@ -10,7 +10,7 @@ orders of the other needs are theirs who are asked for them.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from coordhub.r4 import datasets
@@ -23,11 +23,18 @@ FROM_SENDER: Final = ("priority", "for", "description", "restriction", "input")
 
 
 def told(
-    task: Document, dataset: int, orders: Collection[str], base: str, *, blind: bool
+    task: Document,
+    dataset: int,
+    orders: Collection[str],
+    base: str,
+    *,
+    blind: bool,
+    back: Sequence[Document] = (),
 ) -> Document:
     """Elements of the sender's Task for the Task that asks.
 
     orders: `ServiceRequest/id` of each need of the referral. blind: others are asked at the same time.
+    back: inputs that say what is to come back.
     """
     shown = trimmed(task, dataset)
     elements: Document = {name: shown[name] for name in FROM_SENDER if name in shown}
@@ -36,6 +43,7 @@ def told(
         for one in elements.pop("input", ())
         if parties.local(one.get("valueReference"), base) not in orders
     ]
+    inputs += back
     if inputs:
         elements["input"] = inputs
     limits = {

@@ -12,9 +12,9 @@ from datetime import datetime
 
 from coordhub.directory import calendars
 from coordhub.r4 import document as fhir_json
-from coordhub.record import parties, visits
+from coordhub.record import owing, parties, visits
 from coordhub.record.hub import Hub
-from coordhub.record.timing import awaits_visit, priority, wanted_of
+from coordhub.record.timing import awaits_visit, may_owe, priority, wanted_of
 from coordhub.referral import timers as of
 from coordhub.store import projections
 from coordhub.store.engine import Connection
@@ -87,12 +87,13 @@ async def _tasks(
         return of.of_referral(str(document["status"]), lengths)
 
     def asked(
-        kind: str, strategy: str, visit: datetime | None
+        kind: str, strategy: str, visit: datetime | None, owes: bool
     ) -> Callable[[dict[str, object], bool], of.Wanted]:
         def wants(document: dict[str, object], heard: bool) -> of.Wanted:
             lengths = limits.lengths(kind, priority(document))
             agreed = visit if awaits_visit(document, lengths) else None
-            return wanted_of(lengths, document, strategy, heard=heard, visit=agreed)
+            owed = owes and may_owe(document, lengths)
+            return wanted_of(lengths, document, strategy, heard=heard, visit=agreed, owes=owed)
 
         return wants
 
@@ -109,7 +110,8 @@ async def _tasks(
         if isinstance(row, CandidateState) and not any(one.sealed for one in versions[row.task]):
             orders = {row.request, requests.get(row.need, row.request)}
             visit = await visits.over_at(conn, orders, row.organization)
-            wants = asked(kinds.get(row.need, ""), strategies.get(row.need, ""), visit)
+            owes = bool(await owing.missing(conn, episode, row.organization, row.request))
+            wants = asked(kinds.get(row.need, ""), strategies.get(row.need, ""), visit, owes)
             tasks.append(_Task(row.task, row.recipient, wants, row.organization))
         elif isinstance(row, ErrandState):
             owner = _local(hub, versions[row.task][-1], "owner")

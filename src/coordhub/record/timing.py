@@ -8,14 +8,16 @@ What asks a victim service provider has no timer: that one ran out would tell th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from coordhub.access import viewer
 from coordhub.directory import calendars
-from coordhub.record import parties, visits
+from coordhub.errors import Issue
+from coordhub.insight.kits import Expected
+from coordhub.record import owing, parties, visits
 from coordhub.record.parent import code_of
 from coordhub.record.work import Draft, Work
 from coordhub.referral import episode as pure
@@ -132,7 +134,7 @@ async def _of_asked(work: Work, draft: Draft) -> Subject | None:
     if episode is None or candidate is None or candidate.organization in work.apart:
         return None
     heard = draft.author == candidate.organization
-    return await _asked(work, episode, candidate, draft.document, heard=heard)
+    return await _asked(work, episode, candidate, draft.document, heard=heard, answer=draft)
 
 
 async def _asked(
@@ -142,14 +144,23 @@ async def _asked(
     document: Document,
     *,
     heard: bool,
+    answer: Draft | None = None,
 ) -> Subject:
+    """answer: by which it says so itself, and is told what is still to come."""
     need = next(one for one in episode.needs if one.ordinal == candidate.need)
     lengths = work.hub.deadlines.lengths(need.kind, priority(document))
     visit = None
     if awaits_visit(document, lengths):
         orders = {need.request, candidate.request}
         visit = await visits.over_at(work.conn, orders, candidate.organization, work)
-    wanted = wanted_of(lengths, document, need.strategy, heard=heard, visit=visit)
+    owes: list[Expected] = []
+    if may_owe(document, lengths):
+        owes = await owing.missing(
+            work.conn, episode.id, candidate.organization, candidate.request, work
+        )
+        if answer is not None and heard:
+            _tell_owed(answer, owes)
+    wanted = wanted_of(lengths, document, need.strategy, heard=heard, visit=visit, owes=bool(owes))
     return Subject(candidate.task, episode.id, wanted, candidate.recipient)
 
 
@@ -159,6 +170,25 @@ def awaits_visit(document: Mapping[str, Any], lengths: Lengths) -> bool:
     return "consult-note" in lengths and said == "appointment-scheduled"
 
 
+def may_owe(document: Mapping[str, Any], lengths: Lengths) -> bool:
+    """Whether it counts what has come back: whoever was asked is done."""
+    return "consult-note" in lengths and document.get("status") == "completed"
+
+
+def _tell_owed(answer: Draft, owes: Sequence[Expected]) -> None:
+    for one in owes:
+        system, code = one.codes[0]
+        answer.warnings.append(
+            Issue(
+                "incomplete",
+                f"Still to come: {one.title} ({system}|{code}). Send it as a DocumentReference or DiagnosticReport "
+                "that names the order of this Task; you are reminded when it is due.",
+                f"{answer.at}.output" if answer.at else "Task.output",
+                "warning",
+            )
+        )
+
+
 def wanted_of(
     lengths: Lengths,
     document: Document,
@@ -166,8 +196,11 @@ def wanted_of(
     *,
     heard: bool,
     visit: datetime | None = None,
+    owes: bool = False,
 ) -> of.Wanted:
-    """What the Task of one who is asked wants. visit: when the one that was agreed on is over."""
+    """What the Task of one who is asked wants. visit: when the one that was agreed on is over. owes: whether
+    something is still to come back of what is done.
+    """
     status = str(document["status"])
     said = code_of(document.get("businessStatus"), pure.BUSINESS_STATUS_SYSTEM)
     asked = of.Asked(
@@ -177,6 +210,7 @@ def wanted_of(
         heard=heard,
         visit=visit,
         offered=strategy == _CHOSEN and status == "accepted" and said != _SELECTED,
+        owes=owes,
     )
     return of.of_asked(asked, lengths)
 
@@ -186,7 +220,8 @@ def priority(document: Mapping[str, Any]) -> str:
 
 
 async def _heard(work: Work) -> list[Subject]:
-    """The Tasks of whoever writes something of a referral, and not its Task: it still works on it."""
+    """The Tasks of whoever writes something of a referral, and not its Task: it still works on it, or brings
+    what it owes."""
     written = {draft.rid for draft in work.drafts}
     author = work.caller.organization
     told = {
@@ -200,7 +235,7 @@ async def _heard(work: Work) -> list[Subject]:
         for one in episode.candidates
         if episode.id in told
         and one.organization == author
-        and one.ended_at is None
+        and (one.ended_at is None or one.status == "completed")
         and author not in work.apart
         and one.task not in written
     ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from coordhub.access import viewer
-from coordhub.record import parties, question, recipients
+from coordhub.record import owing, parties, question, recipients
 from coordhub.record.work import Draft, Work
 from coordhub.store import resources
 from coordhub.store.episodes import Candidate, Episode
@@ -30,5 +30,6 @@ async def tell(
         work.hub.base,
     )
     orders = {stored[rid].reference for rid in wanted}
-    told = question.told(sent, dataset, orders, work.hub.base, blind=False)
+    back = owing.inputs(parties.document(stored[candidate.request]), dataset)
+    told = question.told(sent, dataset, orders, work.hub.base, blind=False, back=back)
     draft.document = {**(draft.document or {}), **told}

@@ -89,6 +89,7 @@ class Asked:
     until: until when its sender waits for an answer, if it says so. heard: its owner wrote it just now.
     visit: when the visit that was agreed on is over. estimate: when a place on the waiting list is
     thought to come free. offered: it has offered to meet the need, and one of several offers is to be chosen.
+    owes: it is done, and something that was to come back has not come.
     """
 
     status: str
@@ -98,10 +99,13 @@ class Asked:
     visit: datetime | None = None
     estimate: datetime | None = None
     offered: bool = False
+    owes: bool = False
 
 
 def of_asked(one: Asked, lengths: Lengths) -> Wanted:
     """What the Task of one who is asked has to meet."""
+    if one.status == "completed" and one.owes:
+        return dict(_each(lengths, (CONSULT_NOTE, "consult-note")))
     if one.status in TERMINAL or one.status == "draft" or one.offered:
         return {}
     found = dict(_of_live(one, lengths))

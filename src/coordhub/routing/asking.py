@@ -19,7 +19,7 @@ from coordhub.r4 import datasets
 from coordhub.r4 import reference as reference_of
 from coordhub.r4.sensitivity import SDV, VSP
 from coordhub.r4.typed import new_task
-from coordhub.record import parties, question
+from coordhub.record import owing, parties, question
 from coordhub.record.hub import Hub, instant
 from coordhub.record.operations import Create
 from coordhub.record.recipients import dataset_of
@@ -209,7 +209,8 @@ def _task(
         authored_on=instant(hub.clock()),
         group=(REFERRAL_SYSTEM, sent.task.id),
     )
-    document |= question.told(task, dataset, sent.orders, hub.base, blind=blind)
+    back = owing.inputs(request, dataset)
+    document |= question.told(task, dataset, sent.orders, hub.base, blind=blind, back=back)
     if "priority" not in document and "priority" in request:  # what its deadlines go by
         document["priority"] = request["priority"]
     return document

@@ -109,6 +109,17 @@ async def taken_from(conn: Connection, rid: int) -> frozenset[int]:
     return frozenset(row[0] for row in rows)
 
 
+async def brought(conn: Connection, episode: int, organization: int) -> list[int]:
+    """rids of the results of a referral that this organization has written."""
+    rows = await conn.fetch(
+        "select m.rid from result m join resource r on r.rid = m.rid and r.shard = m.shard"
+        " where m.episode = $1 and r.source = $2 and r.body is not null order by m.rid",
+        episode,
+        organization,
+    )
+    return [row[0] for row in rows]
+
+
 async def owed(conn: Connection, organization: int, rids: Sequence[int]) -> frozenset[int]:
     """Of these results, what is sent to the organization by itself."""
     rows = await conn.fetch(
