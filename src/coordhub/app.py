@@ -58,8 +58,8 @@ from coordhub.referral.deadlines import Deadlines
 from coordhub.routing import payload
 from coordhub.secret_files import Looking
 from coordhub.settings import Settings
-from coordhub.store import outage, roles, vault
-from coordhub.store.audit import AuditLog
+from coordhub.store import outage, roles, sealed, vault
+from coordhub.store.audit import AuditLog, append_all
 from coordhub.store.clients import Client
 from coordhub.store.deliveries import Claimed
 from coordhub.store.engine import Connection, Engine, searching_of
@@ -102,6 +102,7 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
                 context.hub, _operator_tokens(settings, context.hub), _rendered(context.hub)
             )
             app.state.authorization = _authorization(settings, context.hub)
+            stack.push_async_callback(_note_refusals, app)
             stack.push_async_callback(app.state.authorization.key_sets.close)
             app.state.cds = _cds(settings, context, app.state.authorization)
             stack.push_async_callback(app.state.cds.servers.close)
@@ -156,6 +157,19 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
     return app
 
 
+async def _note_refusals(app: FastAPI) -> None:
+    """What was refused and is in no row of the audit yet, at the end."""
+    context: Authorization = app.state.authorization
+    now = context.clock()
+    if rows := context.refusals.over(now):
+        try:
+            async with context.engine.pool.acquire() as conn:
+                await append_all(conn, rows, now)
+        except Exception as error:  # what cannot be written down at the end, is in the counter
+            if not outage.is_outage(error):
+                raise
+
+
 def _go_by(settings: Settings, app: FastAPI) -> None:
     """Put other secrets in force; a request that has begun ends under those it began under."""
     context: Context = app.state.context
@@ -170,6 +184,7 @@ def _go_by(settings: Settings, app: FastAPI) -> None:
 def _keyed(settings: Settings, hub: Hub) -> dict[str, Any]:
     """Those parts of the Context that hang on the token key."""
     key, former = _signing(settings), _former(settings)
+    sealed.use(sealed.Box([key, *former]))
     return {
         "tokens": Tokens(key, hub.engine, hub.clock, former),
         "paging": Paging(key, former),

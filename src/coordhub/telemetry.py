@@ -58,6 +58,12 @@ LOOKS = Counter(
     ("server",),
     registry=REGISTRY,
 )
+TOKEN_REFUSALS = Counter(
+    "coordhub_token_refusals",
+    "Requests at the token endpoint and its neighbours that were refused, by OAuth error.",
+    ("error",),
+    registry=REGISTRY,
+)
 DELIVERIES = Counter(
     "coordhub_delivery_attempts",
     "Delivery attempts, by channel and what came of them.",

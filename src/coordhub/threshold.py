@@ -6,15 +6,14 @@ https://cheatsheetseries.owasp.org/cheatsheets/HTTP_Headers_Cheat_Sheet.html
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import math
-from typing import Any, Final
+from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from coordhub import errors
-from coordhub.access.admission import Admission
+from coordhub.access.admission import Admission, network
 from coordhub.access.oauth import PATH
 from coordhub.fhir import http
 from coordhub.telemetry import THROTTLED
@@ -93,20 +92,6 @@ def _tries(scope: Scope) -> tuple[bool, str | None]:
         if name == b"authorization":
             return True, value.decode("latin-1")
     return scope["method"] == "POST" and scope["path"].startswith(f"{PATH}/"), None
-
-
-def network(scope: Scope) -> str:
-    """Where it comes from: of IPv6 the /64, of which anybody has as many addresses as it likes."""
-    client: Any = scope.get("client")
-    try:
-        address = ipaddress.ip_address(client[0])
-    except (TypeError, ValueError, IndexError):
-        return "unknown"
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(address)
 
 
 async def _refused(scope: Scope, receive: Receive, send: Send, wait: int) -> None:

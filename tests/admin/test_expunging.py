@@ -596,6 +596,26 @@ async def test_given_a_subscription_when_expunged_then_its_secret_goes_and_it_is
     assert await house.rows("select from subscription_event") == []
 
 
+async def test_given_an_app_in_a_chart_when_the_patient_is_expunged_then_it_acts_no_more(
+    house: House,
+) -> None:
+    one, other = [await house.create(house.clinic, {"resourceType": "Patient"}) for _ in range(2)]
+    for who in (one, other):
+        await house.rows(
+            "insert into app_permission (id, client, person, organization, patient, asked, scopes, at)"
+            " values (gen_random_uuid(), 'app', 'ana', $1, $2, '', '', now())",
+            house.clinic.rid,
+            who.rid,
+        )
+        await house.rows("insert into revealed (shard, rid) values (1, $1)", who.rid)
+    await expunge(house, one.reference, "patient")
+    assert await house.rows("select patient, ended_at is null from app_permission order by 2") == [
+        (None, False),
+        (other.rid, True),
+    ]
+    assert await house.rows("select rid from revealed") == [(other.rid,)]
+
+
 async def test_given_a_link_to_a_task_when_that_is_expunged_then_nothing_leads_there(
     house: House,
 ) -> None:

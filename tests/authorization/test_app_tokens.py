@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from open_app import App, leave
+from open_app import App, account, leave
 from open_door import OPERATOR, doors
 from open_hub import House, observation, patient
 
@@ -222,3 +222,39 @@ async def test_given_a_refresh_token_without_a_name_when_used_then_it_is_of_whom
         async with house.engine.pool.acquire() as conn:
             await clients.set_keys(conn, app.name, None, "https://app.example/jwks.json")
         assert await ask(second["refresh_token"]) == (401, "invalid_client")
+
+
+async def test_given_an_app_when_it_looks_and_writes_then_the_audit_names_it_and_who_let_it_in(
+    house: House, app: App
+) -> None:
+    await app.register()
+    ana = await account(house, "ana@clinic.example", house.clinic.rid)
+    who = await house.create(house.clinic, patient())
+    async with doors(house) as [http]:
+        given = await app.tokens(
+            http, await leave(http, app, "user/*.cruds", who.rid, person=ana.id)
+        )
+        bearer = {
+            "Authorization": f"Bearer {given['access_token']}",
+            "Content-Type": "application/fhir+json",
+        }
+        assert (await http.get(f"/fhir/{who.reference}", headers=bearer)).status_code == 200
+        made = await http.post("/fhir/Observation", json=observation(who.reference), headers=bearer)
+        assert made.status_code == 201, made.text
+        token = http._transport.app.state.context.tokens.issue(  # type: ignore[attr-defined]
+            "clinic", "system/*.rs", now=house.clock(), lifetime=timedelta(hours=1)
+        )
+        own = {"Authorization": f"Bearer {token}"}
+        told = await http.get("/fhir/AuditEvent?_count=100", headers=own)
+        events = [entry["resource"] for entry in told.json()["entry"]]
+        by_app = {
+            one["subtype"][0]["code"]: one["agent"]
+            for one in events
+            if one["agent"][0].get("name") == app.name
+        }
+        for code in ("read", "create", "app-allowed"):
+            client, person, _ = by_app[code]
+            assert (client["requestor"], person["requestor"]) == (False, True)
+            assert client["who"] == {"reference": house.clinic.reference}
+            assert person["name"] == "Ana Ruiz"
+            assert person["who"]["identifier"] == {"system": "urn:coordhub:person", "value": ana.id}

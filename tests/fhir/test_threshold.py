@@ -8,10 +8,10 @@ import httpx2
 import pytest
 from pydantic import SecretStr
 
+from coordhub.access.admission import network
 from coordhub.access.rates import Rates
 from coordhub.app import build
 from coordhub.settings import Settings
-from coordhub.threshold import network
 
 KEPT = {
     "/docs/swagger-ui.css",
@@ -102,6 +102,31 @@ async def test_given_wrong_tokens_from_one_address_when_too_many_then_429_but_no
     assert (await guess("/fhir/Patient")).status_code == 401, "without a token nothing is guessed"
     now[0] += 10
     assert (await guess("/fhir/Patient", headers=wrong[6])).status_code == 401
+
+
+async def test_given_failures_at_the_pages_when_too_many_from_one_address_then_no_door_listens(
+    house,
+):
+    admission = house.context.admission
+    now = [1_700_000_000.0]
+    admission.clock = lambda: now[0]
+    admission.failures, admission.failures_per_minute = Rates(admission.clock), 6
+    form = {"email": "nobody@near.example", "password": "a guess", "code": "123456"}
+    wrong = {"Authorization": "Bearer guess"}
+
+    async def tried(path: str) -> int:
+        if path == "/fhir/Patient":
+            return (await house.http.get(path, headers=wrong)).status_code
+        data = form if path == "/portal/sign-in" else {"code": "0000-0000-0000"}
+        return (await house.http.post(path, data=data)).status_code
+
+    link = f"/links/{'x' * 43}"
+    for path, status in (("/portal/sign-in", 401), (link, 404), ("/fhir/Patient", 401)):
+        assert [await tried(path) for _ in range(2)] == [status] * 2
+    for path in ("/portal/sign-in", link, "/fhir/Patient"):
+        assert await tried(path) == 429
+    now[0] += 10
+    assert await tried("/portal/sign-in") == 401
 
 
 @pytest.mark.parametrize(

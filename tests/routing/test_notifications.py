@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from open_desk import RESULTS, TASKS, Desk, events, said
+from open_desk import KEY, RESULTS, TASKS, Desk, events, said
 from open_hub import patient
 from standardwebhooks import Webhook
 
@@ -16,7 +16,7 @@ from coordhub.errors import FhirError
 from coordhub.record.commit import commit
 from coordhub.record.operations import Create, Delete
 from coordhub.routing import notify
-from coordhub.store import subscription_secrets, subscriptions
+from coordhub.store import sealed, subscription_secrets, subscriptions
 
 SECRETS = (b"first secret, 24 bytes !", b"second secret, of 32 bytes at it")
 
@@ -89,9 +89,18 @@ async def test_given_a_secret_that_is_replaced_when_told_then_either_verifies_un
     for secret in SECRETS:
         webhook = Webhook("whsec_" + b64encode(secret).decode())
         webhook.verify(desk.listener.sent[1].decode(), desk.listener.headers(1))
-    assert await house.rows("select secret from subscription_secret where until is null") == [
-        (SECRETS[1],)
-    ]
+    kept = [secret for (secret,) in await house.rows("select secret from subscription_secret")]
+    assert not any(secret in stored for secret in SECRETS for stored in kept)
+    # another key of the hub, and the one before named as that: sealed anew as it is used
+    sealed.use(sealed.Box([b"the key that came after this one", KEY]))
+    async with house.engine.pool.acquire() as conn:
+        assert await subscription_secrets.seal_anew(conn) == 0
+        sealed.use(sealed.Box([b"the key that came after this one"]))
+        assert await subscription_secrets.valid(conn, number, house.clock()) == [SECRETS[1]]
+        sealed.use(sealed.Box([KEY]))
+        with pytest.raises(sealed.UnreadableError):
+            await subscription_secrets.valid(conn, number, house.clock())
+        assert await subscription_secrets.seal_anew(conn) == len(kept)
 
 
 async def test_given_headers_of_its_own_when_told_then_a_subscriber_cannot_write_the_hubs(

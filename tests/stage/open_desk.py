@@ -16,10 +16,12 @@ from open_hub import House, Party
 from coordhub.outbound.client import Outbound, Timeouts
 from coordhub.routing import notice, notify
 from coordhub.routing.notify import Patience
+from coordhub.store import sealed
 
 BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/"
 TASKS = "urn:coordhub:subscription-topic:tasks"
 RESULTS = "urn:coordhub:subscription-topic:results"
+KEY = b"a token key that is long enough!"
 PATIENCE = Patience(failures=3)
 
 Document = dict[str, Any]
@@ -143,6 +145,7 @@ class Desk:
 
 @pytest.fixture
 async def desk(house: House) -> AsyncIterator[Desk]:
+    sealed.use(sealed.Box([KEY]))
     listener = Listener()
     server = await asyncio.start_server(listener.serve, "127.0.0.1", 0)
     listener.address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"

@@ -275,6 +275,34 @@ async def test_given_rows_that_somebody_removed_when_it_says_retention_then_veri
     assert any("was removed" in fault for fault in (await verified(house)).faults)
 
 
+async def test_given_events_and_permissions_with_schedules_when_due_then_what_is_over_goes_and_no_more(
+    house: House,
+) -> None:
+    await house.by_owner(
+        "insert into subscription (rid, shard, organization, state, config, event, sent, failures)"
+        " values (256, 0, 1, 'active', '{}', 3, 2, 0)"
+    )
+    await house.by_owner(
+        "insert into subscription_event (subscription, number, shard, at, rid, version) select 256, n, 0,"
+        " now() - interval '20 days' * (3 - n), 1, 1 from generate_series(0, 3) n"
+    )
+    await house.by_owner(
+        "insert into app_permission (id, client, person, organization, asked, scopes, at, ended_at)"
+        " select gen_random_uuid(), 'app', 'ana', 1, '', '', now(), e from unnest(array["
+        " now() - interval '90 days', now() - interval '9 days', null]) e"
+    )
+    for subject in ("subscription_event", "app_permission"):
+        await schedule(house, subject, "P30D")
+        assert await run(house, subject) == (2 if subject == "subscription_event" else 1)
+        assert await run(house, subject) == 0
+    numbers = await house.rows("select number from subscription_event order by number")
+    assert numbers == [(2,), (3,)], "2 is too young"
+    await house.by_owner("update subscription_event set at = at - interval '90 days'")
+    assert await run(house, "subscription_event") == 1
+    assert await house.rows("select number from subscription_event") == [(3,)], "it was not told"
+    assert await house.value("select count(*) from app_permission") == 2
+
+
 async def test_given_the_application_when_it_would_change_a_schedule_then_it_may_not(
     house: House,
 ) -> None:

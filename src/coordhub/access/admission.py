@@ -8,10 +8,12 @@ the same. What no token is known for shares one client's part.
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import math
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from coordhub.access.caller import Caller
 from coordhub.access.rates import Defaults, Rates, Terms, TooMuch
@@ -155,3 +157,17 @@ class Admission:
     def _refused(guest: Guest, refused: TooMuch) -> FhirError:
         THROTTLED.labels(refused.what).inc()
         return too_many(_SAID[refused.what], max(1, math.ceil(refused.wait)))
+
+
+def network(scope: Mapping[str, Any]) -> str:
+    """Where it comes from: of IPv6 the /64, of which anybody has as many addresses as it likes."""
+    client: Any = scope.get("client")
+    try:
+        address = ipaddress.ip_address(client[0])
+    except (TypeError, ValueError, IndexError):
+        return "unknown"
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)

@@ -25,7 +25,7 @@ class Caller:
     role: system, privacy-officer (of its organization) or person.
     break_glass: may open a record in an emergency.
     allowance: how much it may ask.
-    permission: by which a person lets this app act, if it is one.
+    permission: by which a person (id of its account) lets this app act, if it is one.
     """
 
     client: str | None
@@ -39,6 +39,7 @@ class Caller:
     break_glass: bool = False
     allowance: Allowance = field(default_factory=Allowance)
     permission: UUID | None = None
+    person: str | None = None
 
     @property
     def is_person(self) -> bool:

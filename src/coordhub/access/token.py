@@ -133,6 +133,7 @@ class Tokens:
             client.break_glass,
             client.allowance,
             presented.permission,
+            presented.by_person,
         )
 
     async def _whose(self, text: str) -> clients.Presented:

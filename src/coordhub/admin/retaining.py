@@ -23,7 +23,13 @@ _DURATION: Final = re.compile(
     r"P(?=.)(\d{1,4}Y)?(\d{1,4}M)?(\d{1,4}W)?(\d{1,5}D)?(T(?=.)(\d{1,4}H)?(\d{1,4}M)?)?"
 )
 
-_LEAST: Final = {"audit": SIX_YEARS.days, "idempotency": 1, "delivery": 30}
+_LEAST: Final = {
+    "app_permission": 30,
+    "audit": SIX_YEARS.days,
+    "delivery": 30,
+    "idempotency": 1,
+    "subscription_event": 7,
+}
 """Days: of the audit what the accounting of disclosures tells, of the others what work needs."""
 
 _LEAST_OF_RESOURCES: Final = 1

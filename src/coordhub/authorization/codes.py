@@ -64,6 +64,7 @@ async def allow(
     row = AuditRow(
         launch.client.id, organization, "app-allowed", 200,
         rids=() if patient is None else (patient,), query=f"scope={one.scopes}", request_id=request_id,
+        person=person,
     )  # fmt: skip
     async with context.engine.transaction() as conn:
         await apps.allow(conn, one, digest(code), given)
@@ -163,7 +164,7 @@ async def _give(
             answer["id_token"] = context.signer.sign(said)
         row = AuditRow(
             client.id, one.organization, "token-granted", 200, query=f"scope={scope}",
-            request_id=asked.request_id,
+            request_id=asked.request_id, person=one.person,
         )  # fmt: skip
         await audit.append(conn, row, now)
     return answer

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from coordhub.access import oauth
 from coordhub.authorization.identity import Signer
 from coordhub.authorization.key_sets import KeySets
+from coordhub.authorization.refusals import Refusals
 from coordhub.store.engine import Engine
 
 
@@ -28,6 +29,7 @@ class Context:
     app_lifetime: timedelta
     refresh_lifetime: timedelta
     signer: Signer | None = None
+    refusals: Refusals = field(default_factory=Refusals)
 
     @property
     def audience(self) -> str:

@@ -12,12 +12,12 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Request, Response
 from starlette.responses import JSONResponse
 
+from coordhub.access.admission import network
 from coordhub.access.oauth import PATH
 from coordhub.authorization import discovery, identity, introspection, revocation, token, userinfo
 from coordhub.authorization.context import Asked, Context
 from coordhub.authorization.refusal import OAuthError, invalid_request
 from coordhub.store import audit
-from coordhub.store.transact import AuditRow
 
 WELL_KNOWN: Final = "/.well-known/smart-configuration"
 OPENID_WELL_KNOWN: Final = "/.well-known/openid-configuration"
@@ -82,21 +82,16 @@ async def _answered(request: Request, perform: Perform) -> Response:
     try:
         answered = await perform(context, Asked(await _form(request), request_id))
     except OAuthError as refused:
-        await _note(context, refused, request_id)
+        now = context.clock()
+        rows = context.refusals.note(refused, network(request.scope), request_id, now)
+        if rows:
+            async with context.engine.pool.acquire() as conn:
+                await audit.append_all(conn, rows, now)
         said = {"error": refused.error, "error_description": refused.description}
         return JSONResponse(said, refused.status, _UNKEPT)
     if answered is None:
         return Response(b"", 200, _UNKEPT)
     return JSONResponse(answered, 200, _UNKEPT)
-
-
-async def _note(context: Context, refused: OAuthError, request_id: str) -> None:
-    row = AuditRow(
-        refused.client, refused.organization, "token-refused", refused.status,
-        query=f"error={refused.error}", request_id=request_id,
-    )  # fmt: skip
-    async with context.engine.pool.acquire() as conn:
-        await audit.append(conn, row, context.clock())
 
 
 async def _form(request: Request) -> dict[str, str]:

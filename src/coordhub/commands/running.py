@@ -95,6 +95,7 @@ async def route(settings: Settings, hub: Hub, stop: asyncio.Event, *, ours: bool
             channels[MAILED] = EmailNotice(post, hub.clock)
         manners = Manners(settings.notice_every, lifetime=settings.link_lifetime)
         key = seals.sealing_key(token_key(settings) or b"")
+        await _seal_by(_keys(settings), hub)
 
         async def go_by_new_secrets(_: list[str]) -> None:
             nonlocal key
@@ -104,6 +105,7 @@ async def route(settings: Settings, hub: Hub, stop: asyncio.Event, *, ours: bool
             if post is not None and (relay := fresh.relay()) is not None:
                 post.go_by(relay)
             key = seals.sealing_key(token_key(fresh) or b"")
+            await _seal_by(_keys(fresh), hub)
 
         async with asyncio.TaskGroup() as group:
             secrets = group.create_task(Looking(settings.files(), go_by_new_secrets).keep())
@@ -117,6 +119,25 @@ async def route(settings: Settings, hub: Hub, stop: asyncio.Event, *, ours: bool
             group.create_task(Herald(hub, outbound, settings.worker_poll).run(stop))
             await Worker(Sending(hub, channels, policy, random, breaker, manners), pace).run(stop)
             secrets.cancel()
+
+
+def _keys(settings: Settings) -> list[bytes]:
+    """Of the hub: the one of now, and those before."""
+    former = (one.get_secret_value().encode() for one in settings.former_token_keys)
+    return [*filter(None, [token_key(settings)]), *former]
+
+
+async def _seal_by(keys: list[bytes], hub: Hub) -> None:
+    """Have what is sealed be under the first of them, so that the others may go."""
+    from coordhub.store import sealed, subscription_secrets
+    from coordhub.telemetry import log
+
+    if not keys:
+        return
+    sealed.use(sealed.Box(keys))
+    async with hub.engine.pool.acquire_at_last() as conn:
+        if unreadable := await subscription_secrets.seal_anew(conn):
+            log("secrets.unreadable", level="error", of="subscriptions", count=unreadable)
 
 
 async def work_until_told(settings: Settings) -> None:

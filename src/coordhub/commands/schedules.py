@@ -30,7 +30,8 @@ def set_schedule(
     subject: Annotated[
         str,
         typer.Argument(
-            help="A resource type, a sensitivity class, audit, delivery or idempotency."
+            help="A resource type, a sensitivity class, app_permission, audit, delivery, idempotency or "
+            "subscription_event."
         ),
     ],
     keep: Annotated[str, typer.Argument(help=f"ISO 8601 duration, such as P10Y; or {FOR_EVER}.")],

@@ -177,16 +177,17 @@ def render(row: Row, fhir_id: str, hub: str) -> Element:
 
 
 def _asking(row: Row, pattern: Pattern) -> Iterator[Element]:
-    """Whose request it was: a client of an organization, or a person who works for it."""
+    """Whose request it was: a client of an organization, or a person, by the pages or by an app it let in."""
     who = {"reference": row.organization} if row.organization else {"display": "unauthenticated"}
-    agent = _agent(pattern.client, who, row.person is None)
+    agent = _agent(pattern.client, who, row.account is None)
     if row.client is not None:
         agent["name"] = row.client
     yield agent
-    if row.client is not None and row.person is not None:
-        account = {"system": PERSON, "value": row.client.partition(":")[2]}
-        person = _agent(_USER, {"identifier": account, "display": row.person}, True)
-        yield {**person, "altId": account["value"], "name": row.person}
+    if row.account is not None:
+        name = row.person or "no longer known"
+        account = {"system": PERSON, "value": row.account}
+        person = _agent(_USER, {"identifier": account, "display": name}, True)
+        yield {**person, "altId": row.account, "name": name}
 
 
 def _agent(part: Code, who: Element, asks: bool) -> Element:

@@ -36,4 +36,5 @@ def row(
         shown,
         searched,
         request_id=caller.request_id,
+        person=caller.person,
     )

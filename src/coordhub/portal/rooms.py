@@ -116,17 +116,17 @@ def add(app: FastAPI) -> None:
 
     @app.post("/portal/sign-in", include_in_schema=False)
     async def signed_in(request: Request) -> Response:
-        context, address = _context(request), request.client.host if request.client else ""
+        context, admission = _context(request), _context(request).admission
         form, now = await forms.fields(request) or {}, context.hub.clock()
         to = _onward(form.get("to"))
-        if bounds.is_over(address, now):
+        if bounds.is_over(admission, request.scope, now):
             return _page(request, "sign_in", 429, trouble="locked", email="", to=to)
         done = await signing_in.sign_in(
             context.hub, _keys(request), form.get("email", ""), form.get("password", ""),
             form.get("code", ""),
         )  # fmt: skip
         if not isinstance(done, SignedIn):
-            bounds.failed(address, now)
+            bounds.failed(admission, request.scope, now)
             await _noted(request, done.person, "unauthenticated", 401)
             status = 429 if done.why == "locked" else 401
             return _page(

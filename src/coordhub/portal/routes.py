@@ -68,14 +68,14 @@ def add(app: FastAPI) -> None:
 
     @app.post("/links/{token}", include_in_schema=False)
     async def opened(request: Request, token: str) -> Response:
-        context, address = _context(request), request.client.host if request.client else ""
+        context, admission = _context(request), _context(request).admission
         now = context.hub.clock()
-        if bounds.is_over(address, now):
+        if bounds.is_over(admission, request.scope, now):
             return _page("locked", 429)
         form = await forms.fields(request)
         done = await opening.open_link(context.hub, token, (form or {}).get("code", ""))
         if isinstance(done, Closed):
-            bounds.failed(address, now)
+            bounds.failed(admission, request.scope, now)
             if done.organization is not None:
                 await context.audit.record(
                     AuditRow(

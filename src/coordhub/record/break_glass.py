@@ -267,4 +267,5 @@ def _row(
         rids,
         urlencode({name: value for name, value in said.items() if value is not None}),
         request_id=caller.request_id,
+        person=caller.person,
     )

@@ -147,4 +147,5 @@ def _audit(work: Work, interaction: str) -> AuditRow:
         only.id if only else None,
         tuple(draft.rid for draft in work.drafts),
         request_id=work.caller.request_id,
+        person=work.caller.person,
     )

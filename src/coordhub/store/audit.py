@@ -18,17 +18,19 @@ from coordhub.store.transact import AuditRow, audit_json
 _STATEMENT = """
 with n as materialized (
     select * from jsonb_to_recordset($2::jsonb) as n(client text, organization bigint, interaction text,
-        outcome smallint, type smallint, fhir_id text, rids bigint[], query text, delivery uuid, request_id text)
+        outcome smallint, type smallint, fhir_id text, rids bigint[], query text, delivery uuid, request_id text,
+        person text)
 ), seen as (
     update candidate c set seen_at = $1
     from (select distinct n.organization, unnest(n.rids) as rid from n where n.outcome between 200 and 299) s
     where (c.task = s.rid or c.request = s.rid) and c.organization = s.organization and c.seen_at is null
       and not exists (select from party p where p.organization = c.organization and p.kind = 'vsp')
 )
-insert into audit (at, client, organization, interaction, outcome, type, fhir_id, rids, query, delivery, request_id)
+insert into audit (at, client, organization, interaction, outcome, type, fhir_id, rids, query, delivery, request_id,
+    person)
 select $1, client, organization, interaction, outcome, type, fhir_id, coalesce(rids, '{}'),
     case when not exists (select from party p where p.organization = n.organization and p.kind = 'vsp') then query end,
-    delivery, request_id
+    delivery, request_id, person
 from n
 """
 

@@ -64,7 +64,7 @@ class Row:
     """One row, as far as its reader may see it.
 
     own: what the reader's clients did, or what was sent to it; else client, person, query, asked and
-    request_id are None. person: name of who had signed in.
+    request_id are None. person: name of who had signed in, itself or to an app; account: its id.
     organization: `Organization/<id>` of who acted, or to whom it was disclosed; None: nobody known.
     asked: `Type/id` or `Type` as asked for.
     """
@@ -73,6 +73,7 @@ class Row:
     at: datetime
     own: bool
     client: str | None
+    account: str | None
     person: str | None
     organization: str | None
     interaction: str
@@ -101,6 +102,9 @@ OUTCOME = (
     " when a.outcome >= 400 then '4' else '0' end"
 )
 """AuditEvent.outcome of a row: 8 for who was not let in and for faults of the hub, 4 for refusals."""
+
+
+_ACCOUNT = "coalesce(a.person, case when a.client like 'person:%' then substr(a.client, 8) end)"
 
 
 async def trail(
@@ -209,8 +213,8 @@ class _Asking:
             )
         return (
             "select a.seq, a.at, a.client, a.organization, a.interaction, a.outcome, a.type, a.fhir_id,"
-            " a.rids, a.query, a.delivery, a.request_id, (select p.name from person p"
-            "  where a.client like 'person:%' and p.id = substr(a.client, 8)) as person from audit a"
+            f" a.rids, a.query, a.delivery, a.request_id, {_ACCOUNT} as account,"
+            f" (select p.name from person p where p.id = {_ACCOUNT}) as person from audit a"
             f" where {' and '.join(self.conditions)}"
             f" and a.seq >= ${len(self.arguments) + 1} and a.seq < ${len(self.arguments) + 2}"
             f" order by a.seq desc limit {limit}"
@@ -258,6 +262,7 @@ def _shown(row: Any, known: dict[int, tuple[Named, int]], viewer: Viewer) -> Row
         row["at"],
         own,
         row["client"] if own else None,
+        row["account"] if own else None,
         row["person"] if own else None,
         acting and acting[0].reference,
         row["interaction"],

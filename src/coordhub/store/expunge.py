@@ -105,6 +105,12 @@ begin
         delete from mailbox m where m.endpoint = any(rids_) or m.organization = any(rids_);
         delete from proof p where p.endpoint = any(rids_);
         delete from trace t where t.rid = any(rids_);
+        -- By an app that was let in by it, or in its chart, nothing is done any more.
+        update app_permission a set ended_at = coalesce(a.ended_at, at_), patient = null
+        where a.patient = any(rids_) or a.organization = any(rids_);
+        delete from access_token k using app_permission a
+        where k.permission = a.id and a.ended_at = at_;
+        delete from revealed v where v.rid = any(rids_);
         delete from timer t where t.subject = any(rids_) and t.fired_at is null;
         update errand e set closed_at = at_ where e.task = any(rids_) and e.closed_at is null;
         delete from vsp_release l

@@ -27,7 +27,7 @@ from coordhub.telemetry import log
 LOCK: Final = 0x636F6F7264726574
 """Advisory lock (`coordret` in ASCII): of several processes one removes at a time."""
 
-TABLES: Final = ("audit", "delivery", "idempotency")
+TABLES: Final = ("app_permission", "audit", "delivery", "idempotency", "subscription_event")
 """Subjects that are no resources."""
 
 AUDIT_MARK: Final = "audit-retained"
@@ -76,6 +76,15 @@ _DELIVERIES = f"""
 
 _KEYS = "select i.organization, i.key from idempotency i where i.at < horizon_ limit most_"
 
+_EVENTS = """
+    select e.subscription, e.number from subscription_event e left join subscription u on u.rid = e.subscription
+    where e.at < horizon_ and (u.rid is null or u.state in ('off', 'error') or e.number <= u.sent)
+      and (u.again_from is null or e.number < u.again_from or e.number > u.again_until)
+    limit most_
+"""
+
+_PERMISSIONS = "select a.id from app_permission a where a.ended_at < horizon_ limit most_"
+
 _UNDER = (
     "(a.xid, a.seq) >= (coalesce(before_.until_xid, '0'::xid8), coalesce(before_.until_seq, 0))"
     " and (a.xid, a.seq) < (seal_.until_xid, seal_.until_seq)"
@@ -106,6 +115,15 @@ begin
 
     if subject_ = 'idempotency' then
         delete from idempotency i using ({_KEYS}) due where (i.organization, i.key) = (due.organization, due.key);
+        get diagnostics removed_ = row_count;
+    elsif subject_ = 'subscription_event' then
+        delete from subscription_event e using ({_EVENTS}) due
+        where (e.subscription, e.number) = (due.subscription, due.number);
+        get diagnostics removed_ = row_count;
+    elsif subject_ = 'app_permission' then
+        with due as ({_PERMISSIONS}), codes as (delete from app_code c using due where c.permission = due.id),
+            further as (delete from refresh_token t using due where t.permission = due.id)
+        delete from app_permission a using due where a.id = due.id;
         get diagnostics removed_ = row_count;
     elsif subject_ = 'delivery' then
         with due as ({_DELIVERIES}), gone as (delete from attempt a using due where a.delivery = due.id),
@@ -143,7 +161,7 @@ begin
         end if;
     end if;
 
-    if removed_ > 0 and subject_ in ('idempotency', 'delivery') then
+    if removed_ > 0 and subject_ in ('idempotency', 'delivery', 'subscription_event', 'app_permission') then
         insert into audit (at, organization, interaction, outcome, rids, query)
         values (now(), {HUB}, 'retention', 0, '{{}}', 'subject=' || subject_ || '&removed=' || removed_);
     end if;
@@ -252,6 +270,8 @@ async def due(conn: Connection, subject: str, most: int) -> int:
     counted = {
         "idempotency": _KEYS,
         "delivery": _DELIVERIES,
+        "subscription_event": _EVENTS,
+        "app_permission": _PERMISSIONS,
         "audit": (
             "select l.rows from audit_seal l where l.number > coalesce(s.done_seal, 0)"
             f" and l.sealed_at < least(horizon_, now() - interval '{SIX_YEARS.days} days')"

@@ -50,7 +50,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 _ROWS = (
     "select seq, at, client, organization, interaction, outcome, type, fhir_id, rids, query,"
-    " delivery, request_id, xid::text::bigint as xid from audit"
+    " delivery, request_id, person, xid::text::bigint as xid from audit"
     " where (xid, seq) >= ($1::text::xid8, $2) and (xid, seq) < ($3::text::xid8, $4)"
     " order by xid, seq"
 )

@@ -216,9 +216,9 @@ PARTS: Final = {
     ),
     "audited": Part(
         "client text, organization bigint, interaction text, outcome smallint, type smallint, fhir_id text,"
-        " rids bigint[], query text, delivery uuid, request_id text",
+        " rids bigint[], query text, delivery uuid, request_id text, person text",
         "insert into audit (at, client, organization, interaction, outcome, type, fhir_id, rids, query,"
-        " delivery, request_id) select $1, n.* from {rows}",
+        " delivery, request_id, person) select $1, n.* from {rows}",
     ),
     "opened": Part(
         "id bigint, requester bigint, request bigint, patient bigint",

@@ -280,7 +280,10 @@ class ResultRow(NamedTuple):
 
 
 class AuditRow(NamedTuple):
-    """One line of the audit. `rids`: the resources written or shown; `fhir_id`: the id asked for."""
+    """One line of the audit. `rids`: the resources written or shown; `fhir_id`: the id asked for.
+
+    person: id of who let the client act, where that is a person's app.
+    """
 
     client: str | None
     organization: int | None
@@ -292,6 +295,7 @@ class AuditRow(NamedTuple):
     query: str | None = None
     delivery: Any = None
     request_id: str | None = None
+    person: str | None = None
 
 
 class SubscriptionRow(NamedTuple):

@@ -255,7 +255,7 @@ subscription_secret = Table(
         "secret",
         LargeBinary,
         nullable=False,
-        comment="what notifications are signed with; shown to nobody again",
+        comment="what notifications are signed with, sealed; shown to nobody again",
     ),
     instant("since"),
     instant(

@@ -158,6 +158,7 @@ audit = Table(
     Column("query", Text, comment="search criteria: content, hence only here"),
     Column("delivery", Uuid, comment="the disclosure's delivery"),
     Column("request_id", Text),
+    Column("person", Text(collation="C"), comment="person.id of who let the client act, an app"),
     Column(
         "xid",
         Xid8(),
