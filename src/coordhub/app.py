@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -28,7 +28,8 @@ from coordhub.access.operators import OperatorTokens
 from coordhub.access.rates import Defaults
 from coordhub.access.token import Tokens
 from coordhub.admin import http as admin
-from coordhub.admin import letters
+from coordhub.admin import letters, partners_http
+from coordhub.admin.checking import Look
 from coordhub.authorization import authentication
 from coordhub.authorization import http as authorization_http
 from coordhub.authorization.context import Context as Authorization
@@ -48,14 +49,14 @@ from coordhub.fhir.restored import Restored
 from coordhub.fhir.sockets import Sockets
 from coordhub.identity import weights as identity_weights
 from coordhub.insight import kits, same_question
-from coordhub.outbound.client import Outbound, Timeouts
+from coordhub.outbound.client import Outbound, Timeouts, trusting
 from coordhub.portal import allowing, rooms, routes
 from coordhub.r4 import datasets
 from coordhub.record.bootstrap import open_hub
 from coordhub.record.hub import Hub, Safeguards
 from coordhub.referral import deadlines, same_kind, strategies, weights
 from coordhub.referral.deadlines import Deadlines
-from coordhub.routing import payload
+from coordhub.routing import conformance, payload
 from coordhub.secret_files import Looking
 from coordhub.settings import Settings
 from coordhub.store import outage, roles, sealed, vault
@@ -63,6 +64,7 @@ from coordhub.store.audit import AuditLog, append_all
 from coordhub.store.clients import Client
 from coordhub.store.deliveries import Claimed
 from coordhub.store.engine import Connection, Engine, searching_of
+from coordhub.store.onboarding import Item, Partner
 from coordhub.store.pooling import Pooled
 
 READY_SECONDS: Final = 2.0
@@ -99,7 +101,10 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
             context = app.state.context = await _open(settings, hub, stack)
             app.state.portal = _portal_keys(settings)
             app.state.admin = admin.Admin(
-                context.hub, _operator_tokens(settings, context.hub), _rendered(context.hub)
+                context.hub,
+                _operator_tokens(settings, context.hub),
+                _rendered(context.hub),
+                look_of(settings),
             )
             app.state.authorization = _authorization(settings, context.hub)
             stack.push_async_callback(_note_refusals, app)
@@ -132,6 +137,7 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
     )
     _add_own_routes(app)
     app.include_router(admin.router)
+    app.include_router(partners_http.router)
     app.include_router(authorization_http.router(http.PREFIX))
     app.include_router(cds.router)
     routes.add(app)
@@ -365,6 +371,23 @@ def _cds(settings: Settings, context: Context, authorization: Authorization) -> 
 
     servers = Servers(context.hub.engine, context.hub.base, outbound)
     return CDS(context.hub, context.audit, prove, servers, context.admission)
+
+
+def look_of(settings: Settings) -> Look:
+    """Goes through the check list of partners, each time with a client of its own of the world."""
+
+    async def look(
+        hub: Hub, partner: Partner, before: Sequence[Item], sample: bytes | None
+    ) -> Sequence[Item]:
+        own = settings.outbound_authorities
+        outbound = Outbound(
+            allowed_networks=settings.outbound_networks,
+            tls=trusting(own) if own is not None else None,
+        )
+        async with outbound:
+            return await conformance.check(hub, outbound, partner, before, sample)
+
+    return look
 
 
 def deadlines_of(settings: Settings) -> Deadlines:

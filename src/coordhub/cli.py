@@ -21,6 +21,7 @@ from coordhub.commands import (
     exchange,
     labels,
     offboarding,
+    onboarding,
     operators,
     people,
     persons,
@@ -54,6 +55,7 @@ cli = typer.Typer(
 
 cli.add_typer(audit.audit, name="audit")
 cli.add_typer(registering.registered, name="clients")
+cli.add_typer(onboarding.onboard, name="onboard")
 cli.add_typer(labels.labels, name="labels")
 cli.add_typer(deliveries.deliveries, name="deliveries")
 cli.add_typer(operators.operators, name="operators")

@@ -2,76 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import httpx2
-import pytest
 from openapi_spec_validator import validate
-from pydantic import SecretStr
+from operators_desk import BY, KEY, Desk, desk
 
 from coordhub.access.token import Tokens
-from coordhub.admin import acts, openapi
+from coordhub.admin import acts, openapi, partners_http
 from coordhub.admin import http as door
-from coordhub.admin.acts import Operator
-from coordhub.app import build
-from coordhub.settings import Settings
 
 if TYPE_CHECKING:
     from open_hub import House
 
-KEY = b"a test key that is long enough for it"
-BY = Operator("rosa")
-ALL = "deliveries.read deliveries.act deliveries.content"
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """Of an operator who may do all."""
-
-    house: House
-    http: httpx2.AsyncClient
-    token: str
-
-    async def ask(
-        self, method: str, path: str, body: Any = None, token: str | None = None
-    ) -> tuple[int, Any]:
-        sent = {"Authorization": f"Bearer {token or self.token}"}
-        answered = await self.http.request(method, f"/admin/v1{path}", json=body, headers=sent)
-        return answered.status_code, answered.json()
-
-    async def refused(
-        self, method: str, path: str, body: Any = None, **given: str
-    ) -> tuple[int, str]:
-        status, outcome = await self.ask(method, path, body, **given)
-        assert outcome["resourceType"] == "OperationOutcome"
-        return status, outcome["issue"][0]["diagnostics"]
-
-    async def may(self, name: str, scope: str) -> str:
-        """A token of an operator with this scope."""
-        engine, now = self.house.engine, self.house.clock()
-        await acts.register_operator(engine, BY, name, scope, now)
-        return await acts.operator_token(engine, BY, name, None, KEY, timedelta(hours=1), now)
-
-    async def audited(self, act: str) -> list[tuple[Any, ...]]:
-        return await self.house.rows(
-            "select query, delivery from audit where interaction = $1 order by seq", act
-        )
-
-
-@pytest.fixture
-async def desk(house: House) -> AsyncIterator[Desk]:
-    settings = Settings.model_validate({"token_key": SecretStr(KEY.decode())})
-    app = build(settings, house.hub)
-    async with app.router.lifespan_context(app):
-        transport = httpx2.ASGITransport(app=app)
-        async with httpx2.AsyncClient(transport=transport, base_url="http://hub.example") as http:
-            desk = Desk(house, http, "")
-            yield Desk(house, http, await desk.may("omar", ALL))
+__all__ = ["desk"]
 
 
 async def test_given_deliveries_when_listed_then_by_what_is_asked_for_and_page_by_page(
@@ -224,11 +170,16 @@ async def test_given_any_other_token_when_sent_then_neither_door_takes_the_other
     house, now, hour = desk.house, desk.house.clock(), timedelta(hours=1)
     partner = Tokens(KEY, house.engine).issue("clinic", "system/*.cruds", now=now, lifetime=hour)
     paths = [
-        (method, path.format(delivery=ledger["dead"], endpoint="x").removeprefix("/admin/v1"))
+        (
+            method,
+            path.format(delivery=ledger["dead"], endpoint="x", client="x").removeprefix(
+                "/admin/v1"
+            ),
+        )
         for path, item in openapi.document()["paths"].items()
         for method in item
     ]
-    assert len(paths) == 7
+    assert len(paths) == 18
     for method, path in paths:
         for token in (partner, "nonsense"):
             status, _ = await desk.refused(method.upper(), path, {}, token=token)
@@ -279,7 +230,8 @@ def test_given_the_document_when_looked_at_then_it_is_valid_kept_and_names_every
     }
     routes = {
         (route.path, method)
-        for route in door.router.routes
+        for router in (door.router, partners_http.router)
+        for route in router.routes
         for method in getattr(route, "methods", ())
     }
     assert described == routes - {("/admin/v1/openapi.json", "GET")}

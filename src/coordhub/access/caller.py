@@ -26,6 +26,7 @@ class Caller:
     break_glass: may open a record in an emergency.
     allowance: how much it may ask.
     permission: by which a person (id of its account) lets this app act, if it is one.
+    sandbox: its organization is one of the sandbox, among whose test data it stays.
     """
 
     client: str | None
@@ -40,6 +41,7 @@ class Caller:
     allowance: Allowance = field(default_factory=Allowance)
     permission: UUID | None = None
     person: str | None = None
+    sandbox: bool = False
 
     @property
     def is_person(self) -> bool:

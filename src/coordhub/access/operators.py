@@ -28,6 +28,9 @@ SCOPES: Final = {
     "deliveries.read": "list deliveries and endpoints, see reasons and attempts",
     "deliveries.act": "replay, discard, probe",
     "deliveries.content": "see what a delivery carries",
+    "partners.read": "list partners, see their reports, agreements and limits",
+    "partners.act": "register, check, suspend and end partners, change their agreements and limits",
+    "partners.approve": "approve partners that others have registered and had checked",
 }
 """What an operator may be let do. None holds another."""
 

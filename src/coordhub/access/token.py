@@ -130,10 +130,11 @@ class Tokens:
             request_id,
             client.reference_policy,
             client.role,
-            client.break_glass,
+            client.break_glass and not client.sandbox,
             client.allowance,
             presented.permission,
             presented.by_person,
+            client.sandbox,
         )
 
     async def _whose(self, text: str) -> clients.Presented:

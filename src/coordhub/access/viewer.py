@@ -12,7 +12,8 @@ def of(caller: Caller, letters: str = "r") -> Viewer:
 
     letters: for which interactions of SMART (c r u d s), all of them at once.
     """
-    return on_behalf_of(caller.organization, caller.scopes, letters)
+    whole, parts = caller.scopes.looking(letters)
+    return Viewer(caller.organization, whole, parts=parts, sandbox=caller.sandbox)
 
 
 def searching(caller: Caller) -> Viewer:

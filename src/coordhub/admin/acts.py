@@ -35,6 +35,10 @@ class NothingDone(Exception):
     """There was nothing to do it to; the text says what to look at."""
 
 
+class NotKnown(NothingDone):
+    """What was named is not here."""
+
+
 async def note(
     conn: Connection,
     by: Operator,

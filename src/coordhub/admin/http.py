@@ -1,4 +1,4 @@
-"""The admin API: dead letters and failing endpoints, for operators, as JSON.
+"""The admin API: dead letters and failing endpoints, for operators, as JSON; partners are `partners_http`'s.
 
 Below /admin/v1, with tokens of operators (access.operators) that are of no use at the FHIR door, as a
 partner's are of none here. What is done is done by `admin.letters`, as by the command line. It tells ids,
@@ -21,6 +21,7 @@ from fastapi import APIRouter, Request, Response
 from coordhub.access.operators import Bearer, OperatorTokens
 from coordhub.admin import letters, openapi
 from coordhub.admin.acts import NothingDone, Operator, note
+from coordhub.admin.checking import Look
 from coordhub.errors import FhirError, Issue, bad_request, too_large
 from coordhub.record.hub import Hub
 from coordhub.store.letters import Letter, Which
@@ -35,11 +36,13 @@ PRIVATE: Final = {"Cache-Control": "no-store"}
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """What this door needs of the running hub; `app.state.admin` when a request comes."""
+    """What this door needs of the running hub; `app.state.admin` when a request comes. look: goes through the check
+    list of partners."""
 
     hub: Hub
     tokens: OperatorTokens
     rendered: letters.Rendered
+    look: Look
 
 
 class Meant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,7 +66,7 @@ class Discard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     because: str
 
 
-Body = TypeVar("Body", Replay, Discard)
+Body = TypeVar("Body", bound=msgspec.Struct)
 
 router = APIRouter(prefix=PREFIX)
 
@@ -75,7 +78,7 @@ async def described() -> Response:
 
 @router.get("/deliveries")
 async def list_deliveries(request: Request) -> Response:
-    admin, by = await _caller(request, "deliveries.read")
+    admin, by = await operating(request, "deliveries.read")
     query = request.query_params
     unknown = sorted(set(query) - set(openapi.FILTERS))
     if unknown:
@@ -105,44 +108,44 @@ async def list_deliveries(request: Request) -> Response:
         kept = [(name, value) for name, value in query.multi_items() if name != "after"]
         asked = urlencode([*kept, ("after", str(more[-1].seq))])
         answer["next"] = f"{PREFIX}/deliveries?{asked}"
-    return _json(answer)
+    return answered(answer)
 
 
 @router.get("/deliveries/{delivery}")
 async def show(request: Request, delivery: str) -> Response:
-    admin, by = await _caller(request, "deliveries.read")
+    admin, by = await operating(request, "deliveries.read")
     meant = _uuid(delivery)
     found = await letters.listed(admin.hub.engine, Which(STATES, (meant,)))
     if not found:
-        raise _absent(f"there is no delivery {meant}.")
+        raise absent(f"there is no delivery {meant}.")
     tried = await letters.tried_so_far(admin.hub.engine, meant)
     await _note(admin, by, "delivery-shown", f"delivery={meant}")
-    return _json({**_letter(found[0]), "tried": [asdict(one) for one in tried]})
+    return answered({**_letter(found[0]), "tried": [asdict(one) for one in tried]})
 
 
 @router.get("/deliveries/{delivery}/content")
 async def content(request: Request, delivery: str) -> Response:
-    admin, by = await _caller(request, "deliveries.content")
+    admin, by = await operating(request, "deliveries.content")
     hub = admin.hub
     try:
         found = await letters.content(hub.engine, by, _uuid(delivery), admin.rendered, hub.clock())
     except NothingDone as nothing:
-        raise _absent(str(nothing)) from None
+        raise absent(str(nothing)) from None
     return Response(found.body, 200, PRIVATE, media_type="application/fhir+json")
 
 
 @router.post("/deliveries/replay")
 async def replay(request: Request) -> Response:
-    admin, by = await _caller(request, "deliveries.act")
-    asked = await _body(request, Replay)
+    admin, by = await operating(request, "deliveries.act")
+    asked = await read_body(request, Replay)
     act = "delivery-replayed-as-new" if asked.as_new else "delivery-replayed"
     return await _carry_out(admin, by, act, asked.which, "")
 
 
 @router.post("/deliveries/discard")
 async def discard(request: Request) -> Response:
-    admin, by = await _caller(request, "deliveries.act")
-    asked = await _body(request, Discard)
+    admin, by = await operating(request, "deliveries.act")
+    asked = await read_body(request, Discard)
     if not asked.because.strip():
         raise bad_request("Say why; it stands in the audit.", "because")
     _writable("because", asked.because)
@@ -151,25 +154,25 @@ async def discard(request: Request) -> Response:
 
 @router.get("/endpoints")
 async def endpoints(request: Request) -> Response:
-    admin, _ = await _caller(request, "deliveries.read")
+    admin, _ = await operating(request, "deliveries.read")
     found = await letters.troubled(admin.hub.engine)
-    return _json(
+    return answered(
         {"endpoints": [{**asdict(one), "endpoint": reference} for reference, one in found]}
     )
 
 
 @router.post("/endpoints/{endpoint}/probe")
 async def probe(request: Request, endpoint: str) -> Response:
-    admin, by = await _caller(request, "deliveries.act")
+    admin, by = await operating(request, "deliveries.act")
     reference = f"Endpoint/{_id('Endpoint', endpoint)}"
     try:
         await letters.probe(admin.hub.engine, by, reference, admin.hub.clock())
     except NothingDone as nothing:
-        raise _absent(str(nothing)) from None
-    return _json({"endpoint": reference})
+        raise absent(str(nothing)) from None
+    return answered({"endpoint": reference})
 
 
-async def _caller(request: Request, scope: str) -> tuple[Admin, Operator]:
+async def operating(request: Request, scope: str) -> tuple[Admin, Operator]:
     admin: Admin = request.app.state.admin
     bearer: Bearer = await admin.tokens.bearer(request.headers.get("authorization"))
     bearer.require(scope)
@@ -191,11 +194,11 @@ async def _carry_out(admin: Admin, by: Operator, act: str, meant: Meant, reason:
     try:
         done = await letters.carry_out(hub.engine, by, act, which, hub.clock(), reason)
     except NothingDone as nothing:
-        raise _absent(str(nothing)) from None
-    return _json({"done": len(done), "ids": done})
+        raise absent(str(nothing)) from None
+    return answered({"done": len(done), "ids": done})
 
 
-async def _body(request: Request, kind: type[Body]) -> Body:
+async def read_body(request: Request, kind: type[Body]) -> Body:
     parts: list[bytes] = []
     length = 0
     async for part in request.stream():
@@ -270,9 +273,9 @@ def _letter(one: Letter) -> dict[str, Any]:
     return {name: value for name, value in asdict(one).items() if name != "seq"}
 
 
-def _absent(sentence: str) -> FhirError:
+def absent(sentence: str) -> FhirError:
     return FhirError(404, Issue("not-found", sentence[:1].upper() + sentence[1:]))
 
 
-def _json(answer: object) -> Response:
+def answered(answer: object) -> Response:
     return Response(msgspec.json.encode(answer), 200, PRIVATE, media_type="application/json")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime
 
-from coordhub.admin.acts import NothingDone, Operator, note
+from coordhub.admin.acts import NothingDone, NotKnown, Operator, note
 from coordhub.store import clients
 from coordhub.store.clients import Allowance
 from coordhub.store.engine import Connection, Engine
@@ -40,5 +40,5 @@ async def allow(
 async def of(conn: Connection, client: str) -> Allowance:
     found = await clients.read(conn, client)
     if found is None:
-        raise NothingDone(f"the client {client} is not known.")
+        raise NotKnown(f"the client {client} is not known.")
     return found.allowance

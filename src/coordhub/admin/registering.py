@@ -72,7 +72,8 @@ def app_of(title: str, redirect_uris: Sequence[str]) -> App:
     return App(title.strip(), tuple(dict.fromkeys(redirect_uris)))
 
 
-def _allowed(scope: str, app: App | None) -> str:
+def stated(scope: str, app: App | None = None) -> str:
+    """The scope as it is kept; NothingDone says what is wrong with it."""
     faults = scopes.faults(scope, scopes.SYSTEM if app is None else scopes.APP)
     if faults:
         raise NothingDone(f"{faults[0]}.")
@@ -103,28 +104,35 @@ async def register(
 
     app: it is one, which people sign in to, and which may go without keys; the organization answers for it.
     """
-    allowed = _allowed(scope, app)
+    allowed = stated(scope, app)
     if app is None and given == Keys():
         raise NothingDone("a client that is no app has keys: give --jwks.")
     if not 0 < len(client) <= 255 or not client.isprintable() or client.strip() != client:
         raise NothingDone("a client's name is of up to 255 printable characters.")
     kind, _, fhir_id = organization.partition("/")
     async with engine.transaction() as conn:
-        if await clients.read(conn, client) is not None:
-            raise NothingDone(
-                f"the client {client} is there already. Choose another name, or give it other keys "
-                "(coordhub clients keys)."
-            )
         found = await resources.read(conn, EVERYONE, "Organization", fhir_id)
         if kind != "Organization" or found is None or found.body is None:
             raise NothingDone(f"there is no {organization} here. Name it as Organization/id.")
-        await clients.register(conn, client, found.rid, allowed, update_as_create=False, now=now)
-        await clients.set_keys(conn, client, given.jwks, given.jwks_uri)
-        said = {"organization": organization, "scope": allowed, **given.said()}
+        said = await make(conn, client, found.rid, allowed, given, now)
         if app is not None:
             await clients.set_app(conn, client, app.redirect_uris, app.title)
             said["redirect_uris"] = " ".join(app.redirect_uris)
-        await note(conn, by, "client-registered", now, {"client": client, **said})
+        await note(conn, by, "client-registered", now, {"organization": organization, **said})
+
+
+async def make(
+    conn: Connection, client: str, organization: int, allowed: str, given: Keys, now: datetime
+) -> dict[str, str]:
+    """A client that was not there, of an organization (rid); what the audit is to say of it."""
+    if await clients.read(conn, client) is not None:
+        raise NothingDone(
+            f"the client {client} is there already. Choose another name, or give it other keys "
+            "(coordhub clients keys)."
+        )
+    await clients.register(conn, client, organization, allowed, update_as_create=False, now=now)
+    await clients.set_keys(conn, client, given.jwks, given.jwks_uri)
+    return {"client": client, "scope": allowed, **given.said()}
 
 
 async def change_keys(

@@ -84,6 +84,7 @@ async def _caller(request: Request, context: Context, service: Service) -> Calle
         request_id=request.state.request_id,
         role=client.role,
         allowance=client.allowance,
+        sandbox=client.sandbox,
     )
     request.state.caller = caller
     return caller

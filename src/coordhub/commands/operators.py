@@ -22,7 +22,10 @@ Name = Annotated[str, typer.Argument(help="Whose it is; it stands in the audit."
 def add(
     name: Name,
     scope: Annotated[
-        str, typer.Option(help="deliveries.read, deliveries.act, deliveries.content")
+        str,
+        typer.Option(
+            help="Of deliveries.read, .act and .content, partners.read, .act and .approve."
+        ),
     ] = "deliveries.read",
 ) -> None:
     """Make an operator, or give one these scopes and let it in again."""

@@ -76,7 +76,7 @@ def add(
         await registering.register(
             engine, operator(), name, organization,
             scope or (SYSTEM if app is None else APP),
-            registering.Keys() if jwks is None else _keys(jwks), engine.now(), app,
+            registering.Keys() if jwks is None else keys_given(jwks), engine.now(), app,
         )  # fmt: skip
 
     _on("clients add", done, home)
@@ -89,7 +89,7 @@ def keys(name: Name, jwks: Jwks, home: Home = None) -> None:
     async def done(engine: Engine) -> None:
         from coordhub.admin import registering
 
-        await registering.change_keys(engine, operator(), name, _keys(jwks), engine.now())
+        await registering.change_keys(engine, operator(), name, keys_given(jwks), engine.now())
 
     _on("clients keys", done, home)
 
@@ -160,7 +160,7 @@ def _switch(command: str, name: str, active: bool, home: Path | None) -> None:
     _on(command, done, home)
 
 
-def _keys(given: str) -> Keys:
+def keys_given(given: str) -> Keys:
     from coordhub.admin.acts import NothingDone
     from coordhub.admin.registering import keys_of
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from coordhub.directory import services as entries
 from coordhub.referral import weights as weighing
 from coordhub.referral.matching import Known, Offered, Prospect, Received, Record, ranked
 from coordhub.referral.offered import read
@@ -55,7 +56,9 @@ async def prospects(
     found = [
         one
         for one in await offers.services(conn, EVERYONE, asked.kinds, NO_KIND, sender, now)
-        if one.organization not in besides and (asked.theirs or not one.apart)
+        if one.organization not in besides
+        and (asked.theirs or not one.apart)
+        and entries.is_met(one.labels)
     ]
     places = await offers.places(
         conn,

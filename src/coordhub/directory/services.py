@@ -15,9 +15,10 @@ from typing import Any, TypeAlias
 from coordhub.r4 import document as fhir_json
 from coordhub.r4 import reference
 from coordhub.r4.parameters import parameters
+from coordhub.r4.sensitivity import TEST
 from coordhub.store.engine import Connection
 from coordhub.store.resources import Version, read, read_near, read_rids
-from coordhub.store.visibility import EVERYONE
+from coordhub.store.visibility import DIRECTORY, EVERYONE, HUB
 
 HIGHEST_PART_OF = 5
 """Levels of Organization.partOf that are climbed for an Endpoint."""
@@ -41,6 +42,28 @@ class Recipient:
 Entry: TypeAlias = tuple[Version, dict[str, Any]]
 
 _known: ContextVar[dict[tuple[str, str], Entry | None] | None] = ContextVar("known", default=None)
+_in_sandbox: ContextVar[bool] = ContextVar("in_sandbox", default=False)
+
+
+@contextmanager
+def within(*, sandbox: bool) -> Iterator[None]:
+    """Look among the organizations of the sandbox alone while it lasts, or among all others alone: which of them
+    somebody may be sent to, asked or told follows from who asks, and the others are not there."""
+    token = _in_sandbox.set(sandbox)
+    try:
+        yield
+    finally:
+        _in_sandbox.reset(token)
+
+
+def enter(*, sandbox: bool) -> None:
+    """The same from now on, until the innermost `within` ends: once it is known whose referral it is."""
+    _in_sandbox.set(sandbox)
+
+
+def is_met(labels: int) -> bool:
+    """Whether an entry of the directory with these labels is one that is looked among."""
+    return bool(labels & TEST) == _in_sandbox.get()
 
 
 @contextmanager
@@ -84,6 +107,8 @@ async def by_rid(conn: Connection, rid: int) -> Entry | None:
 
 def _entry(version: Version | None) -> Entry | None:
     if version is None or version.body is None:
+        return None
+    if version.rid not in (HUB, DIRECTORY) and not is_met(version.labels):
         return None
     return version, fhir_json.parse(version.body.encode())
 

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from coordhub import errors
 from coordhub.access.admission import STRANGERS, Admission, Guest
 from coordhub.access.caller import NOBODY, Caller
+from coordhub.directory import services
 from coordhub.errors import FhirError
 from coordhub.fhir import auditing, binary, body, compression, headers, provenance_header
 from coordhub.fhir.answering import answer
@@ -153,7 +154,8 @@ async def respond(request: Request) -> Response:
     searches = target.interaction in _SEARCHING or target.operation in ("everything", "lastn")
     async with context.admission.turn(caller.client or STRANGERS, searches=searches):
         request.state.is_audited = True
-        answered = await answer(context, asked)
+        with services.within(sandbox=caller.sandbox):
+            answered = await answer(context, asked)
     if as_bytes and answered.body:
         return _native(context, request, answered)
     return await _response(context, request, answered, is_pretty=is_pretty)

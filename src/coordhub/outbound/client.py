@@ -11,7 +11,7 @@ import socket
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -42,13 +42,15 @@ class Timeouts:
 class Answer:
     """An HTTP response of any status, redirects included.
 
-    headers: names in lower case; a repeated header is joined by commas. elapsed: seconds.
+    headers: names in lower case; a repeated header is joined by commas. elapsed: seconds. certificate_ends:
+    until when the server's is valid, where that was asked for and there is one.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     elapsed: float
+    certificate_ends: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +123,19 @@ class Outbound:
             await transport.aclose()
 
     async def send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        *,
+        look_at_certificate: bool = False,
     ) -> Answer | Unreachable:
         """One request, one answer: no redirects, no cookies, no proxies, no retries."""
         with tracing.span(method, kind="client", http_request_method=method) as span:
-            answer = await self._send(method, url, {**headers, **span.onward()}, body)
+            answer = await self._send(
+                method, url, {**headers, **span.onward()}, body, looks=look_at_certificate
+            )
             if isinstance(answer, Answer):
                 span.set(http_response_status_code=answer.status)
             else:
@@ -133,7 +143,7 @@ class Outbound:
             return answer
 
     async def _send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, looks: bool
     ) -> Answer | Unreachable:
         clock = asyncio.get_running_loop().time
         start = clock()
@@ -149,7 +159,7 @@ class Outbound:
             return Unreachable("blocked", True, f"address not usable: {type(error).__name__}")
         try:
             async with asyncio.timeout(self._timeouts.total.total_seconds()):
-                return await self._exchange(request, clock, start)
+                return await self._exchange(request, clock, start, looks=looks)
         except Exception as error:
             kind = _kind(error)
             if kind is None:
@@ -173,10 +183,13 @@ class Outbound:
             extensions={"timeout": waits.as_dict(), "trace": note},
         )
 
-    async def _exchange(self, request: httpx2.Request, clock: Any, start: float) -> Answer:
+    async def _exchange(
+        self, request: httpx2.Request, clock: Any, start: float, *, looks: bool
+    ) -> Answer:
         # The transport, not httpx2.AsyncClient: the client keeps cookies and reads credentials out
         # of addresses and the environment.
         response = await self._transports[request.url.scheme].handle_async_request(request)
+        ends = _certificate_ends(response) if looks else None
         try:
             parts: list[bytes] = []
             length = 0
@@ -188,8 +201,17 @@ class Outbound:
         finally:
             await response.aclose()
         return Answer(
-            response.status_code, dict(response.headers), b"".join(parts), clock() - start
+            response.status_code, dict(response.headers), b"".join(parts), clock() - start, ends
         )
+
+
+def _certificate_ends(response: httpx2.Response) -> datetime | None:
+    stream = response.extensions.get("network_stream")
+    spoken = stream.get_extra_info("ssl_object") if stream is not None else None
+    certificate = spoken.getpeercert() if spoken is not None else None
+    if not certificate:
+        return None
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC)
 
 
 @lru_cache(maxsize=1024)

@@ -29,6 +29,8 @@ VSP: Final = 32
 """Content of a victim service provider: its own eyes, and those of its written releases."""
 RESTRICTED: Final = 64
 """A sender asked for more than normal confidentiality, in words that name none of the classes."""
+TEST: Final = 1 << 20
+"""No class of content, and none that anybody says or takes away: it is of the sandbox, where nobody is real."""
 
 NAMES: Final[Mapping[str, int]] = {
     "SUD": SUD, "HIV": HIV, "PSY": PSY, "SEX": SEX, "SDV": SDV, "VSP": VSP, "RESTRICTED": RESTRICTED,
@@ -38,6 +40,7 @@ NAMES: Final[Mapping[str, int]] = {
 ALL: Final = SUD | HIV | PSY | SEX | SDV | VSP | RESTRICTED
 
 ACT_CODE: Final = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+ACT_REASON: Final = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 CONFIDENTIALITY: Final = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 OWN: Final = "urn:coordhub:sensitivity"
 """The code VSP, which HL7 has none for."""
@@ -73,6 +76,7 @@ _CODINGS: Final[Mapping[int, tuple[Coding, ...]]] = {
     ),
     VSP: (),  # told to nobody: to whom it is shown, it would say that this tells of a provider
     RESTRICTED: ({"system": CONFIDENTIALITY, "code": "R", "display": "restricted"},),
+    TEST: ({"system": ACT_REASON, "code": "HTEST", "display": "test health data"},),
 }  # fmt: skip
 
 _SENSITIVITY: Final[Mapping[str, int]] = {

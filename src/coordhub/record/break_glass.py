@@ -22,7 +22,7 @@ from coordhub.access import viewer
 from coordhub.access.caller import Caller
 from coordhub.errors import FhirError, Issue, forbidden, too_many
 from coordhub.r4.search import parse_query
-from coordhub.r4.sensitivity import ALL, CONFIDENTIALITY, SUD, VSP
+from coordhub.r4.sensitivity import ALL, CONFIDENTIALITY, SUD, TEST, VSP
 from coordhub.record import parties
 from coordhub.record.commit import apply
 from coordhub.record.hub import Hub, instant
@@ -145,7 +145,9 @@ async def _meant(hub: Hub, conn: Connection, caller: Caller, named: Named) -> Ve
             page = await search.search(searching, hub.engine, view, query, limit=_ALIKE)
         matches = [one for one in page.versions if one.source != caller.organization]
     may = [
-        one for one in matches if not one.labels & VSP and await kind_of(conn, one.source) != "vsp"
+        one
+        for one in matches
+        if not one.labels & (VSP | TEST) and await kind_of(conn, one.source) != "vsp"
     ]
     if len(may) != 1:
         return None

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from coordhub.access import viewer
 from coordhub.access.caller import Caller
+from coordhub.directory import services
 from coordhub.errors import (
     Issue,
     bad_request,
@@ -217,6 +218,14 @@ async def apply(
         work.apart = await vsp.marked(conn) if apart is None else apart
     else:
         work.apart = (await hub.lists.current(conn)).apart
+    with services.within(sandbox=caller.sandbox):
+        return await _carry_out(work, operations, interaction, there)
+
+
+async def _carry_out(
+    work: Work, operations: Sequence[Operation], interaction: str, there: Mapping[int, Version]
+) -> tuple[list[Written], bool]:
+    hub, caller = work.hub, work.caller
     view = viewer.deciding() if caller.is_hub else viewer.of(caller)
     meant = await conditional.settle(work, operations, there)
     matched = meant.matched

@@ -14,7 +14,7 @@ from coordhub.access import viewer
 from coordhub.r4 import document as fhir_json
 from coordhub.record.confidential import NO_TERMS, Terms, taken_from
 from coordhub.record.labels import CodeLists, Entry, compiled, shipped
-from coordhub.store import sensitive, vault, vsp
+from coordhub.store import sandboxes, sensitive, vault, vsp
 from coordhub.store.engine import Connection
 from coordhub.store.sensitive import CodeChange
 
@@ -27,12 +27,14 @@ class InUse:
     """codes: compiled. sources: by organization (rid) the classes of all it writes about people.
 
     apart: the victim service providers. terms: by which theirs is known that must not be told.
+    sandboxes: the organizations of the sandbox.
     """
 
     codes: CodeLists
     sources: Mapping[int, int]
     apart: frozenset[int] = frozenset()
     terms: Terms = NO_TERMS
+    sandboxes: frozenset[int] = frozenset()
 
 
 class Lists:
@@ -55,7 +57,8 @@ class Lists:
                 codes = compiled(entries(changes))
             apart = await vsp.marked(conn)
             terms = await self._terms_of(conn, apart)
-            self._in_use = InUse(codes, await sensitive.sources(conn), apart, terms)
+            sources, tests = await sensitive.sources(conn), await sandboxes.everyone(conn)
+            self._in_use = InUse(codes, sources, apart, terms, tests)
             self._changes, self._read_at = changes, now
         return self._in_use
 

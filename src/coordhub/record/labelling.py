@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from coordhub.access import viewer
-from coordhub.r4.sensitivity import SDV, VSP
+from coordhub.r4.sensitivity import SDV, TEST, VSP
 from coordhub.record import labels, parties
 from coordhub.record.label_lists import InUse
 from coordhub.record.veil import is_theirs
@@ -35,6 +35,8 @@ async def decide(work: Work) -> None:
         newly_said[draft.rid] = told.said and told.said & ~labels.said(draft.before() or {})
         computed[draft.rid] = told.bits | _of_writers(draft.document, _writers(draft), lists)
         computed[draft.rid] |= _kept(work, draft, lists) | work.sensitive.get(draft.rid, 0)
+        if work.caller.sandbox or (draft.source == HUB and _of_tests(work)):
+            computed[draft.rid] |= TEST  # whatever this process has heard of the sandbox yet
         found = _origins(work, draft)
         if found:
             named[draft.rid] = found
@@ -103,7 +105,7 @@ def _kept(work: Work, draft: Draft, lists: InUse) -> int:
 def of_itself(document: dict[str, object], writers: tuple[int, ...], lists: InUse) -> int:
     """By its codes, its labels, and who wrote it.
 
-    What is about nobody no writer makes sensitive, but victim service providers.
+    What is about nobody no writer makes sensitive, but victim service providers; all of the sandbox's is a test.
     """
     return labels.label(document, lists.codes) | _of_writers(document, writers, lists)
 
@@ -114,10 +116,16 @@ def _writers(draft: Draft) -> tuple[int, int]:
 
 def _of_writers(document: dict[str, object], writers: tuple[int, ...], lists: InUse) -> int:
     bits = VSP | SDV if any(writer in lists.apart for writer in writers) else 0
+    if not lists.sandboxes.isdisjoint(writers):
+        bits |= TEST
     if labels.is_about_a_person(document):
         for writer in writers:
             bits |= lists.sources.get(writer, 0)
     return bits
+
+
+def _of_tests(work: Work) -> bool:
+    return any(episode.sandbox for episode in work.episodes.values())
 
 
 async def spread(

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Final, TypeAlias
 
 from coordhub.access import viewer
+from coordhub.directory import services
 from coordhub.record.hub import Hub
 from coordhub.referral import timers as kinds
 from coordhub.routing import consents_end, digest, overdue
@@ -67,7 +68,8 @@ async def _fire(hub: Hub, besides: Collection[int], told: Callable[[int], None])
         if timer is None:  # somebody was faster
             return True
         await timers.fired(conn, timer.id, now)
-        await FOLLOWS[timer.kind](Firing(hub, conn, timer, locked, now))
+        with services.within(sandbox=any(one.sandbox for one in locked.values())):
+            await FOLLOWS[timer.kind](Firing(hub, conn, timer, locked, now))
         log("timer.fired", kind=timer.kind, episode=timer.episode, subject=timer.subject)
     hub.engine.wake()
     return True

@@ -75,6 +75,7 @@ async def client_of(conn: Connection, held: Fetch) -> Caller | None:
         parse(client.scopes),
         request_id=request_id(held),
         reference_policy=client.reference_policy,
+        sandbox=client.sandbox,
     )
 
 

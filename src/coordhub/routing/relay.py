@@ -52,9 +52,10 @@ async def _relay(
         belongs = tracing.span(
             "relay", parent=next(iter(parents), None), others=parents[1:], episode=claimed
         )
-        with services.once(), belongs:
+        with services.once(), belongs, services.within(sandbox=False):
             if pending := await changes.unrelayed(conn, claimed):
                 episode = (await episodes.read(conn, [claimed]))[claimed]
+                services.enter(sandbox=episode.sandbox)
                 if moved := await advance.advance(hub, conn, episode):
                     episode = moved
                     pending = await changes.unrelayed(conn, claimed)

@@ -19,13 +19,14 @@ MODES: dict[str, str] = {
     "half": "takes it, then closes the connection in the middle of the answer",
     "guarded": "answers 401 to who shows no Authorization",
     "huge": "answers with more than anybody wants to read",
+    "doubles": "takes it under ids of its own, and what comes again once more",
 }
 """Mode -> what the partner does; `takes it` also stands for having it read."""
 
 OF = ("write", "read")
 """What a habit shows at."""
 
-TAKING = frozenset({"ok", "slow", "lost", "garbage", "half", "guarded"})
+TAKING = frozenset({"ok", "slow", "lost", "garbage", "half", "guarded", "doubles"})
 """Modes in which what was sent has an effect."""
 
 

@@ -14,7 +14,7 @@ http://hl7.org/fhir/R4/http.html
     GET    /partners                                 all partners at a glance
 
 A partner exists once it is addressed. Behaviour applies to what is written, or to what is read where a
-habit says so (`"of": "read"`); searches are always answered.
+habit says so (`"of": "read"`); searches are always answered, but by who guards what is read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ import json
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -124,14 +126,17 @@ class Simulator:
             return _outcome(429, "throttled", "simulated load", wait)
         if habit.mode == "reject":
             return _outcome(422, "business-rule", "simulated refusal")
-        key = note["deliveryId"]
+        key, once = note["deliveryId"], habit.idempotent
+        if habit.mode == "doubles":
+            once = False
+            changes = [replace(one, method="POST", id="", query="") for one in changes]
         try:
-            taken, repeat = partner.take(key, body, changes, self._clock(), once=habit.idempotent)
+            taken, repeat = partner.take(key, body, changes, self._clock(), once=once)
         except Refusal as refusal:
             return _outcome(refusal.status, "processing", refusal.why)
         note |= {
             "duplicate": repeat,
-            "applied": not (repeat and habit.idempotent),
+            "applied": not (repeat and once),
             "resources": taken.resources,
         }
         if repeat and taken.digest != hashlib.sha256(body).hexdigest():
@@ -220,8 +225,12 @@ class Simulator:
         return _json(self._of(request).partner.read)
 
     async def search(self, request: Request) -> Response:
-        """Search of one type."""
-        partner, type_ = self._of(request).partner, request.path_params["type"]
+        """Search of one type; also who guards what is read guards what is found."""
+        played, type_ = self._of(request), request.path_params["type"]
+        partner = played.partner
+        guarded = any(one.mode == "guarded" and one.of == "read" for one in played.habits)
+        if guarded and "authorization" not in request.headers:
+            return _outcome(401, "login", "who are you?")
         try:
             query = request.url.query
             found = partner.find(type_, query) if query else partner.everything(type_)
@@ -309,8 +318,13 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(host: str, port: int, *, seed: int = 0) -> AsyncIterator[str]:
-    """The simulator while the block runs; yields `http://host:port`. Port 0 takes a free one."""
+async def serving(
+    host: str, port: int, *, seed: int = 0, certificate: tuple[Path, Path] | None = None
+) -> AsyncIterator[str]:
+    """The simulator while the block runs; yields `http://host:port`. Port 0 takes a free one.
+
+    certificate: it speaks TLS with this one, of which these are the files (PEM), and of its key.
+    """
     # asyncio sends at once (TCP_NODELAY) only on sockets that say that they are TCP's.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -323,6 +337,8 @@ async def serving(host: str, port: int, *, seed: int = 0) -> AsyncIterator[str]:
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=1,
+        ssl_certfile=certificate[0] if certificate else None,
+        ssl_keyfile=certificate[1] if certificate else None,
     )
     server = _Server(config)
     running = asyncio.create_task(server.serve(sockets=[listener]))
@@ -332,7 +348,8 @@ async def serving(host: str, port: int, *, seed: int = 0) -> AsyncIterator[str]:
                 await running
                 raise RuntimeError("the simulator did not start")
             await asyncio.sleep(0.01)
-        yield f"http://{host}:{listener.getsockname()[1]}"
+        scheme = "https" if certificate else "http"
+        yield f"{scheme}://{host}:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         await running

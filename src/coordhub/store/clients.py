@@ -34,6 +34,7 @@ class Client:
     reference_policy: `refuse`, `warn` or `quarantine`, for what it sends with references that lead nowhere.
     jwks, jwks_uri: its public keys, or where they are looked up; neither, if it cannot ask for tokens.
     redirect_uris: of an app, that people sign in to, else None. title: what these are told it is called.
+    sandbox: whom it acts for is of the sandbox.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Client:
     redirect_uris: Sequence[str] | None = None
     title: str | None = None
     allowance: Allowance = field(default_factory=Allowance)
+    sandbox: bool = False
 
     @property
     def is_public(self) -> bool:
@@ -100,7 +102,8 @@ PERSONS = ("Patient", "RelatedPerson")
 
 _COLUMNS = (
     "c.id, c.organization, r.type, r.fhir_id, c.scopes, c.update_as_create, c.active, c.reference_policy, c.role,"
-    " c.break_glass, c.jwks, c.jwks_uri, c.redirect_uris, c.title, c.per_second, c.burst, c.at_once, c.per_day"
+    " c.break_glass, c.jwks, c.jwks_uri, c.redirect_uris, c.title, c.per_second, c.burst, c.at_once, c.per_day,"
+    " exists (select from sandbox s where s.organization = c.organization)"
 )
 _ACTING = (
     " join resource r on r.rid = c.organization and r.shard = (c.organization & 255)::smallint"
@@ -125,7 +128,8 @@ async def presenting(conn: Connection, digest: bytes, now: datetime) -> Presente
     row = await conn.fetchrow(
         "select c.id, t.organization, r.type, r.fhir_id, c.scopes, c.update_as_create, c.active, c.reference_policy,"
         " c.role, c.break_glass, c.jwks, c.jwks_uri, c.redirect_uris, c.title, c.per_second, c.burst,"
-        " c.at_once, c.per_day, t.scopes, a.patient, a.person, a.id"
+        " c.at_once, c.per_day, exists (select from sandbox s where s.organization = t.organization),"
+        " t.scopes, a.patient, a.person, a.id"
         " from access_token t join client c on c.id = t.client and c.active"
         " left join app_permission a on a.id = t.permission and a.ended_at is null"
         " join resource r on r.rid = t.organization and r.shard = (t.organization & 255)::smallint"
@@ -149,8 +153,10 @@ async def presenting(conn: Connection, digest: bytes, now: datetime) -> Presente
 
 def _client(row: Any) -> Client:
     name, organization, kind, fhir_id, *rest = row
-    allowed = Allowance(*rest[-4:])
-    return Client(name, organization, f"{types.name_of(kind)}/{fhir_id}", *[*rest[:-4], allowed])
+    *rest, per_second, burst, at_once, per_day, sandbox = rest
+    allowed = Allowance(per_second, burst, at_once, per_day)
+    reference = f"{types.name_of(kind)}/{fhir_id}"
+    return Client(name, organization, reference, *[*rest, allowed, sandbox])
 
 
 async def of_all(conn: Connection) -> list[Client]:

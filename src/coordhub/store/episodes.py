@@ -85,7 +85,8 @@ class Errand:
 class Episode:
     """id: rid of the sender's Task. candidates: in the order they were asked.
 
-    request: of the first need, which is the focus of the sender's Task.
+    request: of the first need, which is the focus of the sender's Task. sandbox: its sender is of the sandbox, as
+    everybody is who may be asked.
     """
 
     id: int
@@ -99,6 +100,7 @@ class Episode:
     candidates: tuple[Candidate, ...]
     needs: tuple[Need, ...]
     errands: tuple[Errand, ...]
+    sandbox: bool = False
 
     def candidate_of_task(self, rid: int) -> Candidate | None:
         return next((one for one in self.candidates if one.task == rid), None)
@@ -146,6 +148,7 @@ async def read(conn: Connection, ids: Sequence[int]) -> dict[int, Episode]:
     needs: dict[int, list[Need]] = {}
     errands: dict[int, list[Errand]] = {}
     wholes: dict[int, list[Any]] = {}
+    tests: dict[int, bool] = {}
     for row in rows:
         what, number, *values = tuple(row)
         if what == "candidate":
@@ -163,11 +166,12 @@ async def read(conn: Connection, ids: Sequence[int]) -> dict[int, Episode]:
             errands.setdefault(number, []).append(Errand(values[0], number, *values[1:]))
         else:
             wholes[number] = [values[at] for at in _OF_EPISODE]
+            tests[number] = values[2] is not None
     return {
         number: Episode(
             *[
                 number, *values, tuple(candidates.get(number, ())),
-                tuple(needs.get(number, ())), tuple(errands.get(number, ())),
+                tuple(needs.get(number, ())), tuple(errands.get(number, ())), tests[number],
             ]
         )
         for number, values in sorted(wholes.items())
@@ -188,7 +192,8 @@ _EPISODES = (
     " from need n where episode = any($1::bigint[])"
     " union all select 'errand', episode, null, owner, kind, task, subject, null, null, null, null,"
     " opened_at, null, null, null, null, closed_at, null from errand where episode = any($1::bigint[])"
-    " union all select 'episode', id, null, requester, null, patient, request, state, null, null, null,"
+    " union all select 'episode', id, null, requester, case when exists (select from sandbox s"
+    "   where s.organization = requester) then '' end, patient, request, state, null, null, null,"
     " opened_at, planned_at, null, null, null, closed_at, null from episode where id = any($1::bigint[])"
     " order by episode, what, ordinal, task"
 )

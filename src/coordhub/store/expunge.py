@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from coordhub.r4 import types
-from coordhub.r4.sensitivity import RESTRICTED, VSP
+from coordhub.r4.sensitivity import RESTRICTED, TEST, VSP
 from coordhub.store.audit_trail import TOLD
 from coordhub.store.engine import Connection
 from coordhub.store.tables import metadata
@@ -80,7 +80,7 @@ begin
         -- Which classes it was of, is content; that it is not everybody's to know of, has to stay.
         update resource r set version = r.version + (r.body is not null)::int, op = 'delete', body = null,
             dangling = false, quarantined = false,
-            labels = r.labels & {VSP} | {RESTRICTED},
+            labels = r.labels & {VSP | TEST} | {RESTRICTED},
             updated = case when r.body is null then r.updated else at_ end,
             author = case when r.body is null then r.author else {HUB} end
         where r.rid = any(rids_);

@@ -44,6 +44,7 @@ class Service:
     areas: tuple[int, ...]
     agreed: bool | None
     away: datetime | None
+    labels: int = 0
 
 
 def _ids(resource_type: str, *codes: str) -> list[int]:
@@ -84,7 +85,7 @@ def _service(row: Any) -> Service:
     assert version.body is not None
     return Service(
         version.body, version.reference, version.updated, organization, active, bool(apart),
-        tuple(locations), tuple(areas), agreed, away,
+        tuple(locations), tuple(areas), agreed, away, version.labels,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from coordhub.r4 import types
-from coordhub.r4.sensitivity import VSP
+from coordhub.r4.sensitivity import TEST, VSP
 from coordhub.store.engine import Connection
 from coordhub.store.resources import COLUMNS, Version, shard_of_id, version_of
 from coordhub.store.visibility import DIRECTORY, HUB, Viewer, shown, visible
@@ -71,11 +71,12 @@ async def make_due(conn: Connection, rids: Collection[int]) -> None:
 
 
 async def comparable(conn: Connection, rids: Collection[int]) -> set[int]:
-    """Of these Patients those that are compared at all: there, out of quarantine, no provider's for victims."""
+    """Of these Patients those that are compared at all: there, out of quarantine, no provider's for victims, and
+    not of the sandbox."""
     rows = await conn.fetch(
         "select r.rid from unnest($1::bigint[]) w(rid) join resource r on r.rid = w.rid"
         " and r.shard = (w.rid & 255)::smallint where r.body is not null and not r.quarantined"
-        f" and r.labels & {VSP} = 0 and exists (select from idx_person i where i.rid = r.rid)"
+        f" and r.labels & {VSP | TEST} = 0 and exists (select from idx_person i where i.rid = r.rid)"
         " and not exists (select from party p where p.organization in (r.source, r.author) and p.kind = 'vsp')",
         sorted(rids),
     )

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from coordhub.r4.sensitivity import VSP
+from coordhub.r4.sensitivity import TEST, VSP
 from coordhub.r4.types import NUMBER
 from coordhub.store.engine import Connection
 from coordhub.store.roles import APPLICATION, making
@@ -63,7 +63,7 @@ begin
     if not found then
         return false;
     end if;
-    return of_.source = {DIRECTORY} and not of_.quarantined and of_.labels & {VSP} = 0
+    return of_.source = {DIRECTORY} and not of_.quarantined and of_.labels & {VSP | TEST} = 0
         and of_.type <> {NUMBER["Endpoint"]} or actor_ is not null and (of_.source = actor_
         or access_shows(actor_, rid_, of_.patient, of_.type, of_.labels, of_.quarantined, null::smallint[])
            is not distinct from {WHOLE}::smallint);

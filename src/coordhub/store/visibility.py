@@ -8,6 +8,9 @@ reading only looks them up, so that what is withdrawn is withdrawn for the next 
 added to every statement that reads a resource for someone, so that a hidden row and an absent one are
 the same row: none.
 
+What organizations of the sandbox write is labelled so (TEST) and seen by them alone; they see nothing of
+anybody else but the public directory.
+
 The function is kept in the database: Postgres then plans it once a session and not with each search,
 and reports under row-level security decide by the same text.
 """
@@ -21,7 +24,7 @@ from coordhub.r4.datasets import BLIND
 from coordhub.r4.datasets import DIRECTORY as OF_DIRECTORY
 from coordhub.r4.parameters import patient_parameters
 from coordhub.r4.search_criteria import Criterion
-from coordhub.r4.sensitivity import VSP
+from coordhub.r4.sensitivity import TEST, VSP
 from coordhub.r4.types import NUMBER, name_of
 from coordhub.store import vault
 from coordhub.store.scope_criteria import Add, holds
@@ -67,6 +70,7 @@ class Viewer:
     everything: the hub itself, deciding (never on behalf of someone).
     datasets: numbers of the data sets in which something may be found that is shown by them only;
         None: in all. A search by what a data set leaves out must not find.
+    sandbox: its organization is one of the sandbox, and sees that one's directory.
     parts: numbers of further types (None: of all), of which the scopes allow what meets one of the conjunctions.
     """
 
@@ -75,6 +79,7 @@ class Viewer:
     everything: bool = False
     datasets: frozenset[int] | None = None
     parts: tuple[tuple[int | None, tuple[tuple[Criterion | Chart, ...], ...]], ...] = ()
+    sandbox: bool = False
 
 
 EVERYONE = Viewer(DIRECTORY)
@@ -97,7 +102,7 @@ def visible(
     if viewer.everything:
         return "true", []
     shows = _shows(row, first, labels, datasets)
-    condition = f"({_own(row, first, labels)} or {shows} is not null)"
+    condition = f"({_own(viewer, row, first, labels)} or {shows} is not null)"
     scoped, arguments = _in_scope(viewer, row, first, labels)
     return f"{condition}{scoped}", arguments
 
@@ -110,7 +115,7 @@ def ways(viewer: Viewer, row: str, first: int) -> tuple[list[str], list[object]]
     """
     if viewer.everything:
         return ["true"], []
-    own, shows = _own(row, first), f"{_shows(row, first)} is not null"
+    own, shows = _own(viewer, row, first), f"{_shows(row, first)} is not null"
     granted = f"exists (select from access_grant g where g.organization = ${first + 1} and g.rid = {row}.rid)"
     opened = (
         f"exists (select from access_rule c where c.patient = {row}.patient and c.permit"
@@ -135,7 +140,7 @@ def shown(viewer: Viewer, row: str, first: int, labels: str | None = None) -> st
         return f"{stated}, {RAW}"
     return (
         f"{stated}, case when {row}.source = ${first + 1}::bigint then {WHOLE}"
-        f" when {_own(row, first, labels)}"
+        f" when {_own(viewer, row, first, labels)}"
         f" then case {row}.type when {NUMBER['Endpoint']} then {OF_DIRECTORY} else {WHOLE} end"
         f" else {_shows(row, first, labels)} end"
     )
@@ -148,19 +153,20 @@ def sees(actor: str, row: str) -> str:
     """
     return (
         f"(({row}.source = {actor} or {row}.source = {DIRECTORY} and not {row}.quarantined"
-        f" and {row}.labels & {VSP} = 0)"
+        f" and {row}.labels & {VSP | TEST} = 0)"
         f" or access_shows({actor}, {row}.rid, {row}.patient, {row}.type, {row}.labels, {row}.quarantined, null)"
         " is not null)"
     )
 
 
-def _own(row: str, first: int, labels: str | None = None) -> str:
+def _own(viewer: Viewer, row: str, first: int, labels: str | None = None) -> str:
     """Of the viewer's organization, or of the directory, not in quarantine, and not what tells where a
-    victim service provider is.
+    victim service provider is, nor what the sandbox alone has.
     """
+    hidden = VSP if viewer.sandbox else VSP | TEST
     return (
         f"({row}.source = any(${first}::bigint[]) and ({row}.source = ${first + 1}::bigint"
-        f" or not {row}.quarantined and {labels or f'{row}.labels'} & {VSP} = 0))"
+        f" or not {row}.quarantined and {labels or f'{row}.labels'} & {hidden} = 0))"
     )
 
 
@@ -216,7 +222,9 @@ def _in_scope(
             ]
             if number is not None:
                 meets.insert(0, f"{row}.type = {add(number, 'smallint')}")
-            ways.append(f"{' and '.join(meets)} and ({_own(row, first, labels)} or {shown})")
+            ways.append(
+                f"{' and '.join(meets)} and ({_own(viewer, row, first, labels)} or {shown})"
+            )
     return f" and ({' or '.join(f'({way})' for way in ways)})", arguments
 
 
@@ -265,7 +273,7 @@ RULING = f"""        from access_rule c
           and (c.types is null or type_ = any(c.types))
           and (c.rids is null or rid_ = any(c.rids))
           and (c.only_labels is null or labels_ & c.only_labels <> 0)
-          and (not c.permit or labels_ & ~c.covers = 0)
+          and (not c.permit or labels_ & ~(c.covers | {TEST}) = 0)
           and (c.purposes is null or c.purposes && access_purposes(actor_))
           and (c.codes is null or exists (
                 select from idx_token i join unnest(c.systems, c.codes) w(system, code)
@@ -296,10 +304,17 @@ declare
     ruled boolean;      -- what the patient's rules say; null: nothing
     by_rule text;
     treating boolean;   -- whether the actor treats, or is the person itself or acts for it
+    testing boolean;    -- whether it is of the sandbox
     ruling boolean := patient_ is not null and labels_ & {VSP} = 0;
     shown smallint;
 begin
     if quarantined_ then
+        return null;
+    end if;
+    -- the sandbox and the life outside do not see one another, whatever else is decided
+    select (select p.kind in ('treatment', 'person') from party p where p.organization = actor_),
+           exists (select from sandbox s where s.organization = actor_) into treating, testing;
+    if (labels_ & {TEST} <> 0) <> testing then
         return null;
     end if;
     if ruling then
@@ -307,7 +322,6 @@ begin
 {RULING.rstrip()};
     end if;
     if labels_ & {VSP} = 0 and (ruled or ruled is null) then
-        select p.kind in ('treatment', 'person') into treating from party p where p.organization = actor_;
         if by_rule in ('treatment', 'team') and not access_by_default(treating) then
             ruled := null;
         end if;
@@ -320,7 +334,7 @@ begin
     from access_grant g
     where g.organization = actor_ and g.rid = rid_ and (g.until is null or g.until > now())
       and (datasets_ is null or g.dataset = {WHOLE} or g.dataset = any(datasets_))
-      and (labels_ & ~g.labels = 0 or ruled)
+      and (labels_ & ~(g.labels | {TEST}) = 0 or ruled)
       and (g.rule in ('party', 'release')
            or labels_ & {VSP} = 0 and coalesce(ruled, access_by_default(treating)))
     order by g.dataset = {BLIND}, g.dataset limit 1;

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from coordhub.directory import services
 from coordhub.errors import business_rule
 from coordhub.record import critical, for_patient, orders, parent, parties, reaching, transitions
 from coordhub.record.operations import Settled
@@ -55,6 +56,8 @@ async def lock_episodes(work: Work, besides: Collection[int] = ()) -> None:
     locked = await episodes.lock(work.conn, sorted(ids - work.held.keys()))
     locked |= {number: work.held[number] for number in ids & work.held.keys()}
     work.episodes = dict(sorted(locked.items()))
+    if work.caller.is_hub and any(episode.sandbox for episode in locked.values()):
+        services.enter(sandbox=True)
     me = work.caller.organization
     pooled = [
         one.task
