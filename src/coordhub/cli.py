@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from coordhub.commands import (
+    agreement,
     audit,
     clients,
     database,
@@ -76,6 +77,7 @@ cli.command()(reporting.report)
 cli.command()(clients.token)
 cli.command()(clients.client)
 cli.command()(clients.partner)
+cli.command()(agreement.agreement)
 cli.command()(clients.access_code)
 cli.command()(schedules.hold)
 cli.command()(removal.export)

@@ -172,14 +172,14 @@ async def test_given_any_other_token_when_sent_then_neither_door_takes_the_other
     paths = [
         (
             method,
-            path.format(delivery=ledger["dead"], endpoint="x", client="x").removeprefix(
-                "/admin/v1"
-            ),
+            path.format(
+                delivery=ledger["dead"], endpoint="x", client="x", organization="x"
+            ).removeprefix("/admin/v1"),
         )
         for path, item in openapi.document()["paths"].items()
         for method in item
     ]
-    assert len(paths) == 18
+    assert len(paths) == 20
     for method, path in paths:
         for token in (partner, "nonsense"):
             status, _ = await desk.refused(method.upper(), path, {}, token=token)

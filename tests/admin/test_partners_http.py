@@ -100,3 +100,18 @@ async def test_given_a_client_when_its_limits_are_set_by_http_then_they_hold_and
     noted = await desk.audited("client-limits-agreed")
     assert len(noted) == 2
     assert "by=operator%3Aomar" in noted[0][0]
+
+
+async def test_given_an_agreement_when_changed_by_http_then_what_is_left_out_stays(
+    desk: Desk,
+) -> None:
+    at = f"/organizations/{desk.house.clinic.reference.partition('/')[2]}/agreement"
+    status, found = await desk.ask("PATCH", at, {"sends": ["Task"], "deliveries_per_second": 2})
+    assert (status, found["sends"], found["deliveries_per_second"]) == (200, ["Task"], 2.0)
+    _, found = await desk.ask("PATCH", at, {"profile": "cow", "deliveries_per_second": None})
+    assert (found["sends"], found["profile"]) == (["Task"], "cow")
+    assert found["deliveries_per_second"] is None
+    assert (await desk.ask("GET", at))[1] == found
+    assert (await desk.refused("PATCH", at, {"sends": ["Fax"]}))[0] == 422
+    assert (await desk.refused("PATCH", at, {"sends": "Task"}))[0] == 400
+    assert (await desk.refused("GET", "/organizations/none/agreement"))[0] == 404

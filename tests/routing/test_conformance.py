@@ -166,7 +166,7 @@ async def test_given_partners_that_are_wrong_in_one_way_when_checked_then_that_i
                 client, server=server_of(f"{partner.root}/partners/{client}/fhir")
             )
             if name == "once" and said == "2 times":
-                await exchanging.agree(house.engine, ROSA, await place(house), own_ids=True)
+                await exchanging.agree(house.engine, ROSA, house.clinic.reference, own_ids=True)
             await partner.behaves(*habits, client=client)
             report = await partner.look(client, wait=1.0)
             found = {one.name: one for one in report.items}
@@ -175,7 +175,7 @@ async def test_given_partners_that_are_wrong_in_one_way_when_checked_then_that_i
             assert said in found[name].found
             assert found[name].next
             assert found["tls"].result == "not tried"
-            await exchanging.agree(house.engine, ROSA, await place(house), own_ids=False)
+            await exchanging.agree(house.engine, ROSA, house.clinic.reference, own_ids=False)
         with pytest.raises(NothingDone, match="1 items of the last report were failed"):
             await checking.approve(house.hub, OMAR, "ehr0")
         spite = await checking.approve(house.hub, OMAR, "ehr0", in_spite="read before each repeat")
@@ -183,13 +183,6 @@ async def test_given_partners_that_are_wrong_in_one_way_when_checked_then_that_i
         await partner.register("unseen")
         with pytest.raises(NothingDone, match="was not checked yet"):
             await checking.approve(house.hub, OMAR, "unseen")
-
-
-async def place(house: House) -> str:
-    [(fhir_id,)] = await house.rows(
-        "select r.fhir_id from sandbox s join resource r on r.rid = s.organization"
-    )
-    return f"Organization/{fhir_id}"
 
 
 async def test_given_certificates_and_places_that_are_wrong_when_checked_then_it_says_which_way(

@@ -8,6 +8,7 @@ from uuid import UUID
 from coordhub.access.scopes import EVERYTHING, Scopes, parse
 from coordhub.errors import forbidden, insufficient_scope
 from coordhub.store.clients import Allowance
+from coordhub.store.partners import Terms
 from coordhub.store.visibility import HUB
 
 LETTERS = {"create": "c", "read": "r", "update": "u", "delete": "d", "search": "s"}
@@ -27,6 +28,7 @@ class Caller:
     allowance: how much it may ask.
     permission: by which a person (id of its account) lets this app act, if it is one.
     sandbox: its organization is one of the sandbox, among whose test data it stays.
+    terms: what was agreed with its organization.
     """
 
     client: str | None
@@ -42,6 +44,7 @@ class Caller:
     permission: UUID | None = None
     person: str | None = None
     sandbox: bool = False
+    terms: Terms = field(default_factory=Terms)
 
     @property
     def is_person(self) -> bool:
@@ -67,6 +70,17 @@ class Caller:
             raise insufficient_scope(
                 f"The token's scopes do not allow to {interaction} {resource_type}: {scope} is needed.",
                 scope,
+            )
+
+    def require_agreed(self, resource_type: str, at: str) -> None:
+        """403 where it was agreed what its organization sends, and this type is none of that."""
+        sends = self.terms.sends
+        if sends is not None and resource_type not in sends:
+            agreed = ", ".join(sorted(sends)) or "nothing"
+            raise forbidden(
+                f"It was not agreed that your organization sends {resource_type}; agreed is: {agreed}. Leave it "
+                "out, or ask the hub's operator to agree on more (coordhub agreement).",
+                at,
             )
 
 

@@ -135,6 +135,7 @@ class Tokens:
             presented.permission,
             presented.by_person,
             client.sandbox,
+            client.terms,
         )
 
     async def _whose(self, text: str) -> clients.Presented:

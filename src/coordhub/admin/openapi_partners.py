@@ -22,6 +22,18 @@ _LIMITS: Final = {
     "per_day": NUMBER,
 }
 
+_SOME: Final = or_null({"type": "array", "items": TEXT})
+_TERMS: Final = {
+    "profile": {**TEXT, "description": "what its Tasks say (docs/referrals.md)"},
+    "channels": {**_SOME, "description": "connection types by which it is spoken to"},
+    "sends": {**_SOME, "description": "resource types that it sends"},
+    "sends_kinds": {**_SOME, "description": "kinds of need that it refers for"},
+    "receives": {**_SOME, "description": "resource types that it is sent"},
+    "receives_kinds": {**_SOME, "description": "kinds of need that it is asked for"},
+    "deliveries_per_second": or_null({"type": "number"}),
+    "deliveries_at_once": or_null(NUMBER),
+}
+
 SCHEMAS: Final = {
     "Partner": object_of(
         {
@@ -91,6 +103,31 @@ SCHEMAS: Final = {
         "in_spite",
     ),
     "Because": object_of({"because": {**TEXT, "description": "stands in the audit"}}),
+    "Agreement": object_of(
+        {
+            "organization": TEXT,
+            **_TERMS,
+            "exchange": {"type": "object", "description": "about its own server"},
+            "clients": {
+                "type": "array",
+                "items": object_of(
+                    {
+                        "client": TEXT,
+                        "scopes": TEXT,
+                        "reference_policy": TEXT,
+                        **{name: or_null(kind) for name, kind in _LIMITS.items()},
+                    }
+                ),
+            },
+        }
+    ),
+    "AgreementChanges": {
+        **object_of(
+            {**_TERMS, "reference_policy": {**TEXT, "description": "of all its clients"}},
+            *_TERMS, "reference_policy",
+        ),
+        "description": "What is left out stays; null: anything.",
+    },
     "Limits": object_of({name: or_null(kind) for name, kind in _LIMITS.items()}),
     "LimitsAsked": {
         **object_of(_LIMITS, *_LIMITS),
@@ -146,6 +183,17 @@ def paths() -> dict[str, Any]:
         f"{at}/{{client}}/suspend": _act("suspendPartner", "Let it in no longer, for now", act, "Because"),
         f"{at}/{{client}}/resume": _act("resumePartner", "Let it in again", act, "Because"),
         f"{at}/{{client}}/end": _act("endPartner", "Let it in no longer, for good", act, "Because"),
+        "/admin/v1/organizations/{organization}/agreement": {
+            "get": operation(
+                "showAgreement", "All that was agreed with an organization; null: anything", read,
+                "Agreement", parameters=(in_path("organization", TEXT),), missing=True, tag="Partners",
+            ),
+            "patch": operation(
+                "changeAgreement", "Say what was agreed with it", act, "Agreement",
+                body="AgreementChanges", parameters=(in_path("organization", TEXT),), missing=True,
+                unusable=True, tag="Partners",
+            ),
+        },
         "/admin/v1/clients/{client}/limits": {
             "get": operation(
                 "showLimits", "How much a client may ask; null: as is usual", read, "Limits",

@@ -1,4 +1,5 @@
-"""The admin API about partners: registered, checked, approved, suspended, ended; how much their clients may ask.
+"""The admin API about partners: registered, checked, approved, suspended, ended; how much their clients may ask;
+what was agreed with organizations.
 
 Below /admin/v1, as `admin.http`, whose words it shares. What cannot be done as things stand is 409.
 """
@@ -13,8 +14,9 @@ from typing import Any, TypeVar
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from coordhub.admin import checking, limiting, onboarding, registering
+from coordhub.admin import agreements, checking, limiting, onboarding, registering
 from coordhub.admin.acts import NothingDone, NotKnown
+from coordhub.admin.agreements import Changes
 from coordhub.admin.http import PREFIX, absent, answered, operating, read_body
 from coordhub.admin.registering import Keys
 from coordhub.errors import FhirError, Issue, conflict
@@ -160,6 +162,30 @@ async def limit(request: Request, client: str) -> Response:
     allowed = Allowance(asked.per_second, asked.burst, asked.at_once, asked.per_day)
     try:
         holds = await limiting.allow(hub.engine, by, client, allowed, hub.clock())
+    except NotKnown as nothing:
+        raise absent(str(nothing)) from None
+    except NothingDone as nothing:
+        raise _unusable(str(nothing)) from None
+    return answered(asdict(holds))
+
+
+@router.get("/organizations/{organization}/agreement")
+async def agreed(request: Request, organization: str) -> Response:
+    admin, _ = await operating(request, "partners.read")
+    async with admin.hub.engine.pool.acquire() as conn:
+        try:
+            found = await agreements.read(conn, f"Organization/{organization}")
+        except NothingDone as nothing:
+            raise absent(str(nothing)) from None
+    return answered(asdict(found))
+
+
+@router.patch("/organizations/{organization}/agreement")
+async def agree(request: Request, organization: str) -> Response:
+    admin, by = await operating(request, "partners.act")
+    asked = await read_body(request, Changes)
+    try:
+        holds = await agreements.change(admin.hub, by, f"Organization/{organization}", asked)
     except NotKnown as nothing:
         raise absent(str(nothing)) from None
     except NothingDone as nothing:

@@ -86,6 +86,7 @@ async def commit(
     """
     for operation in operations:
         caller.require(operation.type, _LETTER[type(operation)])
+        caller.require_agreed(operation.type, operation.at)
     issues = list(structure.check(operations))
     if issues:
         raise unprocessable(*issues)

@@ -15,6 +15,7 @@ MATCHED: Final = Finding("found", "met", "matched")
 """Criterion `found`: by its sender, by a person who was asked to find somebody, by the hub."""
 
 CONSENT_MISSING: Final = Finding("consent", "failed", "consent-missing")
+NOT_AGREED: Final = Finding("agreement", "failed", "kind-not-agreed")
 UNKNOWN: Final = Finding("reachable", "failed", "recipient-unknown")
 
 

@@ -114,6 +114,10 @@ async def _deliver(sending: Sending, held: Claimed) -> None:
             await _settle(hub, held, "parked", next_at=now + sending.policy.park, reason=reason)
         return
     spoken, kind = endpoint
+    channels = composed.custom.terms.channels
+    if channels is not None and kind not in channels:
+        await _settle(hub, held, "suppressed", reason=payload.not_agreed(kind).reason)
+        return
     address, headers = spoken.address, spoken.headers
     begun = time.perf_counter()
     if kind == resolve.MAILED:

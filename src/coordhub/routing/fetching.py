@@ -76,6 +76,7 @@ async def client_of(conn: Connection, held: Fetch) -> Caller | None:
         request_id=request_id(held),
         reference_policy=client.reference_policy,
         sandbox=client.sandbox,
+        terms=client.terms,
     )
 
 

@@ -87,6 +87,11 @@ WITHDRAWN = Withheld(machine.REASONS["consent-withdrawn"].text)
 OVERTAKEN = Withheld("it was corrected before it was sent")
 
 
+def not_agreed(what: str) -> Withheld:
+    """what: a resource type or a channel."""
+    return Withheld(f"not agreed with the recipient: {what}")
+
+
 async def compose(
     hub: Hub, conn: Connection, held: Claimed, now: datetime, otherwise: Sequence[Mending] = ()
 ) -> Payload | Withheld:
@@ -107,6 +112,10 @@ async def compose(
         return WITHDRAWN
     if await results.is_overtaken(conn, changed):
         return OVERTAKEN
+    custom = await counterparts.custom(conn, held.organization, held.endpoint)
+    takes = custom.terms.receives
+    if takes is not None and changed.type not in takes and held.endpoint != INBOX:
+        return not_agreed(changed.type)
     gathered: dict[int, Version] = {changed.rid: changed}
     asked = {(changed.type, changed.id)}
     frontier: Sequence[Version] = [changed]
@@ -118,12 +127,12 @@ async def compose(
     entries = [
         each
         for each in gathered.values()
-        if each.rid == changed.rid or each.source != held.organization
+        if each.rid == changed.rid
+        or (each.source != held.organization and (takes is None or each.type in takes))
     ]
-    custom = await counterparts.custom(conn, held.organization, held.endpoint)
     anew = {one.rid for one in otherwise if one.kind == "gone"}
     tongue = await _tongue(hub, conn, held, custom, entries, anew)
-    profile = profiles.named(custom.profile)
+    profile = profiles.named(custom.terms.profile)
     rendered = [
         _as_it_is(hub.base, each, profile)
         if tongue is None

@@ -18,7 +18,7 @@ from coordhub.referral.matching import Prospect, Received
 from coordhub.referral.timers import accept_by
 from coordhub.referral.wanted import URGENT
 from coordhub.routing.asking import Sent
-from coordhub.store import resources
+from coordhub.store import partners, resources
 from coordhub.store.engine import Connection
 from coordhub.store.episodes import Episode, Need
 from coordhub.store.needs import Prospect as Stored
@@ -40,6 +40,7 @@ async def named(
         judged = {one.recipient: one for one in found_too}
     rows = []
     names = list(found.references)
+    unasked = await partners.not_asked_for(conn, need.kind)
     if need.strategy == "pool":
         names = [one for text in names for one in await teams.members(conn, text, hub.base)]
     for at, text in enumerate(dict.fromkeys(names)):
@@ -47,6 +48,8 @@ async def named(
         findings = [prospects.NAMED]
         if recipient is None:
             findings.append(prospects.UNKNOWN)
+        elif recipient.organization.rid in unasked:
+            findings.append(prospects.NOT_AGREED)
         elif text in judged:
             findings += [one for one in judged[text].findings if one.criterion == "capacity"]
         findings += received.warnings(text)
@@ -64,7 +67,11 @@ async def matched(
     hub: Hub, conn: Connection, episode: Episode, need: Need, sent: Sent, known: Sequence[Stored]
 ) -> list[ProspectRow]:
     """Whom the directory has besides, ranked behind the known ones."""
-    besides = {episode.requester, *(one.organization for one in known)}
+    besides = {
+        episode.requester,
+        *(one.organization for one in known),
+        *await partners.not_asked_for(conn, need.kind),
+    }
     received = await _received(hub, conn, episode, sent)
     found = await _matched(hub, conn, episode, sent, besides, received)
     behind = max((one.rank for one in known), default=-1) + 1

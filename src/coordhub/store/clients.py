@@ -9,7 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from coordhub.r4 import types
+from coordhub.store import partners
 from coordhub.store.engine import Connection
+from coordhub.store.partners import TERMS, Terms, terms_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Client:
     reference_policy: `refuse`, `warn` or `quarantine`, for what it sends with references that lead nowhere.
     jwks, jwks_uri: its public keys, or where they are looked up; neither, if it cannot ask for tokens.
     redirect_uris: of an app, that people sign in to, else None. title: what these are told it is called.
-    sandbox: whom it acts for is of the sandbox.
+    sandbox: whom it acts for is of the sandbox. terms: what was agreed with that one.
     """
 
     id: str
@@ -52,6 +54,7 @@ class Client:
     title: str | None = None
     allowance: Allowance = field(default_factory=Allowance)
     sandbox: bool = False
+    terms: Terms = field(default_factory=Terms)
 
     @property
     def is_public(self) -> bool:
@@ -103,11 +106,12 @@ PERSONS = ("Patient", "RelatedPerson")
 _COLUMNS = (
     "c.id, c.organization, r.type, r.fhir_id, c.scopes, c.update_as_create, c.active, c.reference_policy, c.role,"
     " c.break_glass, c.jwks, c.jwks_uri, c.redirect_uris, c.title, c.per_second, c.burst, c.at_once, c.per_day,"
-    " exists (select from sandbox s where s.organization = c.organization)"
+    f" s.organization is not null, {TERMS}"
 )
 _ACTING = (
     " join resource r on r.rid = c.organization and r.shard = (c.organization & 255)::smallint"
     " and r.body is not null"
+    f"{partners.joined('c.organization')}"
 )
 
 
@@ -128,12 +132,13 @@ async def presenting(conn: Connection, digest: bytes, now: datetime) -> Presente
     row = await conn.fetchrow(
         "select c.id, t.organization, r.type, r.fhir_id, c.scopes, c.update_as_create, c.active, c.reference_policy,"
         " c.role, c.break_glass, c.jwks, c.jwks_uri, c.redirect_uris, c.title, c.per_second, c.burst,"
-        " c.at_once, c.per_day, exists (select from sandbox s where s.organization = t.organization),"
+        f" c.at_once, c.per_day, s.organization is not null, {TERMS},"
         " t.scopes, a.patient, a.person, a.id"
         " from access_token t join client c on c.id = t.client and c.active"
         " left join app_permission a on a.id = t.permission and a.ended_at is null"
         " join resource r on r.rid = t.organization and r.shard = (t.organization & 255)::smallint"
         " and r.body is not null"
+        f"{partners.joined('t.organization')}"
         " where t.digest = $1 and t.expires_at > $2 and case when t.permission is null"
         " then c.organization = t.organization and c.redirect_uris is null"
         " else c.redirect_uris is not null and a.id is not null end",
@@ -153,10 +158,10 @@ async def presenting(conn: Connection, digest: bytes, now: datetime) -> Presente
 
 def _client(row: Any) -> Client:
     name, organization, kind, fhir_id, *rest = row
-    *rest, per_second, burst, at_once, per_day, sandbox = rest
-    allowed = Allowance(per_second, burst, at_once, per_day)
+    rest, (*limits, sandbox), agreed = rest[:-11], rest[-11:-6], rest[-6:]
     reference = f"{types.name_of(kind)}/{fhir_id}"
-    return Client(name, organization, reference, *[*rest, allowed, sandbox])
+    terms = terms_of(agreed)
+    return Client(name, organization, reference, *[*rest, Allowance(*limits), sandbox, terms])
 
 
 async def of_all(conn: Connection) -> list[Client]:

@@ -6,13 +6,13 @@ Kept for each organization and Endpoint, so that nobody can say under which id a
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from coordhub.r4 import types
 from coordhub.store.engine import Connection
-from coordhub.store.partners import UNAGREED
+from coordhub.store.partners import TERMS, Terms, terms_of
 from coordhub.store.visibility import Viewer, visible
 
 
@@ -47,7 +47,7 @@ class Custom:
     own_ids: it gives its own ids to what it is sent. answers_every, originals_every: how often it is
     read; None: never. known: it has something under an id that is not the hub's. each_state: it is sent
     every state of a Task. knows_repeats: by their key. creates_anew: what it has no more is sent as new.
-    profile: name of the profile of Task that the organization speaks (store.partners).
+    terms: what it speaks, sends and is sent (store.partners).
     """
 
     own_ids: bool = False
@@ -57,7 +57,7 @@ class Custom:
     each_state: bool = False
     knows_repeats: bool = True
     creates_anew: bool = False
-    profile: str = UNAGREED
+    terms: Terms = field(default_factory=Terms)
 
 
 async def custom(conn: Connection, organization: int, endpoint: int) -> Custom:
@@ -65,13 +65,16 @@ async def custom(conn: Connection, organization: int, endpoint: int) -> Custom:
         "select coalesce(x.ids = 'partner', false), x.answers_every, x.originals_every,"
         " exists (select from counterpart where organization = $1 and endpoint = $2),"
         " coalesce(x.each_state, false), coalesce(x.knows_repeats, true), coalesce(x.creates_anew, false),"
-        f" coalesce(p.profile, '{UNAGREED}') from (select) as one"
-        " left join exchange x on x.organization = $1 left join partner p on p.organization = $1",
+        f" {TERMS} from (select coalesce((select s.stands_for from sandbox s where s.organization = $1), $1)"
+        " as agreed) as one left join exchange x on x.organization = one.agreed"
+        " left join partner p on p.organization = one.agreed",
         organization,
         endpoint,
     )
     assert row is not None
-    return Custom(*row)
+    *custom, profile, sends, sends_kinds, receives, receives_kinds, channels = row
+    terms = terms_of((profile, sends, sends_kinds, receives, receives_kinds, channels))
+    return replace(Custom(*custom), terms=terms)
 
 
 async def agree(conn: Connection, organization: int, custom: Custom) -> None:

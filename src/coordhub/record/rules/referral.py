@@ -21,7 +21,7 @@ from coordhub.referral import candidates, strategies
 from coordhub.referral import task_machine as machine
 from coordhub.referral.kinds import kind_of
 from coordhub.referral.wanted import wanted
-from coordhub.store import resources
+from coordhub.store import partners, resources
 from coordhub.store.episodes import Episode
 from coordhub.store.transact import EpisodeRow, EpisodeSupplied, NeedRow
 from coordhub.store.visibility import HUB
@@ -142,6 +142,7 @@ async def _need(work: Work, draft: Draft, ordinal: int, asked: Asked, of: int) -
     named = candidates.named(draft.document, asked.document, work.hub.itself)
     names: tuple[str, ...] = ()
     kind = kind_of(asked.document)
+    _refuse_what_was_not_agreed(work, draft, asked, kind)
     priority = draft.document.get("priority") or asked.document.get("priority") or "routine"
     if isinstance(named, candidates.Named):
         names = named.references
@@ -163,6 +164,23 @@ async def _need(work: Work, draft: Draft, ordinal: int, asked: Asked, of: int) -
     return NeedRow(draft.rid, ordinal, asked.rid, kind, strategy)
 
 
+def _refuse_what_was_not_agreed(work: Work, draft: Draft, asked: Asked, kind: str) -> None:
+    """422 where it was agreed what its sender refers for, and this is none of that."""
+    kinds = work.caller.terms.sends_kinds
+    if kinds is None or kind in kinds:
+        return
+    agreed = ", ".join(sorted(one or "what no code names" for one in kinds)) or "nothing"
+    raise unprocessable(
+        Issue(
+            "business-rule",
+            f"It was not agreed that your organization refers for {kind or 'what no code names'}; agreed is: {agreed}. "
+            "Say by ServiceRequest.category or code what is needed, or ask the hub's operator to agree on more "
+            "(coordhub agreement).",
+            transitions.at(draft, asked.at),
+        )
+    )
+
+
 async def _check(
     work: Work, draft: Draft, asked: Asked, named: candidates.Named, strategy: str
 ) -> None:
@@ -182,6 +200,19 @@ async def _check(
         )
         for text, recipient in found.items()
         if recipient is None
+    ]
+    if issues:
+        raise unprocessable(*issues)
+    unasked = await partners.not_asked_for(work.conn, kind_of(asked.document))
+    issues = [
+        Issue(
+            "business-rule",
+            f"It was agreed with who is behind {text} that it is not asked for "
+            f"{kind_of(asked.document) or 'what no code names'}. Name somebody else, or nobody.",
+            _place(work, draft, asked.reference, named.source),
+        )
+        for text, recipient in found.items()
+        if recipient is not None and recipient.organization.rid in unasked
     ]
     if issues:
         raise unprocessable(*issues)

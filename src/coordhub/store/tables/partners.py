@@ -18,6 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from coordhub.store.tables.columns import identifier_text, instant, metadata
 
@@ -38,6 +39,15 @@ partner = Table(
         comment="which Task.status and businessStatus it speaks: referral.profiles",
     ),
     instant("since"),
+    Column("sends", ARRAY(Text), comment="resource types that it writes; null, as below: any"),
+    Column(
+        "sends_kinds",
+        ARRAY(Text),
+        comment="kinds of need that it refers for (referral.kinds), '' of none",
+    ),
+    Column("receives", ARRAY(Text), comment="resource types that it is sent"),
+    Column("receives_kinds", ARRAY(Text), comment="kinds of need that it is asked for"),
+    Column("channels", ARRAY(Text), comment="connection types by which it is spoken to"),
     CheckConstraint("profile in ('r4', 'sdoh-cc', 'bser', '360x', 'cow')", name="profile_known"),
     comment="What was agreed with an organization; who is not here speaks r4",
 )
