@@ -22,14 +22,16 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from coordhub import errors, telemetry, threshold, tracing
-from coordhub.access import keys
+from coordhub.access import keys, statements
 from coordhub.access.admission import Admission
 from coordhub.access.operators import OperatorTokens
 from coordhub.access.rates import Defaults
+from coordhub.access.statements import Issuers
 from coordhub.access.token import Tokens
 from coordhub.admin import http as admin
-from coordhub.admin import letters, partners_http
+from coordhub.admin import letters, partners_http, registration_http
 from coordhub.admin.checking import Look
+from coordhub.admin.registration_http import Registrar
 from coordhub.authorization import authentication
 from coordhub.authorization import http as authorization_http
 from coordhub.authorization.context import Context as Authorization
@@ -106,6 +108,7 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
                 _rendered(context.hub),
                 look_of(settings),
             )
+            app.state.registrar = Registrar(context.hub, _issuers(settings))
             app.state.authorization = _authorization(settings, context.hub)
             stack.push_async_callback(_note_refusals, app)
             stack.push_async_callback(app.state.authorization.key_sets.close)
@@ -138,6 +141,7 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
     _add_own_routes(app)
     app.include_router(admin.router)
     app.include_router(partners_http.router)
+    app.include_router(registration_http.router)
     app.include_router(authorization_http.router(http.PREFIX))
     app.include_router(cds.router)
     routes.add(app)
@@ -353,6 +357,7 @@ def _authorization(settings: Settings, hub: Hub) -> Authorization:
         settings.app_token_lifetime,
         settings.refresh_token_lifetime,
         _signer(settings),
+        registers=settings.software_issuers is not None,
     )
 
 
@@ -371,6 +376,11 @@ def _cds(settings: Settings, context: Context, authorization: Authorization) -> 
 
     servers = Servers(context.hub.engine, context.hub.base, outbound)
     return CDS(context.hub, context.audit, prove, servers, context.admission)
+
+
+def _issuers(settings: Settings) -> Issuers:
+    path = settings.software_issuers
+    return {} if path is None else statements.issuers(path.read_text(encoding="utf-8"))
 
 
 def look_of(settings: Settings) -> Look:

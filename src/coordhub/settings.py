@@ -30,6 +30,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from coordhub import secret_files
+from coordhub.access import statements
 from coordhub.authorization.identity import Signer
 from coordhub.identity import weights as identity_weights
 from coordhub.insight import kits, same_question
@@ -165,6 +166,15 @@ def _of_identity_keys(path: Path | None) -> Path | None:
     return path
 
 
+def _of_issuers(path: Path | None) -> Path | None:
+    if path is not None:
+        try:
+            statements.issuers(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ValueError(f"the file cannot be read: {error.strerror}") from None
+    return path
+
+
 def _of_zones(name: str) -> str:
     if hours.zone(name) is None:
         raise ValueError("is no time zone of the IANA database, such as America/Chicago")
@@ -246,6 +256,10 @@ class Settings(BaseSettings):
     identity_keys: Annotated[Path | None, AfterValidator(_of_identity_keys)] = None
     """File with a JSON Web Key Set of private RSA keys, by the first of which the hub signs who signed in to an
     app (OpenID Connect); without it no app is told. Development mode makes one in home."""
+
+    software_issuers: Annotated[Path | None, AfterValidator(_of_issuers)] = None
+    """File with the issuers, and their public keys, by whose software statements partners register their clients
+    themselves, in the sandbox (docs/onboarding.md); without it nobody does."""
 
     former_token_keys: Secrets = ()
     """Secrets that COORDHUB_TOKEN_KEY was before, with commas between: tokens signed under them are still

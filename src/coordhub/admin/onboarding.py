@@ -94,8 +94,14 @@ class Standing:
     reason: str | None
 
 
-async def register(hub: Hub, by: Operator, asked: Registration) -> Standing:
-    """Make the client, in the sandbox."""
+class TooMany(NothingDone):
+    """So many of the same organization wait to be approved."""
+
+
+async def register(
+    hub: Hub, by: Operator, asked: Registration, *, most: int | None = None
+) -> Standing:
+    """Make the client, in the sandbox. most: clients by a software statement that may wait for one organization."""
     allowed, now = registering.stated(asked.scope), hub.clock()
     if not _NAME.fullmatch(asked.client):
         raise NothingDone(
@@ -104,7 +110,13 @@ async def register(hub: Hub, by: Operator, asked: Registration) -> Standing:
     if asked.keys == Keys():
         raise NothingDone("a client has keys: a JSON Web Key Set, or the https address of one.")
     async with hub.engine.transaction() as conn:
+        await onboarding.one_by_one(conn)
         meant = await _organization(conn, asked.organization)
+        if most is not None and await onboarding.waiting(conn, meant.rid) >= most:
+            raise TooMany(
+                f"{most} clients of {asked.organization} wait to be approved. Ask the hub's operator to approve or "
+                "end one."
+            )
         place = await _place(hub, conn, meant)
         said = await registering.make(conn, asked.client, place.rid, allowed, asked.keys, now)
         endpoint = None

@@ -1,5 +1,4 @@
-"""The admin API about partners: registered, checked, approved, suspended, ended; how much their clients may ask;
-what was agreed with organizations.
+"""The admin API about partners: their way on board, what was agreed with them, how much they may ask.
 
 Below /admin/v1, as `admin.http`, whose words it shares. What cannot be done as things stand is 409.
 """

@@ -17,7 +17,7 @@ from coordhub.store.engine import Engine
 class Context:
     """base: the FHIR base as clients see it. lifetime: of a token.
 
-    signer: of identity tokens; None: none are given.
+    signer: of identity tokens; None: none are given. registers: clients that bring a software statement.
     app_lifetime: of an app's token. refresh_lifetime: of one by which an app gets the next, unused.
     """
 
@@ -30,6 +30,7 @@ class Context:
     refresh_lifetime: timedelta
     signer: Signer | None = None
     refusals: Refusals = field(default_factory=Refusals)
+    registers: bool = False
 
     @property
     def audience(self) -> str:

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import JSONResponse
 
 from coordhub.access.admission import network
-from coordhub.access.oauth import PATH
+from coordhub.access.oauth import PATH, address
 from coordhub.authorization import discovery, identity, introspection, revocation, token, userinfo
 from coordhub.authorization.context import Asked, Context
 from coordhub.authorization.refusal import OAuthError, invalid_request
@@ -37,9 +37,10 @@ def router(fhir: str) -> APIRouter:
     @routes.get(f"{fhir}{WELL_KNOWN}")
     async def configuration(request: Request) -> Response:
         context: Context = request.app.state.authorization
-        return JSONResponse(
-            discovery.configuration(context.base, identifies=context.signer is not None)
-        )
+        found = discovery.configuration(context.base, identifies=context.signer is not None)
+        if context.registers:
+            found["registration_endpoint"] = address(context.base, "register")
+        return JSONResponse(found)
 
     @routes.post(f"{PATH}/token")
     async def get_token(request: Request) -> Response:

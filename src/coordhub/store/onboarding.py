@@ -63,6 +63,21 @@ def _one(row: Any) -> Partner | None:
     return None if row is None else Partner(*row)
 
 
+async def one_by_one(conn: Connection) -> None:
+    """No other is registered before the transaction ends."""
+    await conn.execute("select pg_advisory_xact_lock(hashtext('coordhub.onboarding'))")
+
+
+async def waiting(conn: Connection, stands_for: int) -> int:
+    """How many of this organization came by a software statement and are not approved."""
+    found: int = await conn.fetchval(
+        "select count(*) from onboarding where stands_for = $1 and software is not null"
+        " and state in ('registered', 'checked', 'suspended')",
+        stands_for,
+    )
+    return found
+
+
 async def register(conn: Connection, one: Partner) -> None:
     await conn.execute(
         "insert into onboarding (client, stands_for, sandbox, endpoint, state, registered_by, registered_at,"

@@ -1,5 +1,4 @@
-"""What was agreed with partners: the profile of Task that an organization speaks, how fast it is sent to, what it
-sends and is sent, by which channels.
+"""What was agreed with partners: which profile of Task they speak, how fast they are sent to, what and how.
 
 An organization of the sandbox stands for another: what was agreed with that one holds.
 """
