@@ -138,6 +138,13 @@ async def test_s06_given_staff_with_a_browser_when_it_accepts_starts_and_complet
     assert family in (await browser.opens("/portal/worklist?show=done")).text
     await house.settled()
 
+    # What came of it is counted, and one is too few to be told
+    counted = await browser.opens(f"/portal/figures?month={house.hub.clock():%Y-%m}")
+    assert "Referrals received" in counted.text
+    assert "fewer than 10" in counted.text
+    table = await browser.opens(f"/portal/figures.csv?month={house.hub.clock():%Y-%m}")
+    assert "received,completed,Completed,<10" in table.text
+
     # The sender has it, with what was given; and the audit says who of the food bank it was
     mine = await riverside.read(sent.task)
     assert mine["status"] == "completed"

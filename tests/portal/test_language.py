@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from coordhub.portal import answering, language, moments, rooms, worklist
+from coordhub.insight import measures
+from coordhub.portal import answering, figures, language, moments, rooms, worklist
 from coordhub.record import errands
 
 PORTAL = Path(rooms.__file__).parent
@@ -44,7 +46,23 @@ def _said() -> set[str]:
     states = {*worklist.STATES.values(), *worklist.BUSINESS.values(), *rooms.TABS.values()}
     times = {*moments.DAYS, *moments.MONTHS, "{n} min", "{n} h", "{n} days"}
     parts = {*rooms.TROUBLE.values(), *errands.KINDS.values(), "Food provided"}
-    return {*_of_templates(), *_of_rows(), *reasons, *lacks, *states, *times, *parts}
+    return {
+        *_of_templates(), *_of_rows(), *_of_figures(), *reasons, *lacks, *states, *times, *parts
+    }  # fmt: skip
+
+
+def _of_figures() -> set[str]:
+    avoided = [
+        measures.Warning_(kind, 1, "accepted", None, False, False, Decimal(1), "USD")
+        for kind in ("test", "service")
+    ]
+    found = (
+        *measures.of_sent([]), *measures.of_visits([]), *measures.of_received([]),
+        *measures.of_warnings(avoided),
+    )  # fmt: skip
+    titles = {one.title.removesuffix(", USD") for one in found}
+    beside = {"fewer than {n}", "{count} of {total}", "nine of ten within {n} h"}
+    return {*titles, *(one.formula for one in found), *figures.GROUPS.values(), *beside}
 
 
 def test_given_the_pages_when_read_then_all_that_they_say_is_found() -> None:

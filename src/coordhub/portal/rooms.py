@@ -21,7 +21,18 @@ from coordhub.access import totp, viewer
 from coordhub.directory import calendars
 from coordhub.errors import FhirError
 from coordhub.fhir.context import Context
-from coordhub.portal import answering, forms, language, moments, pages, sheets, signing_in, worklist
+from coordhub.insight import reports
+from coordhub.portal import (
+    answering,
+    figures,
+    forms,
+    language,
+    moments,
+    pages,
+    sheets,
+    signing_in,
+    worklist,
+)
 from coordhub.portal.bounds import Bounds
 from coordhub.portal.language import Words
 from coordhub.portal.sheets import Sheet
@@ -216,6 +227,29 @@ def add(app: FastAPI) -> None:
             return _room(request, guest, "missing", 404)
         return await _answer(request, guest, fhir_id, form)
 
+    @app.get("/portal/figures", include_in_schema=False)
+    async def counted(request: Request) -> Response:
+        guest = await _guest(request)
+        if guest is None:
+            return _to(request, "/sign-in")
+        chosen, found = await _figures(request, guest)
+        return _room(
+            request, guest, "figures", 200, here="figures", chosen=chosen,
+            groups=figures.lines(found, guest.t), mature=found.is_mature,
+        )  # fmt: skip
+
+    @app.get("/portal/figures.csv", include_in_schema=False)
+    async def table(request: Request) -> Response:
+        guest = await _guest(request)
+        if guest is None:
+            return _to(request, "/sign-in")
+        chosen, found = await _figures(request, guest)
+        kept = {
+            **pages.HEADERS,
+            "Content-Disposition": f'attachment; filename="figures-{chosen.text}.csv"',
+        }
+        return Response(reports.as_csv(found), 200, kept, media_type="text/csv; charset=utf-8")
+
     @app.get("/portal/{rest:path}", include_in_schema=False)
     async def nothing(request: Request, rest: str) -> Response:
         guest = await _guest(request)
@@ -323,6 +357,15 @@ async def _noted(request: Request, person: Person | None, act: str, status: int)
     organization = None if person is None else person.organization
     row = AuditRow(client, organization, act, status, request_id=request.state.request_id)
     await _context(request).audit.record(row)
+
+
+async def _figures(request: Request, guest: Guest) -> tuple[figures.Month, reports.Report]:
+    """Of the month that the address names; that it was looked at is on record."""
+    hub = _context(request).hub
+    chosen = figures.month(hub, request.query_params.get("month", ""), guest.t)
+    found = await figures.of(hub, guest.own.rid, chosen)
+    await _noted(request, guest.session.person, "figures", 200)
+    return chosen, found
 
 
 async def _looked(
