@@ -82,6 +82,7 @@ cli.command()(clients.access_code)
 cli.command()(schedules.hold)
 cli.command()(removal.export)
 cli.command()(exchange.exchange)
+cli.command()(exchange.share)
 cli.command()(offboarding.offboard)
 
 

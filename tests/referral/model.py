@@ -22,6 +22,7 @@ from coordhub.referral import (
     needs,
     profiles,
     reaching,
+    sharing,
     strategy,
     transitions,
 )
@@ -116,7 +117,8 @@ class Message(NamedTuple):
 class Setting:
     """asked: how many could be for each need, by which strategy. apart: one of them is.
     profile: which all owners speak. suggests: who looks for somebody for a need finds one.
-    talks: owners also ask for information, keep places, try to reach the person, and book visits."""
+    talks: owners also ask for information, keep places, try to reach the person, and book visits.
+    shared: the one who is asked answers on the sender's own Task."""
 
     asked: tuple[int, ...]
     apart: bool = False
@@ -125,6 +127,7 @@ class Setting:
     suggests: bool = False
     lean: bool = False
     talks: bool = False
+    shared: bool = False
 
     @property
     def chosen(self) -> bool:
@@ -255,7 +258,10 @@ def _cancelled(state: State, cancels: tuple[episode.Cancel, ...]) -> State:
 def _moved(setting: Setting, state: State) -> State:
     """T1 as its children make it, and what is chosen of what."""
     those, needed = children(setting, state), of_needs(setting, state)
-    computed = episode.parent(those, state.parent, needed)
+    computed = _computed(setting, state)
+    if setting.shared and state.cells:
+        released = state.cells[0].status == "cancelled" and computed.status == "rejected"
+        state = _set(state, 0, status=computed.status) if released else state
     if not setting.chosen:
         return state._replace(parent=computed.status)
     stated = [needs.state(need, those, computed.status) for need in needed]
@@ -264,6 +270,13 @@ def _moved(setting: Setting, state: State) -> State:
         for want, said in zip(state.wants, stated, strict=True)
     )
     return state._replace(parent=computed.status, wants=wants)
+
+
+def _computed(setting: Setting, state: State) -> episode.Parent:
+    those = children(setting, state)
+    if setting.shared and those:
+        return sharing.shared(those[0])
+    return episode.parent(those, state.parent, of_needs(setting, state))
 
 
 def _answered(setting: Setting, state: State, message: Message) -> State:
@@ -434,6 +447,9 @@ def _withdrawn(setting: Setting, state: State, status: str) -> State:
             )
     if not withdrawal.ask:
         state = state._replace(parent=status, by_sender=True)
+    if setting.shared and state.cells and not withdrawal.ask:  # what it writes is that Task
+        reason = "requester-cancelled" if withdrawal.cancels else state.cells[0].reason
+        return _moved(setting, _set(state, 0, status=status, reason=reason))
     return _moved(setting, _cancelled(state, withdrawal.cancels))
 
 
@@ -527,7 +543,10 @@ def _looked(setting: Setting, state: State, message: Message) -> State:
 
 # ---- what must hold
 
-_RANK = {"requested": 0, "received": 0, "accepted": 1, "in-progress": 2, "on-hold": 2}
+_RELEASED = ("expired", "undeliverable", "not-selected", "not-wanted", "given-back")
+"""Reasons of Tasks with which nobody has said that it is not wanted any more."""
+
+_RANK = {"requested": 0, "received": 0, "accepted": 1, "ready": 1, "in-progress": 2, "on-hold": 2}
 
 
 def faults(setting: Setting, state: State) -> Iterator[str]:
@@ -559,29 +578,52 @@ def faults(setting: Setting, state: State) -> Iterator[str]:
             yield f"need {number} is {said} while offers wait to be chosen among"
         if state.parent in machine.TERMINAL and said not in needs.ENDED:
             yield f"need {number} is {said} in a referral that is {state.parent}"
+    for at, cell in enumerate(told):
+        declined = cell.status in machine.TERMINAL and cell.reason != "not-selected"
+        if (
+            declined
+            and cell.business != episode.LATE
+            and any(
+                cell.rank in (later.rank, *later.members) and later.need == cell.need
+                for later in told[at + 1 :]
+            )
+        ):
+            yield "somebody is asked again who has declined"
     if state.parent in machine.TERMINAL and live:
         yield f"the referral is {state.parent} while {live[0].status} goes on"
     done = [cell for cell in told if cell.status == "completed"]
     if state.parent in machine.TERMINAL and done:
-        computed = episode.parent(children(setting, state), state.parent, of_needs(setting, state))
+        computed = _computed(setting, state)
         late = all(cell.business == episode.LATE for cell in done)
         if late and state.parent not in ("completed", "entered-in-error"):
             if computed.business_status != episode.LATE:
                 yield f"something was done late, of which a {state.parent} referral says nothing"
         elif not state.by_sender and state.parent not in ("completed", "entered-in-error"):
             yield f"something was done, and the referral is {state.parent}"
+    if setting.shared and any(cell.status != state.parent for cell in told):
+        yield f"the one Task is {told[0].status} for its owner and {state.parent} for its sender"
     if state.by_sender:
         return
+    if state.parent == "cancelled" and told and all(cell.reason in _RELEASED for cell in told):
+        yield "the referral is cancelled, and nobody has done that"
     if not done and state.parent == "completed":
         yield "nothing was done, and the referral is completed"
+    if _waits_in_vain(setting, state, offers):
+        yield "offers wait, and nobody is asked to choose among them"
     yield from _unsaid(setting, state, live, offers)
     at_work = [
         cell for cell in live if cell.status in machine.WON and cell not in (*offers, *waits)
     ]
-    if at_work and state.parent not in machine.STARTED:
+    if at_work and state.parent not in machine.STARTED and not setting.shared:
         yield f"somebody is at work, and the referral is {state.parent}"
     if not at_work and state.parent == "on-hold":
         yield "nobody is at work, and the referral is on hold"
+
+
+def _waits_in_vain(setting: Setting, state: State, offers: list[Cell]) -> bool:
+    """Whether there are offers, and the hub neither waits for others nor asks a person to choose."""
+    choosing = any(want.choosing for want in state.wants)
+    return bool(offers) and not choosing and _asked(setting, state, START + EVERY) == state
 
 
 def _is_place(cell: Cell) -> bool:
@@ -592,8 +634,7 @@ def _unsaid(setting: Setting, state: State, live: list[Cell], offers: list[Cell]
     """What T1's business status says that is not so."""
     if any(cell.apart for cell in state.cells) or state.parent in machine.TERMINAL:
         return
-    computed = episode.parent(children(setting, state), state.parent, of_needs(setting, state))
-    said = computed.business_status
+    said = _computed(setting, state).business_status
     sayers = [cell for cell in live if cell.business == said]
     if said == "waitlisted":  # also of a place whose owner waits for information meanwhile
         sayers += [cell for cell in live if _is_place(cell)]
@@ -605,15 +646,22 @@ def _unsaid(setting: Setting, state: State, live: list[Cell], offers: list[Cell]
         yield f"the referral says {said!r}, which means nothing"
 
 
-def backward(before: State, then: State) -> str | None:
+def backward(setting: Setting, before: State, then: State, message: Message) -> str | None:
     """What is wrong with a step."""
-    if before.parent in machine.TERMINAL and then.parent not in (before.parent, "entered-in-error"):
+    for old, new in zip(before.wants, then.wants, strict=True):
+        # a place on a waiting list is no offer
+        if new.won and not old.won and message.status != "chosen" and message.who != "says":
+            return "an offer has won that nobody has chosen"
+    both = setting.shared and any(cell.business == episode.LATE for cell in then.cells)
+    stays = (before.parent, "entered-in-error", *(("completed",) if both else ()))
+    if before.parent in machine.TERMINAL and then.parent not in stays:
         return f"the referral had ended {before.parent} and is {then.parent}"
     if then.parent not in machine.TERMINAL and _RANK[then.parent] < _RANK[before.parent]:
         return f"the referral went back from {before.parent} to {then.parent}"
     for old, new in zip(before.cells, then.cells, strict=False):
         late = old.status == "cancelled" and new.business == episode.LATE
-        if old.status in machine.TERMINAL and new.status != old.status and not late:
+        error = setting.shared and new.status == "entered-in-error"  # as its sender says
+        if old.status in machine.TERMINAL and new.status != old.status and not (late or error):
             return f"a Task had ended {old.status} and is {new.status}"
     return None
 
@@ -683,7 +731,7 @@ class Explored:
         )
 
 
-def explore(setting: Setting) -> Explored:
+def explore(setting: Setting, *, to_the_first_fault: bool = False) -> Explored:
     """Every state that can be reached, every message from each."""
     start = setting.start()
     found = Explored()
@@ -691,7 +739,7 @@ def explore(setting: Setting) -> Explored:
     leads: dict[State, set[State]] = {}
     known: dict[State, object] = {}
     ahead = deque([start])
-    while ahead:
+    while ahead and not (to_the_first_fault and found.faults):
         state = ahead.popleft()
         found.states += 1
         for fault in (*faults(setting, state), leaks(setting, state, known)):
@@ -704,7 +752,7 @@ def explore(setting: Setting) -> Explored:
             if then == state:
                 continue
             moved += 1
-            fault = backward(state, then)
+            fault = backward(setting, state, then, message)
             if fault:
                 found.faults.setdefault(fault, (*_way(came, state), message))
             # Of who is apart nothing is told, so that the sender has to end it.

@@ -12,7 +12,7 @@ import pytest
 from tests.referral import model
 from tests.referral.model import Explored, Setting
 
-from coordhub.referral import episode, needs, profiles
+from coordhub.referral import episode, needs, profiles, sharing, strategy
 from coordhub.referral import task_machine as machine
 from coordhub.referral.strategies import Name
 
@@ -49,6 +49,10 @@ def settings(most: int) -> list[Setting]:
         *several,
         *(Setting((1,), strategy="direct", profile=profile) for profile in profiles.profiles()),
         *(Setting((1, 1), apart, "direct", lean=True) for apart in (False, True)),
+        *(
+            Setting((1,), strategy="direct", profile=profile, talks=True, shared=True)
+            for profile in profiles.profiles()
+        ),
     ]
 
 
@@ -74,8 +78,11 @@ def test_given_every_message_in_every_state_when_all_is_explored_then_no_state_i
     assert found.states > 5_000
 
 
-ONE, TWO, APART, ONE_BY_ONE = (
+ONE, TWO, APART, ONE_BY_ONE, SHARED, CHOICE, POOL = (
     Setting((1,)), Setting((2,)), Setting((2,), apart=True), Setting((2,), strategy="sequential"),
+    Setting((1,), strategy="direct", shared=True),
+    Setting((2,), strategy="broadcast-choose", lean=True),
+    Setting((2,), strategy="pool", lean=True),
 )  # fmt: skip
 
 BROKEN = {
@@ -120,6 +127,59 @@ BROKEN = {
 }
 
 
+WON = needs.is_won
+
+BROKEN |= {
+    "a shared Task that says another thing than its owner": (
+        SHARED,
+        lambda patch: patch.setattr(
+            sharing, "shared", lambda child: episode.parent([child], "requested")
+        ),
+    ),
+    "a shared Task that nobody answered, as if its sender had withdrawn it": (
+        SHARED,
+        lambda patch: patch.setattr(
+            sharing, "shared", lambda child: episode.Parent(child.status, "withdrawn")
+        ),
+    ),
+    "an offer that counts as won": (
+        CHOICE,
+        lambda patch: patch.setattr(
+            needs, "is_won", lambda child: WON(replace(child, offered=False))
+        ),
+    ),
+    "offers that stand when another was chosen": (
+        CHOICE,
+        lambda patch: patch.setattr(needs, "is_asked", lambda child: child.status in ASKED),
+    ),
+    "offers among which nobody is asked to choose": (
+        CHOICE,
+        lambda patch: patch.setattr(
+            strategy, "next_step", _without(strategy.Choose, strategy.next_step)
+        ),
+    ),
+    "a pool that is offered again to who has given it back": (
+        POOL,
+        lambda patch: patch.setattr(strategy.Candidacy, "is_left", property(lambda self: True)),
+    ),
+    "what was given back, as if it were not wanted any more": (
+        POOL,
+        lambda patch: patch.setattr(needs, "BEATEN", needs.BEATEN - {"given-back"}),
+    ),
+}
+ASKED = ("draft", "requested", "received")
+
+
+def _without(step, rule):
+    """The rule by which this step is never taken."""
+
+    def next_step(*those):
+        said = rule(*those)
+        return strategy.Wait() if isinstance(said, step) else said
+
+    return next_step
+
+
 def _with_edges(edges, patch):
     """Other edges in the profile that all speak."""
     broken = replace(profiles.named("r4"), edges={**profiles.named("r4").edges, **edges})
@@ -134,6 +194,6 @@ def _as_if_nobody_were_apart(parent):
 def test_given_something_broken_when_all_is_explored_then_it_is_found(what, monkeypatch):
     setting, breaks = BROKEN[what]
     breaks(monkeypatch)
-    found = model.explore(setting)
+    found = model.explore(setting, to_the_first_fault=True)
     print(f"\n{what}: {sorted(found.faults)}")
     assert found.faults

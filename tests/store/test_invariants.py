@@ -54,6 +54,14 @@ BREAKS: list[tuple[str, str]] = [
         ),
     ),
     (
+        "a Task that both share asks one alone, for the only need, and no victim service provider",
+        (
+            "insert into candidate (episode, ordinal, shard, organization, recipient, task, request, status, need,"
+            " wave, asked_at) select episode, 1, shard, organization, recipient, episode, request, status, need,"
+            " wave, asked_at from candidate"
+        ),
+    ),
+    (
         "a need is won as long as somebody is at work on it, and met once it is done",
         "update need set state = 'met', closed_at = opened_at",
     ),

@@ -20,7 +20,17 @@ from coordhub.record import commit, coordinating, errands, parties
 from coordhub.record.hub import Hub, instant
 from coordhub.record.operations import Create, Operation, Update
 from coordhub.referral import task_machine as machine
-from coordhub.store import accounts, apps, audit, episodes, links, offboarding, resources, vsp
+from coordhub.store import (
+    accounts,
+    apps,
+    audit,
+    episodes,
+    links,
+    offboarding,
+    resources,
+    sharing,
+    vsp,
+)
 from coordhub.store.engine import Connection
 from coordhub.store.resources import Version
 from coordhub.store.transact import AuditRow
@@ -70,6 +80,7 @@ async def offboard(
         left.clients = await offboarding.clients_off(conn, found.rid)
         await apps.end_all(conn, hub.clock(), organization=found.rid)
         await links.close(conn, found.rid)
+        await sharing.take_all_back(conn, found.rid)
         left.people = await accounts.deactivate_all(conn, found.rid)
         left.suppressed = await offboarding.suppress(
             conn, found.rid, "the organization has left", hub.clock()

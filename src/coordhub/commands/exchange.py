@@ -1,4 +1,4 @@
-"""The command about what was agreed with an organization about its own server."""
+"""Commands about what was agreed with an organization: about its own server, and about sharing Tasks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from coordhub.commands.wiring import act, operator, stop
+from coordhub.commands.wiring import Home, act, operator, stop
 
 if TYPE_CHECKING:
     from coordhub.store.engine import Engine
@@ -79,3 +79,29 @@ def exchange(
         print(f"what it has no more is {'created anew' if after.creates_anew else 'left'}")
 
     act("exchange", agreed)
+
+
+def share(
+    organization: Annotated[str, typer.Argument(help="Organization/id that says so.")],
+    other: Annotated[str, typer.Argument(help="Organization/id with which it shares.")],
+    yes: Annotated[
+        bool | None,
+        typer.Option("--yes/--no", help="It agrees, or does not any more."),
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Say whether an organization shares one Task with another; agreed is what both say (docs/referrals.md).
+
+    Without an option: print what the two say. Uses DATABASE_URL, or else, with --home, the development
+    mode's database.
+    """
+
+    async def agreed(engine: Engine) -> None:
+        from coordhub.admin import sharing
+
+        said = await sharing.agree(engine, operator(), organization, other, yes=yes)
+        for name, says in zip((organization, other), said, strict=True):
+            print(f"{name} says {'yes' if says else 'no'}")
+        print("one shared Task" if all(said) else "a Task for each")
+
+    act("share", agreed, home)

@@ -190,6 +190,7 @@ async def apply(
     unlocked: bool = False,
     referrals: Collection[int] = (),
     invitations: Mapping[str, Sequence[int]] | None = None,
+    shares: bool = False,
     there: Mapping[int, Version] = MappingProxyType({}),
     held: Mapping[int, Episode] = MappingProxyType({}),
     apart: frozenset[int] | None = None,
@@ -205,6 +206,8 @@ async def apply(
 
     invitations: of each Task of a pool that is made, by its fullUrl, the organizations that may claim it.
 
+    shares: the sender's Task that is written asks its owner by itself from now on.
+
     begin: opens the transaction where something has to be locked. What creates only locks nothing,
     and the one statement that writes is a transaction by itself; under READ COMMITTED nothing that
     was read before it would stand any stiller inside of one.
@@ -214,6 +217,7 @@ async def apply(
     work = Work(hub, conn, caller, hub.clock(), begin=begin, unlocked=unlocked)
     work.moved |= set(referrals)
     work.invitations = invitations or {}
+    work.shares = shares
     work.held = held
     if caller.is_hub:
         work.apart = await vsp.marked(conn) if apart is None else apart

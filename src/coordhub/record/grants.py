@@ -70,6 +70,11 @@ async def decide(work: Work) -> None:
             for match in work.matches.get(draft.rid, ()):
                 referral = work.episodes[match.episode]
                 await results.share(work, {draft.rid}, draft.source, referral, match.how, draft)
+    for episode in work.episodes.values():
+        one = episode.shared
+        live = one is not None and one.status not in machine.TERMINAL
+        if one and live and any(draft.rid == one.request for draft in work.drafts):
+            await _share(work, episode, one, datasets.WHOLE)
     for errand in work.batch.errands:
         await _coordinates(work, errand)
     work.batch.grants_ended += [GrantEnd(task, "referral") for task in work.batch.errands_closed]

@@ -16,8 +16,8 @@ from coordhub.record.hub import instant
 from coordhub.record.work import Draft, Work
 from coordhub.referral import episode as pure
 from coordhub.referral import needs as needs_of
+from coordhub.referral import sharing, wording
 from coordhub.referral import task_machine as machine
-from coordhub.referral import wording
 from coordhub.referral.needs import Child, Need
 from coordhub.store import resources
 from coordhub.store.episodes import Candidate, Episode
@@ -217,6 +217,10 @@ def cancel(
             "statusReason": machine.concept(each.reason),
             "lastModified": instant(work.now),
         }
+        said = work.draft_of(task.reference) if task.rid == episode.id else None
+        if said is not None:  # one that both share, and its sender has just ended
+            said.document = {"statusReason": changed["statusReason"], **(said.document or {})}
+            continue
         document = {**parties.document(task), **changed}
         if wording.business_of(document) in _WHILE_LIVE:
             del document["businessStatus"]
@@ -273,13 +277,21 @@ def _move(work: Work, episode: Episode, current: Version, asked: Sequence[Child]
     before = parties.document(current) if written is None else written.document
     assert before is not None
     of_needs = needs(work, episode)
-    computed = pure.parent(asked, str(before["status"]), of_needs)
-    after = with_state(before, computed, instant(work.now))
+    if is_shared(work, episode):
+        computed = sharing.shared(asked[0])
+        after = _as_shared(work, episode, before, computed)
+    else:
+        computed = pure.parent(asked, str(before["status"]), of_needs)
+        after = with_state(before, computed, instant(work.now))
     if written is not None:
         written.document = after
         written.compare(after, written.before())
     elif after is not before:
-        work.supersede(current, HUB, after).episode = episode.id
+        written = work.supersede(current, HUB, after)
+        written.episode = episode.id
+    if episode.shared is not None and written is not None:
+        work.batch.statuses = [one for one in work.batch.statuses if one.task != episode.id]
+        answered(work, written)
     status = computed.status
     if status in machine.TERMINAL and episode.state == "open":
         work.batch.closed.append(episode.id)
@@ -297,6 +309,27 @@ def _move(work: Work, episode: Episode, current: Version, asked: Sequence[Child]
             work.batch.need_states.append(state)
         states[one.request] = state.state
     return states
+
+
+def is_shared(work: Work, episode: Episode) -> bool:
+    """Whether who is asked answers on T1 itself, from this commit on or from an earlier one."""
+    return episode.shared is not None or any(
+        row.task == episode.id for row in work.batch.candidates
+    )
+
+
+def _as_shared(work: Work, episode: Episode, document: Document, computed: pure.Parent) -> Document:
+    """The one Task as its owner says it, and what that means; the same object when that changes nothing."""
+    said = wording.business_of(document)
+    of_the_hub = code_of(document.get("businessStatus"), pure.BUSINESS_STATUS_SYSTEM)
+    one = episode.shared
+    its_own = one is not None and one.organization == work.caller.organization
+    stale = of_the_hub or (computed.status in machine.TERMINAL and not its_own)
+    state: Document = {"status": computed.status}
+    if "businessStatus" not in document or (stale and said != computed.business_status):
+        state["businessStatus"] = pure.business_status(computed.business_status)
+    after = {**document, **state}
+    return document if after == document else {**after, "lastModified": instant(work.now)}
 
 
 def with_state(document: Document, parent: pure.Parent, now: str) -> Document:

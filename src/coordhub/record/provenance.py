@@ -36,7 +36,7 @@ _ASSEMBLER = {
 
 async def write(work: Work) -> None:
     """Add the Provenance of each candidate's Task that this commit makes."""
-    asked = work.batch.candidates
+    asked = [one for one in work.batch.candidates if one.task != one.episode]
     if not asked:
         return
     made = {draft.rid: draft for draft in work.drafts}

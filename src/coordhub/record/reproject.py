@@ -22,6 +22,7 @@ from coordhub.record import parent, parties, requisition, retiming
 from coordhub.record.hub import Hub
 from coordhub.referral import candidates, needs, prospects, strategies
 from coordhub.referral import task_machine as machine
+from coordhub.referral.episode import BUSINESS_STATUS_SYSTEM
 from coordhub.referral.kinds import kind_of
 from coordhub.referral.needs import Child, Need
 from coordhub.store import episodes, projections, resources
@@ -36,8 +37,10 @@ from coordhub.store.projections import (
     Row,
     TaskVersion,
     TimerState,
+    Told,
 )
 from coordhub.store.resources import Version
+from coordhub.store.visibility import HUB
 
 _ACCEPTED = frozenset({"accepted", "in-progress", "on-hold", "completed", "failed"})
 _STARTED = frozenset({"in-progress"})
@@ -82,8 +85,9 @@ async def _project(hub: Hub, conn: Connection, episode: int, found: Sequence[Row
     """
     kept = {row.task: row for row in found if isinstance(row, CandidateState)}
     tasks = await projections.tasks(conn, viewer.deciding(), episode)
-    told = await projections.told(conn, episode, list(tasks))
-    sent = tasks.pop(episode, None)
+    sent = tasks.get(episode)
+    told = await projections.told(conn, episode, list(tasks), sent[-1].source if sent else 0)
+    tasks.pop(episode, None)
     if sent is None or sent[-1].body is None or told.opened is None:
         return []
     documents = {rid: _document(versions) for rid, versions in tasks.items()}
@@ -153,11 +157,19 @@ async def _project(hub: Hub, conn: Connection, episode: int, found: Sequence[Row
                 begun=row.started_at is not None,
             )
         )  # fmt: skip
+    one = None if waits else _shared(hub, sent, told, episode, focus[episode])
+    if one is not None:
+        rows.append(one)
+        started = one.started_at is not None
+        children.append(Child("", one.status, str(one.need), one.reason or "", begun=started))
     closed = _first(sent, machine.TERMINAL)
     whole = EpisodeState(
         episode, sent[-1].source, focus.get(episode, 0), sent[-1].patient,
         "open" if closed is None else "closed", told.opened,
-        max((tasks[rid][0].updated for rid in asked), default=None), closed,
+        max(
+            [*(tasks[rid][0].updated for rid in asked), *([one.asked_at] if one else [])], default=None
+        ),
+        closed,
     )  # fmt: skip
     if not waits:
         begun = next(
@@ -176,6 +188,33 @@ async def _project(hub: Hub, conn: Connection, episode: int, found: Sequence[Row
     rows.append(whole)
     rows += await retiming.timers(hub, conn, episode, {episode: sent, **tasks}, rows, found)
     return rows
+
+
+def _shared(
+    hub: Hub, sent: list[TaskVersion], told: Told, episode: int, request: int
+) -> CandidateState | None:
+    """Who is asked by the sender's own Task, from the version on by which the hub made it so."""
+    organization = told.organizations.get(episode)
+    asking = next(
+        (
+            at
+            for at, one in enumerate(sent)
+            if one.author == HUB
+            and parent.code_of(_document([one]).get("businessStatus"), BUSINESS_STATUS_SYSTEM)
+            == "awaiting-recipient"
+        ),
+        None,
+    )
+    if organization is None or asking is None:
+        return None
+    first, answers, last = sent[asking], sent[asking + 1 :], _document(sent)
+    reason = parent.code_of(last.get("statusReason"), machine.REASON_SYSTEM)
+    return CandidateState(
+        episode, 0, organization, parties.local(_document([first]).get("owner"), hub.base) or "",
+        episode, request, str(sent[-1].status), 0, 1, reason if answers and reason else None,
+        first.updated, told.delivered.get(episode), _first(answers, _ACCEPTED),
+        _first(answers, _STARTED), _first(answers, machine.TERMINAL),
+    )  # fmt: skip
 
 
 async def _requests(

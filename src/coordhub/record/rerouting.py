@@ -57,7 +57,7 @@ async def suggest(work: Work, draft: Draft, episode: Episode, candidate: Candida
         and text not in asked | {one.recipient for one in known}
         and recipient.organization.rid not in work.apart
     ]
-    if limits:
+    if limits or episode.shared is not None:  # with the Task that both share it ends
         return
     work.batch.prospects.extend(
         ProspectRow(

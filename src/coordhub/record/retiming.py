@@ -32,12 +32,16 @@ _SET_AGAIN = frozenset({of.PROGRESS, of.PROGRESS_OVERDUE, of.WAITLIST})
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """who: by whose calendar its deadlines count. wants: by its document, and whether its owner wrote it."""
+    """who: by whose calendar its deadlines count. wants: by its document, and whether its owner wrote it.
+
+    since: when its owner was asked by it, where that is not from its first version on.
+    """
 
     rid: int
     who: str
     wants: Callable[[dict[str, object], bool], of.Wanted]
     owner: int = 0
+    since: datetime | None = None
 
 
 async def timers(
@@ -110,9 +114,11 @@ async def _tasks(
         if isinstance(row, CandidateState) and not any(one.sealed for one in versions[row.task]):
             orders = {row.request, requests.get(row.need, row.request)}
             visit = await visits.over_at(conn, orders, row.organization)
-            owes = bool(await owing.missing(conn, episode, row.organization, row.request))
+            owes = row.task != episode and bool(
+                await owing.missing(conn, episode, row.organization, row.request)
+            )
             wants = asked(kinds.get(row.need, ""), strategies.get(row.need, ""), visit, owes)
-            tasks.append(_Task(row.task, row.recipient, wants, row.organization))
+            tasks.append(_Task(row.task, row.recipient, wants, row.organization, row.asked_at))
         elif isinstance(row, ErrandState):
             owner = _local(hub, versions[row.task][-1], "owner")
             tasks.append(_Task(row.task, owner, errand(row.kind), row.owner))
@@ -126,6 +132,8 @@ async def _through(
     there = await calendars.calendar_of(conn, task.who, hub.base, default)
     known: dict[str, of.Timer] = {}
     for version in versions:
+        if task.since is not None and version.updated < task.since:
+            continue
         heard = version.author == task.owner
         wanted = task.wants(_document(version), heard) if version.body is not None else {}
         change = of.changed(known, wanted, there, version.updated)

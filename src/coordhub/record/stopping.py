@@ -45,7 +45,10 @@ async def stop(work: Work, episode: Episode, reason: machine.Reason) -> bool:
         for one in episode.candidates
         if one.organization in agreed
     }
-    withdrawal = pure.withdraw(parent.children(work, episode, tasks), reason.code, asks)
+    # one that both share is cancelled by its sender as far as that is its to say
+    said = work.draft_of(tasks[episode.id].reference) if episode.shared is not None else None
+    children = parent.children(work, episode, tasks, said)
+    withdrawal = pure.withdraw(children, reason.code, asks)
     parent.cancel(work, episode, tasks, withdrawal.cancels)
     told = {each.task for each in work.batch.statuses}
     work.batch.statuses.extend(
@@ -77,9 +80,14 @@ async def _ask(
         "statusReason": machine.concept(reason),
         "lastModified": instant(work.now),
     }
-    draft = work.supersede(task, HUB, {**parties.document(task), **changed})
-    draft.episode = episode.id
-    parent.answered(work, draft)
+    document = {**parties.document(task), **changed}
+    said = work.draft_of(task.reference) if task.rid == episode.id else None
+    if said is not None:
+        said.document = document
+    else:
+        said = work.supersede(task, HUB, document)
+    said.episode = episode.id
+    parent.answered(work, said)
     await errands.open_errand(
         work,
         kind="abort",

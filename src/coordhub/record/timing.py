@@ -8,7 +8,7 @@ What asks a victim service provider has no timer: that one ran out would tell th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -36,12 +36,16 @@ _SELECTED = "selected"
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A Task with deadlines. who: by whose calendar they count, as a reference."""
+    """A Task with deadlines. who: by whose calendar they count, as a reference. kinds: of those it may have.
+
+    One that sender and recipient share is two of these: the whole is its sender's, all else its owner's.
+    """
 
     rid: int
     episode: int | None
     wanted: of.Wanted
     who: str
+    kinds: Collection[str] = of.OF_TASKS
 
 
 async def reconcile(work: Work) -> None:
@@ -57,7 +61,7 @@ async def reconcile(work: Work) -> None:
         have = {
             kind: of.Timer(kind, each.since, each.due_at, each.stood_at, each.fired_at)
             for kind, each in known.get(one.rid, {}).items()
-            if kind in of.OF_TASKS
+            if kind in one.kinds
         }
         default = work.hub.deadlines.calendar
         change = of.changed(have, one.wanted, default, work.now)
@@ -88,10 +92,10 @@ async def _subjects(work: Work) -> list[Subject]:
         and not draft.unchanged
         and not draft.quarantined
     }
-    found = [
-        _of_errand(work, draft) or _of_referral(work, draft) or await _of_asked(work, draft)
-        for draft in written.values()
-    ]
+    found: list[Subject | None] = []
+    for draft in written.values():
+        errand = _of_errand(work, draft)
+        found += [errand] if errand else [_of_referral(work, draft), await _of_asked(work, draft)]
     return [subject for subject in found if subject is not None]
 
 
@@ -123,7 +127,7 @@ def _of_referral(work: Work, draft: Draft) -> Subject | None:
     lengths = work.hub.deadlines.lengths(kinds[0] if kinds else "", priority(draft.document))
     wanted = of.of_referral(str(draft.document["status"]), lengths)
     who = parties.local(draft.document.get("requester"), work.hub.base) or ""
-    return Subject(draft.rid, draft.rid, wanted, who)
+    return Subject(draft.rid, draft.rid, wanted, who, of.OF_REFERRALS)
 
 
 async def _of_asked(work: Work, draft: Draft) -> Subject | None:
@@ -154,14 +158,15 @@ async def _asked(
         orders = {need.request, candidate.request}
         visit = await visits.over_at(work.conn, orders, candidate.organization, work)
     owes: list[Expected] = []
-    if may_owe(document, lengths):
+    if may_owe(document, lengths) and candidate.task != episode.id:  # which tells of no kit
         owes = await owing.missing(
             work.conn, episode.id, candidate.organization, candidate.request, work
         )
         if answer is not None and heard:
             _tell_owed(answer, owes)
     wanted = wanted_of(lengths, document, need.strategy, heard=heard, visit=visit, owes=bool(owes))
-    return Subject(candidate.task, episode.id, wanted, candidate.recipient)
+    kinds = of.OF_TASKS - of.OF_REFERRALS
+    return Subject(candidate.task, episode.id, wanted, candidate.recipient, kinds)
 
 
 def awaits_visit(document: Mapping[str, Any], lengths: Lengths) -> bool:

@@ -21,7 +21,7 @@ from coordhub.record.label_lists import REFRESH
 from coordhub.record.operations import Update
 from coordhub.record.rules.organization import kind_of
 from coordhub.record.work import Draft, Work
-from coordhub.store import index, resources, vault, vsp
+from coordhub.store import index, resources, sharing, vault, vsp
 from coordhub.store.engine import Connection
 from coordhub.store.resources import Version
 from coordhub.store.transact import AuditRow, Batch, transact
@@ -53,6 +53,12 @@ async def mark(hub: Hub, act: Act, organization: str, *, others_know_after: floa
         if not vault.in_use().has(found.rid):
             raise CannotMarkError(
                 f"There is no key for {organization}. Make one first: coordhub vsp key new {organization}"
+            )
+        await sharing.take_all_back(conn, found.rid)  # which waits for who is asking by it just now
+        if await sharing.is_underway(conn, found.rid):
+            raise CannotMarkError(
+                f"{organization} is at work on Tasks that it shares with who has sent them, who see what it answers. "
+                "Have these end first: their senders cancel them, or it answers them."
             )
         await vsp.set_kind(conn, found.rid, "vsp")
         now = hub.clock()

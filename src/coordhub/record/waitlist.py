@@ -60,6 +60,8 @@ def _says(task: Document) -> bool:
 
 async def keeps(work: Work, draft: Draft, episode: Episode, candidate: Candidate) -> bool:
     """Whether the place is kept while others are asked: of what is urgent, or asked of others already."""
+    if episode.shared is not None:  # where nobody else can be asked
+        return False
     tasks = await parent.tasks(work, episode)
     children = parent.children(work, episode, tasks, draft)
     if any(

@@ -127,6 +127,7 @@ class Work:
     errands: those that are of no referral, by their Tasks.
     concluded: referral and ordinal of each need for which it turned out that nobody can be asked, and the
         code of why.
+    shares: whether the sender's Task, which the hub writes, asks its owner by itself from this commit on.
     invitations: of a Task of a pool that this commit makes, by its fullUrl, the organizations that may claim it.
     invited: Tasks of pools that the caller may claim, or might have. claimed: by Task (rid) who claims it now:
         its organization, and the reference by which it does.
@@ -159,6 +160,7 @@ class Work:
     deputizing: frozenset[int] = frozenset()
     acts_for: int | None = None
     errands: dict[int, Errand] = field(default_factory=dict)
+    shares: bool = False
     invitations: Mapping[str, Sequence[int]] = field(default_factory=dict)
     invited: frozenset[int] = frozenset()
     claimed: dict[int, tuple[int, str]] = field(default_factory=dict)

@@ -44,6 +44,9 @@ OF_TASKS: Final = frozenset(
 )  # fmt: skip
 """Kinds that are wanted by the state of a Task."""
 
+OF_REFERRALS: Final = frozenset({WHOLE})
+"""Kinds that are wanted by the sender's Task as such."""
+
 _ASKED: Final = frozenset({"requested", "received"})
 _SOON: Final = frozenset({"accepted", "ready"})
 _STANDS: Final = "awaiting-information"

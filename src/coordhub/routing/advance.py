@@ -14,7 +14,7 @@ from datetime import datetime
 
 from coordhub.access import caller, viewer
 from coordhub.directory import services
-from coordhub.record import commit, coordinating, errands, for_patient, parties
+from coordhub.record import commit, coordinating, errands, for_patient, parties, sharing
 from coordhub.record.hub import Hub, instant
 from coordhub.record.operations import Create, Update
 from coordhub.referral import prospects as writing
@@ -23,7 +23,13 @@ from coordhub.referral import task_machine as machine
 from coordhub.referral.needs import Child, is_asked
 from coordhub.referral.strategy import Candidacy, View
 from coordhub.routing import prospecting
-from coordhub.routing.asking import Sent, pool_url, question_to, question_to_all
+from coordhub.routing.asking import (
+    Sent,
+    pool_url,
+    question_by_its_own,
+    question_to,
+    question_to_all,
+)
 from coordhub.store import consents, episodes, grants, needs, resources, vsp
 from coordhub.store.engine import Connection
 from coordhub.store.episodes import NOBODY, Candidate, Episode, Need
@@ -40,8 +46,8 @@ class Doing:
 
     requester: `Organization/id` of who referred; coordinator: of who looks after it. members: to whom each
     Task of a pool was offered. asked: need, and ranks, of each T2 among the operations; invitations: by
-    fullUrl, whom those of pools are offered to. concluded, ruled_out: a need's or a prospect's row was
-    changed, so that `episode` is as it was before.
+    fullUrl, whom those of pools are offered to. shares: the sender's own Task asks. concluded, ruled_out: a
+    need's or a prospect's row was changed, so that `episode` is as it was before.
     """
 
     hub: Hub
@@ -52,9 +58,10 @@ class Doing:
     apart: frozenset[int]
     prospects: list[Prospect]
     members: dict[int, dict[int, str]] = field(default_factory=dict)
-    operations: list[Create] = field(default_factory=list)
+    operations: list[Create | Update] = field(default_factory=list)
     asked: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
     invitations: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    shares: bool = False
     concluded: bool = False
     ruled_out: bool = False
 
@@ -108,13 +115,14 @@ async def _advance(
         return False
     written, _ = await commit.apply(
         hub, conn, caller.hub(hub.organization), doing.operations, interaction="transaction",
-        referrals=[episode.id], invitations=doing.invitations, apart=apart,
+        referrals=[episode.id], invitations=doing.invitations, shares=doing.shares, apart=apart,
         held={} if doing.concluded or doing.ruled_out else {episode.id: episode},
     )  # fmt: skip
     tasks = [
         one.rid
         for one, operation in zip(written, doing.operations, strict=True)
-        if operation.type == "Task" and operation.document.get("partOf")
+        if isinstance(operation, Update)
+        or (operation.type == "Task" and operation.document.get("partOf"))
     ]
     await needs.asked(
         conn,
@@ -354,6 +362,13 @@ async def _ask(
         chosen = [one for one in chosen if one.organization in doing.apart]
         if not chosen:
             return
+    if len(chosen) == 1 and await sharing.is_to_be(
+        doing.conn, doing.episode, need, chosen[0].organization, chosen[0].recipient, doing.hub.base
+    ):
+        doing.operations.append(question_by_its_own(doing.hub, sent, chosen[0].recipient))
+        doing.asked.append((need.ordinal, (chosen[0].rank,)))
+        doing.shares = True
+        return
     competing = sum(one.organization not in doing.apart for one in chosen)
     waiting = sum(is_asked(child) and not child.apart for child in view.children)
     made = await question_to(

@@ -21,9 +21,9 @@ from coordhub.r4.sensitivity import SDV, VSP
 from coordhub.r4.typed import new_task
 from coordhub.record import owing, parties, question
 from coordhub.record.hub import Hub, instant
-from coordhub.record.operations import Create
+from coordhub.record.operations import Create, Update
 from coordhub.record.recipients import dataset_of
-from coordhub.referral.episode import REFERRAL_SYSTEM
+from coordhub.referral.episode import REFERRAL_SYSTEM, business_status
 from coordhub.store.engine import Connection
 from coordhub.store.resources import Version
 
@@ -190,6 +190,19 @@ async def _enclosed(
         organization: tuple(each for each in named if each not in there)
         for organization, named in found.items()
     }
+
+
+def question_by_its_own(hub: Hub, sent: Sent, recipient: str) -> Update:
+    """T1 as the one Task that its sender shares with this recipient, who is its owner."""
+    task, _ = sent.documents
+    document = {
+        **task,
+        "owner": {"reference": recipient},
+        "businessStatus": business_status("awaiting-recipient"),
+        "lastModified": instant(hub.clock()),
+    }
+    document.setdefault("groupIdentifier", {"system": REFERRAL_SYSTEM, "value": sent.task.id})
+    return Update("Task", sent.task.id, document)
 
 
 def pool_url(key: str) -> str:

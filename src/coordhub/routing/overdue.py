@@ -212,6 +212,8 @@ async def other_endpoint(firing: Firing) -> None:
     if candidate is None or candidate.delivered_at is not None or candidate.ended_at is not None:
         return
     planned = await deliveries.planned(conn, firing.timer.subject)
+    if candidate.task == firing.timer.episode:  # whose sender is sent it, too
+        planned = [one for one in planned if one.organization == candidate.organization]
     usable = await resolve.endpoints_of(conn, candidate.recipient, hub.base, firing.now)
     further = next((one for one in usable if one not in {each.endpoint for each in planned}), None)
     log(

@@ -108,7 +108,11 @@ async def compose(
         if gone is not None:
             return await _call_back(conn, held, gone, now)
         return WITHDRAWN if await _withdrawn(conn, held) else HIDDEN
-    if changed.type == "Task" and changed.source == HUB and await _withdrawn(conn, held):
+    if (
+        changed.type == "Task"
+        and changed.source != held.organization
+        and await _withdrawn(conn, held)
+    ):
         return WITHDRAWN
     if await results.is_overtaken(conn, changed):
         return OVERTAKEN
@@ -186,7 +190,7 @@ async def _withdrawn(conn: Connection, held: Claimed) -> bool:
     current = (await resources.read_rids(conn, viewer.deciding(), [held.rid])).get(held.rid)
     if current is None or current.body is None or current.version == held.version:
         return False
-    if current.type != "Task" or current.source != HUB:
+    if current.type != "Task" or current.source == held.organization:
         return False
     reason = parties.document(current).get("statusReason") or {}
     codes = {coding.get("code") for coding in reason.get("coding") or ()}

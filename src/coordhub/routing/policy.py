@@ -1,6 +1,7 @@
 """Who is concerned by a change: a decision over values.
 
-Never its author. The sender hears of its own Task, which is computed from the answers; a candidate hears
+Never its author. The sender hears of its own Task, which is computed from the answers, and with it who shares
+that Task, from when it is asked by it; a candidate hears
 of the Task that asks it, and of one of a pool all hear until one of them has claimed it; whoever has an
 errand hears of that, and the sender of its patient's, as it may answer for it. What is said about the referral, and
 its appointments, those hear with whom they were shared. Of a result hears whom it is meant for, and of its
@@ -33,6 +34,9 @@ def concerned(
     """
     if change.rid == episode.id:
         recipients: Collection[int] = (episode.requester,)
+        both = episode.shared
+        if both is not None and change.at is not None and change.at >= both.asked_at:
+            recipients = (episode.requester, both.organization)
     elif candidate := episode.candidate_of_task(change.rid):
         recipients = offered or (candidate.organization,)
     elif errand := episode.errand_of_task(change.rid):

@@ -137,7 +137,7 @@ async def _addressed(
     hub: Hub, conn: Connection, episode: Episode, change: Change, organization: int
 ) -> list[tuple[int, str]]:
     """The recipient as it was addressed, or who stands in for it; the sender by its Organization."""
-    if change.rid != episode.id:
+    if change.rid != episode.id or organization != episode.requester:
         for candidate in episode.candidates:
             if candidate.organization == organization:
                 return await deputizing.addressed(hub, conn, episode, candidate)

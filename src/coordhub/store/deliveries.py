@@ -228,22 +228,29 @@ async def claim(
     return [Claimed(*row) for row in await conn.fetch(_DUE, now, limit, lease, budget)]
 
 
-_SETTLE = """
+_TO_WHO_IS_ASKED = (
+    "(c.task <> c.episode"
+    " or s.organization <> (select e.requester from episode e where e.id = c.episode))"
+)
+"""Of a Task that both share, its sender gets deliveries, too."""
+
+_SETTLE = f"""
 with settled as (
     update delivery
     set state = $3, lease_until = null, next_at = coalesce($4, next_at), reason = $5,
         settled_at = case when $3 in ('delivered', 'suppressed', 'dead') then $6::timestamptz end
     where id = $1 and state = 'leased' and attempts = $2
-    returning id, rid, state
+    returning id, rid, state, organization
 ), attempted as (
     insert into attempt (delivery, number, at, outcome, status, latency_ms, detail)
     select id, $2, $6, $7, $8, $9, $10 from settled where $7::text is not null
 ), noted as (
     update candidate c set delivered_at = $6 from settled s
-    where s.state = 'delivered' and c.task = s.rid and c.delivered_at is null
+    where s.state = 'delivered' and c.task = s.rid and c.delivered_at is null and {_TO_WHO_IS_ASKED}
 ), unreached as (
     update need n set next_at = $6 from settled s join candidate c on c.task = s.rid
     where s.state = 'dead' and c.status = 'requested' and c.delivered_at is null and c.seen_at is null
+      and {_TO_WHO_IS_ASKED}
       and n.episode = c.episode and n.ordinal = c.need and n.state = 'open'
 ), audited as (
     insert into audit (at, client, organization, interaction, outcome, type, fhir_id, rids, query, delivery, request_id)
@@ -302,7 +309,7 @@ async def suppress_hidden(
         "update delivery d set state = 'suppressed', reason = $4, settled_at = $3"
         " from episode e, resource r where e.patient = any($1::bigint[]) and d.episode = e.id"
         " and d.state in ('queued', 'parked') and r.rid = d.rid and r.shard = d.shard"
-        " and (d.rid = any($2::bigint[]) and d.version < r.version"
+        " and (d.rid = any($2::bigint[]) and d.version < r.version and (d.rid <> e.id or d.organization <> e.requester)"
         f" or not {sees('d.organization', 'r')})",
         list(patients),
         list(tasks),

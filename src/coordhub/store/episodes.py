@@ -108,6 +108,11 @@ class Episode:
     def errand_of_task(self, rid: int) -> Errand | None:
         return next((one for one in self.errands if one.task == rid), None)
 
+    @property
+    def shared(self) -> Candidate | None:
+        """Who answers on the sender's own Task, as both have agreed; then nobody else is asked."""
+        return self.candidate_of_task(self.id)
+
     def is_of_pool(self, candidate: Candidate | CandidateRow) -> bool:
         """Whether it is asked by a Task without owner, which one of several claims."""
         return self.need_of(candidate).strategy == "pool"

@@ -100,6 +100,13 @@ INVARIANTS: Final[dict[str, str]] = {
         left join need n on n.episode = c.episode and n.ordinal = c.need
         where n.ordinal is null or c.wave not between 1 and n.wave
     """,
+    "a Task that both share asks one alone, for the only need, and no victim service provider": f"""
+        select 'candidate ' || c.episode || '/' || c.ordinal from moved.candidate c
+        where c.task = c.episode and (exists (
+                select from candidate o where o.episode = c.episode and o.ordinal <> c.ordinal)
+            or exists (select from need n where n.episode = c.episode and n.ordinal <> c.need)
+            or c.ended_at is null and {_APART})
+    """,
     "a person is asked about a need only for as long as it waits for that": """
         select 'errand ' || x.task from moved.errand x
         join need n on n.episode = x.episode and n.request = x.subject
@@ -130,7 +137,10 @@ INVARIANTS: Final[dict[str, str]] = {
              and exists (select from change s where s.rid = g.because and s.episode = e.id))
         cross join lateral (
             select coalesce(nullif(a.organization, 0), g.organization, e.requester) as organization
-            where c.rid = e.id or a.organization is not null or g.organization is not null
+            where a.task is null and (c.rid = e.id or g.organization is not null)
+               -- of one that both share, since it asks
+               or a.organization is not null and (c.rid <> e.id or c.at >= a.asked_at)
+            union select e.requester where c.rid = e.id
             union select s.organization from result m
             join access_grant s on s.rid = m.rid and s.because = m.episode and s.rule = 'result'
             where m.rid = c.rid and s.since <= c.at and (s.until is null or s.until > c.at)) w

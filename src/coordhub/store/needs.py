@@ -86,6 +86,13 @@ async def schedule(conn: Connection, episode: int, need: int, at: datetime | Non
     )
 
 
+_ASKS = (
+    "d.rid = c.task and (c.task <> c.episode"
+    " or d.organization <> (select e.requester from episode e where e.id = c.episode))"
+)
+"""Whether delivery `d` is of what asks candidate `c`: of a Task that both share, its sender gets some, too."""
+
+
 async def unreached(conn: Connection, episode: int) -> list[int]:
     """The Tasks (rids) by which somebody is asked who cannot be reached: dead letters that nobody has seen.
 
@@ -94,8 +101,8 @@ async def unreached(conn: Connection, episode: int) -> list[int]:
     rows = await conn.fetch(
         "select c.task from candidate c where c.episode = $1 and c.status = 'requested'"
         " and c.delivered_at is null and c.seen_at is null"
-        " and exists (select from delivery d where d.episode = c.episode and d.rid = c.task and d.state = 'dead')"
-        " and not exists (select from delivery d where d.episode = c.episode and d.rid = c.task"
+        f" and exists (select from delivery d where d.episode = c.episode and {_ASKS} and d.state = 'dead')"
+        f" and not exists (select from delivery d where d.episode = c.episode and {_ASKS}"
         "   and d.state in ('queued', 'leased', 'parked'))"
         " and not exists (select from party p where p.organization = c.organization and p.kind = 'vsp')"
         " order by c.ordinal",

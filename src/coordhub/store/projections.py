@@ -160,8 +160,8 @@ async def tasks(conn: Connection, viewer: Viewer, episode: int) -> dict[int, lis
     return found
 
 
-async def told(conn: Connection, episode: int, rids: Sequence[int]) -> Told:
-    """What grants, ledger and change log say of the referral and these Tasks of it."""
+async def told(conn: Connection, episode: int, rids: Sequence[int], sender: int) -> Told:
+    """What grants, ledger and change log say of the referral and these Tasks of it. sender: its organization."""
     organizations = await conn.fetch(
         "select because, organization from access_grant"
         " where because = any($1::bigint[]) and rid = because and rule = 'party'",
@@ -174,9 +174,12 @@ async def told(conn: Connection, episode: int, rids: Sequence[int]) -> Told:
         episode,
     )
     delivered = await conn.fetch(
-        "select rid, min(settled_at) from delivery"
-        " where episode = $1 and state = 'delivered' group by rid",
+        "select rid, min(settled_at) from delivery d"
+        " where episode = $1 and state = 'delivered'"
+        # of a Task that both share, when it reached who is asked by it
+        " and (rid <> $1 or organization <> $2) group by rid",
         episode,
+        sender,
     )
     opened = await conn.fetchval(
         "select min(at) from change where episode = $1 and rid = $1", episode

@@ -13,7 +13,7 @@ from datetime import datetime
 from coordhub.r4.sensitivity import VSP
 from coordhub.r4.types import NUMBER, name_of
 from coordhub.store.engine import Connection
-from coordhub.store.visibility import Viewer, visible
+from coordhub.store.visibility import HUB, Viewer, visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,8 @@ async def told(conn: Connection, viewer: Viewer, rid: int) -> Told | None:
         " from it join resource o on o.rid = it.requester"
         " left join candidate c on c.episode = it.id and (it.ordinal is null or c.ordinal = it.ordinal)"
         " left join lateral (select id, state, attempts, next_at, endpoint from delivery"
-        "   where episode = c.episode and rid = c.task order by state = 'suppressed', seq limit 1) d on true"
+        "   where episode = c.episode and rid = c.task and (c.task <> c.episode or organization <> it.requester)"
+        "   order by state = 'suppressed', seq limit 1) d on true"
         # the last that has ended: another may be under way
         " left join lateral (select detail from attempt where delivery = d.id order by number desc limit 1) a on true"
         " left join circuit k on k.endpoint = d.endpoint and k.state in ('open', 'probing')"
@@ -172,18 +173,20 @@ async def moments(conn: Connection, viewer: Viewer, one: Told) -> Moments:
     """What the Tasks of the referral went through, what was brought, what is due, as far as it is told."""
     shown, arguments = visible(viewer, "r", 5)
     rows = await conn.fetch(
-        "with tasks as (select $1::bigint as rid, null::smallint as ordinal where $2"
-        "  union all select c.task, c.ordinal from candidate c"
+        "with tasks as (select $1::bigint as rid, null::smallint as ordinal, null::timestamptz as since where $2"
+        # of a Task that both share, what was written since it asks
+        "  union all select c.task, c.ordinal, case when c.task = c.episode then c.asked_at end from candidate c"
         "  where c.episode = $1 and c.ordinal = any($3::smallint[]))"
         " select 1 as kind, v.updated as at, t.ordinal, it ->> 'status',"
         f" {_code('businessStatus', 'business-status')}, {_code('statusReason', 'task-status-reason')},"
         " null::timestamptz, v.version as seq, null::timestamptz from tasks t"
-        " cross join lateral (select version, updated, labels, body from resource"
+        " cross join lateral (select version, updated, author, labels, body from resource"
         "   where rid = t.rid and shard = t.rid & 255"
-        "   union all select version, updated, labels, body from resource_version"
+        "   union all select version, updated, author, labels, body from resource_version"
         "   where rid = t.rid and shard = t.rid & 255) v"
         " cross join lateral (select v.body::jsonb as it"
-        f"   where v.body like '{{%' and (t.ordinal is null or v.labels & {VSP} = 0)) j"
+        f"   where v.body like '{{%' and (t.ordinal is null or v.labels & {VSP} = 0)"
+        f"   and (t.since is null or v.updated > t.since or v.updated = t.since and v.author = {HUB})) j"
         " union all select 2, min(c.at), null, r.type::text, r.fhir_id,"
         f" case when r.type = {NUMBER['Communication']} and r.body like '{{%' then r.body::jsonb ->> 'status' end,"
         " null, min(c.seq), null from ("
@@ -197,7 +200,8 @@ async def moments(conn: Connection, viewer: Viewer, one: Told) -> Moments:
         f"  and r.type not in ({NUMBER['Task']}, {NUMBER['ServiceRequest']}) and {shown}"
         "  group by r.type, r.fhir_id, r.body"
         " union all select 3, w.due_at, t.ordinal, w.kind, null, null, w.fired_at, w.id, w.stood_at"
-        "  from timer w join tasks t on t.rid = w.subject where w.episode = $1"
+        "  from timer w join tasks t on t.rid = w.subject"
+        "  and (t.rid <> $1 or (t.ordinal is null) = (w.kind = 'whole')) where w.episode = $1"
         " union all select 4, e.opened_at, null, e.kind, o.type::text, o.fhir_id, e.closed_at, e.task,"
         "  (select min(w.due_at) from timer w where w.subject = e.task and w.fired_at is null"
         "   and w.stood_at is null) from errand e"

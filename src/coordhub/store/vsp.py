@@ -215,7 +215,8 @@ async def open_ones(
     rows = await conn.fetch(
         f"select {COLUMNS}, {shown(viewer, 'r', 4)} from resource r"
         " where r.rid > $2 and (r.source = $1 or exists (select from candidate c"
-        " where c.organization = $1 and r.rid in (c.task, c.request)))"
+        # one that both share stays its sender's, as it was told
+        " where c.organization = $1 and c.task <> c.episode and r.rid in (c.task, c.request)))"
         f" and {condition} order by r.rid limit $3 for update of r",
         provider,
         after,
@@ -277,7 +278,7 @@ async def forget_doings(conn: Connection, provider: int, now: datetime) -> None:
     await conn.execute(
         "update candidate set seen_at = null, accepted_at = null, ended_at = case when status = 'cancelled'"
         " then ended_at end, status = case when status = 'cancelled' then status else 'requested' end"
-        " where organization = $1",
+        " where organization = $1 and task <> episode",
         provider,
     )
     await conn.execute(

@@ -11,7 +11,16 @@ from collections.abc import Collection, Sequence
 
 from coordhub.directory import services
 from coordhub.errors import business_rule
-from coordhub.record import critical, for_patient, orders, parent, parties, reaching, transitions
+from coordhub.record import (
+    critical,
+    for_patient,
+    orders,
+    parent,
+    parties,
+    reaching,
+    sharing,
+    transitions,
+)
 from coordhub.record.operations import Settled
 from coordhub.record.rules import (
     amendment,
@@ -172,7 +181,11 @@ async def _task(work: Work, draft: Draft) -> None:
     episode = work.episode_of(draft.rid)
     if errand is not None or errands.asks(work, draft):
         await errands.apply(work, draft, errand)
-    elif episode is not None and episode.id == draft.rid:
+    elif (
+        episode is not None
+        and episode.id == draft.rid
+        and not sharing.is_answered(work, draft, episode)
+    ):
         await referral.changed(work, draft, episode)
     elif episode is not None:
         await answer.apply(work, draft, episode)

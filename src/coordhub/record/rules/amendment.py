@@ -70,7 +70,8 @@ async def apply(work: Work, draft: Draft) -> None:
     ]
     if not amended or not live:
         return
-    await _orders(work, episode, live, before, after, amended)
+    if episode.shared is None:
+        await _orders(work, episode, live, before, after, amended)
     for candidate in live:
         await _task(work, episode, candidate, sorted(amended))
     work.moved.add(episode.id)
@@ -158,7 +159,15 @@ async def _task(work: Work, episode: Episode, candidate: Candidate, amended: Seq
         "note": [*(document.get("note") or ()), note],
         "lastModified": instant(work.now),
     }
-    draft = work.supersede(task, HUB, changed)
+    said = work.draft_of(task.reference) if task.rid == episode.id else None
+    if said is None:
+        draft = work.supersede(task, HUB, changed)
+    else:  # one that both share, which its sender writes in the same commit
+        draft = said
+        draft.document = {
+            **(said.document or {}),
+            "note": [*((said.document or {}).get("note") or ()), note],
+        }
     if candidate.organization in work.apart:
         return
     draft.episode = episode.id

@@ -15,7 +15,7 @@ from coordhub.access import viewer
 from coordhub.directory import services, teams
 from coordhub.errors import FhirError, Issue, business_rule, unprocessable
 from coordhub.r4.sensitivity import SDV
-from coordhub.record import elsewhere, parties, requisition, stopping, transitions
+from coordhub.record import elsewhere, parties, requisition, sharing, stopping, transitions
 from coordhub.record.work import Draft, Work
 from coordhub.referral import candidates, strategies
 from coordhub.referral import task_machine as machine
@@ -257,6 +257,8 @@ async def changed(work: Work, draft: Draft, episode: Episode) -> None:
         await _waiting(work, draft, episode)
         return
     if work.caller.is_hub:
+        if work.shares:
+            await sharing.asks(work, draft, episode)
         work.moved.add(episode.id)
         return
     before = draft.before() or {}
@@ -267,6 +269,10 @@ async def changed(work: Work, draft: Draft, episode: Episode) -> None:
     # The sender's own copy lacks what the hub computed; that is no wish to take it away.
     after = draft.document or {}
     after = {**after, **{n: before[n] for n in COMPUTED_ELEMENTS - after.keys() if n in before}}
+    if episode.shared is not None:
+        work.moved.add(episode.id)
+        if parties.local(after.get("owner"), work.hub.base) in (None, *work.hub.itself):
+            after["owner"] = before["owner"]  # as it was sent, before the hub wrote who it is
     draft.document = after
     old, new = str(before["status"]), str(after["status"])
     ends = new != old and new in ("cancelled", "entered-in-error")
@@ -274,7 +280,8 @@ async def changed(work: Work, draft: Draft, episode: Episode) -> None:
         after = {name: value for name, value in after.items() if name not in _SAID_BY_THE_HUB}
         after |= {name: before[name] for name in _SAID_BY_THE_HUB if name in before}
         draft.document = after
-    added = [] if ends else await _added(work, draft, episode, before, after)
+    alone = ends or episode.shared is not None  # for more than one need nobody has agreed to that
+    added = [] if alone else await _added(work, draft, episode, before, after)
     _refuse_what_stands(draft, before, after, ends=ends, added=bool(added))
     if not ends:
         draft.compare(after, before)
@@ -286,7 +293,8 @@ async def changed(work: Work, draft: Draft, episode: Episode) -> None:
             transitions.at(draft, "status"),
         )
     if await stopping.stop(work, episode, stopping.reason_of(after)):
-        draft.document = before
+        if episode.shared is None:
+            draft.document = before
         draft.author = HUB  # what it says now is not what its sender has
         draft.warnings.append(
             Issue(

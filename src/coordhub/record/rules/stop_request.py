@@ -51,6 +51,8 @@ async def apply(work: Work, draft: Draft, episode: Episode) -> None:
         draft.document = {**draft.document, "status": "accepted"}
         return
     draft.document = {**draft.document, "status": "completed"}
+    if episode.shared is not None:  # which was cancelled as what it asks by
+        return
     ended = {
         **task,
         "status": "cancelled",

@@ -52,6 +52,17 @@ partner = Table(
     comment="What was agreed with an organization; who is not here speaks r4",
 )
 
+sharing = Table(
+    "sharing",
+    metadata,
+    Column("organization", BigInteger, nullable=False, comment="rid of who says yes"),
+    Column("other", BigInteger, nullable=False, comment="rid of with whom"),
+    instant("since"),
+    PrimaryKeyConstraint("organization", "other"),
+    CheckConstraint("organization <> other", name="of_two"),
+    comment="Who says yes to one shared Task with whom; agreed is what both say",
+)
+
 pace = Table(
     "pace",
     metadata,
