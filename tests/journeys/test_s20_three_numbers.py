@@ -19,6 +19,12 @@ def patient(given, family, born, phone, **elements):
     }
 
 
+def part(bundle, kind):
+    return next(
+        one["resource"] for one in bundle["entry"] if one["resource"]["resourceType"] == kind
+    )
+
+
 async def made(who, document):
     answered = await who.ask("POST", f"/{document['resourceType']}", document)
     assert answered.status_code == 201, answered.text
@@ -125,3 +131,85 @@ async def test_s20_given_three_numbers_when_matched_reviewed_and_parted_then_vie
     assert [each["interaction"] for each in acts] == [
         "person-linked", "person-linked", "person-unlinked", "person-kept-apart",
     ]  # fmt: skip
+
+
+async def test_s20_given_a_laboratory_with_numbers_of_its_own_when_its_results_name_no_order_then_it_is_asked(
+    house,
+):
+    riverside, lakeside, lab = house.riverside, house.lakeside, house.metrolab
+    phone, code = "+1-918-555-0142", {"coding": [{"system": "http://loinc.org", "code": "4548-4"}]}
+    mary = patient("MARY", "WATERS", "1958-11-30", phone)
+    bundle = house.referral(riverside, lab.reference)
+    part(bundle, "Patient").update({n: v for n, v in mary.items() if n != "resourceType"})
+    part(bundle, "ServiceRequest")["code"] = code
+    sent = await riverside.refers(bundle)
+    t2 = await house.until(lambda: lab.asked(sent))
+    await looked(house)
+
+    # When it writes a result with its own record, of which nobody knows yet whose it is
+    theirs = {
+        "resourceType": "Observation", "status": "final", "code": code,
+        "subject": {"reference": "urn:uuid:l"}, "valueQuantity": {"value": 7.1, "unit": "%"},
+    }  # fmt: skip
+    entries = [
+        {"fullUrl": "urn:uuid:l", "resource": mary, "request": {"method": "POST", "url": "Patient"}},
+        {"resource": theirs, "request": {"method": "POST", "url": "Observation"}},
+    ]  # fmt: skip
+    answered = await lab.posts({"resourceType": "Bundle", "type": "transaction", "entry": entries})
+    assert answered.status_code == 200, answered.text
+    l9, first = ["/".join(each["response"]["location"].split("/")[-4:-2])
+                 for each in answered.json()["entry"]]  # fmt: skip
+    await looked(house)
+    linked = await persons.listed(house.hub, "linked")
+    assert {l9, sent.patient} in [{each.one, each.other} for each in linked]
+    # Then it is asked once it is known, by an errand that guesses nothing
+    [asked] = await lab.find("Task?code=match-result&status=requested")
+    assert house.target(asked["focus"]) == first
+    said = "same person by a linked record, same code, ordered before it"
+    assert [(house.target(one["valueReference"]), one["type"]["text"]) for one in asked["input"]] == [
+        (t2, said)
+    ]  # fmt: skip
+    assert not await riverside.sees(first)
+    # And at once of what it writes from then on; of what nobody asked for it is not asked
+    second = await result(lab, l9)
+    other = {"coding": [{"system": "http://loinc.org", "code": "718-7"}]}
+    await made_of(lab, l9, other)
+    errands = await lab.find("Task?code=match-result&status=requested")
+    assert {house.target(one["focus"]) for one in errands} == {first, second}
+
+    # When it says which order that answers
+    task = await lab.read(f"Task/{asked['id']}")
+    output = [{"type": {"text": "order"}, "valueReference": {"reference": t2}}]
+    done = await lab.ask("PUT", f"/Task/{asked['id']}", {**task, "status": "completed", "output": output})  # fmt: skip
+    assert done.status_code == 200, done.text
+    await house.settled()
+    # Then it comes home
+    assert await riverside.sees(first)
+    assert await riverside.holds(first)
+    assert not await riverside.sees(second)
+
+    # A result that names its order is that order's, also by the record of a third
+    endo = await made(lakeside, mary)
+    await opens(lakeside, endo, lab)
+    await looked(house)
+    named = {
+        "resourceType": "Observation", "status": "final", "code": code,
+        "subject": {"reference": endo}, "basedOn": [{"reference": sent.order}],
+    }  # fmt: skip
+    third = await made(lab, named)
+    await house.settled()
+    assert await riverside.sees(third)
+    # and is not, where a person has said that these are two
+    await persons.decide(house.hub, STEWARD, endo, sent.patient, "apart", "her twin")
+    await persons.decide(house.hub, STEWARD, endo, l9, "apart", "her twin")
+    fourth = await made(lab, named)
+    assert not await riverside.sees(fourth)
+    [asked] = await lab.find(f"Task?code=match-result&status=requested&focus={fourth}")
+    assert asked["statusReason"]["coding"][0]["code"] == "order-of-another"
+
+
+async def made_of(who, subject, code):
+    return await made(
+        who,
+        {"resourceType": "Observation", "status": "final", "code": code, "subject": {"reference": subject}},
+    )  # fmt: skip

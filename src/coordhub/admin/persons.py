@@ -14,7 +14,7 @@ from typing import Final
 from coordhub.access import viewer
 from coordhub.admin.acts import NothingDone, Operator, note
 from coordhub.identity.link import APART, LINKED, REVIEW
-from coordhub.record import linking
+from coordhub.record import linking, unmatched
 from coordhub.record.hub import Hub
 from coordhub.store import persons, resources
 from coordhub.store.engine import Connection
@@ -95,6 +95,8 @@ async def decide(
         )
         if state == APART and was_linked:
             await _part(conn, same[first.rid], first, second)
+        if state == LINKED and not was_linked:
+            await unmatched.look_again(hub, conn, first.rid)
     return saw
 
 

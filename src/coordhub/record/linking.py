@@ -21,7 +21,7 @@ from coordhub.identity import match, weights
 from coordhub.identity.link import LINKED, Standing
 from coordhub.identity.match import Known, Verdict
 from coordhub.identity.normalise import BLOCKS, Traits, key, sought, traits
-from coordhub.record import parted, parties
+from coordhub.record import parted, parties, unmatched
 from coordhub.record.hub import Hub
 from coordhub.store import audit, persons, resources
 from coordhub.store.engine import Connection
@@ -113,6 +113,7 @@ async def _settle(
     if state == LINKED and (stood is None or stood.state != LINKED):
         await _note(hub, conn, "person-linked", ours, other, {"by": "coordhub"})
         log("person.linked", one=one, other=another)
+        await unmatched.look_again(hub, conn, one)
 
 
 async def _crosses(conn: Connection, one: int, other: int) -> bool:

@@ -5,15 +5,17 @@ http://hl7.org/fhir/R4/datatypes.html#Identifier, http://hl7.org/fhir/R4/task.ht
 A number finds the orders that the writer was asked with, and no others. Where it finds none or several, or
 where the result names an order that is not here, nobody guesses: the result stays with who wrote it, which
 is asked by an errand (`match-result`) what it answers. The errand lists the orders it may be, with what
-speaks for each: those that the writer was asked with about this patient, as it sees them. With whom
+speaks for each: those that the writer was asked with about this patient, as it sees them. Records that are
+linked as one person's count as one: an order for either is no other patient's. With whom
 competes and is not told for whom, no result is matched: that it is of the right patient would tell. A result that
-names no order is asked about only if it is about somebody else's patient and one of those orders asks for
-the same.
+names no order is asked about only if it is about somebody else's patient, or one whom the hub knows by another
+record too, and one of those orders asks for the same (that records are linked later: `record.unmatched`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from coordhub.access import viewer
@@ -26,8 +28,9 @@ from coordhub.record.operations import Create, Delete, Settled, Update
 from coordhub.record.work import Draft, Work
 from coordhub.referral import results
 from coordhub.referral import task_machine as machine
-from coordhub.store import orders, resources
+from coordhub.store import orders, persons, resources
 from coordhub.store import results as store
+from coordhub.store.engine import Connection
 from coordhub.store.episodes import Episode
 from coordhub.store.visibility import HUB
 
@@ -110,12 +113,22 @@ def _wins(work: Work, task: int) -> bool:
     )
 
 
+async def who_is_who(work: Work) -> None:
+    """Note of the Patients that results of this commit are about which other records are the same person's."""
+    linked = {found.rid for found in work.located.values() if found.linked}
+    about = {draft.patient for draft in work.drafts if draft.type in results.TYPES}
+    if known := sorted(linked & about):
+        work.one_person = await persons.together(work.conn, known)
+
+
 def is_of_another(work: Work, draft: Draft, episode: Episode) -> bool:
     """Whether a result is about somebody else than the order is, as far as that is certain.
 
     Who was asked may keep a record of its own of the same person, and refer to that from the start.
     """
-    if None in (draft.patient, episode.patient) or draft.patient == episode.patient:
+    if draft.patient is None or episode.patient in (None, draft.patient):
+        return False
+    if episode.patient in work.one_person.get(draft.patient, ()):
         return False
     if draft.previous is not None and draft.previous.patient == episode.patient:
         return True
@@ -139,7 +152,7 @@ async def settle(work: Work) -> None:
         for draft in work.drafts
         if draft.type in results.TYPES
         and (was := draft.before()) is not None
-        and (results.claims_an_order(was) or _is_about_another_s(work, draft))
+        and (results.claims_an_order(was) or _may_be_asked_for(work, draft))
     }
     known = before | {rid for rid in found if not _is_new(work, rid)}
     asked = await orders.questions(work.conn, KIND, known) if known else {}
@@ -172,7 +185,12 @@ def _reason(work: Work, draft: Draft) -> str | None:
     if results.claims_an_order(draft.document):
         several = any(len(work.numbered.get(n, ())) > 1 for n in results.numbers(draft.document))
         return "order-ambiguous" if several else "order-unknown"
-    return "order-unnamed" if _is_about_another_s(work, draft) else None
+    return "order-unnamed" if _may_be_asked_for(work, draft) else None
+
+
+def _may_be_asked_for(work: Work, draft: Draft) -> bool:
+    """Whether somebody else may have ordered it: its patient is known by a record that is not its writer's."""
+    return _is_about_another_s(work, draft) or draft.patient in work.one_person
 
 
 def _is_about_another_s(work: Work, draft: Draft) -> bool:
@@ -208,23 +226,18 @@ async def _ask(work: Work, draft: Draft) -> None:
     assert draft.document is not None
     reason = _reason(work, draft)
     assert reason is not None
-    proposed = await _proposed(work, draft)
+    proposed = await propose(
+        work.conn, work.caller.organization, draft.patient, draft.document, work.now
+    )
     if reason == "order-unnamed" and not any(like.is_likely for _, like in proposed):
         return
-    inputs = [
-        {
-            "type": {"coding": [{"system": _INPUT, "code": CANDIDATE}], "text": like.said()},
-            "valueReference": {"reference": task},
-        }
-        for task, like in proposed
-    ]
     errand = await errands.open_errand(
         work,
         kind=KIND,
         owner=work.caller.reference,
         subject=draft.reference,
         reason=machine.REASONS[reason],
-        inputs=inputs,
+        inputs=inputs(proposed),
     )
     draft.warnings.append(
         Issue(
@@ -237,14 +250,28 @@ async def _ask(work: Work, draft: Draft) -> None:
     )
 
 
-async def _proposed(work: Work, draft: Draft) -> list[tuple[str, results.Likeness]]:
-    """`Task/id` of each order that the writer was asked with about this patient, the likeliest first."""
-    if draft.patient is None:
+def inputs(proposed: Iterable[tuple[str, results.Likeness]]) -> list[Document]:
+    """What the errand lists: the Task of each order, and what speaks for it."""
+    return [
+        {
+            "type": {"coding": [{"system": _INPUT, "code": CANDIDATE}], "text": like.said()},
+            "valueReference": {"reference": task},
+        }
+        for task, like in proposed
+    ]
+
+
+async def propose(
+    conn: Connection, organization: int, patient: int | None, result: Document, now: datetime
+) -> list[tuple[str, results.Likeness]]:
+    """`Task/id` of each order that the organization was asked with about this patient, the likeliest first."""
+    if patient is None:
         return []
-    view = viewer.as_organization(work.caller.organization)
-    asked = await orders.asked_about(work.conn, view, draft.patient, ORDERS)
+    view = viewer.as_organization(organization)
+    same = (await persons.together(conn, [patient]))[patient]
+    asked = await orders.asked_about(conn, view, patient, same - {patient}, ORDERS)
     seen = await resources.read_rids(
-        work.conn, view, [rid for one in asked for rid in (one.task, one.request)]
+        conn, view, [rid for one in asked for rid in (one.task, one.request)]
     )
     found = []
     for one in asked:
@@ -252,15 +279,20 @@ async def _proposed(work: Work, draft: Draft) -> list[tuple[str, results.Likenes
         if task is None or task.body is None:
             continue
         order = parties.document(request) if request is not None and request.body else {}
-        like = results.likeness(draft.document or {}, order, one.asked_at, work.now)
+        like = results.likeness(
+            result, order, one.asked_at, now, linked=one.patient in same - {patient}
+        )
         found.append((task.reference, like))
     found.sort(key=lambda each: (not each[1].is_likely, not each[1].same_code))
     return found
 
 
 async def of_patient(work: Work, organization: int, patient: int) -> set[int]:
-    """The referrals that this organization was asked with about this patient, or one with a number of it."""
-    asked = await orders.asked_about(work.conn, viewer.as_organization(organization), patient, MOST)
+    """The referrals that this organization was asked with about this patient, or one with a number of it, or
+    one that is linked as the same person."""
+    same = (await persons.together(work.conn, [patient]))[patient]
+    view = viewer.as_organization(organization)
+    asked = await orders.asked_about(work.conn, view, patient, same - {patient}, MOST)
     return {one.episode for one in asked}
 
 

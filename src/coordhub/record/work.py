@@ -115,6 +115,7 @@ class Work:
         read already.
     matches: by rid of a result, the referrals that it is a result of.
     numbered: the referrals that a number of an order leads to, of those that the caller was asked with.
+    one_person: by rid of a Patient that a result is about, all records that are linked as the same person's.
     of_another: results (rid) that name an order for another patient than theirs.
     copied: what was sent along with a referral (rid), is no result of it, and is corrected or deleted now.
     routed: results (rid) of which a person said by this commit which referral they are of.
@@ -150,6 +151,7 @@ class Work:
     episodes: dict[int, Episode] = field(default_factory=dict)
     matches: dict[int, list[Match]] = field(default_factory=dict)
     numbered: dict[Number, set[int]] = field(default_factory=dict)
+    one_person: Mapping[int, frozenset[int]] = field(default_factory=dict)
     of_another: set[int] = field(default_factory=set)
     copied: dict[int, int] = field(default_factory=dict)
     routed: dict[int, int] = field(default_factory=dict)

@@ -150,10 +150,14 @@ WINDOW: Final = timedelta(days=366)
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """What speaks for an order being the one that a result answers; the patient is the same."""
+    """What speaks for an order being the one that a result answers; the patient is the same.
+
+    linked: by another record, which is known to be of the same person.
+    """
 
     same_code: bool
     in_time: bool
+    linked: bool = False
 
     @property
     def is_likely(self) -> bool:
@@ -163,10 +167,13 @@ class Likeness:
         """In words, without content."""
         code = "same code" if self.same_code else "another code"
         time = "ordered before it" if self.in_time else "not in time"
-        return f"same patient, {code}, {time}"
+        whose = "same person by a linked record" if self.linked else "same patient"
+        return f"{whose}, {code}, {time}"
 
 
-def likeness(result: Document, order: Document, asked_at: datetime, now: datetime) -> Likeness:
+def likeness(
+    result: Document, order: Document, asked_at: datetime, now: datetime, *, linked: bool = False
+) -> Likeness:
     """How far an order, sent at `asked_at`, fits a result: never enough to decide, enough to propose."""
     wanted = [order.get("code"), *_listed(order.get("orderDetail"))]
     found = [
@@ -179,7 +186,7 @@ def likeness(result: Document, order: Document, asked_at: datetime, now: datetim
     )
     when = _moment(result) or now
     in_time = asked_at - timedelta(days=1) <= when <= asked_at + WINDOW
-    return Likeness(bool(asked & said), in_time)
+    return Likeness(bool(asked & said), in_time, linked)
 
 
 _MOMENTS: Final = ("effectiveDateTime", "performedDateTime", "issued", "date", "authoredOn")

@@ -6,10 +6,13 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from coordhub.r4 import types
 from coordhub.r4.parameters import parameters
+from coordhub.r4.sensitivity import VSP
 from coordhub.store import narrowing
 from coordhub.store.engine import Connection, Engine
-from coordhub.store.visibility import Viewer, visible
+from coordhub.store.resources import COLUMNS, Version, version_of
+from coordhub.store.visibility import Viewer, shown, visible
 
 
 class Numbered(NamedTuple):
@@ -59,39 +62,76 @@ async def by_numbers(
 
 
 class Asked(NamedTuple):
-    """All are rids. request: the hub's order, that `task` is about."""
+    """All are rids. request: the hub's order, that `task` is about. patient: for whom it is."""
 
     episode: int
     task: int
     request: int
     asked_at: datetime
+    patient: int
 
 
-async def asked_about(conn: Connection, viewer: Viewer, patient: int, most: int) -> list[Asked]:
+async def asked_about(
+    conn: Connection, viewer: Viewer, patient: int, same: Collection[int], most: int
+) -> list[Asked]:
     """The newest orders that the viewer's organization was asked with about this patient.
 
-    Also by a record of its own of somebody who has the same number of the same system. As a search
-    finds them: not whom it is not told for whom, nor by a number that it is not shown.
+    Also by a record of its own of somebody who has the same number of the same system, or that is linked as
+    the same person's (same: rids of such records). As a search finds them: not whom it is not told for whom, nor
+    by a number or a record that it is not shown.
     """
-    by_patient, arguments = visible(narrowing.of_codes(viewer, "Task", ["patient"]), "t", 5)
+    by_patient, arguments = visible(narrowing.of_codes(viewer, "Task", ["patient"]), "t", 6)
     numbered = narrowing.of_codes(viewer, "Patient", ["identifier"])
-    by_number, more = visible(numbered, "p", 5 + len(arguments))
+    by_number, more = visible(numbered, "p", 6 + len(arguments))
+    by_record, rest = visible(viewer, "p", 6 + len(arguments) + len(more))
     rows = await conn.fetch(
-        "select c.episode, c.task, c.request, c.asked_at from candidate c join episode e on e.id = c.episode"
+        "select c.episode, c.task, c.request, c.asked_at, e.patient from candidate c join episode e on e.id = c.episode"
         " join resource t on t.rid = c.task and t.shard = (c.task & 255)::smallint"
         " join resource p on p.rid = e.patient and p.shard = (e.patient & 255)::smallint"
         f" where c.organization = $1 and {by_patient} and (e.patient = $2::bigint or {by_number} and e.patient in ("
         "  select o.rid from idx_token i join idx_token o on o.param = i.param and o.system = i.system"
-        "   and o.code = i.code where i.rid = $2 and i.param = $3 and i.system <> 0))"
+        "   and o.code = i.code where i.rid = $2 and i.param = $3 and i.system <> 0)"
+        f"  or e.patient = any($5::bigint[]) and {by_record})"
         " order by c.asked_at desc, c.episode desc limit $4",
         viewer.organization,
         patient,
         parameters("Patient")["identifier"].id,
         most,
+        sorted(same),
         *arguments,
         *more,
+        *rest,
     )
     return [Asked(*row) for row in rows]
+
+
+async def without_order(
+    conn: Connection,
+    viewer: Viewer,
+    same: Collection[int],
+    kinds: Collection[str],
+    since: datetime,
+    most: int,
+) -> list[Version]:
+    """What stands under one of these Patients, of one person, is of no order and was never asked about, of
+    organizations that were asked with orders for another one of them; written since then, the newest first."""
+    condition, arguments = visible(viewer, "r", 5)
+    rows = await conn.fetch(
+        f"select {COLUMNS}, {shown(viewer, 'r', 5)} from resource r"
+        " where r.patient = any($1::bigint[]) and r.type = any($2::smallint[]) and r.updated >= $3"
+        f" and r.body is not null and not r.quarantined and r.labels & {VSP} = 0 and {condition}"
+        " and not exists (select from result m where m.rid = r.rid)"
+        " and not exists (select from errand x where x.subject = r.rid and x.kind = 'match-result')"
+        " and exists (select from candidate c join episode e on e.id = c.episode"
+        "  where c.organization = r.source and e.patient = any($1::bigint[]) and e.patient <> r.patient"
+        "  and c.asked_at >= $3) order by r.rid desc limit $4",
+        sorted(same),
+        [types.NUMBER[kind] for kind in sorted(kinds)],
+        since,
+        most,
+        *arguments,
+    )
+    return [version_of(row) for row in rows]
 
 
 class Question(NamedTuple):

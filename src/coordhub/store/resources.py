@@ -227,6 +227,7 @@ class Located:
     episode: the referral that a Task or ServiceRequest belongs to, or that this was said about.
     result_of: the referral that it is a result of.
     quarantined: shown to nobody but its source.
+    linked: of a Patient, whether another record is known to be of the same person.
     current: its version as stored, as `lock` would give it, where that was asked for and the writer
         may see it.
     """
@@ -242,6 +243,7 @@ class Located:
     quarantined: bool
     result_of: int | None = None
     current: Version | None = None
+    linked: bool = False
 
 
 async def locate(
@@ -264,7 +266,9 @@ async def locate(
         f"{condition},"
         " coalesce(e.id, n.episode, c.episode, c2.episode, x.episode, m.episode), s.episode, r.quarantined, w.whole,"
         " r.dangling,"
-        " r.xmin"
+        " r.xmin,"
+        f" r.type = {types.NUMBER['Patient']} and exists (select from person_link k"
+        "  where k.state = 'linked' and (k.one = r.rid or k.other = r.rid))"
         " from unnest($1::smallint[], $2::text[], $3::smallint[], $4::boolean[]) w(type, id, shard, whole)"
         f" join resource r on {_AT.format(type='w.type', id='w.id', shard='w.shard')}"
         " left join episode e on e.id = r.rid"
@@ -291,7 +295,9 @@ _SAID = ", ".join(
 
 def _located(row: Any) -> Located:
     version = version_of(row)
-    deleted, is_visible, episode, result_of, quarantined, whole, dangling, seen = row[WIDTH:]
+    deleted, is_visible, episode, result_of, quarantined, whole, dangling, seen, linked = row[
+        WIDTH:
+    ]
     return Located(
         version.rid,
         version.type,
@@ -306,6 +312,7 @@ def _located(row: Any) -> Located:
         replace(version, dangling=dangling, quarantined=quarantined, seen=seen)
         if whole and is_visible
         else None,
+        linked,
     )
 
 

@@ -135,6 +135,7 @@ async def legal_now(work: Work, current: Version) -> str:
 
 async def apply(work: Work) -> None:
     """Put the drafts through the rules of their types; what is in quarantine waits for them."""
+    await orders.who_is_who(work)
     for draft in list(work.drafts):
         if draft.unchanged:
             continue
