@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from coordhub.referral.same_kind import SDOHCC
+
 
 async def test_s06_given_a_food_bank_without_a_server_when_it_polls_and_acts_then_the_sender_follows(
     house,
@@ -63,8 +65,7 @@ async def test_s06_given_a_food_bank_without_a_server_when_it_polls_and_acts_the
         "category": {
             "coding": [
                 {
-                    "system": "http://hl7.org/fhir/us/sdoh-clinicalcare/CodeSystem/"
-                    "SDOHCC-CodeSystemTemporaryCodes",
+                    "system": SDOHCC,
                     "code": "food-insecurity",
                 }
             ]
@@ -76,19 +77,27 @@ async def test_s06_given_a_food_bank_without_a_server_when_it_polls_and_acts_the
     made = await mounds.ask("POST", "/Procedure", provided)
     assert made.status_code == 201, made.text
     procedure = f"Procedure/{made.json()['id']}"
-    await mounds.answers(t2, "completed", output=procedure)
+    activity = {"coding": [{"system": SDOHCC, "code": "resulting-activity"}]}
+    output = [{"type": activity, "valueReference": {"reference": procedure}}]
+    done = {**await mounds.read(t2), "status": "completed", "output": output}
+    assert (await mounds.ask("PUT", f"/{t2}", done)).status_code == 200
     await house.settled()
 
     # Then Riverside's Task follows each step, with the service that was given
     mine = await riverside.read(sent.task)
     assert mine["status"] == "completed"
-    assert [house.target(each["valueReference"]) for each in mine["output"]] == [procedure]
+    assert mine["output"] == output
     assert await riverside.sees(procedure)
     assert await riverside.statuses_received(sent.task) == ["accepted", "in-progress", "completed"]
     assert (await riverside.holds(procedure))["code"]["coding"][0]["code"] == "710925007"
 
-    # And nothing is pending
+    # And once it has closed its order, nothing is pending
+    closed = {**await riverside.read(sent.order), "status": "completed"}
+    assert (await riverside.ask("PUT", f"/{sent.order}", closed)).status_code == 200
+    await house.settled()
     assert await house.value("select state from episode") == "closed"
+    for waits in ("timer where fired_at is null", "errand where closed_at is null"):
+        assert await house.value(f"select count(*) from {waits}") == 0
     assert await mounds.received() == []
 
 

@@ -147,3 +147,21 @@ async def test_s07_given_all_decline_when_the_last_does_then_the_sender_is_asked
     # And it stays so
     late = await house.northgate.tries(task, "accepted")
     assert late.status_code == 409
+
+
+async def test_s07_given_who_said_that_it_is_full_when_the_next_is_referred_then_it_is_passed_over(
+    house,
+):
+    riverside, hillcrest, northgate = house.riverside, house.hillcrest, house.northgate
+    shelters = [hillcrest, northgate]
+    services = [await house.offers(one, SHELTER) for one in shelters]
+    first = await refers_to(house, services, shelters)
+    await declines(hillcrest, await house.until(lambda: hillcrest.asked(first)))
+    await northgate.answers(await house.until(lambda: northgate.asked(first)), "accepted")
+
+    second = await refers_to(house, services, shelters)
+    assert await house.until(lambda: northgate.asked(second))
+    assert await hillcrest.asked(second) is None
+    assert not await hillcrest.sees(second.patient)
+    told = await riverside.told(second.task)
+    assert [house.target(one["recipient"]) for one in told.asked] == services[1:]

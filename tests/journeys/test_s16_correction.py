@@ -50,6 +50,24 @@ async def versions_sent(house, result):
     return found
 
 
+async def prior(who, sent):
+    """What there is already for the patient, of what was reported: reference and value."""
+    asked = f"/{sent.patient}/$prior-results?code=http://loinc.org|4548-4"
+    found = await who.ask("GET", asked)
+    assert found.status_code == 200, found.text
+    told = [
+        next(
+            part["valueReference"]["reference"]
+            for part in each["part"]
+            if part["name"] == "resource"
+        )
+        for each in found.json()["parameter"]
+        if each["name"] == "result"
+    ]
+    results = [one for one in told if one != sent.prior]
+    return [(one, str((await who.read(one))["valueQuantity"]["value"])) for one in results]
+
+
 async def denies(house, sent, organization):
     """The patient says to Lakeside, which keeps the record, that this organization is to see nothing."""
     consent = demo.consent(
@@ -70,10 +88,14 @@ async def test_s16_given_four_copies_when_the_result_is_corrected_and_withdrawn_
     lab, lakeside, riverside = house.metrolab, house.lakeside, house.riverside
     result = await lab.reports(sent.patient, sent.order)
     await house.settled()
+    assert await prior(lakeside, sent) == [(result, "7.10")]
 
     await corrects(lab, result, "corrected", 6.4)
+    assert await prior(lakeside, sent) == [(result, "6.4")]
     await corrects(lab, result, "entered-in-error")
     await house.settled()
+    # who asks what there is already, by itself or by a card, is not told of what does not count
+    assert await prior(lakeside, sent) == []
     told = await versions_sent(house, result)
     each = [(1, "delivered"), (2, "delivered"), (3, "delivered")]
     assert set(told) == {"Lakeside Endocrinology", "Riverside Primary Care", "heart", "nurse"}

@@ -114,8 +114,20 @@ async def test_s21_given_an_appointment_when_missed_made_anew_and_kept_then_the_
     assert mine["status"] == "in-progress"
     assert mine["businessStatus"]["coding"][0]["code"] == "visit-complete"
     assert await riverside.sees(note)
+    # What the patient is now on comes home with it
+    now_on = await made(
+        lakeside,
+        {
+            "resourceType": "MedicationStatement",
+            "status": "active",
+            "basedOn": [{"reference": order}],
+            "medicationCodeableConcept": {"text": "metformin 1000 mg twice a day"},
+            "subject": {"reference": sent.patient},
+        },
+    )
     await lakeside.answers(t2, "completed", output=note)
     await house.settled()
+    assert await riverside.holds(now_on)
 
     # Riverside's server was told of each in the words of its profile, in order
     told = [
