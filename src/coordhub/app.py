@@ -37,6 +37,7 @@ from coordhub.authorization import http as authorization_http
 from coordhub.authorization.context import Context as Authorization
 from coordhub.authorization.identity import Signer
 from coordhub.authorization.key_sets import KeySets
+from coordhub.authorization.provider import Provider, Registration, Signing
 from coordhub.cds import http as cds
 from coordhub.cds.context import Context as CDS
 from coordhub.cds.servers import Servers
@@ -52,7 +53,7 @@ from coordhub.fhir.sockets import Sockets
 from coordhub.identity import weights as identity_weights
 from coordhub.insight import kits, same_question
 from coordhub.outbound.client import Outbound, Timeouts, trusting
-from coordhub.portal import allowing, rooms, routes
+from coordhub.portal import allowing, elsewhere, rooms, routes
 from coordhub.r4 import datasets
 from coordhub.record.bootstrap import open_hub
 from coordhub.record.hub import Hub, Safeguards
@@ -111,6 +112,9 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
             app.state.registrar = Registrar(context.hub, _issuers(settings))
             app.state.authorization = _authorization(settings, context.hub)
             stack.push_async_callback(_note_refusals, app)
+            app.state.provider = _provider(settings, context.hub)
+            if app.state.provider is not None:
+                stack.push_async_callback(app.state.provider.close)
             stack.push_async_callback(app.state.authorization.key_sets.close)
             app.state.cds = _cds(settings, context, app.state.authorization)
             stack.push_async_callback(app.state.cds.servers.close)
@@ -146,6 +150,7 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
     app.include_router(cds.router)
     routes.add(app)
     allowing.add(app)
+    elsewhere.add(app)
     rooms.add(app)
     app.add_exception_handler(FhirError, _refused)
     app.add_exception_handler(HTTPException, _refused)
@@ -189,6 +194,8 @@ def _go_by(settings: Settings, app: FastAPI) -> None:
         app.state.admin, tokens=_operator_tokens(settings, context.hub)
     )
     app.state.authorization = dataclasses.replace(app.state.authorization, signer=_signer(settings))
+    if app.state.provider is not None:
+        app.state.provider.registration = _registration(settings)
 
 
 def _keyed(settings: Settings, hub: Hub) -> dict[str, Any]:
@@ -336,23 +343,47 @@ async def addresses(settings: Settings) -> tuple[str, Pooled | None, str | None]
     return known, None, replica
 
 
-def _authorization(settings: Settings, hub: Hub) -> Authorization:
+def _registration(settings: Settings) -> Registration | None:
+    if settings.sign_in_issuer is None or settings.sign_in_client is None:
+        return None
+    secret, signing = settings.sign_in_secret, settings.sign_in_keys
+    return Registration(
+        settings.sign_in_issuer,
+        settings.sign_in_client,
+        settings.sign_in_title,
+        None if secret is None else secret.get_secret_value(),
+        None if signing is None else Signing(signing.read_text(encoding="utf-8")),
+        settings.sign_in_by_email,
+        settings.sign_in_passwords,
+    )
+
+
+def _provider(settings: Settings, hub: Hub) -> Provider | None:
+    registration = _registration(settings)
+    if registration is None:
+        return None
+    return Provider(registration, lambda: _asking(settings), hub.clock)
+
+
+def _asking(settings: Settings) -> Outbound:
+    """For what somebody waits for: documents, keys and tokens of others."""
     seconds = timedelta(seconds=1)
-    timeouts = Timeouts(connect=2 * seconds, read=3 * seconds, total=5 * seconds)
+    own = settings.outbound_authorities
+    return Outbound(
+        allowed_networks=settings.outbound_networks,
+        timeouts=Timeouts(connect=2 * seconds, read=3 * seconds, total=5 * seconds),
+        largest_answer=keys.LARGEST,
+        connections=20,
+        tls=trusting(own) if own is not None else None,
+    )
 
-    def outbound() -> Outbound:
-        return Outbound(
-            allowed_networks=settings.outbound_networks,
-            timeouts=timeouts,
-            largest_answer=keys.LARGEST,
-            connections=20,
-        )
 
+def _authorization(settings: Settings, hub: Hub) -> Authorization:
     return Authorization(
         hub.engine,
         hub.clock,
         hub.base,
-        KeySets(outbound, hub.clock),
+        KeySets(lambda: _asking(settings), hub.clock),
         settings.access_token_lifetime,
         settings.app_token_lifetime,
         settings.refresh_token_lifetime,

@@ -13,6 +13,7 @@ from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -32,6 +33,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from coordhub import secret_files
 from coordhub.access import statements
 from coordhub.authorization.identity import Signer
+from coordhub.authorization.provider import Signing
 from coordhub.identity import weights as identity_weights
 from coordhub.insight import kits, same_question
 from coordhub.outbound.relay import Relay, is_address
@@ -175,6 +177,23 @@ def _of_issuers(path: Path | None) -> Path | None:
     return path
 
 
+def _of_sign_in_keys(path: Path | None) -> Path | None:
+    if path is not None:
+        try:
+            Signing(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ValueError(f"the file cannot be read: {error.strerror}") from None
+    return path
+
+
+def _of_providers(url: str | None) -> str | None:
+    if url is not None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("https", "http") or not parts.hostname or parts.query:
+            raise ValueError("is no https address of an OpenID provider")
+    return url
+
+
 def _of_zones(name: str) -> str:
     if hours.zone(name) is None:
         raise ValueError("is no time zone of the IANA database, such as America/Chicago")
@@ -260,6 +279,29 @@ class Settings(BaseSettings):
     software_issuers: Annotated[Path | None, AfterValidator(_of_issuers)] = None
     """File with the issuers, and their public keys, by whose software statements partners register their clients
     themselves, in the sandbox (docs/onboarding.md); without it nobody does."""
+
+    sign_in_issuer: Annotated[str | None, AfterValidator(_of_providers)] = None
+    """OpenID provider at which people may sign in, by its issuer, exactly as it writes it (docs/operations.md)."""
+
+    sign_in_client: str | None = None
+    """Name that the provider knows the hub by (`client_id`)."""
+
+    sign_in_secret: SecretStr | None = None
+    """Secret that the provider has given the hub."""
+
+    sign_in_keys: Annotated[Path | None, AfterValidator(_of_sign_in_keys)] = None
+    """File with a JSON Web Key Set, by whose first, private key the hub proves who it is instead
+    (`private_key_jwt`)."""
+
+    sign_in_title: str = "your organization's account"
+    """What people are told that the provider is called."""
+
+    sign_in_by_email: bool = False
+    """An account is bound at the first sign-in there by the address that the provider says it has verified; else an
+    operator binds it (`coordhub people bind`)."""
+
+    sign_in_passwords: bool = True
+    """People may sign in by a password of the hub, too."""
 
     former_token_keys: Secrets = ()
     """Secrets that COORDHUB_TOKEN_KEY was before, with commas between: tokens signed under them are still
@@ -455,6 +497,15 @@ class Settings(BaseSettings):
         return read
 
     @model_validator(mode="after")
+    def _sign_in_is_whole(self) -> Self:
+        """What signing in elsewhere needs is there, or none of it."""
+        if (self.sign_in_issuer is None) != (self.sign_in_client is None):
+            raise ValueError("COORDHUB_SIGN_IN_ISSUER and COORDHUB_SIGN_IN_CLIENT need each other")
+        if self.sign_in_issuer is None and not self.sign_in_passwords:
+            raise ValueError("without COORDHUB_SIGN_IN_ISSUER people have nothing but passwords")
+        return self
+
+    @model_validator(mode="after")
     def _mail_is_whole(self) -> Self:
         """What mail needs is there, or none of it."""
         if self.smtp_url is not None:
@@ -476,20 +527,26 @@ class Settings(BaseSettings):
         found = dict(secret_files.named(_secret_variables()).values())
         if self.identity_keys is not None:
             found["COORDHUB_IDENTITY_KEYS"] = self.identity_keys
+        if self.sign_in_keys is not None:
+            found["COORDHUB_SIGN_IN_KEYS"] = self.sign_in_keys
         return found
 
     def read_again(self) -> Settings:
         """These, with secrets as their files have them now. Raises UnreadableError where they cannot be used."""
+        named_by = ""
         try:
             fresh = type(self)()
+            named_by = "COORDHUB_IDENTITY_KEYS"
             _of_identity_keys(self.identity_keys)
+            named_by = "COORDHUB_SIGN_IN_KEYS"
+            _of_sign_in_keys(self.sign_in_keys)
         except ValidationError as error:  # whose own text may quote
             told = [
                 f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
             ]
             raise secret_files.UnreadableError("; ".join(told)) from None
         except ValueError as error:
-            raise secret_files.UnreadableError(f"COORDHUB_IDENTITY_KEYS: {error}") from None
+            raise secret_files.UnreadableError(f"{named_by}: {error}") from None
         named = secret_files.named(_secret_variables())
         return self.model_copy(update={name: getattr(fresh, name) for name in named})
 

@@ -336,7 +336,7 @@ def test_given_a_number_that_is_no_instant_when_judged_then_it_is_refused_as_all
 async def test_given_a_client_known_unknown_or_switched_off_when_its_assertion_is_wrong_then_the_same_is_asked(
     house: House, ehr: Backend, lab: Backend
 ) -> None:
-    """Of the database; that a signature is verified for each is timed by nobody here."""
+    """Of the database, before it is answered; that a signature is verified for each is timed by nobody here."""
     for one in (ehr, replace(ehr, name="off")):
         await one.register()
     await change_client(house.engine, OPERATOR, "off", house.clock(), active=False)
@@ -351,6 +351,7 @@ async def test_given_a_client_known_unknown_or_switched_off_when_its_assertion_i
         }.items():
             async with counted(house.engine.pool) as statements:
                 await http.post("/auth/token", data=_form(ehr, form))
-            asked[name] = statements.queries
-    assert len(asked["unknown"]) == 2
+            # the audit is written after the answer, of some of them
+            asked[name] = [one for one in statements.queries if "insert into audit" not in one]
+    assert len(asked["unknown"]) == 1
     assert all(each == asked["unknown"] for each in asked.values())

@@ -9,7 +9,7 @@ from typing import Final
 
 from coordhub.access import codes, passwords
 from coordhub.admin.acts import NothingDone, Operator, note
-from coordhub.store import accounts, resources
+from coordhub.store import accounts, elsewhere, resources
 from coordhub.store.accounts import Person, Secret
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.visibility import EVERYONE
@@ -74,6 +74,35 @@ async def deactivate(engine: Engine, by: Operator, email: str, now: datetime) ->
     async with engine.transaction() as conn:
         found = await accounts.deactivate(conn, as_kept(email))
         await _noted(conn, by, "person-deactivated", email, found, now)
+
+
+async def bind(
+    engine: Engine, by: Operator, email: str, issuer: str, subject: str, now: datetime
+) -> None:
+    """From now on it signs in at the provider `issuer`, too, as `subject`."""
+    if not 0 < len(subject) <= 255 or not subject.isprintable():
+        raise NothingDone(
+            "the subject is what the provider calls the person: up to 255 characters."
+        )
+    async with engine.transaction() as conn:
+        found = await accounts.by_email(conn, as_kept(email))
+        if found is not None and not await elsewhere.bind(conn, found[0].id, issuer, subject, now):
+            raise NothingDone(
+                f"{email} is bound at {issuer} already, or another account is bound to this subject. To change "
+                "it: coordhub people unbind"
+            )
+        await _noted(conn, by, "person-bound", email, found and found[0].id, now)
+
+
+async def unbind(engine: Engine, by: Operator, email: str, issuer: str, now: datetime) -> None:
+    """It does not sign in at that provider any more; sessions end."""
+    async with engine.transaction() as conn:
+        found = await accounts.by_email(conn, as_kept(email))
+        if found is not None:
+            if not await elsewhere.unbind(conn, found[0].id, issuer):
+                raise NothingDone(f"{email} is not bound at {issuer}.")
+            await accounts.out(conn, [found[0].id])
+        await _noted(conn, by, "person-unbound", email, found and found[0].id, now)
 
 
 def as_kept(email: str) -> str:

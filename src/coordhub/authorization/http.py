@@ -6,10 +6,12 @@ https://www.rfc-editor.org/rfc/rfc6749#section-5
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request, Response
+from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse
 
 from coordhub.access.admission import network
@@ -18,6 +20,7 @@ from coordhub.authorization import discovery, identity, introspection, revocatio
 from coordhub.authorization.context import Asked, Context
 from coordhub.authorization.refusal import OAuthError, invalid_request
 from coordhub.store import audit
+from coordhub.store.transact import AuditRow
 
 WELL_KNOWN: Final = "/.well-known/smart-configuration"
 OPENID_WELL_KNOWN: Final = "/.well-known/openid-configuration"
@@ -85,14 +88,18 @@ async def _answered(request: Request, perform: Perform) -> Response:
     except OAuthError as refused:
         now = context.clock()
         rows = context.refusals.note(refused, network(request.scope), request_id, now)
-        if rows:
-            async with context.engine.pool.acquire() as conn:
-                await audit.append_all(conn, rows, now)
         said = {"error": refused.error, "error_description": refused.description}
-        return JSONResponse(said, refused.status, _UNKEPT)
+        # After the answer: how long that takes must not say whether the client is known.
+        written = BackgroundTask(_write, context, rows, now) if rows else None
+        return JSONResponse(said, refused.status, _UNKEPT, background=written)
     if answered is None:
         return Response(b"", 200, _UNKEPT)
     return JSONResponse(answered, 200, _UNKEPT)
+
+
+async def _write(context: Context, rows: list[AuditRow], now: datetime) -> None:
+    async with context.engine.pool.acquire() as conn:
+        await audit.append_all(conn, rows, now)
 
 
 async def _form(request: Request) -> dict[str, str]:

@@ -39,11 +39,20 @@ class _Known:
 
 
 class KeySets:
-    """What this process remembers. opened: makes the client of the world, when it is needed first."""
+    """What this process remembers. opened: makes the client of the world, when it is needed first.
 
-    def __init__(self, opened: Callable[[], Outbound], clock: Callable[[], datetime]) -> None:
+    read: which keys of a set's text count.
+    """
+
+    def __init__(
+        self,
+        opened: Callable[[], Outbound],
+        clock: Callable[[], datetime],
+        read: Callable[[str], tuple[PublicKey, ...]] = keys.read,
+    ) -> None:
         self._opened = opened
         self._clock = clock
+        self._read = read
         self._outbound: Outbound | None = None
         self._stack = contextlib.AsyncExitStack()
         self._known: OrderedDict[str, _Known] = OrderedDict()
@@ -83,5 +92,5 @@ class KeySets:
         if answered.status != 200:
             log("keys.unreachable", level="warning", kind="status", status=answered.status)
             return
-        known.keys = keys.read(answered.body.decode("utf-8", "replace"))
+        known.keys = self._read(answered.body.decode("utf-8", "replace"))
         known.since = known.asked

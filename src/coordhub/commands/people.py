@@ -76,6 +76,47 @@ def deactivate(email: Email, home: Home = None) -> None:
     act("people", step, home)
 
 
+Issuer = Annotated[
+    str | None, typer.Option(help="Of the provider; COORDHUB_SIGN_IN_ISSUER without it.")
+]
+
+
+@people.command("bind")
+def bind(
+    email: Email,
+    subject: Annotated[str, typer.Argument(help="What the provider calls the person: its sub.")],
+    issuer: Issuer = None,
+    home: Home = None,
+) -> None:
+    """Let the person sign in at the OpenID provider, too, as who it is there."""
+
+    async def step(engine: Engine) -> None:
+        from coordhub.admin import people as acts
+
+        await acts.bind(engine, operator(), email, _issuer(issuer), subject, engine.now())
+
+    act("people", step, home)
+
+
+@people.command("unbind")
+def unbind(email: Email, issuer: Issuer = None, home: Home = None) -> None:
+    """Let the person sign in there no more; sessions end at once."""
+
+    async def step(engine: Engine) -> None:
+        from coordhub.admin import people as acts
+
+        await acts.unbind(engine, operator(), email, _issuer(issuer), engine.now())
+
+    act("people", step, home)
+
+
+def _issuer(given: str | None) -> str:
+    known = given or read_settings().sign_in_issuer
+    if known is None:
+        stop("coordhub people: say at which provider, with --issuer or COORDHUB_SIGN_IN_ISSUER.")
+    return known
+
+
 @people.command("list")
 def list_people(home: Home = None) -> None:
     """Print who has an account: address, name, role, organization, and how it stands."""

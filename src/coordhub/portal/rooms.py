@@ -13,11 +13,12 @@ import re
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI, Request, Response
 
 from coordhub.access import totp, viewer
+from coordhub.authorization.provider import Provider
 from coordhub.directory import calendars
 from coordhub.errors import FhirError
 from coordhub.fhir.context import Context
@@ -84,7 +85,7 @@ def add(app: FastAPI) -> None:
     bounds = Bounds()
 
     @app.get("/portal", include_in_schema=False)
-    async def home(request: Request) -> Response:
+    async def entered(request: Request) -> Response:
         session = await _session(request)
         if session is not None and session.factor is None and session.person.role == "patient":
             return _to(request, "/apps")
@@ -104,7 +105,7 @@ def add(app: FastAPI) -> None:
         there = _to(request, back if _BACK.fullmatch(back) else "")
         if to in language.LANGUAGES:
             there.set_cookie(
-                language.COOKIE, to, max_age=365 * 24 * 3600, path=_home(request),
+                language.COOKIE, to, max_age=365 * 24 * 3600, path=home(request),
                 secure=_is_secure(request), httponly=True, samesite="lax",
             )  # fmt: skip
         return there
@@ -114,7 +115,7 @@ def add(app: FastAPI) -> None:
         await signing_in.sign_out(_context(request).hub, request.cookies.get(COOKIE, ""))
         left = Response(status_code=303, headers={**pages.HEADERS, "Location": ELSEWHERE})
         left.headers["Clear-Site-Data"] = '"cache"'
-        left.delete_cookie(COOKIE, path=_home(request))
+        left.delete_cookie(COOKIE, path=home(request))
         return left
 
     @app.get("/portal/sign-in", include_in_schema=False)
@@ -122,16 +123,17 @@ def add(app: FastAPI) -> None:
         session = await _session(request)
         if session is not None and session.factor is not None:
             return _to(request, "/set-up")
-        to = _onward(request.query_params.get("to"))
-        return _page(request, "sign_in", 200, trouble=None, email="", to=to)
+        return sign_in(request, 200, None, to=onward(request.query_params.get("to")))
 
     @app.post("/portal/sign-in", include_in_schema=False)
     async def signed_in(request: Request) -> Response:
         context, admission = _context(request), _context(request).admission
         form, now = await forms.fields(request) or {}, context.hub.clock()
-        to = _onward(form.get("to"))
+        to = onward(form.get("to"))
+        if not _passwords(request):
+            return missing(request)
         if bounds.is_over(admission, request.scope, now):
-            return _page(request, "sign_in", 429, trouble="locked", email="", to=to)
+            return sign_in(request, 429, "locked", to=to)
         done = await signing_in.sign_in(
             context.hub, _keys(request), form.get("email", ""), form.get("password", ""),
             form.get("code", ""),
@@ -140,14 +142,7 @@ def add(app: FastAPI) -> None:
             bounds.failed(admission, request.scope, now)
             await _noted(request, done.person, "unauthenticated", 401)
             status = 429 if done.why == "locked" else 401
-            return _page(
-                request,
-                "sign_in",
-                status,
-                trouble=done.why,
-                email=form.get("email", "")[:320],
-                to=to,
-            )
+            return sign_in(request, status, done.why, to=to, email=form.get("email", "")[:320])
         await _noted(request, done.person, "signed-in", 200)
         return _let_in(request, done, to if done.whole else "/set-up")
 
@@ -160,7 +155,7 @@ def add(app: FastAPI) -> None:
         await signing_in.sign_out(_context(request).hub, session.token)
         await _noted(request, session.person, "signed-out", 200)
         left = _to(request, "/sign-in")
-        left.delete_cookie(COOKIE, path=_home(request))
+        left.delete_cookie(COOKIE, path=home(request))
         return left
 
     @app.get("/portal/set-up", include_in_schema=False)
@@ -268,7 +263,7 @@ def _keys(request: Request) -> tuple[bytes, ...]:
     return (keys.now, *keys.former)
 
 
-def _home(request: Request) -> str:
+def home(request: Request) -> str:
     """The path that browsers know of the portal."""
     return f"{urlsplit(_context(request).hub.base).path.removesuffix('/fhir')}/portal"
 
@@ -278,7 +273,7 @@ def _is_secure(request: Request) -> bool:
 
 
 def _to(request: Request, path: str) -> Response:
-    there = {**pages.HEADERS, "Location": f"{_home(request)}{path}"}
+    there = {**pages.HEADERS, "Location": f"{home(request)}{path}"}
     return Response(status_code=303, headers=there)
 
 
@@ -294,7 +289,7 @@ def _page(request: Request, name: str, status: int, **more: object) -> Response:
     path = request.url.path.removeprefix("/portal")
     shown = {
         "t": language.words(spoken), "language": spoken, "languages": language.LANGUAGES,
-        "home": _home(request), "guest": None, "here": "", "seal": "",
+        "home": home(request), "guest": None, "here": "", "seal": "",
         "back": path if _BACK.fullmatch(path) else "", **more,
     }  # fmt: skip
     return Response(pages.page(f"rooms/{name}", **shown), status, pages.HEADERS, media_type=HTML)
@@ -322,13 +317,45 @@ def _set_up(request: Request, session: Session, trouble: str | None) -> Response
     )  # fmt: skip
 
 
+def missing(request: Request) -> Response:
+    return _page(request, "missing", 404)
+
+
+def sign_in(
+    request: Request, status: int, trouble: str | None, *, to: str = "", email: str = "",
+    subject: str = "",
+) -> Response:  # fmt: skip
+    """The page for who is not there yet. to: page to be shown then. subject: of who is nobody's account."""
+    provider: Provider | None = request.app.state.provider
+    title = "" if provider is None else provider.registration.title
+    return _page(
+        request, "sign_in", status, trouble=trouble, email=email, to=to, subject=subject,
+        provider=title, passwords=_passwords(request), onward=quote(to, safe=""),
+    )  # fmt: skip
+
+
+def _passwords(request: Request) -> bool:
+    provider: Provider | None = request.app.state.provider
+    return provider is None or provider.registration.passwords
+
+
+def going_on(request: Request, path: str) -> Response:
+    """A page that goes on by itself to another of ours."""
+    return _page(request, "app_on", 200, onward=f"{home(request)}{path}")
+
+
 def _let_in(request: Request, done: SignedIn, path: str) -> Response:
     there = _to(request, path)
+    set_session(request, there, done)
+    return there
+
+
+def set_session(request: Request, there: Response, done: SignedIn) -> None:
+    """The browser holds it from now on."""
     there.set_cookie(
-        COOKIE, done.token, max_age=int(signing_in.LONGEST.total_seconds()), path=_home(request),
+        COOKIE, done.token, max_age=int(signing_in.LONGEST.total_seconds()), path=home(request),
         secure=_is_secure(request), httponly=True, samesite="strict",
     )  # fmt: skip
-    return there
 
 
 async def _session(request: Request) -> Session | None:
@@ -348,7 +375,7 @@ async def _guest(request: Request) -> Guest | None:
     return Guest(session, own, language.words(_spoken(request)))
 
 
-def _onward(to: str | None) -> str:
+def onward(to: str | None) -> str:
     return to if to is not None and _ONWARD.fullmatch(to) else ""
 
 
@@ -404,7 +431,7 @@ async def _task(
         errand=errands.KINDS.get(found.errand, ""),
         state=worklist.state_of(found.document), seen=found.task.version,
         reasons=answering.reasons(), failures=answering.failures(), longest=answering.LONGEST,
-        action=f"{_home(request)}/tasks/{fhir_id}",
+        action=f"{home(request)}/tasks/{fhir_id}",
     )  # fmt: skip
 
 

@@ -66,12 +66,17 @@ def hashed(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
+def name_of(email: str) -> bytes:
+    """By which tries are counted."""
+    return hashlib.sha256(email.encode("utf-8", "replace")).digest()
+
+
 async def sign_in(
     hub: Hub, keys: Sequence[bytes], email: str, password: str, code: str
 ) -> SignedIn | Refused:
     """keys: of the hub, and those that it had before."""
     now, meant = hub.clock(), email.strip().lower()[:320]
-    name = hashlib.sha256(meant.encode("utf-8", "replace")).digest()
+    name = name_of(meant)
     async with hub.engine.pool.acquire() as conn:
         if not await accounts.try_to_sign_in(conn, name, now):
             return Refused("locked")

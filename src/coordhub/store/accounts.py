@@ -54,6 +54,17 @@ async def by_email(conn: Connection, email: str) -> tuple[Person, Secret] | None
     return None if row is None else (Person(*row[:9]), Secret(*row[9:]))
 
 
+async def by_identity(conn: Connection, issuer: str, subject: str) -> Person | None:
+    """Whose identity at another provider it is; also of who may come in no more."""
+    row = await conn.fetchrow(
+        f"select {_COLUMNS} from person_identity i join person p on p.id = i.person"
+        " where i.issuer = $1 and i.subject = $2",
+        issuer,
+        subject,
+    )
+    return None if row is None else Person(*row)
+
+
 async def of(conn: Connection, organization: int | None) -> list[Person]:
     """Of an organization (rid), or of all."""
     rows = await conn.fetch(
@@ -94,7 +105,7 @@ async def reset(conn: Connection, email: str, secret: Secret, until: datetime) -
         until,
     )
     if found is not None:
-        await _out(conn, [found])
+        await out(conn, [found])
     return found
 
 
@@ -104,7 +115,7 @@ async def deactivate(conn: Connection, email: str) -> str | None:
         "update person set active = false where email = $1 returning id", email
     )
     if found is not None:
-        await _out(conn, [found])
+        await out(conn, [found])
     return found
 
 
@@ -115,11 +126,11 @@ async def deactivate_all(conn: Connection, organization: int) -> list[str]:
         organization,
     )
     gone = [row[0] for row in rows]
-    await _out(conn, gone)
+    await out(conn, gone)
     return gone
 
 
-async def _out(conn: Connection, persons: list[str]) -> None:
+async def out(conn: Connection, persons: list[str]) -> None:
     """Their sessions end, and what they allowed apps."""
     await conn.execute("delete from person_session where person = any($1::text[])", persons)
     await conn.execute(

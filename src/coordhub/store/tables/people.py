@@ -10,6 +10,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    PrimaryKeyConstraint,
     Table,
     Text,
     UniqueConstraint,
@@ -85,3 +86,28 @@ person_session = Table(
 )
 Index("person_session_person_idx", person_session.c.person)
 Index("person_session_until_idx", person_session.c.until)
+
+person_identity = Table(
+    "person_identity",
+    metadata,
+    Column("issuer", Text(collation="C"), nullable=False, comment="of the provider"),
+    Column("subject", Text(collation="C"), nullable=False, comment="what the provider calls it"),
+    Column("person", Text(collation="C"), nullable=False, comment="person.id"),
+    instant("bound_at"),
+    PrimaryKeyConstraint("issuer", "subject"),
+    UniqueConstraint("person", "issuer"),
+    comment="Who signs in at another provider, as whom",
+)
+
+sign_in_trip = Table(
+    "sign_in_trip",
+    metadata,
+    Column("state", LargeBinary, primary_key=True, comment="SHA-256 of what comes back with it"),
+    Column("browser", LargeBinary, nullable=False, comment="SHA-256 of what the browser holds"),
+    Column("nonce", Text, nullable=False, comment="that the identity token repeats"),
+    Column("verifier", Text, nullable=False, comment="of PKCE"),
+    Column("onward", Text, nullable=False, comment="page that is shown when it is back"),
+    instant("until"),
+    comment="Who is away to sign in at another provider; each comes back once",
+)
+Index("sign_in_trip_until_idx", sign_in_trip.c.until)
