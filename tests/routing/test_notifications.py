@@ -78,6 +78,8 @@ async def test_given_a_secret_that_is_replaced_when_told_then_either_verifies_un
             await subscription_secrets.replace(
                 conn, number, secret, house.clock(), house.clock() + timedelta(hours=1)
             )
+    kept = [secret for (secret,) in await house.rows("select secret from subscription_secret")]
+    assert not any(secret in stored for secret in SECRETS for stored in kept)
     signatures = []
     for _ in range(2):
         await observation(desk)
@@ -89,8 +91,6 @@ async def test_given_a_secret_that_is_replaced_when_told_then_either_verifies_un
     for secret in SECRETS:
         webhook = Webhook("whsec_" + b64encode(secret).decode())
         webhook.verify(desk.listener.sent[1].decode(), desk.listener.headers(1))
-    kept = [secret for (secret,) in await house.rows("select secret from subscription_secret")]
-    assert not any(secret in stored for secret in SECRETS for stored in kept)
     # another key of the hub, and the one before named as that: sealed anew as it is used
     sealed.use(sealed.Box([b"the key that came after this one", KEY]))
     async with house.engine.pool.acquire() as conn:
