@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
@@ -56,13 +57,23 @@ class Heard:
 
 
 class Speaker:
-    """Requests to the hub at `base`. may_be_unavailable: its Postgres is killed too, so 503 is
-    right."""
+    """Requests to the hub, each to any of its servers: who has no answer may ask another.
 
-    def __init__(self, http: httpx2.AsyncClient, base: str, *, may_be_unavailable: bool) -> None:
+    may_be_unavailable: its Postgres is killed too, so 503 is right.
+    """
+
+    def __init__(
+        self,
+        http: httpx2.AsyncClient,
+        bases: Sequence[str],
+        rnd: Random,
+        *,
+        may_be_unavailable: bool,
+    ) -> None:
         self.heard = Heard()
         self._http = http
-        self._base = base
+        self._bases = bases
+        self._rnd = rnd
         self._may_be_unavailable = may_be_unavailable
 
     async def once(
@@ -70,11 +81,12 @@ class Speaker:
     ) -> httpx2.Response:
         """One request. Raises Lost."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        base = self._rnd.choice(self._bases)
         sent |= {"Authorization": f"Bearer {token}", "Content-Type": "application/fhir+json"}
         try:
             answer = await self._http.request(
                 method,
-                f"{self._base}{path}",
+                f"{base}{path}",
                 content=None if body is None else fhir_json.encode(body),
                 headers=sent,
             )
@@ -92,6 +104,16 @@ class Speaker:
             await asyncio.sleep(PAUSE)
             raise Lost
         return answer
+
+    async def until_all_answer(self) -> None:
+        """Every server is there."""
+        for base in self._bases:
+            while True:
+                try:
+                    await self._http.get(f"{base}/metadata")
+                    break
+                except httpx2.TransportError:
+                    await asyncio.sleep(PAUSE)
 
     async def until_answered(
         self, method: str, path: str, token: str, body: Document | None = None, **headers: str

@@ -1,6 +1,6 @@
-"""Server, workers and Postgres are killed at random while referrals go in and partners answer badly.
+"""Servers, workers and Postgres are killed at random while referrals go in and partners answer badly.
 
-The clocks of the server's machine and of a worker's are off by minutes. `make chaos` runs it in full, `make
+The clocks of one server's machine and of a worker's are off by minutes. `make chaos` runs it in full, `make
 test` a small count; what was done, to how many deliveries, and what became of them is printed as a table.
 """
 
@@ -54,11 +54,13 @@ CRASHES = int(os.environ.get("COORDHUB_CHAOS_CRASHES", "0"))
 CRASH = "SIGKILL of Postgres"
 SEED = int(os.environ.get("COORDHUB_CHAOS_SEED", "2"))
 SENDERS = 6
-NAMES = ("server", "worker 0", "worker 1")
+SERVERS = ("server 0", "server 1")
+"""A client asks whichever it likes, and the other one again where it got no answer."""
+NAMES = (*SERVERS, "worker 0", "worker 1")
 KEY = "a test key that is long enough for it"
 RECIPIENTS = ("lakeside", "metrolab", "northgate", "mounds")
 SERVED = ("riverside", "lakeside", "metrolab", "northgate")
-MINUTES_OFF = {"server": -4, "worker 1": 7}
+MINUTES_OFF = {"server 0": -4, "worker 1": 7}
 """Whose machine's clock is wrong."""
 CUT, SECURED = "metrolab", "northgate"
 """Who is reached by a wire that is cut at times, and by one whose certificate expires."""
@@ -125,8 +127,9 @@ async def durable_postgres() -> AsyncIterator[str]:
 async def house_at(url: str, out: Path, crashes: int) -> AsyncIterator[House]:
     """The sample community in the database, and hub, workers and simulator as processes."""
     rnd = Random(SEED)
-    port, partners_port = free_port(), free_port()
-    base = f"http://127.0.0.1:{port}/fhir"
+    ports, partners_port = [free_port() for _ in SERVERS], free_port()
+    bases_of_hub = [f"http://127.0.0.1:{port}/fhir" for port in ports]
+    base = bases_of_hub[0]
     simulated = f"http://127.0.0.1:{partners_port}"
     faults = Faults()
     certificates = {
@@ -148,7 +151,6 @@ async def house_at(url: str, out: Path, crashes: int) -> AsyncIterator[House]:
         "DATABASE_URL": url,
         "COORDHUB_TOKEN_KEY": KEY,
         "COORDHUB_BASE_URL": base,
-        "COORDHUB_PORT": str(port),
         "COORDHUB_OUTBOUND_NETWORKS": "127.0.0.0/8",
         "COORDHUB_OUTBOUND_AUTHORITIES": str(trusted),
         "COORDHUB_RETRY_BASE": "0.1",
@@ -159,8 +161,10 @@ async def house_at(url: str, out: Path, crashes: int) -> AsyncIterator[House]:
         "COORDHUB_WORKER_POLL": "0.25",
         "COORDHUB_LOG_LEVEL": "warning",
         "COORDHUB_CLIENT_AT_ONCE": "1000",
+        "COORDHUB_SERVING_PROCESSES": str(len(SERVERS)),
     }
-    hub = [_process(name, environment, out) for name in NAMES]
+    own = {name: {"COORDHUB_PORT": str(port)} for name, port in zip(SERVERS, ports, strict=True)}
+    hub = [_process(name, {**environment, **own.get(name, {})}, out) for name in NAMES]
     simulator = Process(
         "simulator", SIMULATOR, [str(partners_port), str(SEED)], {}, out / "simulator.out"
     )
@@ -178,7 +182,7 @@ async def house_at(url: str, out: Path, crashes: int) -> AsyncIterator[House]:
                 members[1:],
                 rids,
                 http,
-                Speaker(http, base, may_be_unavailable=crashes > 0),
+                Speaker(http, bases_of_hub, rnd, may_be_unavailable=crashes > 0),
                 partners,
                 Weather(partners, [one for one in members if one.server], wires, faults, rnd),
                 faults,
@@ -186,7 +190,7 @@ async def house_at(url: str, out: Path, crashes: int) -> AsyncIterator[House]:
                 crashes,
             )
             begun = time.monotonic()
-            await house.speaker.until_answered("GET", "/metadata", house.sender.token)
+            await house.speaker.until_all_answer()
             house.start_seconds = time.monotonic() - begun
             yield house
     finally:
@@ -202,7 +206,7 @@ def _folder(path: Path) -> Path:
 
 
 def _process(name: str, environment: dict[str, str], out: Path) -> Process:
-    command = ["serve" if name == "server" else "work"]
+    command = ["serve" if name in SERVERS else "work"]
     off = MINUTES_OFF.get(name)
     code, arguments = (CLI, command) if off is None else (SKEWED, [str(off), *command])
     return Process(name, code, arguments, environment, out / f"{name.replace(' ', '-')}.out")

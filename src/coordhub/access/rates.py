@@ -91,10 +91,20 @@ class Rates:
 
     clock: Callable[[], float]
     _counts: OrderedDict[str, _Count] = field(default_factory=OrderedDict)
+    _latest: float = field(default=0.0, init=False)
+
+    def _now(self) -> float:
+        """Where the clock was set back, whoever has asked lately owes as much as before, and not the hours as well."""
+        now = self.clock()
+        if now < self._latest:
+            for count in self._counts.values():
+                count.full += now - self._latest
+        self._latest = now
+        return now
 
     def begin(self, client: str, terms: Terms) -> TooMuch | None:
         """Count one request that begins now, until `end`; or say why it is too much, and count nothing."""
-        now = self.clock()
+        now = self._now()
         count = self._counts.get(client)
         if count is None:
             self._forget(now)
@@ -102,8 +112,7 @@ class Rates:
         if count.under_way >= terms.at_once:
             return TooMuch("at-once", 1.0)
         each = 1 / terms.per_second
-        # A clock that was set back must not shut anybody out for as long.
-        full = count.full = min(max(count.full, now), now + terms.burst * each + MOST_OWED)
+        full = count.full = max(count.full, now)
         over = full - now - (terms.burst - 1) * each
         if over > 1e-9:
             return TooMuch("rate", over)
@@ -116,14 +125,14 @@ class Rates:
         count = self._counts.get(client)
         if count is None:
             return 0.0
-        over = count.full - self.clock() - (terms.burst - 1) / terms.per_second
+        over = count.full - self._now() - (terms.burst - 1) / terms.per_second
         return over if over > 1e-9 else 0.0
 
     def owe(self, client: str, terms: Terms, further: int) -> None:
         """What was begun was as much work as so many further requests: later ones wait for it."""
         count = self._counts.get(client)
         if count is not None and further > 0:
-            now = self.clock()
+            now = self._now()
             latest = now + terms.burst / terms.per_second + MOST_OWED
             count.full = min(max(count.full, now) + further / terms.per_second, latest)
 
@@ -151,7 +160,7 @@ class Rates:
 
     def standing(self, client: str, terms: Terms) -> str:
         """For the header RateLimit: what is left, and in how many seconds it is whole again."""
-        now = self.clock()
+        now = self._now()
         count = self._counts.get(client) or _Count()
         owed = max(0.0, count.full - now)
         left = max(0, int(terms.burst - owed * terms.per_second + 1e-6))
