@@ -22,6 +22,7 @@ from coordhub.record.parent import code_of
 from coordhub.record.work import Draft, Work
 from coordhub.referral import episode as pure
 from coordhub.referral import timers as of
+from coordhub.referral.data_request import KIND
 from coordhub.referral.deadlines import Lengths
 from coordhub.store import resources, timers
 from coordhub.store.episodes import Candidate, Episode
@@ -113,7 +114,8 @@ def _of_errand(work: Work, draft: Draft) -> Subject | None:
     due = of.accept_by(draft.document)
     wanted = of.of_errand(str(draft.document["status"]), lengths, due)
     who = parties.local(draft.document.get("owner"), work.hub.base) or ""
-    return Subject(draft.rid, draft.episode, wanted, who)
+    # one that is told around its patient is of no referral
+    return Subject(draft.rid, None if kind == KIND else draft.episode, wanted, who)
 
 
 def _of_referral(work: Work, draft: Draft) -> Subject | None:

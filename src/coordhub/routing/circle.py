@@ -1,4 +1,5 @@
-"""What those around a patient are told outside of any one referral: a stay in hospital, the plan of its care.
+"""What those around a patient are told outside of any one referral: a stay in hospital, the plan of its care, that
+one asks another for data.
 
 One transaction per patient, whose record is locked meanwhile, as the relay locks a referral: so what
 is told of one patient is planned once, and in order.
@@ -13,7 +14,7 @@ from coordhub.access import viewer
 from coordhub.record.hub import Hub
 from coordhub.routing import resolve
 from coordhub.routing.stumble import Aside, attempt
-from coordhub.store import changes, circle, deliveries, resources
+from coordhub.store import changes, circle, deliveries, episodes, resources
 from coordhub.store.changes import Change
 from coordhub.store.deliveries import Planned
 from coordhub.store.engine import Connection
@@ -57,7 +58,7 @@ async def _deliveries(
     if change.op == "delete":
         return []
     rows = []
-    for organization in await circle.around(conn, patient, change.rid):
+    for organization in await _concerned(conn, patient, change):
         if organization == change.author:
             continue
         found = await resources.read_rids(
@@ -78,3 +79,14 @@ async def _deliveries(
             )
         )
     return rows
+
+
+async def _concerned(conn: Connection, patient: int, change: Change) -> Collection[int]:
+    """Who is told; of a Task that asks for data, who is asked and who asks."""
+    if change.type != "Task":
+        return await circle.around(conn, patient, change.rid)
+    errands = await episodes.errands_of(conn, [change.rid])
+    stored = await resources.read_rids(conn, viewer.deciding(), [change.rid])
+    return dict.fromkeys(
+        [errands[change.rid].owner, stored[change.rid].source] if change.rid in errands else ()
+    )

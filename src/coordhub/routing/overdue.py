@@ -17,6 +17,7 @@ from coordhub.record.hub import instant
 from coordhub.record.operations import Create, Update
 from coordhub.record.timing import ROUTINE, priority
 from coordhub.record.waitlist import STILL_NEEDED
+from coordhub.referral import data_request
 from coordhub.referral import task_machine as machine
 from coordhub.referral import timers as kinds
 from coordhub.referral.deadlines import Lengths
@@ -128,8 +129,27 @@ async def expire(firing: Firing) -> None:
 
 
 async def escalate(firing: Firing) -> None:
-    """Somebody is asked to look after it: who coordinates this referral."""
+    """Somebody is asked to look after it: who coordinates this referral. Who was asked for data is not waited for."""
+    if firing.episode is None and await _gave_no_data(firing):
+        return
     await _errand(firing, "overdue")
+
+
+async def _gave_no_data(firing: Firing) -> bool:
+    stored = await resources.read_rids(firing.conn, viewer.deciding(), [firing.timer.subject])
+    task = stored[firing.timer.subject]
+    document = parties.document(task)
+    if not data_request.asks(document):
+        return False
+    ended = {
+        **document,
+        "status": "failed",  # of the statuses that HRex has
+        "statusReason": machine.concept(machine.REASONS["expired"]),
+        "lastModified": instant(firing.now),
+    }
+    update = Update("Task", task.id, ended)
+    await commit.apply(firing.hub, firing.conn, firing.me, [update], interaction="update")
+    return True
 
 
 async def ask_again(firing: Firing) -> None:

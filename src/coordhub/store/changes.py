@@ -30,7 +30,8 @@ AROUND: Final = ("CarePlan", "Encounter", "Goal")
 """Types of what is told around a patient, outside of any one referral."""
 
 _UNRELAYED = "relayed_at is null and episode is not null"
-_IS_AROUND = f"type in ({', '.join(str(types.NUMBER[name]) for name in AROUND)})"
+_IS_AROUND = f"type in ({', '.join(str(types.NUMBER[name]) for name in (*AROUND, 'Task'))})"
+"""Also a Task of none, by which one organization asks another for data."""
 
 
 class Waiting(NamedTuple):

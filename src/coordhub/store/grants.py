@@ -141,6 +141,16 @@ async def hearers(conn: Connection, rid: int, because: Sequence[int]) -> tuple[i
     return tuple(row[0] for row in rows)
 
 
+async def released(conn: Connection, task: int) -> frozenset[int]:
+    """What is shown (rids) because this Task that asked for data was answered."""
+    rows = await conn.fetch(
+        "select rid from access_grant where because = $1 and rule = 'result'"
+        " and (until is null or until > now())",
+        task,
+    )
+    return frozenset(row[0] for row in rows)
+
+
 async def written_by(conn: Connection, author: int, rids: Iterable[int]) -> set[int]:
     """Of `rids` and the results they consist of, those that organization `author` wrote itself."""
     rows = await conn.fetch(

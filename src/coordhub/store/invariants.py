@@ -342,6 +342,10 @@ INVARIANTS: Final[dict[str, str]] = {
           and not exists (
                 select from errand x
                 where g.rule in ('party', 'referral') and x.task = g.because and x.owner = g.organization)
+          -- what was released to whoever asked for it
+          and not exists (
+                select from errand x join resource t on t.rid = x.task and t.source = g.organization
+                where g.rule = 'result' and x.kind = 'data-request' and x.task = g.because)
           -- whoever referred, of what its patient is asked
           and not exists (
                 select from errand x join episode e on e.id = x.episode

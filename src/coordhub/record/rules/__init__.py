@@ -29,6 +29,7 @@ from coordhub.record.rules import (
     around,
     asked,
     communication,
+    data_request,
     errands,
     note,
     organization,
@@ -42,9 +43,9 @@ from coordhub.record.rules import (
     subscription,
 )
 from coordhub.record.work import Draft, Work
+from coordhub.referral.data_request import KIND, asks
 from coordhub.store import episodes, grants
 from coordhub.store.resources import Version
-from coordhub.store.visibility import HUB
 
 
 async def lock_episodes(work: Work, besides: Collection[int] = ()) -> None:
@@ -87,7 +88,7 @@ async def lock_episodes(work: Work, besides: Collection[int] = ()) -> None:
     alone = [
         found.rid
         for found in work.located.values()
-        if found.type == "Task" and found.source == HUB and found.episode is None and found.visible
+        if found.type == "Task" and found.visible and found.episode not in work.episodes
     ]
     if alone:
         work.errands = await episodes.errands_of(work.conn, alone)
@@ -180,7 +181,9 @@ async def _task(work: Work, draft: Draft) -> None:
     """By what the Task is: an errand, the sender's T1, a T2; or one that is about to become such."""
     errand = work.errand_of(draft.rid)
     episode = work.episode_of(draft.rid)
-    if errand is not None or errands.asks(work, draft):
+    if errand is not None and errand.kind == KIND:
+        await data_request.changed(work, draft, errand)
+    elif errand is not None or errands.asks(work, draft):
         await errands.apply(work, draft, errand)
     elif (
         episode is not None
@@ -195,11 +198,17 @@ async def _task(work: Work, draft: Draft) -> None:
     elif (stopping := stop_request.about(work, draft)) is not None:
         await stop_request.apply(work, draft, stopping)
     elif (draft.document or {}).get("status") in ("requested", "received"):
+        if asks(draft.document or {}):
+            await data_request.opens(work, draft)
+            return
         reopening.apply(work, draft)
         await referral.opens(work, draft)
 
 
 def _refuse_to_delete_what_is_underway(work: Work, draft: Draft) -> None:
+    errand = work.errand_of(draft.rid)
+    if errand is not None and errand.kind == KIND:
+        data_request.refuse_to_delete(draft)
     episode = work.episode_of(draft.rid)
     if episode is not None:
         raise business_rule(
