@@ -51,7 +51,7 @@ from coordhub.fhir.paging import Paging
 from coordhub.fhir.restored import Restored
 from coordhub.fhir.sockets import Sockets
 from coordhub.identity import weights as identity_weights
-from coordhub.insight import kits, same_question
+from coordhub.insight import kits, same_ingredient, same_question
 from coordhub.outbound.client import Outbound, Timeouts, trusting
 from coordhub.portal import allowing, elsewhere, rooms, routes
 from coordhub.r4 import datasets
@@ -259,6 +259,8 @@ async def _open(settings: Settings, hub: Hub | None, stack: contextlib.AsyncExit
         same_kind.use(same_kind.read(settings.same_kind.read_bytes()))
     if settings.same_question is not None:
         same_question.use(same_question.read(settings.same_question.read_bytes()))
+    if settings.same_ingredient is not None:
+        same_ingredient.use(same_ingredient.read(settings.same_ingredient.read_bytes()))
     if settings.kits is not None:
         kits.use(kits.read(settings.kits.read_bytes()))
     if settings.strategies is not None:

@@ -35,7 +35,7 @@ from coordhub.access import statements
 from coordhub.authorization.identity import Signer
 from coordhub.authorization.provider import Signing
 from coordhub.identity import weights as identity_weights
-from coordhub.insight import kits, same_question
+from coordhub.insight import kits, same_ingredient, same_question
 from coordhub.outbound.relay import Relay, is_address
 from coordhub.r4 import datasets
 from coordhub.referral import deadlines, hours, same_kind, strategies, weights
@@ -133,6 +133,15 @@ def _of_questions(path: Path | None) -> Path | None:
     if path is not None:
         try:
             same_question.read(path.read_bytes())
+        except OSError as error:
+            raise ValueError(f"the file cannot be read: {error.strerror}") from None
+    return path
+
+
+def _of_ingredients(path: Path | None) -> Path | None:
+    if path is not None:
+        try:
+            same_ingredient.read(path.read_bytes())
         except OSError as error:
             raise ValueError(f"the file cannot be read: {error.strerror}") from None
     return path
@@ -375,6 +384,10 @@ class Settings(BaseSettings):
     same_question: Annotated[Path | None, AfterValidator(_of_questions)] = None
     """File with codes of your own that answer the same question as others, and for how many days an answer is
     new, over the shipped ones (docs/cds.md)."""
+
+    same_ingredient: Annotated[Path | None, AfterValidator(_of_ingredients)] = None
+    """File with codes of your own of medications that are of one ingredient, and of classes that an allergy may be
+    to, over the shipped ones (docs/cds.md)."""
 
     kits: Annotated[Path | None, AfterValidator(_of_kits)] = None
     """File that says for your kinds of referrals what goes with them and what is to come back, over the shipped

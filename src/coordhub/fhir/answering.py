@@ -32,6 +32,7 @@ from coordhub.fhir.interactions import (
 from coordhub.fhir.operations import (
     accounting_of_disclosures,
     break_glass,
+    current_medications,
     evaluate_measure,
     everything,
     lastn,
@@ -126,6 +127,7 @@ _OPERATIONS: Mapping[str, Perform] = {
     "meta": meta.answer,
     "meta-add": meta_change.add,
     "meta-delete": meta_change.delete,
+    "current-medications": current_medications.answer,
     "prior-results": prior_results.answer,
     "read-again": read_again.answer,
     "resend": subscription_resend.answer,

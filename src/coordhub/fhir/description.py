@@ -513,6 +513,13 @@ ROUTES: tuple[Route, ...] = (
         types=OPERATIONS["prior-results"].types,
     ),
     Route(
+        "current_medications", "GET", "/Patient/{id}/$current-medications", "Resources",
+        "What is this patient on?",
+        "Orders and statements of medications that are in force, and allergies, by all who say so, as far as you may "
+        "see them; with what is there twice or does not go together.",
+        answer="Parameters", reasons=(404, 410), parameters=(_ID,),
+    ),
+    Route(
         "why", "GET", "/{resource_type}/{id}/$why", "Resources", "Why is it shown, or not?",
         "What decides whether `recipient` sees it, and what was sent; told to whose it is.",
         answer="Parameters", reasons=(404,), parameters=(TYPE, _ID, _RECIPIENT),

@@ -104,6 +104,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "get-ws-binding-token": Operation(
         ("type", "instance"), ("Subscription",), _ASK, parameters=frozenset({"id"})
     ),
+    "current-medications": Operation(("instance",), ("Patient",), ("GET",)),
     "lastn": Operation(("type",), ("Observation",), _ASK, "search", None),
     "lower-label": Operation(
         ("instance",), (), ("POST",), "update", frozenset({"class", "reason"})

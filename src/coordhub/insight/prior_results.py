@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from typing import Any
+from typing import Any, Protocol
 
 from coordhub.insight import priors
 from coordhub.insight.priors import Pending, Result, Trend
@@ -19,6 +19,16 @@ from coordhub.store.resources import Version
 from coordhub.store.visibility import EVERYONE, Viewer
 
 Document = Mapping[str, Any]
+
+
+class Told(Protocol):
+    """Something of a record that is told of."""
+
+    @property
+    def version(self) -> Version: ...
+
+    @property
+    def document(self) -> Document: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +70,8 @@ async def found(
         rejected=await rejected(conn, viewer, candidates, base),
     )  # fmt: skip
     pending = priors.pending(question, ordered, tasks, candidates, now=now, zone=zone, base=base)
-    holders = await _holders(conn, viewer, [*results, *pending], base)
-    return Priors(question, results, pending, priors.trend(results), holders)
+    by = await holders(conn, viewer, [*results, *pending], base)
+    return Priors(question, results, pending, priors.trend(results), by)
 
 
 async def rejected(
@@ -81,10 +91,10 @@ async def rejected(
     }
 
 
-async def _holders(
-    conn: Connection, viewer: Viewer, told: Sequence[Result | Pending], base: str
+async def holders(
+    conn: Connection, viewer: Viewer, told: Sequence[Told], base: str
 ) -> dict[int, str]:
-    """As it says itself, or as the directory calls the organization that wrote it."""
+    """Who has made each of these, by its rid: as it says, or as the directory calls the organization that wrote it."""
     if not told:
         return {}
     named = {one.version.rid: _makers(one.document) for one in told}
@@ -108,8 +118,10 @@ async def _holders(
 
 
 def _makers(document: Document) -> list[Document]:
-    made = document.get("performer") if document.get("resourceType") != "ServiceRequest" else None
-    made = made or document.get("author") or document.get("requester") or []
+    made = None if "Request" in str(document.get("resourceType")) else document.get("performer")
+    for name in ("author", "informationSource", "recorder", "asserter", "requester"):
+        made = made or document.get(name)
+    made = made or []
     return [one for one in (made if isinstance(made, list) else [made]) if isinstance(one, Mapping)]
 
 

@@ -131,7 +131,7 @@ def orders(
     for version in candidates:
         if version.type != "ServiceRequest" or version.patient not in patients:
             continue
-        document = _document(version)
+        document = document_of(version)
         in_force = document.get("status") == "active" and document.get("intent") in _ORDERED
         asks = codes_of(document.get("code")) & question.answers
         if in_force and asks and not document.get("doNotPerform"):
@@ -162,7 +162,7 @@ def pending(
         return []
     at_work: dict[str, list[Version]] = {}
     for task in tasks:
-        document = _document(task)
+        document = document_of(task)
         if document.get("status") in _OPEN:
             for text in _locals([document.get("focus"), *(document.get("basedOn") or ())], base):
                 at_work.setdefault(text, []).append(task)
@@ -170,14 +170,14 @@ def pending(
         text
         for version in candidates
         if version.type in _COUNTS
-        if (document := _document(version)).get("status") in _COUNTS[version.type]
+        if (document := document_of(version)).get("status") in _COUNTS[version.type]
         for text in _locals(document.get("basedOn") or (), base)
     }
     found = []
     for version in ordered:
         if version.reference not in at_work or version.reference in answered:
             continue
-        document = _document(version)
+        document = document_of(version)
         since = _at(document.get("authoredOn")) or version.updated
         days = age(since, now, zone)
         if since <= now + AHEAD and days <= question.window.days:
@@ -209,7 +209,7 @@ def specimens(candidates: Iterable[Version], base: str) -> set[str]:
         text
         for version in candidates
         if version.type in ("Observation", "DiagnosticReport") and version.body is not None
-        for text in _locals(_listed(_document(version).get("specimen")), base)
+        for text in _locals(_listed(document_of(version).get("specimen")), base)
         if text.startswith("Specimen/")
     }
 
@@ -222,7 +222,7 @@ def is_bad_specimen(document: Document) -> bool:
 def _result(question: Question, version: Version, now: datetime, zone: tzinfo) -> Result | None:
     if version.type not in _COUNTS:
         return None
-    document = _document(version)
+    document = document_of(version)
     concept = document.get(CODED_BY[version.type])
     codes = codes_of(concept)
     if document.get("status") not in _COUNTS[version.type] or not codes & question.answers:
@@ -330,5 +330,6 @@ def _locals(named: Iterable[Any], base: str) -> Iterator[str]:
             yield found.local
 
 
-def _document(version: Version) -> dict[str, Any]:
+def document_of(version: Version) -> dict[str, Any]:
+    """Its document; {} of a deletion."""
     return fhir_json.parse(version.body.encode()) if version.body is not None else {}

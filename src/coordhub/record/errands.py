@@ -42,8 +42,10 @@ KINDS: Final = {
     "send-again": "Refer again: what this is about was not taken from your server",
     "choose": "Choose one of the offers",
     "find-provider": "Find somebody who can help",
+    "data-request": "Release data that is asked for, or say why not",
 }
-"""Code of Task.code -> its display. A kind that R4 has a code for keeps that."""
+"""Code of Task.code -> its display. A kind that R4 has a code for keeps that; data-request is asked by another
+organization, and of HRex."""
 
 OF_R4: Final = frozenset({"abort"})
 

@@ -78,3 +78,20 @@ async def tasks_of(conn: Connection, viewer: Viewer, orders: Sequence[int]) -> l
         *arguments,
     )
     return [version_of(row) for row in rows]
+
+
+async def of_types(
+    conn: Connection, viewer: Viewer, patients: Sequence[int], kinds: Sequence[str]
+) -> list[Version]:
+    """What there is of these types in the records of patients (rids) that are one person, the newest first."""
+    condition, arguments = visible(viewer, "r", 3)
+    rows = await conn.fetch(
+        f"select {COLUMNS}, {shown(viewer, 'r', 3)} from resource r"
+        " where r.patient = any($1::bigint[]) and r.type = any($2::smallint[])"
+        f" and r.body is not null and r.labels & {SDV | VSP} = 0 and {condition}"
+        f" order by r.rid desc limit {MOST}",
+        list(patients),
+        [types.NUMBER[kind] for kind in kinds],
+        *arguments,
+    )
+    return [version_of(row) for row in rows]

@@ -32,6 +32,7 @@ _OWN = frozenset(
     {
         "accounting-of-disclosures",
         "break-glass",
+        "current-medications",
         "lower-label",
         "prior-results",
         "read-again",
