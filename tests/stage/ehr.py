@@ -18,6 +18,7 @@ HOOKS = {
     SIGN: "order-sign",
     "coordhub-prior-results-select": "order-select",
     "coordhub-prior-results-dispatch": "order-dispatch",
+    "coordhub-patient-view": "patient-view",
 }
 
 Document = dict[str, Any]

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from coordhub.access import viewer
 from coordhub.access.caller import Caller
-from coordhub.cds import cards, patients
+from coordhub.cds import cards, patients, todo
 from coordhub.cds.context import Context
 from coordhub.cds.hooks import Hook
 from coordhub.errors import FhirError, Issue
@@ -21,10 +21,12 @@ from coordhub.insight import prior_results, priors, same_question
 from coordhub.insight.prior_results import Priors
 from coordhub.insight.priors import Result
 from coordhub.r4 import reference
+from coordhub.referral.results import TYPES
+from coordhub.store import agenda, parties, people, resources
 from coordhub.store import cards as ledger
-from coordhub.store import parties, resources
 from coordhub.store.cards import Shown
 from coordhub.store.engine import Connection
+from coordhub.store.visibility import Viewer
 
 Document = Mapping[str, Any]
 
@@ -74,6 +76,8 @@ async def answer(context: Context, caller: Caller, hook: Hook) -> Told:
                     ),
                 )
             return NOTHING
+        if hook.service.hook == "patient-view":
+            return await _waiting(conn, view, whose, now)
         for order in (*hook.drafts, *orders):
             question = same_question.asked(priors.codes_of(order.get("code")))
             if question is None or question.window is None or not _is_of(order, hook.patient):
@@ -99,6 +103,18 @@ async def answer(context: Context, caller: Caller, hook: Hook) -> Told:
         if shown:
             await ledger.show(conn, shown, now)
     return Told({"cards": told}, tuple(dict.fromkeys(rids)))
+
+
+async def _waiting(conn: Connection, view: Viewer, patient: int, now: datetime) -> Told:
+    """One card, where something waits for who looks; it is not kept, as nothing is spared by it."""
+    whose = await people.same(conn, view, patient)
+    asked = await agenda.asked(conn, view, whose)
+    came = await agenda.unseen(conn, view, whose, sorted(TYPES), now - todo.RECENT)
+    documents = [priors.document_of(one) for one in asked]
+    told = todo.card(documents, [priors.document_of(one) for one in came], uuid=uuid4())
+    if told is None:
+        return NOTHING
+    return Told({"cards": [told]}, tuple(one.rid for one in (*asked, *came)))
 
 
 async def _fetched(context: Context, caller: Caller, hook: Hook, text: str) -> Document | None:

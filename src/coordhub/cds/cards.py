@@ -64,7 +64,7 @@ def card(
     organization: `Organization/id` of who is about to order. patient: `Patient/id` at the hub, whose the order
     under way is.
     """
-    by = _plain(found.holders.get(about.version.rid, ""))
+    by = plain(found.holders.get(about.version.rid, ""))
     said: Card = {
         "uuid": str(uuid),
         "source": SOURCE,
@@ -72,13 +72,11 @@ def card(
             {"system": SYSTEM, "code": code, "display": text} for code, text in REASONS.items()
         ],
     }
-    title = _plain(about.title)
+    title = plain(about.title)
     if isinstance(about, Result):
-        what = f"{title} {_plain(about.value)}".strip()
+        what = f"{title} {plain(about.value)}".strip()
         said |= {
-            "summary": _fitting(
-                f"{what} was resulted {_ago(about.age)}", f" at {by}" if by else ""
-            ),
+            "summary": fitting(f"{what} was resulted {_ago(about.age)}", f" at {by}" if by else ""),
             "indicator": "warning",
             "detail": _detail(about, what, found),
         }
@@ -91,7 +89,7 @@ def card(
             said |= _suggesting(suggestion, "Use what is there, remove this order", action)
         return said
     said |= {
-        "summary": _fitting(
+        "summary": fitting(
             f"{title} already ordered {_ago(about.age)}",
             f" by {by}" if by else "",
             ", result pending",
@@ -116,12 +114,12 @@ def _suggesting(uuid: UUID, label: str, action: Card) -> Card:
 
 def _detail(about: Result, what: str, found: Priors) -> str:
     codes = sorted(code for system, code in about.codes if system == LOINC)
-    coded = f" (LOINC {_marked(codes[0])})" if codes else ""
-    status = _marked(_plain(str(about.document["status"])))
+    coded = f" (LOINC {marked(codes[0])})" if codes else ""
+    status = marked(plain(str(about.document["status"])))
     window = found.question.window
     assert window is not None
     return (
-        f"**{_marked(what)}**{coded}, taken {about.taken.date().isoformat()}, {status}. "
+        f"**{marked(what)}**{coded}, taken {about.taken.date().isoformat()}, {status}. "
         f"Usual minimum retest interval: {window.days} days."
     )
 
@@ -130,7 +128,7 @@ def _ago(days: int) -> str:
     return {0: "today", 1: "yesterday"}.get(days, f"{days} days ago")
 
 
-def _fitting(head: str, middle: str, tail: str = "") -> str:
+def fitting(head: str, middle: str, tail: str = "") -> str:
     """Shortened in the middle, which matters least, then at the head."""
     room = LONGEST - len(head) - len(tail)
     if len(middle) > room:
@@ -141,11 +139,11 @@ def _fitting(head: str, middle: str, tail: str = "") -> str:
     return f"{head}{middle}{tail}"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """One line of what partners wrote."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200]
 
 
-def _marked(text: str) -> str:
+def marked(text: str) -> str:
     """The same where Markdown is read."""
     return re.sub(r"([\\`*_{}\[\]<>()#+!|~])", r"\\\1", text)

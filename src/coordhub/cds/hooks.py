@@ -87,6 +87,8 @@ def is_uuid(value: object) -> bool:
 def _orders(
     service: Service, context: Document, faults: list[Issue]
 ) -> tuple[list[Document], list[str]]:
+    if service.hook == "patient-view":
+        return [], []
     if service.hook == "order-dispatch":
         # the name has changed from one edition of the hook to the next
         named = context.get("dispatchedOrders", context.get("dispatched-orders"))

@@ -1,4 +1,4 @@
-"""What is offered: one service for each hook at which somebody is about to order.
+"""What is offered: one service for each hook at which somebody is about to order, and one for who opens a chart.
 
 https://cds-hooks.hl7.org/2.0/#discovery
 """
@@ -44,6 +44,13 @@ SERVICES: Final[Mapping[str, Service]] = {
             "order-dispatch",
             "Known already, or under way",
             "For each order that is sent off: whether a result that answers it is at hand elsewhere, or on its way.",
+        ),
+        Service(
+            "coordhub-patient-view",
+            "patient-view",
+            "Waiting for you",
+            "Of the patient whose chart is opened: what you are asked and have not answered, results that came and "
+            "that nobody at your organization has looked at.",
         ),
     )
 }
