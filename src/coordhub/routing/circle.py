@@ -1,5 +1,4 @@
-"""What those around a patient are told outside of any one referral: a stay in hospital, the plan of its care, that
-one asks another for data.
+"""What those around a patient are told outside of any referral: a stay, the plan of its care, a request for data.
 
 One transaction per patient, whose record is locked meanwhile, as the relay locks a referral: so what
 is told of one patient is planned once, and in order.
