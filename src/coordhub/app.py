@@ -53,7 +53,7 @@ from coordhub.fhir.sockets import Sockets
 from coordhub.identity import weights as identity_weights
 from coordhub.insight import kits, same_ingredient, same_question
 from coordhub.outbound.client import Outbound, Timeouts, trusting
-from coordhub.portal import allowing, elsewhere, rooms, routes
+from coordhub.portal import allowing, elsewhere, referring, rooms, routes
 from coordhub.r4 import datasets
 from coordhub.record.bootstrap import open_hub
 from coordhub.record.hub import Hub, Safeguards
@@ -151,6 +151,7 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
     routes.add(app)
     allowing.add(app)
     elsewhere.add(app)
+    referring.add(app)
     rooms.add(app)
     app.add_exception_handler(FhirError, _refused)
     app.add_exception_handler(HTTPException, _refused)

@@ -221,3 +221,42 @@ async def test_given_two_organizations_when_one_opens_what_the_other_is_asked_th
     await browser.opens("/portal/language/es?back=/worklist?show=done")
     assert browser.page.url.path == "/portal/worklist"
     assert '<html lang="es">' in browser.page.text
+
+
+async def test_given_a_coordinator_when_it_looks_at_its_board_then_it_sees_what_is_next_and_may_withdraw(
+    house, browser
+):
+    riverside, mounds, email = house.riverside, house.mounds, "chris@riverside.example.org"
+    sent, task = await house.given_asked(riverside, mounds)
+    other, _ = await house.given_asked(house.lakeside, mounds)
+    await house.settled()
+    await browser.sets_up(email, await joins(house, riverside, email, "coordinator"))
+
+    # The board has its own referrals only
+    board = await browser.opens("/portal/board")
+    mine = f"/portal/referrals/{sent.task.partition('/')[2]}"
+    assert mine in board.text
+    theirs = f"/portal/referrals/{other.task.partition('/')[2]}"
+    assert theirs not in board.text
+    assert (await browser.opens(theirs)).status_code == 404
+    asked = f"/portal/referrals/{task.partition('/')[2]}"
+    assert (await browser.opens(asked)).status_code == 404, "what asks another is no referral"
+
+    # What happened, and who is waited for
+    page = await browser.opens(mine)
+    assert "asked by the hub" in page.text
+    assert re.search(r"<strong>Mounds Food Bank</strong>: accept or decline", page.text)
+
+    # It withdraws it, once; who was asked has it no more
+    refused = await browser.http.post(mine, data={"act": "cancel", "seal": "of another"})
+    assert refused.status_code == 404
+    done = await browser.sends(mine, act="cancel", words="family has moved")
+    assert done.status_code == 200
+    assert "Nothing: this is over." in done.text
+    assert (await riverside.read(sent.task))["status"] == "cancelled"
+    assert "family has moved" in (await riverside.read(sent.task))["statusReason"]["text"]
+    again = await browser.sends(
+        mine, act="cancel", seal=re.search(r'name="seal" value="([^"]+)"', done.text)[1]
+    )
+    assert again.status_code == 409
+    assert mine in (await browser.opens("/portal/board?show=done")).text

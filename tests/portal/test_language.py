@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from coordhub.insight import measures
-from coordhub.portal import answering, figures, language, moments, rooms, worklist
+from coordhub.portal import answering, board, figures, language, moments, rooms, worklist
 from coordhub.record import errands
+from coordhub.referral import task_machine, timeline
+from coordhub.referral.episode import BUSINESS_STATUSES
 
 PORTAL = Path(rooms.__file__).parent
 _SAID = re.compile(r"""\bt\(\s*"((?:[^"\\]|\\.)+)"|'t\(\s*"([^"]+)"'""")
@@ -47,8 +49,15 @@ def _said() -> set[str]:
     times = {*moments.DAYS, *moments.MONTHS, "{n} min", "{n} h", "{n} days"}
     parts = {*rooms.TROUBLE.values(), *errands.KINDS.values(), "Food provided"}
     return {
-        *_of_templates(), *_of_rows(), *_of_figures(), *reasons, *lacks, *states, *times, *parts
+        *_of_templates(), *_of_rows(), *_of_figures(), *_of_board(), *reasons, *lacks, *states, *times, *parts
     }  # fmt: skip
+
+
+def _of_board() -> set[str]:
+    known = (board.TABS, board.LIMITS, BUSINESS_STATUSES, timeline.EVENTS, timeline.STEPS)
+    said = {text for each in known for text in each.values()}
+    why = {reason.text for reason in task_machine.REASONS.values()}
+    return {*said, *why, "you", "whoever claims it", "This is over already."}
 
 
 def _of_figures() -> set[str]:

@@ -1,4 +1,4 @@
-"""What lies on the desk of an organization: the Tasks that it is asked by, as its Viewer may see them."""
+"""What lies on the desk of an organization: what it is asked by, and by what it asks, as its Viewer sees it."""
 
 from __future__ import annotations
 
@@ -48,6 +48,54 @@ async def inbox(conn: Connection, viewer: Viewer, limit: int) -> list[Line]:
     )
     return [
         Line(version_of(row), row[WIDTH], row[WIDTH + 3], row[WIDTH + 1], row[WIDTH + 2])
+        for row in rows
+        if row[9] is not None
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """A referral of the organization's. due: the next time limit of anybody but a victim service provider.
+
+    waits: kinds of what its organization is asked to do about it. queued: a need has nobody left to ask.
+    """
+
+    task: Version
+    since: datetime
+    closed: datetime | None
+    due: datetime | None
+    waits: tuple[str, ...]
+    queued: bool
+
+
+async def outbox(conn: Connection, viewer: Viewer, limit: int) -> list[Out]:
+    """What the organization has referred: what is open first, the newest first in each; at most `limit`."""
+    condition, arguments = visible(viewer, "r", 3)
+    rows = await conn.fetch(
+        f"select {COLUMNS}, {shown(viewer, 'r', 3)}, e.opened_at, e.closed_at,"
+        f" (select min(w.due_at) from timer w left join candidate c on c.task = w.subject"
+        f"  left join party p on p.organization = c.organization where w.episode = e.id and {_RUNS}"
+        "   and p.kind is distinct from 'vsp'),"
+        " array(select distinct a.kind from errand a where a.episode = e.id and a.owner = $1 and a.closed_at is null"
+        "  order by a.kind),"
+        " exists (select from need n where n.episode = e.id and n.state = 'queued')"
+        " from (select * from episode where requester = $1"
+        "  order by closed_at is not null, opened_at desc, id limit $2) e"
+        " join resource r on r.rid = e.id and r.shard = (e.id & 255)::smallint"
+        f" where {condition} order by e.closed_at is not null, e.opened_at desc, e.id",
+        viewer.organization,
+        limit,
+        *arguments,
+    )
+    return [
+        Out(
+            version_of(row),
+            row[WIDTH],
+            row[WIDTH + 1],
+            row[WIDTH + 2],
+            tuple(row[WIDTH + 3]),
+            row[WIDTH + 4],
+        )
         for row in rows
         if row[9] is not None
     ]

@@ -1,0 +1,310 @@
+"""The coordinator's board: what an organization has referred, how it stands, what it waits for and for whom.
+
+http://hl7.org/fhir/us/sdoh-clinicalcare (Task for referral management)
+
+Everything is read with the Viewer of the organization, and says what `$status-of-referral` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from coordhub.access import viewer
+from coordhub.portal.language import Words
+from coordhub.portal.sheets import name_of, words
+from coordhub.portal.worklist import STATES
+from coordhub.record import errands, parties
+from coordhub.record.commit import commit
+from coordhub.record.hub import Hub, instant
+from coordhub.record.operations import Update
+from coordhub.record.timing import ROUTINE, priority
+from coordhub.referral import task_machine as machine
+from coordhub.referral import timeline as pure
+from coordhub.referral import wording
+from coordhub.referral.episode import BUSINESS_STATUSES
+from coordhub.store import desk, resources, timeline
+from coordhub.store.desk import Out
+from coordhub.store.engine import Connection
+from coordhub.store.resources import Version
+from coordhub.store.timeline import Told
+from coordhub.store.visibility import Viewer
+
+MOST: Final = 300
+"""Referrals on the board: all that are open, and the newest of what is over."""
+
+TABS: Final = {"stuck": "Needs you", "open": "Under way", "done": "Over"}
+
+LIMITS: Final = {
+    "accept-due": "the time to answer was over",
+    "accept-by": "the time to answer was over for good",
+    "first-contact": "the time for a first contact was over",
+    "progress": "nothing was said for a long time",
+    "progress-overdue": "still nothing was said",
+    "appointment": "the time for an appointment was over",
+    "consult-note": "the note after the visit was due",
+    "result": "the result was due",
+    "waitlist": "the place on the waiting list was to be looked at",
+    "whole": "the time for the whole referral was over",
+}
+"""Kinds of timers -> what somebody is told when one has run out."""
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """state: how it stands. waits: what its organization is asked to do. due: the next time limit of anybody."""
+
+    id: str
+    tab: str
+    title: str
+    person: str
+    urgent: bool
+    state: str
+    waits: tuple[str, ...]
+    since: datetime
+    due: datetime | None
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """rids: what is shown, for the audit."""
+
+    items: tuple[Item, ...]
+    rids: tuple[int, ...]
+
+    def under(self, tab: str) -> list[Item]:
+        return [item for item in self.items if item.tab == tab]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something that happened. who: whom it is about; why: of what was declined; late: a time ran out."""
+
+    at: datetime
+    what: str
+    who: str
+    why: str
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is expected. phone: by which its owner is called."""
+
+    what: str
+    who: str
+    phone: str
+    by: datetime | None
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One referral. rids: what is shown of it."""
+
+    title: str
+    person: str
+    urgent: bool
+    state: str
+    over: bool
+    why: str
+    steps: tuple[Step, ...]
+    moments: tuple[Moment, ...]
+    task: Version
+    document: Document
+    rids: tuple[int, ...]
+
+
+async def board(hub: Hub, conn: Connection, organization: int) -> Board:
+    view = viewer.as_organization(organization)
+    found = await desk.outbox(conn, view, MOST)
+    documents = [parties.document(one.task) for one in found]
+    named = {
+        text
+        for one in documents
+        for name in ("focus", "for")
+        if (text := parties.local(one.get(name), hub.base))
+    }
+    known = await _read(conn, view, named)
+    now = hub.clock()
+    items = [
+        _item(one, document, known, hub.base, now)
+        for one, document in zip(found, documents, strict=True)
+    ]
+    items.sort(key=_order)
+    rids = [one.task.rid for one in found] + [one.rid for one in known.values()]
+    return Board(tuple(items), tuple(rids))
+
+
+async def _read(conn: Connection, view: Viewer, named: Iterable[str]) -> dict[str, Version]:
+    pairs = sorted((kind, fhir_id) for kind, _, fhir_id in (one.partition("/") for one in named))
+    found = await resources.read_names(conn, view, pairs)
+    return {f"{kind}/{fhir_id}": one for (kind, fhir_id), one in found.items() if one.body}
+
+
+def _order(item: Item) -> tuple[Any, ...]:
+    """What is late first, then what is urgent, then what is due first; what is over, the newest first."""
+    if item.tab == "done":
+        return (1, False, False, 0, -item.since.timestamp())
+    due = item.due.timestamp() if item.due is not None else float("inf")
+    return (0, not item.late, not item.urgent, due, item.since.timestamp())
+
+
+def _item(
+    out: Out, document: Document, known: dict[str, Version], base: str, now: datetime
+) -> Item:
+    over = out.closed is not None
+    stuck = bool(out.waits) or out.queued
+    due = None if over else out.due
+    return Item(
+        out.task.id,
+        "stuck" if stuck else "done" if over else "open",
+        _title(document, known, base),
+        _person(document, known, base),
+        priority(document) != ROUTINE,
+        _state(document),
+        tuple(errands.KINDS[kind] for kind in out.waits if kind in errands.KINDS),
+        out.since,
+        due,
+        due is not None and due < now,
+    )
+
+
+def _title(document: Document, known: dict[str, Version], base: str) -> str:
+    about = known.get(parties.local(document.get("focus"), base) or "")
+    order = parties.document(about) if about is not None else {}
+    return words(order.get("code")) or words(document.get("code"))
+
+
+def _person(document: Document, known: dict[str, Version], base: str) -> str:
+    whom = known.get(parties.local(document.get("for"), base) or "")
+    names = parties.document(whom).get("name") if whom is not None else None
+    return name_of(names[0]) if names else ""
+
+
+def _state(document: Document) -> str:
+    """In English words; of what is over, how it ended."""
+    business = BUSINESS_STATUSES.get(wording.business_of(document) or "")
+    return business or STATES.get(str(document.get("status")), str(document.get("status")))
+
+
+async def sheet(
+    hub: Hub, conn: Connection, organization: int, fhir_id: str, t: Words
+) -> Sheet | None:
+    """A referral that the organization has opened; None for all others."""
+    view = viewer.as_organization(organization)
+    task = await resources.read(conn, view, "Task", fhir_id)
+    if task is None or task.body is None:
+        return None
+    told = await timeline.told(conn, view, task.rid)
+    if told is None or not told.whole or told.episode != task.rid:
+        return None
+    moments = await timeline.moments(conn, view, told)
+    document, now = parties.document(task), hub.clock()
+    recipients = {one.ordinal: one.recipient for one in told.asked}
+    expected = pure.expected(told, moments)
+    owners = {step.who for step in expected} | {one.owner for one in moments.errands}
+    named = {
+        text for name in ("focus", "for") if (text := parties.local(document.get(name), hub.base))
+    }
+    named |= {one for one in (*recipients.values(), *owners, told.requester) if "/" in one}
+    known = await _read(conn, view, named)
+    called = _Names(told, recipients, known, hub.organization, t)
+    happened = [
+        Moment(
+            event.at,
+            _what(event, t),
+            called.of(event.ordinal, event.owner),
+            t(machine.REASONS[event.reason].text) if event.reason in machine.REASONS else "",
+            event.what == "due",
+        )
+        for event in pure.events(told, moments)
+        if event.what != "status" and not (event.what == "due" and event.kind not in LIMITS)
+    ]
+    steps = [
+        Step(
+            t(pure.STEPS.get(step.what) or errands.KINDS.get(step.what) or step.what),
+            called.of(step.ordinal if step.who == "recipient" else None, step.who),
+            called.phone(step.ordinal if step.who == "recipient" else None, step.who),
+            step.by,
+            step.by is not None and step.by < now,
+        )
+        for step in expected
+    ]
+    why = document.get("statusReason")
+    return Sheet(
+        _title(document, known, hub.base),
+        _person(document, known, hub.base),
+        priority(document) != ROUTINE,
+        _state(document),
+        told.closed_at is not None,
+        words(why),
+        tuple(steps),
+        tuple(reversed(happened)),
+        task,
+        document,
+        tuple(dict.fromkeys([task.rid, *(one.rid for one in known.values())])),
+    )
+
+
+def _what(event: pure.Event, t: Words) -> str:
+    if event.what == "due":
+        return t(LIMITS[event.kind])
+    if event.what in ("errand", "errand-done"):
+        kind = t(errands.KINDS.get(event.kind, event.kind))
+        return f"{t(pure.EVENTS[event.what])}: {kind}"
+    return t(pure.EVENTS[event.what])
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    told: Told
+    recipients: dict[int, str]
+    known: dict[str, Version]
+    hub: str
+    t: Words
+
+    def of(self, ordinal: int | None, who: str) -> str:
+        reference = self._reference(ordinal, who)
+        if reference in ("hub", self.hub):
+            return "coordhub"
+        if reference in ("requester", self.told.requester):
+            return self.t("you")
+        found = self.known.get(reference)
+        if found is None:
+            return self.t("whoever claims it") if ordinal is not None else ""
+        name = parties.document(found).get("name")
+        return name_of(name[0]) if isinstance(name, list) and name else str(name or "")
+
+    def phone(self, ordinal: int | None, who: str) -> str:
+        found = self.known.get(self._reference(ordinal, who))
+        listed = parties.document(found).get("telecom") or [] if found is not None else []
+        return next(
+            (
+                str(one["value"])
+                for one in listed
+                if one.get("system") == "phone" and one.get("value")
+            ),
+            "",
+        )
+
+    def _reference(self, ordinal: int | None, who: str) -> str:
+        return self.recipients.get(ordinal, "") if ordinal is not None else who
+
+
+async def cancel(hub: Hub, caller: Any, found: Sheet, said: str, seen: int | None) -> None:
+    """Withdraw it; FhirError where the hub refuses. Who has begun is asked to stop."""
+    concept: Document = machine.concept(machine.REASONS["requester-cancelled"])
+    if said:
+        concept["text"] = f"{machine.REASONS['requester-cancelled'].text}: {said}"
+    changed = {
+        **found.document, "status": "cancelled", "statusReason": concept,
+        "lastModified": instant(hub.clock()),
+    }  # fmt: skip
+    update = Update("Task", found.task.id, changed, if_match=seen or found.task.version)
+    await commit(hub, caller, [update], interaction="update")
