@@ -9,45 +9,26 @@ it anew each time: nothing of it is kept until somebody has said yes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI, Request, Response
 
-from coordhub.access import viewer, wishes
+from coordhub.access import wishes
 from coordhub.access.oauth import PATH
 from coordhub.access.wishes import FHIR_USER, Wish
 from coordhub.authorization import codes, launch
 from coordhub.authorization.context import Context as Authorization
 from coordhub.authorization.launch import Launch, Refused, Unknown
-from coordhub.fhir.context import Context
-from coordhub.portal import answering, forms, language, leave, pages, signing_in
-from coordhub.portal.language import Words
-from coordhub.portal.signing_in import Session
-from coordhub.store import apps, clients, resources
-from coordhub.store.resources import Version
+from coordhub.portal import answering, forms, guests, leave, pages
+from coordhub.portal.guests import Guest
+from coordhub.store import apps, clients
 from coordhub.store.transact import AuditRow
 
-COOKIE: Final = "coordhub_session"
-HTML: Final = "text/html; charset=utf-8"
 REMEMBERED: Final = timedelta(days=365)
 """So long nobody is asked again for what was allowed before."""
 _MOST_FIELDS: Final = 200
-
-
-@dataclass(frozen=True, slots=True)
-class There:
-    """Who is there, and as whom an app would act: own, an Organization or the person itself."""
-
-    session: Session
-    own: Version
-    t: Words
-
-    @property
-    def is_patient(self) -> bool:
-        return self.own.type in clients.PERSONS
 
 
 def add(app: FastAPI) -> None:
@@ -58,25 +39,27 @@ def add(app: FastAPI) -> None:
         try:
             await launch.judged(_authorization(request), _query(request))
         except Unknown:
-            return _page(request, "app_unknown", 400)
+            return guests.page(request, "app_unknown", 400)
         except Refused as refused:
             return await _refused(request, refused)
-        return _page(request, "app_on", 200, onward=f"{_home(request)}/allow?{_query(request)}")
+        return guests.page(
+            request, "app_on", 200, onward=f"{guests.home(request)}/allow?{_query(request)}"
+        )
 
     @app.get("/portal/allow", include_in_schema=False)
     async def shown(request: Request) -> Response:
         try:
             wanted = await launch.judged(_authorization(request), _query(request))
         except Unknown:
-            return _page(request, "app_unknown", 400)
+            return guests.page(request, "app_unknown", 400)
         except Refused as refused:
             return await _refused(request, refused)
-        there = await _there(request)
+        there = await guests.anyone(request)
         if there is None:
             if "none" in wanted.prompts:
                 return _back(request, wanted, error="login_required")
             to = quote(f"/allow?{_query(request)}", safe="")
-            return _to(request, f"/sign-in?to={to}")
+            return guests.go(request, f"/sign-in?to={to}")
         offered = _offered(wanted, there)
         known = await _remembered(request, wanted, there)
         if known is not None:
@@ -93,12 +76,12 @@ def add(app: FastAPI) -> None:
         try:
             wanted = await launch.judged(_authorization(request), _query(request))
         except Unknown:
-            return _page(request, "app_unknown", 400)
+            return guests.page(request, "app_unknown", 400)
         except Refused as refused:
             return await _refused(request, refused)
-        there = await _there(request)
+        there = await guests.anyone(request)
         if there is None or form is None or form.get("seal") != there.session.seal:
-            return _to(request, f"/allow?{_query(request)}")
+            return guests.go(request, f"/allow?{_query(request)}")
         match form.get("act"):
             case "deny":
                 return _back(request, wanted, error="access_denied")
@@ -108,17 +91,19 @@ def add(app: FastAPI) -> None:
 
     @app.get("/portal/apps", include_in_schema=False)
     async def listed(request: Request) -> Response:
-        there = await _there(request)
+        there = await guests.anyone(request)
         return (
-            _to(request, "/sign-in?to=%2Fapps") if there is None else await _listed(request, there)
+            guests.go(request, "/sign-in?to=%2Fapps")
+            if there is None
+            else await _listed(request, there)
         )
 
     @app.post("/portal/apps", include_in_schema=False)
     async def taken_back(request: Request) -> Response:
-        there, form = await _there(request), await forms.fields(request)
+        there, form = await guests.anyone(request), await forms.fields(request)
         if there is None or form is None or form.get("seal") != there.session.seal:
-            return _to(request, "/apps")
-        context = _context(request)
+            return guests.go(request, "/apps")
+        context = guests.context_of(request)
         person, now = there.session.person, context.hub.clock()
         async with context.hub.engine.transaction() as conn:
             ended = await apps.end_all(
@@ -131,12 +116,7 @@ def add(app: FastAPI) -> None:
                     request_id=request.state.request_id,
                 )
             )  # fmt: skip
-        return _to(request, "/apps")
-
-
-def _context(request: Request) -> Context:
-    context: Context = request.app.state.context
-    return context
+        return guests.go(request, "/apps")
 
 
 def _authorization(request: Request) -> Authorization:
@@ -150,26 +130,17 @@ def _query(request: Request) -> str:
     return quote(query.decode("latin-1"), safe="%!$&'()*+,;=:@/?-._~", encoding="latin-1")
 
 
-def _home(request: Request) -> str:
-    return f"{urlsplit(_context(request).hub.base).path.removesuffix('/fhir')}/portal"
-
-
-def _to(request: Request, path: str) -> Response:
-    there = {**pages.HEADERS, "Location": f"{_home(request)}{path}"}
-    return Response(status_code=303, headers=there)
-
-
 def _back(request: Request, wanted: Launch, **said: str) -> Response:
     return _sent(request, wanted.redirect_uri, state=wanted.state, **said)
 
 
 def _sent(request: Request, redirect_uri: str, **said: str) -> Response:
-    there = launch.back(redirect_uri, _context(request).hub.base, **said)
+    there = launch.back(redirect_uri, guests.context_of(request).hub.base, **said)
     return Response(status_code=303, headers={**pages.HEADERS, "Location": there})
 
 
 async def _refused(request: Request, refused: Refused) -> Response:
-    await _context(request).audit.record(
+    await guests.context_of(request).audit.record(
         AuditRow(
             refused.client.id, refused.client.organization, "token-refused", 400,
             query=f"error={refused.error}", request_id=request.state.request_id,
@@ -181,59 +152,20 @@ async def _refused(request: Request, refused: Refused) -> Response:
     )  # fmt: skip
 
 
-def _words(request: Request) -> tuple[str, Words]:
-    spoken = language.chosen(
-        request.cookies.get(language.COOKIE), request.headers.get("accept-language")
-    )
-    return spoken, language.words(spoken)
-
-
-def _page(
-    request: Request, name: str, status: int, sends_to: str | None = None, **more: object
-) -> Response:
-    """sends_to: where its form may lead in the end, besides here: browsers follow what they are answered."""
-    spoken, t = _words(request)
-    shown = {
-        "t": t, "language": spoken, "languages": language.LANGUAGES, "home": _home(request),
-        "guest": None, "here": "", "seal": "", "back": "", **more,
-    }  # fmt: skip
-    headers = dict(pages.HEADERS)
-    if sends_to is not None:
-        parts = urlsplit(sends_to)
-        source = f"{parts.scheme}:" + (f"//{parts.netloc}" if parts.netloc else "")
-        headers["Content-Security-Policy"] = headers["Content-Security-Policy"].replace(
-            "form-action 'self'", f"form-action 'self' {source}"
-        )
-    return Response(pages.page(f"rooms/{name}", **shown), status, headers, media_type=HTML)
-
-
-async def _there(request: Request) -> There | None:
-    hub = _context(request).hub
-    session = await signing_in.session_of(hub, request.cookies.get(COOKIE, ""))
-    if session is None or session.factor is not None:
-        return None
-    rid = session.person.organization
-    async with hub.engine.pool.acquire() as conn:
-        own = (await resources.read_rids(conn, viewer.as_organization(rid), [rid])).get(rid)
-    if own is None or own.body is None:
-        return None
-    return There(session, own, _words(request)[1])
-
-
-def _offered(wanted: Launch, there: There) -> Wish:
+def _offered(wanted: Launch, there: Guest) -> Wish:
     """Who works for an organization has no record that an app could be told of."""
     if there.is_patient:
         return wanted.wish
     return Wish(wanted.wish.on, wanted.wish.words - {FHIR_USER})
 
 
-async def _remembered(request: Request, wanted: Launch, there: There) -> apps.Permission | None:
+async def _remembered(request: Request, wanted: Launch, there: Guest) -> apps.Permission | None:
     """What is allowed already; not for whom a patient is chosen each time, or who might not be the app."""
     if "consent" in wanted.prompts or (wanted.wish.needs_patient and not there.is_patient):
         return None
     if wanted.client.is_public and not wanted.redirect_uri.startswith("https:"):
         return None
-    hub = _context(request).hub
+    hub = guests.context_of(request).hub
     async with hub.engine.pool.acquire() as conn:
         known = await apps.remembered(
             conn, there.session.person.id, wanted.client.id, wanted.wish.stated()
@@ -246,12 +178,12 @@ async def _remembered(request: Request, wanted: Launch, there: There) -> apps.Pe
 async def _asking(
     request: Request,
     wanted: Launch,
-    there: There,
+    there: Guest,
     form: dict[str, str] | None = None,
     trouble: str | None = None,
 ) -> Response:
     """The page that asks. form: what was said so far."""
-    context, offered = _context(request), _offered(wanted, there)
+    context, offered = guests.context_of(request), _offered(wanted, there)
     person = there.session.person
     listed: list[leave.Choice] = []
     words = (form or {}).get("words", "")
@@ -265,18 +197,18 @@ async def _asking(
             )
         )  # fmt: skip
     points = leave.points(offered, there.t)
-    return _page(
+    return guests.page(
         request, "app_asks", 200 if trouble is None else 422, wanted.redirect_uri,
         app=wanted.client.title or wanted.client.id, address=urlsplit(wanted.redirect_uri).netloc,
         person=person.name, points=points, trouble=trouble, seal=there.session.seal,
         kept=[form is None or f"s{at}" in form for at in range(len(points))],
         choosing=offered.needs_patient and not there.is_patient, choices=listed, words=words,
-        chosen=(form or {}).get("patient", ""), action=f"{_home(request)}/allow?{_query(request)}",
+        chosen=(form or {}).get("patient", ""), action=f"{guests.home(request)}/allow?{_query(request)}",
     )  # fmt: skip
 
 
 async def _allowed(
-    request: Request, wanted: Launch, there: There, form: dict[str, str]
+    request: Request, wanted: Launch, there: Guest, form: dict[str, str]
 ) -> Response:
     offered = _offered(wanted, there)
     points = leave.points(offered, there.t)
@@ -291,7 +223,7 @@ async def _allowed(
         patient = there.own.patient
         if not there.is_patient:
             found = await leave.chosen(
-                _context(request).hub, there.own.rid, form.get("patient", "")
+                guests.context_of(request).hub, there.own.rid, form.get("patient", "")
             )
             if found is None:
                 return await _asking(
@@ -302,7 +234,7 @@ async def _allowed(
 
 
 async def _let(
-    request: Request, wanted: Launch, there: There, allowed: Wish, patient: int | None
+    request: Request, wanted: Launch, there: Guest, allowed: Wish, patient: int | None
 ) -> Response:
     code = await codes.allow(
         _authorization(request), wanted, there.session.person.id, there.own.rid, patient, allowed,
@@ -311,8 +243,8 @@ async def _let(
     return _back(request, wanted, code=code)
 
 
-async def _listed(request: Request, there: There) -> Response:
-    async with _context(request).hub.engine.pool.acquire() as conn:
+async def _listed(request: Request, there: Guest) -> Response:
+    async with guests.context_of(request).hub.engine.pool.acquire() as conn:
         found = await apps.of_person(conn, there.session.person.id)
         names = {
             one: known.title or one
@@ -330,7 +262,7 @@ async def _listed(request: Request, there: There) -> Response:
         assert isinstance(said, dict)
         said |= {one.scope: one.said for one in leave.points(wishes.read(each.scopes), there.t)}
         entry["since"] = each.at.date().isoformat()
-    return _page(
+    return guests.page(
         request, "apps", 200, apps=list(listed.values()), seal=there.session.seal,
         person=there.session.person.name,
     )  # fmt: skip

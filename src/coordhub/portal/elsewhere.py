@@ -20,7 +20,7 @@ from fastapi import FastAPI, Request, Response
 
 from coordhub.authorization.provider import Metadata, Provider, SomebodyElses
 from coordhub.fhir.context import Context
-from coordhub.portal import answering, pages, rooms, signing_in
+from coordhub.portal import answering, guests, pages, rooms, signing_in
 from coordhub.portal.bounds import Bounds
 from coordhub.store import accounts, elsewhere
 from coordhub.store.accounts import Person
@@ -75,8 +75,8 @@ def add(app: FastAPI) -> None:
         await _noted(request, person, 200)
         # The session's cookie is for this site only: the next page must be asked for from here.
         there = rooms.going_on(request, trip.onward)
-        rooms.set_session(request, there, done)
-        there.delete_cookie(COOKIE, path=f"{rooms.home(request)}/sign-in")
+        guests.set_session(request, there, done)
+        there.delete_cookie(COOKIE, path=f"{guests.home(request)}/sign-in")
         return there
 
 
@@ -117,7 +117,7 @@ async def _leaving(request: Request, provider: Provider, at: Metadata, to: str) 
     )
     there.set_cookie(
         COOKIE, browser, max_age=int(AWAY.total_seconds()),
-        path=f"{rooms.home(request)}/sign-in", secure=hub.base.startswith("https:"), httponly=True,
+        path=f"{guests.home(request)}/sign-in", secure=hub.base.startswith("https:"), httponly=True,
         samesite="lax",
     )  # fmt: skip
     return there

@@ -11,8 +11,8 @@ from fastapi import FastAPI, Request, Response
 
 from coordhub.directory import calendars
 from coordhub.errors import FhirError
-from coordhub.portal import answering, board, forms, moments
-from coordhub.portal.rooms import Guest, _context, _guest, _home, _looked, _room, _to
+from coordhub.portal import answering, board, forms, guests, moments
+from coordhub.portal.guests import Guest
 
 
 def add(app: FastAPI) -> None:
@@ -20,20 +20,20 @@ def add(app: FastAPI) -> None:
 
     @app.get("/portal/board", include_in_schema=False)
     async def listed(request: Request) -> Response:
-        guest = await _guest(request)
+        guest = await guests.staff(request)
         if guest is None:
-            return _to(request, "/sign-in")
-        hub = _context(request).hub
+            return guests.go(request, "/sign-in")
+        hub = guests.context_of(request).hub
         async with hub.engine.pool.acquire() as conn:
             found = await board.board(hub, conn, guest.own.rid)
             calendar = await calendars.calendar_of(
                 conn, guest.own.reference, hub.base, hub.deadlines.calendar
             )
-        await _looked(request, guest, "search-type", None, found.rids)
+        await guests.looked(request, guest, "search-type", None, found.rids)
         show = request.query_params.get("show", "")
         if show not in board.TABS:
             show = "stuck" if found.under("stuck") else "open"
-        return _room(
+        return guests.room(
             request, guest, "board", 200, show=show, here="board", back=f"/board?show={show}",
             tabs=board.TABS, found=found, now=hub.clock(),
             counts={tab: len(found.under(tab)) for tab in board.TABS},
@@ -43,24 +43,24 @@ def add(app: FastAPI) -> None:
 
     @app.get("/portal/referrals/{fhir_id}", include_in_schema=False)
     async def shown(request: Request, fhir_id: str) -> Response:
-        guest = await _guest(request)
+        guest = await guests.staff(request)
         if guest is None:
-            return _to(request, "/sign-in")
+            return guests.go(request, "/sign-in")
         return await _referral(request, guest, fhir_id)
 
     @app.post("/portal/referrals/{fhir_id}", include_in_schema=False)
     async def answered(request: Request, fhir_id: str) -> Response:
-        guest = await _guest(request)
+        guest = await guests.staff(request)
         form = await forms.fields(request)
         if guest is None:
-            return _to(request, "/sign-in")
+            return guests.go(request, "/sign-in")
         if form is None or form.get("seal") != guest.session.seal or form.get("act") != "cancel":
-            return _room(request, guest, "missing", 404)
+            return guests.room(request, guest, "missing", 404)
         return await _cancel(request, guest, fhir_id, form)
 
 
 async def _sheet(request: Request, guest: Guest, fhir_id: str) -> board.Sheet | None:
-    hub = _context(request).hub
+    hub = guests.context_of(request).hub
     async with hub.engine.pool.acquire() as conn:
         return await board.sheet(hub, conn, guest.own.rid, fhir_id, guest.t)
 
@@ -68,33 +68,33 @@ async def _sheet(request: Request, guest: Guest, fhir_id: str) -> board.Sheet | 
 async def _referral(
     request: Request, guest: Guest, fhir_id: str, refused: tuple[str, ...] = (), status: int = 200
 ) -> Response:
-    found, hub = await _sheet(request, guest, fhir_id), _context(request).hub
+    found, hub = await _sheet(request, guest, fhir_id), guests.context_of(request).hub
     if found is None:
-        return _room(request, guest, "missing", 404)
-    await _looked(request, guest, "read", fhir_id, found.rids)
+        return guests.room(request, guest, "missing", 404)
+    await guests.looked(request, guest, "read", fhir_id, found.rids)
     async with hub.engine.pool.acquire() as conn:
         calendar = await calendars.calendar_of(
             conn, guest.own.reference, hub.base, hub.deadlines.calendar
         )
-    return _room(
+    return guests.room(
         request, guest, "referral", status, here="board", sheet=found, refused=refused,
         seen=found.task.version, longest=answering.LONGEST,
         moment=partial(moments.moment, calendar=calendar, t=guest.t),
-        action=f"{_home(request)}/referrals/{fhir_id}",
+        action=f"{guests.home(request)}/referrals/{fhir_id}",
     )  # fmt: skip
 
 
 async def _cancel(request: Request, guest: Guest, fhir_id: str, form: dict[str, str]) -> Response:
     found = await _sheet(request, guest, fhir_id)
     if found is None:
-        return _room(request, guest, "missing", 404)
+        return guests.room(request, guest, "missing", 404)
     if found.over:
         return await _referral(request, guest, fhir_id, ("This is over already.",), 409)
     caller = answering.caller(guest.own, request.state.request_id, guest.session.person)
     said = form.get("words", "").strip()[: answering.LONGEST]
     try:
         await board.cancel(
-            _context(request).hub, caller, found, said, forms.version(form.get("seen", ""))
+            guests.context_of(request).hub, caller, found, said, forms.version(form.get("seen", ""))
         )
     except FhirError as error:
         if error.status >= 500:
@@ -103,4 +103,4 @@ async def _cancel(request: Request, guest: Guest, fhir_id: str, form: dict[str, 
         if error.status == 412:
             told = ("It was changed while you looked at it. Look again, and answer then.",)
         return await _referral(request, guest, fhir_id, told, error.status)
-    return _to(request, f"/referrals/{fhir_id}")
+    return guests.go(request, f"/referrals/{fhir_id}")
