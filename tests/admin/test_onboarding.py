@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import httpx2
 import pytest
 from joserfc.jwk import ECKey
 from open_hub import House, Party, patient, referral
@@ -26,7 +27,9 @@ from coordhub.r4 import document as fhir_json
 from coordhub.r4.search import parse_query
 from coordhub.record.break_glass import Emergency, Named, open_record
 from coordhub.record.operations import Written
-from coordhub.store import resources, search
+from coordhub.routing import resolve
+from coordhub.sandbox import simulator
+from coordhub.store import measures, resources, search
 from coordhub.store.transact import Batch, Grant, Rule, transact
 from coordhub.store.visibility import ANYONE, DIRECTORY
 
@@ -134,6 +137,10 @@ async def test_given_a_referral_in_the_sandbox_when_it_goes_its_way_then_all_of_
         assert sent.reference in await box.seen(who, tests) or who is box.kitchen
         assert f"Task/{fhir_id}" in await box.seen(who, tests) or who is box.clinic
     assert live.task not in {f"{kind}/{one}" for kind, one in tests}
+    async with house.engine.pool.acquire() as conn:
+        day = timedelta(days=1)
+        areas = await measures.areas(conn, house.clock() - day, house.clock() + day)
+    assert sum(one.needs for one in areas) == 1, "the one outside"
     shown = await house.read(viewer.of(box.clinic), sent.reference)
     assert shown is not None
     assert shown.body is not None
@@ -307,3 +314,42 @@ async def test_given_what_cannot_be_registered_when_tried_then_it_says_what_to_d
             onboarding.server_of(address)
     with pytest.raises(NothingDone, match="Authorization"):
         onboarding.server_of("https://a.example", ["Bearer"])
+
+
+async def test_given_the_commands_when_one_registers_and_checks_then_another_approves_and_it_is_reached_there(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, keys = terminal.house, terminal.folder / "keys.json"
+    keys.write_text(public_keys())
+    header = terminal.folder / "header"
+    header.write_text("Authorization: Bearer x\n")
+    monkeypatch.setenv("COORDHUB_OUTBOUND_NETWORKS", "127.0.0.0/8")
+    async with simulator.serving("127.0.0.1", 0) as root:
+        address = f"{root}/partners/ehr/fhir"
+        to = ("--organization", house.clinic.reference, "--jwks", str(keys))
+        await terminal.does(
+            "onboard", "register", "ehr", *to, "--endpoint", address, "--header-file", str(header)
+        )
+        code, printed, _ = await terminal.type("onboard", "check", "ehr")
+        assert code == 2
+        assert "failed     authentication   It lets in who shows nothing." in printed
+        assert "-> Refuse with 401" in printed
+        assert await terminal.type("onboard", "report", "ehr") == (2, printed, "")
+        async with httpx2.AsyncClient() as http:
+            guards = [{"mode": "guarded"}, {"mode": "guarded", "of": "read"}]
+            await http.put(f"{root}/partners/ehr/behaviour", json=guards)
+        assert "passed     once" in await terminal.does("onboard", "check", "ehr")
+    assert "cannot be read" in await terminal.is_refused(
+        "onboard", "check", "ehr", "--sample", "no"
+    )
+    assert "another person" in await terminal.is_refused("onboard", "approve", "ehr")
+    monkeypatch.setenv("LOGNAME", "omar")
+    assert "approved_by\tomar" in await terminal.does("onboard", "approve", "ehr", "--same-server")
+    async with house.engine.pool.acquire() as conn:
+        rid = await resolve.endpoint_of(conn, house.clinic.reference, house.hub.base, house.clock())
+        there = await resources.read_rids(conn, viewer.deciding(), [rid])
+    document = fhir_json.parse((there[rid].body or "").encode())
+    assert (document["address"], document["header"]) == (address, ["Authorization: Bearer x"])
+    assert not there[rid].labels
+    assert (await caller(house, "ehr")).reference == house.clinic.reference
+    assert not (await caller(house, "ehr")).sandbox

@@ -25,6 +25,8 @@ policy and the time, and shares no code with the hub. The rules, in the order in
 8. Content of a victim service provider is its own.
 9. Above all Consents: a patient sees its own chart; who broke the glass sees it for an hour, 42 CFR Part 2
    only in a medical emergency; and no one who acts for a patient sees domestic violence, Consents, Provenance.
+10. Above all of this: what an organization of the sandbox wrote, what the hub made of it, and that organization's
+   own entries are seen by organizations of the sandbox only; these see nothing else but the directory.
 """
 
 from __future__ import annotations
@@ -161,15 +163,15 @@ class Oracle:
 
     policy: opt-in, opt-out or by-purpose. victims: organizations marked as victim service providers.
     emergencies: by who broke the glass and the patient, whether 42 CFR Part 2 is open too.
-    read_after: for how long is shown what a referral named, once it is done.
+    read_after: for how long is shown what a referral named, once it is done. sandbox: its organizations.
     """
 
     def __init__(
         self, held: Iterable[Held], *, steward: str, hub: str, policy: str, now: datetime,
         victims: Iterable[str] = (), emergencies: Mapping[tuple[str, str], bool] | None = None,
-        read_after: timedelta = timedelta(days=90),
+        read_after: timedelta = timedelta(days=90), sandbox: Iterable[str] = (),
     ) -> None:  # fmt: skip
-        self.read_after = read_after
+        self.read_after, self.sandbox = read_after, frozenset(sandbox)
         self.emergencies = dict(emergencies or {})
         self.held = {each.reference: each for each in held}
         self.steward, self.hub, self.policy, self.now = steward, hub, policy, now
@@ -200,7 +202,11 @@ class Oracle:
 
     def _sees(self, viewer: str, one: Held) -> str | None:
         reference = one.reference
-        if one.writer in (viewer, self.steward):
+        if one.writer == viewer:
+            return WHOLE
+        if self.is_test(one) != (viewer in self.sandbox):
+            return None if self.is_test(one) or one.writer != self.steward else WHOLE
+        if one.writer == self.steward:
             return WHOLE
         classes = self.classes(reference)
         ruled = self.ruled(viewer, one)
@@ -231,6 +237,15 @@ class Oracle:
         return shown == WHOLE or set(parameters) <= FINDS_BY[shown].get(kind, set())
 
     # ---- what a resource is
+
+    def is_test(self, one: Held) -> bool:
+        """Whether it is of the sandbox."""
+        if one.writer == self.steward:
+            return one.type != "CareTeam" and self.organization(one.reference) in self.sandbox
+        if one.writer == self.hub:
+            patient = self.held.get(self.patient(one) or "")
+            return patient is not None and patient.writer in self.sandbox
+        return one.writer in self.sandbox
 
     def patient(self, one: Held) -> str | None:
         """Whose record it is, `Patient/x`; None: nobody's."""

@@ -407,6 +407,8 @@ async def by_labels(looker: Looker) -> AsyncIterator[Difference]:
             for each in looker.oracle.classes(one.reference)
             for label in LABELS[each]
         }
+        if any(looker.oracle.is_test(one) for one in seen):
+            said |= {("http://terminology.hl7.org/CodeSystem/v3-ActReason", "HTEST")}
         meta = (
             (await looker.ask("GET", f"/{kind}/$meta"))
             .json()

@@ -34,7 +34,7 @@ from coordhub.record.hub import Hub, system_clock
 from coordhub.record.operations import Create, Operation, Update, Written
 from coordhub.routing import relay
 from coordhub.settings import Settings
-from coordhub.store import apps, clients, resources, roles, tokens
+from coordhub.store import apps, clients, resources, roles, sandboxes, tokens
 from coordhub.store.apps import Code, Permission
 from coordhub.store.engine import Engine
 from coordhub.store.tokens import Given
@@ -51,6 +51,9 @@ CAST = {
     "food": False, "food_accepted": False, "member": True, "doctor": True, "stranger": True, "stranger_social": False,
 }  # fmt: skip
 """Who acts, and whether it treats."""
+
+SANDBOX = {"tester": True, "tested": False}
+"""Who acts in the sandbox: the one refers to the other."""
 
 CLASSES: dict[str, Document] = {
     "none": {"code": "J45.20"}, "SUD": {"code": "F11.20"}, "HIV": {"code": "B20"},
@@ -87,7 +90,8 @@ class World:
         done = await commit(self.hub, who, operations, interaction="transaction")
         return done.written
 
-    async def join(self, cast: dict[str, bool]) -> None:
+    async def join(self, cast: dict[str, bool], *, sandbox: Sequence[str] = ()) -> None:
+        """sandbox: in whose places these are, if they are of the sandbox."""
         operations: list[Operation] = []
         for name, treats in cast.items():
             kind = {"type": PROVIDER["type"]} if treats else {}
@@ -102,7 +106,8 @@ class World:
                 Create("Organization", organization, full_url=f"urn:uuid:{name}"),
                 Create("HealthcareService", service),
             ]
-        written = await self.commit(self.steward, *operations)
+        steward = dataclasses.replace(self.steward, sandbox=bool(sandbox))
+        written = await self.commit(steward, *operations)
         async with self.hub.engine.pool.acquire() as conn:
             for number, name in enumerate(cast):
                 one, service_of = written[number * 2 : number * 2 + 2]
@@ -110,7 +115,10 @@ class World:
                     conn, name, one.rid, "system/*.cruds", update_as_create=False,
                     now=self.hub.clock(), role="privacy-officer",
                 )  # fmt: skip
-                who = Caller(name, one.rid, one.reference, scopes.EVERYTHING)
+                if sandbox:
+                    await sandboxes.make(conn, one.rid, self.actors[sandbox[number]].rid)
+                    self.hub.lists.forget()
+                who = Caller(name, one.rid, one.reference, scopes.EVERYTHING, sandbox=bool(sandbox))
                 self.actors[name] = Actor(name, one.rid, one.reference, service_of.reference, who)
 
     async def record(self, *names: str, holder: str = "clinic") -> list[dict[str, str]]:
@@ -232,6 +240,7 @@ class World:
         return Oracle(
             await self.held(), steward=names[DIRECTORY], hub=names[HUB], policy=policy,
             now=system_clock(), emergencies=self.emergencies, read_after=self.hub.safeguards.read_after,
+            sandbox=[self.actors[name].reference for name in SANDBOX if name in self.actors],
         )  # fmt: skip
 
     @asynccontextmanager
@@ -419,7 +428,25 @@ async def listed(url: str) -> AsyncIterator[World]:
             await then(record, consent_of.id)
         await world.relay()
         await _persons(world)
+        await _sandbox(world)
         yield world
+
+
+async def _sandbox(world: World) -> None:
+    """A record that its Consent opens to everyone and to who is outside, referred, taken on and answered there."""
+    await world.join(SANDBOX, sandbox=("stranger", "stranger_social"))
+    tester, outside = world.actors["tester"].caller, world.actors["accepted"].reference
+    [record] = await world.record("test", holder="tester")
+    permit = {"type": "permit", "securityLabel": [label("SUD"), label("HIV")]}
+    opening = consent(
+        record["patient"],
+        {"type": "permit", "provision": [permit, {**permit, "actor": actors(outside)}]},
+    )
+    await world.commit(tester, Create("Consent", opening))
+    parts = [*CLASSES, "household", "report"]
+    sent = await world.refer((record, ["tested"], parts), who="tester")
+    await world.answer("tested", sent, "accepted")
+    await world.relay()
 
 
 async def _persons(world: World) -> None:

@@ -27,9 +27,12 @@ def on_behalf_of(organization: int, scopes: Scopes, letters: str = "r") -> Viewe
     return Viewer(organization, whole, parts=parts)
 
 
-def as_organization(organization: int) -> Viewer:
-    """What an organization may look at, whoever asks on its behalf: for payloads and grants."""
-    return Viewer(organization)
+def as_organization(organization: int, *, sandbox: bool = False) -> Viewer:
+    """What an organization may look at, whoever asks on its behalf: for payloads and grants.
+
+    sandbox: it is of the sandbox, and sees that one's directory, too.
+    """
+    return Viewer(organization, sandbox=sandbox)
 
 
 def deciding() -> Viewer:

@@ -67,10 +67,12 @@ async def approve(
     client: str,
     *,
     in_spite: str | None = None,
+    same_server: bool = False,
     fresh: timedelta = FRESH,
 ) -> Standing:
     """Let it out of the sandbox, to act for whom it stands for. in_spite: why, although the report does not allow
-    it."""
+    it. same_server: whom it acts for is reached at the server that was checked.
+    """
     async with hub.engine.transaction() as conn:
         found, now = await onboarding.held(conn, client), hub.clock()
         if found.state not in ("registered", "checked"):
@@ -86,6 +88,8 @@ async def approve(
         reason = (in_spite or "").strip() if why else None
         await store.approve(conn, found, by.account, reason, now)
         await tokens.revoke_all(conn, [client])
+        if same_server:
+            await onboarding.take_along(hub, conn, found)
         said = {"client": client, **({"in-spite": reason} if reason else {})}
         await note(conn, by, "partner-approved", now, said)
         return await onboarding.standing(conn, client)

@@ -198,6 +198,20 @@ async def _resumed(conn: Connection, found: Partner) -> str:
     return "checked" if report is not None and not report.failed else "registered"
 
 
+async def take_along(hub: Hub, conn: Connection, partner: Partner) -> None:
+    """Let the organization that it stands for be reached at the server that it has in the sandbox."""
+    known = await resources.read_rids(
+        conn, EVERYONE, [partner.stands_for, partner.endpoint or partner.stands_for]
+    )
+    real, there = known.get(partner.stands_for), known.get(partner.endpoint or 0)
+    if real is None or real.body is None or there is None or there.body is None:
+        raise NothingDone(f"{partner.client} has no server of its own that could be taken along.")
+    document = parties.document(there)
+    server = Server(document["address"], tuple(document.get("header", ())))
+    [made] = await _write(hub, conn, [_endpoint(real.reference, server)], test=False)
+    await _lead(hub, conn, real, made.reference, test=False)
+
+
 async def held(conn: Connection, client: str) -> Partner:
     """The partner, locked; NothingDone where there is none."""
     found = await onboarding.lock(conn, client)

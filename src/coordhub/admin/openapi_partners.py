@@ -98,9 +98,13 @@ SCHEMAS: Final = {
             "in_spite": {
                 **TEXT,
                 "description": "why, although the report does not allow it; stands in the audit",
-            }
+            },
+            "same_server": {
+                "type": "boolean",
+                "description": "its organization is reached at the server that was checked",
+            },
         },
-        "in_spite",
+        "in_spite", "same_server",
     ),
     "Because": object_of({"because": {**TEXT, "description": "stands in the audit"}}),
     "Agreement": object_of(

@@ -45,6 +45,7 @@ class Checking(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Approving(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     in_spite: str | None = None
+    same_server: bool = False
 
 
 class Switching(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -119,7 +120,10 @@ async def check(request: Request, client: str) -> Response:
 async def approve(request: Request, client: str) -> Response:
     admin, by = await operating(request, "partners.approve")
     asked = await read_body(request, Approving)
-    return await _standing(checking.approve(admin.hub, by, client, in_spite=asked.in_spite))
+    approved = checking.approve(
+        admin.hub, by, client, in_spite=asked.in_spite, same_server=asked.same_server
+    )
+    return await _standing(approved)
 
 
 @router.post("/partners/{client}/suspend")

@@ -138,6 +138,12 @@ def approve(
         str | None,
         typer.Option(help="Why it is approved although the report does not allow it."),
     ] = None,
+    same_server: Annotated[
+        bool,
+        typer.Option(
+            "--same-server", help="Reach its organization at the server that was checked."
+        ),
+    ] = False,
     home: Home = None,
 ) -> None:
     """Let it out of the sandbox: by another person than who registered it or had it checked."""
@@ -145,7 +151,9 @@ def approve(
     async def step(hub: Hub) -> Standing:
         from coordhub.admin import checking
 
-        return await checking.approve(hub, operator(), client, in_spite=in_spite)
+        return await checking.approve(
+            hub, operator(), client, in_spite=in_spite, same_server=same_server
+        )
 
     _on_hub("approve", step, home)
 

@@ -100,7 +100,8 @@ async def compose(
 
     otherwise: what is said in another way than before, since its copy was read.
     """
-    view = viewer.as_organization(held.organization)
+    custom = await counterparts.custom(conn, held.organization, held.endpoint)
+    view = viewer.as_organization(held.organization, sandbox=custom.sandbox)
     found = await resources.read_written(conn, view, [(held.rid, held.version)])
     changed = found.get((held.rid, held.version))
     if changed is None or changed.body is None:
@@ -116,7 +117,6 @@ async def compose(
         return WITHDRAWN
     if await results.is_overtaken(conn, changed):
         return OVERTAKEN
-    custom = await counterparts.custom(conn, held.organization, held.endpoint)
     takes = custom.terms.receives
     if takes is not None and changed.type not in takes and held.endpoint != INBOX:
         return not_agreed(changed.type)

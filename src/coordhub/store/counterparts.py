@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from coordhub.r4 import types
 from coordhub.store.engine import Connection
-from coordhub.store.partners import TERMS, Terms, terms_of
+from coordhub.store.partners import TERMS, Terms, joined, terms_of
 from coordhub.store.visibility import Viewer, visible
 
 
@@ -47,7 +47,7 @@ class Custom:
     own_ids: it gives its own ids to what it is sent. answers_every, originals_every: how often it is
     read; None: never. known: it has something under an id that is not the hub's. each_state: it is sent
     every state of a Task. knows_repeats: by their key. creates_anew: what it has no more is sent as new.
-    terms: what it speaks, sends and is sent (store.partners).
+    terms: what it speaks, sends and is sent (store.partners). sandbox: it is of the sandbox.
     """
 
     own_ids: bool = False
@@ -58,23 +58,24 @@ class Custom:
     knows_repeats: bool = True
     creates_anew: bool = False
     terms: Terms = field(default_factory=Terms)
+    sandbox: bool = False
 
 
 async def custom(conn: Connection, organization: int, endpoint: int) -> Custom:
+    """Of an organization of the sandbox what was agreed with the one that it stands for."""
     row = await conn.fetchrow(
         "select coalesce(x.ids = 'partner', false), x.answers_every, x.originals_every,"
         " exists (select from counterpart where organization = $1 and endpoint = $2),"
         " coalesce(x.each_state, false), coalesce(x.knows_repeats, true), coalesce(x.creates_anew, false),"
-        f" {TERMS} from (select coalesce((select s.stands_for from sandbox s where s.organization = $1), $1)"
-        " as agreed) as one left join exchange x on x.organization = one.agreed"
-        " left join partner p on p.organization = one.agreed",
+        f" s.organization is not null, {TERMS}"
+        f" from (select $1::bigint as organization) one{joined('one.organization')}"
+        " left join exchange x on x.organization = coalesce(s.stands_for, $1)",
         organization,
         endpoint,
     )
     assert row is not None
-    *custom, profile, sends, sends_kinds, receives, receives_kinds, channels = row
-    terms = terms_of((profile, sends, sends_kinds, receives, receives_kinds, channels))
-    return replace(Custom(*custom), terms=terms)
+    *custom, sandbox = row[:-6]
+    return replace(Custom(*custom), terms=terms_of(row[-6:]), sandbox=sandbox)
 
 
 async def agree(conn: Connection, organization: int, custom: Custom) -> None:

@@ -129,7 +129,10 @@ async def received(
 
 
 async def areas(conn: Connection, start: datetime, end: datetime) -> list[Area]:
-    """Needs of the whole community that were opened in [start, end), by kind and area; counts, and nothing else."""
+    """Needs of the whole community that were opened in [start, end), by kind and area; counts, and nothing else.
+
+    Those of the sandbox are nobody's.
+    """
     code = parameters("Patient")["address-postalcode"].id
     rows = await conn.fetch(
         "select n.kind, coalesce(upper(left(z.zip, 3)), ''), count(*), count(*) filter (where n.state = 'met'),"
@@ -141,7 +144,8 @@ async def areas(conn: Connection, start: datetime, end: datetime) -> list[Area]:
         f"  and i.shard = (e.patient & 255)::smallint and i.param = {code}) z on true"
         f" cross join lateral (select count(*) as asked, count(*) filter (where c.reason in {FULL}) as no_room"
         "  from candidate c where c.episode = n.episode and c.need = n.ordinal) c"
-        f" where n.opened_at >= $1 and n.opened_at < $2 and {_NOT_APART} group by 1, 2 order by 1, 2",
+        f" where n.opened_at >= $1 and n.opened_at < $2 and {_NOT_APART}"
+        " and not exists (select from sandbox s where s.organization = e.requester) group by 1, 2 order by 1, 2",
         start,
         end,
     )

@@ -63,7 +63,8 @@ begin
     if not found then
         return false;
     end if;
-    return of_.source = {DIRECTORY} and not of_.quarantined and of_.labels & {VSP | TEST} = 0
+    return of_.source = {DIRECTORY} and not of_.quarantined and of_.labels & {VSP} = 0
+        and (of_.labels & {TEST} = 0 or exists (select from sandbox s where s.organization = actor_))
         and of_.type <> {NUMBER["Endpoint"]} or actor_ is not null and (of_.source = actor_
         or access_shows(actor_, rid_, of_.patient, of_.type, of_.labels, of_.quarantined, null::smallint[])
            is not distinct from {WHOLE}::smallint);
