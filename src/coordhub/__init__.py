@@ -10,7 +10,7 @@ door, is one `record.commit`; whatever goes out goes through the table `change`,
 - `fhir`      a door: the FHIR R4 RESTful API, one module per interaction.
 - `authorization` a door: clients prove who they are and get the tokens that the other doors take.
 - `cds`       a door: CDS Hooks, for who is about to order.
-- `admin`     what operators do by hand, each act with its audit row.
+- `admin`     what operators do by hand, and how partners come on board, each act with its audit row.
 - `routing`   committed change -> planned -> delivered -> acknowledged.
 - `record`    the one way in: validation, rules, grants, the commit.
 - `access`    who is calling, and with whose eyes something is read.

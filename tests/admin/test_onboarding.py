@@ -17,7 +17,7 @@ from terminal import Terminal, terminal
 from coordhub.access import viewer
 from coordhub.access.caller import Caller
 from coordhub.access.token import Tokens
-from coordhub.admin import onboarding
+from coordhub.admin import offboarding, onboarding
 from coordhub.admin.acts import NothingDone, Operator
 from coordhub.admin.onboarding import Registration, Standing
 from coordhub.admin.registering import Keys
@@ -353,3 +353,20 @@ async def test_given_the_commands_when_one_registers_and_checks_then_another_app
     assert not there[rid].labels
     assert (await caller(house, "ehr")).reference == house.clinic.reference
     assert not (await caller(house, "ehr")).sandbox
+
+
+async def test_given_an_organization_that_leaves_when_offboarded_then_whoever_was_to_act_for_it_is_ended(
+    box: Box,
+) -> None:
+    house = box.house
+    left = await offboarding.offboard(
+        house.hub, ROSA, house.clinic.reference, "contract ended", withdraw=False
+    )
+    assert left.clients == ["clinic", "clinic-ehr"]
+    async with house.engine.pool.acquire() as conn:
+        standing = await onboarding.standing(conn, "clinic-ehr")
+        other = await onboarding.standing(conn, "kitchen-app")
+    assert (standing.state, standing.reason) == ("ended", "contract ended")
+    assert other.state == "registered"
+    with pytest.raises(FhirError):
+        await caller(house, "clinic-ehr")

@@ -27,6 +27,7 @@ from coordhub.store import (
     episodes,
     links,
     offboarding,
+    onboarding,
     resources,
     sharing,
     vsp,
@@ -78,6 +79,7 @@ async def offboard(
     async with hub.engine.transaction() as conn:
         found = await _named(conn, organization)
         left.clients = await offboarding.clients_off(conn, found.rid)
+        left.clients += await onboarding.end_all(conn, found.rid, reason)
         await apps.end_all(conn, hub.clock(), organization=found.rid)
         await links.close(conn, found.rid)
         await sharing.take_all_back(conn, found.rid)

@@ -96,6 +96,18 @@ async def set_state(conn: Connection, client: str, state: str, reason: str | Non
     )
 
 
+async def end_all(conn: Connection, organization: int, reason: str) -> list[str]:
+    """Let none of those in any longer that act for this organization, or are to; those that this ends."""
+    rows = await conn.fetch(
+        "with ended as (update onboarding set state = 'ended', reason = $2"
+        " where stands_for = $1 and state <> 'ended' returning client)"
+        " update client c set active = false from ended e where c.id = e.client and c.active returning c.id",
+        organization,
+        reason,
+    )
+    return sorted(row[0] for row in rows)
+
+
 async def approve(
     conn: Connection, one: Partner, by: str, reason: str | None, now: datetime
 ) -> None:
