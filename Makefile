@@ -80,7 +80,8 @@ answers: .venv/.dev
 ## make attacks   10,000 forged, altered, late, replayed assertions and tokens: none let in, all hear the same
 attacks: .venv/.dev
 	COORDHUB_ATTACKS=$(ATTACKS) $(PY) -m pytest tests/authorization/test_attacks.py tests/authorization/test_app_attacks.py \
-		tests/authorization/test_elsewhere.py -s
+		tests/authorization/test_elsewhere.py tests/authorization/test_app_opened.py \
+		tests/authorization/test_bound.py -s
 
 ## make chaos     10,000 referrals; server, workers and Postgres killed at random, partners at their worst,
 ##                clocks off; with CHAOS_REFERRALS=1000 CHAOS_KILLS=30 CHAOS_CRASHES=2 it takes minutes

@@ -204,7 +204,7 @@ def _keyed(settings: Settings, hub: Hub) -> dict[str, Any]:
     key, former = _signing(settings), _former(settings)
     sealed.use(sealed.Box([key, *former]))
     return {
-        "tokens": Tokens(key, hub.engine, hub.clock, former),
+        "tokens": Tokens(key, hub.engine, hub.clock, former, settings.certificate_header),
         "paging": Paging(key, former),
         "audit_ids": AuditIds(key, former),
     }
@@ -392,6 +392,7 @@ def _authorization(settings: Settings, hub: Hub) -> Authorization:
         settings.refresh_token_lifetime,
         _signer(settings),
         registers=settings.software_issuers is not None,
+        certificate_header=settings.certificate_header,
     )
 
 

@@ -312,6 +312,10 @@ class Settings(BaseSettings):
     sign_in_passwords: bool = True
     """People may sign in by a password of the hub, too."""
 
+    certificate_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] | None = None
+    """Header in which the proxy passes on the certificate that a client has shown to it (`Client-Cert`, or nginx's
+    escaped PEM), taking off what clients send under this name; tokens are then bound to it (docs/security.md)."""
+
     former_token_keys: Secrets = ()
     """Secrets that COORDHUB_TOKEN_KEY was before, with commas between: tokens signed under them are still
     taken, and `coordhub audit verify` checks with them what was sealed under them."""

@@ -186,7 +186,7 @@ async def test_given_a_refresh_token_when_used_then_the_next_and_when_used_again
     [
         ("patient/*.rs", "patient/*.rs", True),
         ("launch/patient user/Task.read", "launch/patient user/Task.rs", True),
-        ("openid fhirUser profile launch", "openid fhirUser", False),
+        ("openid fhirUser profile launch", "openid fhirUser launch", False),
         ("fhirUser user/Task.r system/*.cruds", "user/Task.r", False),
         ("offline_access system/*.rs", "offline_access", False),
     ],

@@ -17,7 +17,7 @@ import hashlib
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,6 +29,7 @@ from joserfc.jwk import OctKey
 from coordhub.access import scopes
 from coordhub.access.binding import Bindings
 from coordhub.access.caller import Caller
+from coordhub.access.certificates import thumbprint
 from coordhub.errors import FhirError, unauthorized
 from coordhub.store import clients
 from coordhub.store.engine import Engine
@@ -85,8 +86,13 @@ class Tokens:
         engine: Engine,
         clock: Callable[[], datetime] | None = None,
         former: Sequence[bytes] = (),
+        certificate_header: str | None = None,
     ) -> None:
-        """key: signs. former: what it was before, by which tokens are still taken."""
+        """key: signs. former: what it was before, by which tokens are still taken.
+
+        certificate_header: see `access.certificates`.
+        """
+        self._certificate_header = certificate_header
         if len(key) < 32:
             raise ValueError("the token key needs at least 32 bytes")
         self._key = OctKey.import_key(key)
@@ -110,12 +116,24 @@ class Tokens:
             {"alg": ALGORITHM, "typ": "JWT"}, claims, self._key, algorithms=[ALGORITHM]
         )
 
-    async def caller(self, authorization: str | None, request_id: str | None) -> Caller:
-        """The Caller of an Authorization header; 401, always in the same words, if there is none."""
+    async def caller(
+        self,
+        authorization: str | None,
+        request_id: str | None,
+        headers: Iterable[tuple[bytes, bytes]] = (),
+    ) -> Caller:
+        """The Caller of an Authorization header; 401, always in the same words, if there is none.
+
+        headers: all of the request; a token that is bound to a certificate is none without it.
+        """
         scheme, _, text = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not text.strip():
             raise self._refused()
         presented = await self._whose(text.strip())
+        if presented.thumbprint is not None and presented.thumbprint != thumbprint(
+            headers, self._certificate_header
+        ):
+            raise self._refused()
         client = presented.client
         allowed = scopes.effective(
             presented.scopes, client.scopes,

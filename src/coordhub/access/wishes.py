@@ -16,10 +16,11 @@ from coordhub.access.scopes import Scopes
 
 OPENID: Final = "openid"
 FHIR_USER: Final = "fhirUser"
+LAUNCH: Final = "launch"
 LAUNCH_PATIENT: Final = "launch/patient"
 OFFLINE: Final = "offline_access"
 ONLINE: Final = "online_access"
-WORDS: Final = (OPENID, FHIR_USER, LAUNCH_PATIENT, OFFLINE, ONLINE)
+WORDS: Final = (OPENID, FHIR_USER, LAUNCH, LAUNCH_PATIENT, OFFLINE, ONLINE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Final
 
-from coordhub.access import codes, passwords
+from coordhub.access import codes, passwords, viewer
 from coordhub.admin.acts import NothingDone, Operator, note
 from coordhub.store import accounts, elsewhere, resources
 from coordhub.store.accounts import Person, Secret
@@ -74,6 +74,28 @@ async def deactivate(engine: Engine, by: Operator, email: str, now: datetime) ->
     async with engine.transaction() as conn:
         found = await accounts.deactivate(conn, as_kept(email))
         await _noted(conn, by, "person-deactivated", email, found, now)
+
+
+async def practitioner(
+    engine: Engine, by: Operator, email: str, record: str, now: datetime
+) -> None:
+    """This (`Practitioner/id`, `PractitionerRole/id`) is its record in the directory, which apps are told of."""
+    kind, _, fhir_id = record.partition("/")
+    async with engine.transaction() as conn:
+        known = await accounts.by_email(conn, as_kept(email))
+        found = None
+        if known is not None and kind in ("Practitioner", "PractitionerRole"):
+            view = viewer.as_organization(known[0].organization)
+            found = await resources.read(conn, view, kind, fhir_id)
+        if known is not None and (found is None or found.body is None):
+            raise NothingDone(
+                f"there is no {record} that its organization sees. Name it as Practitioner/id or "
+                "PractitionerRole/id."
+            )
+        person = None
+        if found is not None:
+            person = await accounts.is_practitioner(conn, as_kept(email), found.rid)
+        await _noted(conn, by, "person-is-practitioner", email, person, now)
 
 
 async def bind(

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from coordhub.access import keys, scopes, wishes
 from coordhub.admin.acts import NothingDone, Operator, note
-from coordhub.store import clients, resources, tokens
+from coordhub.store import clients, launches, resources, tokens
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.visibility import EVERYONE
 
@@ -52,13 +52,14 @@ class App:
 
     title: str
     redirect_uris: tuple[str, ...]
+    launch_uri: str | None = None
 
 
-def app_of(title: str, redirect_uris: Sequence[str]) -> App:
-    """NothingDone says what is wrong."""
+def app_of(title: str, redirect_uris: Sequence[str], launch_uri: str | None = None) -> App:
+    """NothingDone says what is wrong. launch_uri: where it begins when it is opened out of a record."""
     if not 0 < len(title.strip()) <= 100 or not title.isprintable():
         raise NothingDone("an app has a title of up to 100 printable characters (--title).")
-    for each in redirect_uris:
+    for each in (*redirect_uris, *(() if launch_uri is None else (launch_uri,))):
         parts = urlsplit(each)
         is_own = parts.scheme == "https" and parts.hostname
         is_here = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
@@ -69,7 +70,7 @@ def app_of(title: str, redirect_uris: Sequence[str]) -> App:
                 f"{each} cannot be come back to: give an https address, http on 127.0.0.1, or "
                 "a scheme like org.example.app:/back, without a fragment."
             )
-    return App(title.strip(), tuple(dict.fromkeys(redirect_uris)))
+    return App(title.strip(), tuple(dict.fromkeys(redirect_uris)), launch_uri)
 
 
 def stated(scope: str, app: App | None = None) -> str:
@@ -118,6 +119,9 @@ async def register(
         if app is not None:
             await clients.set_app(conn, client, app.redirect_uris, app.title)
             said["redirect_uris"] = " ".join(app.redirect_uris)
+            if app.launch_uri is not None:
+                await launches.begin_at(conn, client, app.launch_uri)
+                said["launch_uri"] = app.launch_uri
         await note(conn, by, "client-registered", now, {"organization": organization, **said})
 
 

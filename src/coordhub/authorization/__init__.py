@@ -7,6 +7,7 @@ https://www.rfc-editor.org/rfc/rfc6749, http://hl7.org/fhir/smart-app-launch/bac
 - `launch`         an app's request to be let in by a person, judged before anybody is asked.
 - `codes`          what an app gets for a person's leave: a code, tokens, the next tokens.
 - `identity`, `userinfo`  who signed in, as OpenID Connect says it.
+- `opening`        an app opened out of a record, with what was looked at.
 - `provider`, `foreign`  another provider, at which people sign in, and its identity tokens.
 - `introspection`, `revocation`  of tokens, by who has them.
 - `authentication` which client asks: an assertion that it signed, used once.

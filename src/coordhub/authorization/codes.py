@@ -20,16 +20,15 @@ from uuid import UUID, uuid4
 
 from coordhub.access import viewer, wishes
 from coordhub.access.token import digest, random_token
-from coordhub.access.wishes import FHIR_USER, LAUNCH_PATIENT, OFFLINE, ONLINE, OPENID, Wish
+from coordhub.access.wishes import FHIR_USER, LAUNCH, LAUNCH_PATIENT, OFFLINE, ONLINE, OPENID, Wish
 from coordhub.authorization import identity
 from coordhub.authorization.authentication import identify
 from coordhub.authorization.context import Asked, Context
-from coordhub.authorization.launch import Launch
+from coordhub.authorization.launch import USED_UP, Launch, Refused
 from coordhub.authorization.refusal import OAuthError
-from coordhub.store import apps, audit, resources, tokens
+from coordhub.store import apps, audit, launches, resources, tokens
 from coordhub.store.apps import Code, Permission, Refresh
-from coordhub.store.clients import PERSONS, Client
-from coordhub.store.engine import Connection
+from coordhub.store.clients import Client
 from coordhub.store.tokens import Given
 from coordhub.store.transact import AuditRow
 
@@ -56,9 +55,11 @@ async def allow(
 ) -> str:
     """The person has allowed it; the code for the app. patient: rid, of whoever was chosen."""
     code, now = secrets.token_urlsafe(32), context.clock()
+    opened = launch.opened
     one = Permission(
         uuid4(), launch.client.id, person, organization, patient,
         launch.wish.stated(), allowed.stated(), now,
+        opened.task if opened is not None and LAUNCH in allowed.words else None,
     )  # fmt: skip
     given = Code(one.id, launch.redirect_uri, launch.challenge, launch.nonce, now + LIFETIME)
     row = AuditRow(
@@ -67,6 +68,10 @@ async def allow(
         person=person,
     )  # fmt: skip
     async with context.engine.transaction() as conn:
+        if opened is not None and not await launches.use(conn, opened.digest):
+            raise Refused(
+                launch.client, launch.redirect_uri, launch.state, "invalid_request", USED_UP
+            )
         await apps.allow(conn, one, digest(code), given)
         await audit.append(conn, row, now)
     return code
@@ -138,7 +143,9 @@ async def _give(
         await tokens.give(
             conn,
             digest(token),
-            Given(client.id, one.organization, scope, now, now + lifetime, one.id),
+            Given(
+                client.id, one.organization, scope, now, now + lifetime, one.id, asked.certificate
+            ),
         )
         answer: Answer = {
             "access_token": token,
@@ -157,9 +164,16 @@ async def _give(
             if seen is None or seen.body is None:  # what was shown is not any more
                 raise _invalid(client)
             answer["patient"] = seen.id
-            answer["need_patient_banner"] = LAUNCH_PATIENT in allowed.words
+            answer["need_patient_banner"] = bool({LAUNCH, LAUNCH_PATIENT} & allowed.words)
+        if one.task is not None:
+            view = viewer.as_organization(one.organization)
+            task = (await resources.read_rids(conn, view, [one.task])).get(one.task)
+            if task is not None and task.body is not None:
+                answer["fhirContext"] = [{"reference": task.reference}]
         if OPENID in allowed.words and isinstance(shown, Code) and context.signer is not None:
-            user = await _fhir_user(conn, one) if FHIR_USER in allowed.words else None
+            user = None
+            if FHIR_USER in allowed.words:
+                user = await identity.own_record(conn, one.person, one.organization)
             said = identity.claims(context.base, one.person, client.id, user, shown.nonce, now)
             answer["id_token"] = context.signer.sign(said)
         row = AuditRow(
@@ -168,13 +182,6 @@ async def _give(
         )  # fmt: skip
         await audit.append(conn, row, now)
     return answer
-
-
-async def _fhir_user(conn: Connection, one: Permission) -> str | None:
-    """The person's own record, of a patient or who acts for one."""
-    view = viewer.as_organization(one.organization)
-    own = (await resources.read_rids(conn, view, [one.organization])).get(one.organization)
-    return own.reference if own is not None and own.type in PERSONS else None
 
 
 def _until(

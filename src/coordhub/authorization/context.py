@@ -18,6 +18,7 @@ class Context:
     """base: the FHIR base as clients see it. lifetime: of a token.
 
     signer: of identity tokens; None: none are given. registers: clients that bring a software statement.
+    certificate_header: see `access.certificates`.
     app_lifetime: of an app's token. refresh_lifetime: of one by which an app gets the next, unused.
     """
 
@@ -31,6 +32,7 @@ class Context:
     signer: Signer | None = None
     refusals: Refusals = field(default_factory=Refusals)
     registers: bool = False
+    certificate_header: str | None = None
 
     @property
     def audience(self) -> str:
@@ -40,7 +42,8 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A form as it was sent, each name once."""
+    """A form as it was sent, each name once. certificate: thumbprint of the one that was shown with it."""
 
     form: dict[str, str]
     request_id: str | None
+    certificate: bytes | None = None

@@ -12,8 +12,11 @@ from coordhub.access.wishes import FHIR_USER, OPENID, WORDS
 from coordhub.authorization.token import GRANTS
 
 
-def configuration(base: str, *, identifies: bool) -> dict[str, Any]:
-    """base: the FHIR base as clients see it. identifies: the hub signs who signed in."""
+def configuration(base: str, *, identifies: bool, binds: bool = False) -> dict[str, Any]:
+    """base: the FHIR base as clients see it. identifies: the hub signs who signed in.
+
+    binds: tokens, to certificates of clients.
+    """
     signed = {"methods": ["private_key_jwt"], "algorithms": list(keys.ALGORITHMS)}
     of_apps = [*signed["methods"], "none"]
     document: dict[str, Any] = {
@@ -33,7 +36,10 @@ def configuration(base: str, *, identifies: bool) -> dict[str, Any]:
         "response_modes_supported": ["query"],
         "code_challenge_methods_supported": ["S256"],
         "capabilities": [
+            "launch-ehr",
             "launch-standalone",
+            "context-banner",
+            "context-ehr-patient",
             "context-standalone-patient",
             "client-public",
             "client-confidential-asymmetric",
@@ -45,6 +51,8 @@ def configuration(base: str, *, identifies: bool) -> dict[str, Any]:
             "permission-v2",
         ],
     }
+    if binds:  # RFC 8705, 3.3
+        document["tls_client_certificate_bound_access_tokens"] = True
     if identifies:
         document["jwks_uri"] = oauth.address(base, "jwks.json")
         document["capabilities"].append("sso-openid-connect")

@@ -15,8 +15,17 @@ from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse
 
 from coordhub.access.admission import network
+from coordhub.access.certificates import thumbprint
 from coordhub.access.oauth import PATH, address
-from coordhub.authorization import discovery, identity, introspection, revocation, token, userinfo
+from coordhub.authorization import (
+    discovery,
+    identity,
+    introspection,
+    opening,
+    revocation,
+    token,
+    userinfo,
+)
 from coordhub.authorization.context import Asked, Context
 from coordhub.authorization.refusal import OAuthError, invalid_request
 from coordhub.store import audit
@@ -40,7 +49,11 @@ def router(fhir: str) -> APIRouter:
     @routes.get(f"{fhir}{WELL_KNOWN}")
     async def configuration(request: Request) -> Response:
         context: Context = request.app.state.authorization
-        found = discovery.configuration(context.base, identifies=context.signer is not None)
+        found = discovery.configuration(
+            context.base,
+            identifies=context.signer is not None,
+            binds=context.certificate_header is not None,
+        )
         if context.registers:
             found["registration_endpoint"] = address(context.base, "register")
         return JSONResponse(found)
@@ -52,6 +65,10 @@ def router(fhir: str) -> APIRouter:
     @routes.post(f"{PATH}/introspect")
     async def introspect(request: Request) -> Response:
         return await _answered(request, introspection.answer)
+
+    @routes.post(f"{PATH}/launch")
+    async def launch(request: Request) -> Response:
+        return await _answered(request, opening.answer)
 
     @routes.post(f"{PATH}/revoke")
     async def revoke(request: Request) -> Response:
@@ -72,7 +89,11 @@ def router(fhir: str) -> APIRouter:
     @routes.get(f"{PATH}/userinfo")
     async def user(request: Request) -> Response:
         context: Context = request.app.state.authorization
-        told = await userinfo.answer(context, request.headers.get("authorization"))
+        told = await userinfo.answer(
+            context,
+            request.headers.get("authorization"),
+            thumbprint(request.headers.raw, context.certificate_header),
+        )
         if told is None:
             return Response(b"", 401, {**_UNKEPT, "WWW-Authenticate": "Bearer"})
         return JSONResponse(told, 200, _UNKEPT)
@@ -84,7 +105,7 @@ async def _answered(request: Request, perform: Perform) -> Response:
     context: Context = request.app.state.authorization
     request_id: str = request.state.request_id
     try:
-        answered = await perform(context, Asked(await _form(request), request_id))
+        answered = await perform(context, _asked(context, request, await _form(request)))
     except OAuthError as refused:
         now = context.clock()
         rows = context.refusals.note(refused, network(request.scope), request_id, now)
@@ -95,6 +116,11 @@ async def _answered(request: Request, perform: Perform) -> Response:
     if answered is None:
         return Response(b"", 200, _UNKEPT)
     return JSONResponse(answered, 200, _UNKEPT)
+
+
+def _asked(context: Context, request: Request, form: dict[str, str]) -> Asked:
+    shown = thumbprint(request.headers.raw, context.certificate_header)
+    return Asked(form, request.state.request_id, shown)
 
 
 async def _write(context: Context, rows: list[AuditRow], now: datetime) -> None:

@@ -18,12 +18,18 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
-from coordhub.access import oauth
+from coordhub.access import oauth, viewer
+from coordhub.store import accounts, resources
+from coordhub.store.clients import PERSONS
+from coordhub.store.engine import Connection
 
 ALGORITHM: Final = "RS256"
 LIFETIME: Final = timedelta(minutes=10)
 """Of an identity token: it is to be read when it comes."""
 _SMALLEST: Final = 2048
+
+USERS: Final = (*PERSONS, "Practitioner", "PractitionerRole")
+"""Types that fhirUser may be of."""
 
 
 class Signer:
@@ -88,6 +94,21 @@ def claims(
     if nonce is not None:
         told["nonce"] = nonce
     return told
+
+
+async def own_record(conn: Connection, person: str, organization: int) -> str | None:
+    """Of who signed in: the Patient or RelatedPerson that it is, or the Practitioner that an operator has named.
+
+    organization: rid of whom it acts for.
+    """
+    view = viewer.as_organization(organization)
+    for rid in (organization, await accounts.practitioner(conn, person)):
+        found = None
+        if rid is not None:
+            found = (await resources.read_rids(conn, view, [rid])).get(rid)
+        if found is not None and found.body is not None and found.type in USERS:
+            return found.reference
+    return None
 
 
 def configuration(base: str) -> dict[str, Any]:

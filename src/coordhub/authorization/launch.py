@@ -15,10 +15,12 @@ from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
 from coordhub.access import scopes, wishes
-from coordhub.access.wishes import FHIR_USER, OPENID, Wish
+from coordhub.access.token import digest
+from coordhub.access.wishes import FHIR_USER, LAUNCH, OPENID, Wish
 from coordhub.authorization.context import Context
-from coordhub.store import clients
+from coordhub.store import clients, launches
 from coordhub.store.clients import Client
+from coordhub.store.launches import Opened
 
 _LONGEST: Final = 8 * 1024
 _LONGEST_STATE: Final = 1024
@@ -29,7 +31,10 @@ _PROMPTS: Final = frozenset({"none", "consent"})
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """wish: what it asks for, of what it was registered for. prompts: of OpenID Connect."""
+    """wish: what it asks for, of what it was registered for. prompts: of OpenID Connect.
+
+    opened: where it was opened, if it comes from there.
+    """
 
     client: Client
     redirect_uri: str
@@ -38,6 +43,12 @@ class Launch:
     nonce: str | None
     wish: Wish
     prompts: frozenset[str]
+    opened: Opened | None = None
+
+
+USED_UP: Final = (
+    "This launch is not known here, for this app, or not any more: have the app opened anew."
+)
 
 
 class Unknown(Exception):
@@ -110,7 +121,20 @@ async def judged(context: Context, query: str) -> Launch:
             "invalid_scope",
             "Ask for scopes as user/Task.rs, of those that the app was registered for.",
         )
-    return Launch(client, redirect_uri, state, challenge, nonce, wish, prompts)
+    opened = None
+    if "launch" in given:
+        async with context.engine.pool.acquire() as conn:
+            word = digest(given["launch"])
+            opened = await launches.find(conn, word, client.id, context.clock())
+        if opened is None:
+            raise refused("invalid_request", USED_UP)
+        if LAUNCH not in wish.words:
+            raise refused("invalid_scope", "Ask for launch besides, as who is opened here does.")
+    elif LAUNCH in wish.words:  # nothing was looked at
+        wish = Wish(wish.on, wish.words - {LAUNCH})
+        if not wish:
+            raise refused("invalid_scope", "Ask for more than launch.")
+    return Launch(client, redirect_uri, state, challenge, nonce, wish, prompts, opened)
 
 
 def back(redirect_uri: str, base: str, **said: str) -> str:

@@ -52,7 +52,15 @@ async def _client_credentials(context: Context, asked: Asked) -> Answer:
             organization=client.organization,
         )
     token, now = random_token(), context.clock()
-    given = Given(client.id, client.organization, granted, now, now + context.lifetime)
+    given = Given(
+        client.id,
+        client.organization,
+        granted,
+        now,
+        now + context.lifetime,
+        None,
+        asked.certificate,
+    )
     row = AuditRow(
         client.id, client.organization, "token-granted", 200, query=f"scope={granted}",
         request_id=asked.request_id,

@@ -76,6 +76,22 @@ def deactivate(email: Email, home: Home = None) -> None:
     act("people", step, home)
 
 
+@people.command("practitioner")
+def practitioner(
+    email: Email,
+    record: Annotated[str, typer.Argument(help="Practitioner/id or PractitionerRole/id.")],
+    home: Home = None,
+) -> None:
+    """Say which record of the directory the person is; apps are told so (fhirUser)."""
+
+    async def step(engine: Engine) -> None:
+        from coordhub.admin import people as acts
+
+        await acts.practitioner(engine, operator(), email, record, engine.now())
+
+    act("people", step, home)
+
+
 Issuer = Annotated[
     str | None, typer.Option(help="Of the provider; COORDHUB_SIGN_IN_ISSUER without it.")
 ]

@@ -23,7 +23,7 @@ registered = typer.Typer(
 )
 
 SYSTEM = "system/*.cruds"
-APP = "launch/patient openid fhirUser offline_access online_access patient/*.rs user/*.rs"
+APP = "launch launch/patient openid fhirUser offline_access online_access patient/*.rs user/*.rs"
 """Scopes that a client, or an app, is registered for."""
 
 Name = Annotated[str, typer.Argument(help="The client: its client_id.")]
@@ -55,6 +55,10 @@ def add(
         list[str] | None,
         typer.Option(help="It is an app, and this is where people come back to; may be repeated."),
     ] = None,
+    launch_uri: Annotated[
+        str | None,
+        typer.Option(help="Where the app begins; the portal then offers to open it at a request."),
+    ] = None,
     title: Annotated[
         str | None, typer.Option(help="What people are told that the app is called.")
     ] = None,
@@ -66,13 +70,13 @@ def add(
     """Register a client or an app; docs/integration.md says how it then gets tokens."""
     if redirect_uri and (jwks is None) != public:
         stop("coordhub clients add: an app is --public, or it has --jwks.")
-    if not redirect_uri and (public or jwks is None or title is not None):
+    if not redirect_uri and (public or jwks is None or title is not None or launch_uri):
         stop("coordhub clients add: give --jwks; or --redirect-uri and --title, if it is an app.")
 
     async def done(engine: Engine) -> None:
         from coordhub.admin import registering
 
-        app = registering.app_of(title or name, redirect_uri) if redirect_uri else None
+        app = registering.app_of(title or name, redirect_uri, launch_uri) if redirect_uri else None
         await registering.register(
             engine, operator(), name, organization,
             scope or (SYSTEM if app is None else APP),

@@ -174,7 +174,9 @@ async def _admitted(context: Context, request: Request) -> Caller:
             _begin(admission, request, guest)
         try:
             async with admission.turn(guest.client if guest else STRANGERS):
-                caller = await context.tokens.caller(authorization, state.request_id)
+                caller = await context.tokens.caller(
+                    authorization, state.request_id, request.headers.raw
+                )
         except FhirError:
             if guest is not None and authorization is not None:
                 admission.forget(authorization)

@@ -17,13 +17,13 @@ from fastapi import FastAPI, Request, Response
 
 from coordhub.access import wishes
 from coordhub.access.oauth import PATH
-from coordhub.access.wishes import FHIR_USER, Wish
+from coordhub.access.wishes import FHIR_USER, LAUNCH, Wish
 from coordhub.authorization import codes, launch
 from coordhub.authorization.context import Context as Authorization
 from coordhub.authorization.launch import Launch, Refused, Unknown
 from coordhub.portal import answering, forms, guests, leave, pages
 from coordhub.portal.guests import Guest
-from coordhub.store import apps, clients
+from coordhub.store import accounts, apps, clients
 from coordhub.store.transact import AuditRow
 
 REMEMBERED: Final = timedelta(days=365)
@@ -60,12 +60,15 @@ def add(app: FastAPI) -> None:
                 return _back(request, wanted, error="login_required")
             to = quote(f"/allow?{_query(request)}", safe="")
             return guests.go(request, f"/sign-in?to={to}")
-        offered = _offered(wanted, there)
+        if not await _fits(request, wanted, there):
+            return _back(request, wanted, error="access_denied")
+        offered = await _offered(request, wanted, there)
         known = await _remembered(request, wanted, there)
         if known is not None:
             allowed = offered.narrowed(frozenset(wishes.read(known.scopes).each()))
             if allowed:
-                return await _let(request, wanted, there, allowed, known.patient)
+                patient = known.patient if wanted.opened is None else wanted.opened.patient
+                return await _let(request, wanted, there, allowed, patient)
         if "none" in wanted.prompts:
             return _back(request, wanted, error="consent_required")
         return await _asking(request, wanted, there)
@@ -82,6 +85,8 @@ def add(app: FastAPI) -> None:
         there = await guests.anyone(request)
         if there is None or form is None or form.get("seal") != there.session.seal:
             return guests.go(request, f"/allow?{_query(request)}")
+        if not await _fits(request, wanted, there):
+            return _back(request, wanted, error="access_denied")
         match form.get("act"):
             case "deny":
                 return _back(request, wanted, error="access_denied")
@@ -152,16 +157,35 @@ async def _refused(request: Request, refused: Refused) -> Response:
     )  # fmt: skip
 
 
-def _offered(wanted: Launch, there: Guest) -> Wish:
-    """Who works for an organization has no record that an app could be told of."""
+async def _fits(request: Request, wanted: Launch, there: Guest) -> bool:
+    """Whoever it was opened for is there, and may see what was looked at."""
+    opened = wanted.opened
+    if opened is None:
+        return True
+    if opened.organization != there.own.rid or opened.person not in (None, there.session.person.id):
+        return False
+    if opened.patient is None:
+        return True
+    hub = guests.context_of(request).hub
+    return await leave.seen(hub, there.own.rid, opened.patient) is not None
+
+
+async def _offered(request: Request, wanted: Launch, there: Guest) -> Wish:
+    """Of some who work for an organization there is no record that an app could be told of."""
     if there.is_patient:
         return wanted.wish
+    async with guests.context_of(request).hub.engine.pool.acquire() as conn:
+        if await accounts.practitioner(conn, there.session.person.id) is not None:
+            return wanted.wish
     return Wish(wanted.wish.on, wanted.wish.words - {FHIR_USER})
 
 
 async def _remembered(request: Request, wanted: Launch, there: Guest) -> apps.Permission | None:
     """What is allowed already; not for whom a patient is chosen each time, or who might not be the app."""
-    if "consent" in wanted.prompts or (wanted.wish.needs_patient and not there.is_patient):
+    is_chosen = there.is_patient or (
+        wanted.opened is not None and wanted.opened.patient is not None
+    )
+    if "consent" in wanted.prompts or (wanted.wish.needs_patient and not is_chosen):
         return None
     if wanted.client.is_public and not wanted.redirect_uri.startswith("https:"):
         return None
@@ -183,11 +207,16 @@ async def _asking(
     trouble: str | None = None,
 ) -> Response:
     """The page that asks. form: what was said so far."""
-    context, offered = guests.context_of(request), _offered(wanted, there)
+    context, offered = guests.context_of(request), await _offered(request, wanted, there)
     person = there.session.person
     listed: list[leave.Choice] = []
     words = (form or {}).get("words", "")
-    if offered.needs_patient and not there.is_patient:
+    about, patient = "", None if wanted.opened is None else wanted.opened.patient
+    if patient is not None:
+        looked_at = await leave.seen(context.hub, there.own.rid, patient)
+        about = "" if looked_at is None else leave.choice(looked_at).name
+    choosing = offered.needs_patient and not there.is_patient and patient is None
+    if choosing:
         found = await leave.choices(context.hub, there.own.rid, words, context.hub.clock())
         listed = [leave.choice(one) for one in found]
         await context.audit.record(
@@ -202,7 +231,7 @@ async def _asking(
         app=wanted.client.title or wanted.client.id, address=urlsplit(wanted.redirect_uri).netloc,
         person=person.name, points=points, trouble=trouble, seal=there.session.seal,
         kept=[form is None or f"s{at}" in form for at in range(len(points))],
-        choosing=offered.needs_patient and not there.is_patient, choices=listed, words=words,
+        about=about, choosing=choosing, choices=listed, words=words,
         chosen=(form or {}).get("patient", ""), action=f"{guests.home(request)}/allow?{_query(request)}",
     )  # fmt: skip
 
@@ -210,7 +239,7 @@ async def _asking(
 async def _allowed(
     request: Request, wanted: Launch, there: Guest, form: dict[str, str]
 ) -> Response:
-    offered = _offered(wanted, there)
+    offered = await _offered(request, wanted, there)
     points = leave.points(offered, there.t)
     kept = frozenset(one.scope for at, one in enumerate(points) if f"s{at}" in form)
     allowed = offered.narrowed(kept)
@@ -218,8 +247,11 @@ async def _allowed(
         return await _asking(
             request, wanted, there, form, "Choose what it may do, or do not let it in."
         )
-    patient: int | None = None
-    if allowed.needs_patient:
+    opened = wanted.opened
+    patient = None if opened is None else opened.patient
+    if patient is not None and not (allowed.needs_patient or LAUNCH in allowed.words):
+        patient = None
+    if patient is None and allowed.needs_patient:
         patient = there.own.patient
         if not there.is_patient:
             found = await leave.chosen(
@@ -236,10 +268,13 @@ async def _allowed(
 async def _let(
     request: Request, wanted: Launch, there: Guest, allowed: Wish, patient: int | None
 ) -> Response:
-    code = await codes.allow(
-        _authorization(request), wanted, there.session.person.id, there.own.rid, patient, allowed,
-        request.state.request_id,
-    )  # fmt: skip
+    try:
+        code = await codes.allow(
+            _authorization(request), wanted, there.session.person.id, there.own.rid, patient,
+            allowed, request.state.request_id,
+        )  # fmt: skip
+    except Refused as refused:
+        return await _refused(request, refused)
     return _back(request, wanted, code=code)
 
 

@@ -29,6 +29,7 @@ _ID: Final = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _SAID: Final = {
     wishes.OPENID: "Know that it is you",
     wishes.FHIR_USER: "Know which record of this hub is yours",
+    wishes.LAUNCH: "Know what you were looking at when you opened it",
     wishes.LAUNCH_PATIENT: "Know whose record is chosen",
     wishes.OFFLINE: "Keep this also while you are away, until you take it back",
     wishes.ONLINE: "Keep this for up to twelve hours",
@@ -121,6 +122,14 @@ def choice(found: Version) -> Choice:
     document = parties.document(found)
     names = document.get("name") or [{}]
     return Choice(found.id, name_of(names[0]) or found.id, str(document.get("birthDate", "")))
+
+
+async def seen(hub: Hub, organization: int, rid: int) -> Version | None:
+    """The Patient (rid), if the organization may see it."""
+    async with hub.engine.pool.acquire() as conn:
+        view = viewer.as_organization(organization)
+        found = (await resources.read_rids(conn, view, [rid])).get(rid)
+    return found if found is not None and found.body is not None else None
 
 
 async def chosen(hub: Hub, organization: int, fhir_id: str) -> Version | None:

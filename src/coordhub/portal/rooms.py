@@ -28,6 +28,7 @@ from coordhub.portal import (
     forms,
     guests,
     language,
+    launching,
     moments,
     pages,
     sheets,
@@ -278,9 +279,10 @@ def _passwords(request: Request) -> bool:
     return provider is None or provider.registration.passwords
 
 
-def going_on(request: Request, path: str) -> Response:
-    """A page that goes on by itself to another of ours."""
-    return guests.page(request, "app_on", 200, onward=f"{guests.home(request)}{path}")
+def going_on(request: Request, path: str = "", elsewhere: str = "") -> Response:
+    """A page that goes on by itself to another of ours, or elsewhere."""
+    onward = elsewhere or f"{guests.home(request)}{path}"
+    return guests.page(request, "app_on", 200, onward=onward)
 
 
 def _let_in(request: Request, done: SignedIn, path: str) -> Response:
@@ -325,6 +327,7 @@ async def _task(
         request, guest, "task", status, here="worklist", sheet=found, refused=refused,
         errand=errands.KINDS.get(found.errand, ""),
         state=worklist.state_of(found.document), seen=found.task.version,
+        apps=await launching.offered(guests.context_of(request).hub),
         reasons=answering.reasons(), failures=answering.failures(), longest=answering.LONGEST,
         action=f"{guests.home(request)}/tasks/{fhir_id}",
     )  # fmt: skip
@@ -335,6 +338,12 @@ async def _answer(request: Request, guest: Guest, fhir_id: str, form: dict[str, 
     if found is None or found.task is None or found.document is None:
         return guests.room(request, guest, "missing", 404)
     what = form.get("act", "")
+    if what == "open":
+        begun = await launching.opened(
+            guests.context_of(request), guest.session.person, guest.own, found,
+            form.get("app", ""), request.state.request_id,
+        )  # fmt: skip
+        return missing(request) if begun is None else going_on(request, elsewhere=begun)
     if what not in found.answers:
         return await _task(request, guest, fhir_id, ("This cannot be answered so any more.",), 409)
     if (lacking := answering.lacks(what, form)) is not None:

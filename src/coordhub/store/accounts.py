@@ -65,6 +65,22 @@ async def by_identity(conn: Connection, issuer: str, subject: str) -> Person | N
     return None if row is None else Person(*row)
 
 
+async def practitioner(conn: Connection, person: str) -> int | None:
+    """rid of its own record in the directory."""
+    found: int | None = await conn.fetchval("select practitioner from person where id = $1", person)
+    return found
+
+
+async def is_practitioner(conn: Connection, email: str, rid: int) -> str | None:
+    """This is its record in the directory; its id."""
+    found: str | None = await conn.fetchval(
+        "update person set practitioner = $2 where email = $1 and role <> 'patient' returning id",
+        email,
+        rid,
+    )
+    return found
+
+
 async def of(conn: Connection, organization: int | None) -> list[Person]:
     """Of an organization (rid), or of all."""
     rows = await conn.fetch(

@@ -20,6 +20,7 @@ _SWEPT = 20
 @dataclass(frozen=True, slots=True)
 class Permission:
     """person: id of who allowed it. organization: rid of whom the app acts for; patient: in whose context (rid).
+    task: rid of the Task that the app was opened at.
 
     asked: what the app asked for, scopes: what of it was allowed; both as SMART states them.
     """
@@ -32,6 +33,7 @@ class Permission:
     asked: str
     scopes: str
     at: datetime
+    task: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +55,14 @@ class Refresh:
     spent: bool = False
 
 
-_COLUMNS = "p.id, p.client, p.person, p.organization, p.patient, p.asked, p.scopes, p.at"
+_COLUMNS = "p.id, p.client, p.person, p.organization, p.patient, p.asked, p.scopes, p.at, p.task"
 
 
 async def allow(conn: Connection, one: Permission, code: bytes, given: Code) -> None:
     """Note what was allowed, and the code that the app gets for it. Old codes go."""
     await conn.execute(
-        "insert into app_permission (id, client, person, organization, patient, asked, scopes, at)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "insert into app_permission (id, client, person, organization, patient, asked, scopes, at, task)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         one.id,
         one.client,
         one.person,
@@ -69,6 +71,7 @@ async def allow(conn: Connection, one: Permission, code: bytes, given: Code) -> 
         one.asked,
         one.scopes,
         one.at,
+        one.task,
     )
     # One that is used has to be known as that for as long as what it gave.
     await conn.execute(

@@ -67,7 +67,7 @@ class Presented:
     """Whose a token is, and what it allows at most. patient: rid, in whose context an app has it.
 
     by_person: id of the person who let an app act; the client's organization is the person's then.
-    permission: by which it did.
+    permission: by which it did. thumbprint: of the certificate that the token is bound to.
     """
 
     client: Client
@@ -75,6 +75,7 @@ class Presented:
     patient: int | None = None
     by_person: str | None = None
     permission: UUID | None = None
+    thumbprint: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ async def presenting(conn: Connection, digest: bytes, now: datetime) -> Presente
         "select c.id, t.organization, r.type, r.fhir_id, c.scopes, c.update_as_create, c.active, c.reference_policy,"
         " c.role, c.break_glass, c.jwks, c.jwks_uri, c.redirect_uris, c.title, c.per_second, c.burst,"
         f" c.at_once, c.per_day, s.organization is not null, {TERMS},"
-        " t.scopes, a.patient, a.person, a.id"
+        " t.scopes, a.patient, a.person, a.id, t.thumbprint"
         " from access_token t join client c on c.id = t.client and c.active"
         " left join app_permission a on a.id = t.permission and a.ended_at is null"
         " join resource r on r.rid = t.organization and r.shard = (t.organization & 255)::smallint"
@@ -147,13 +148,13 @@ async def presenting(conn: Connection, digest: bytes, now: datetime) -> Presente
     )
     if row is None:
         return None
-    *own, scopes, patient, person, permission = row
+    *own, scopes, patient, person, permission, thumbprint = row
     client = _client(own)
     if person is not None:
         is_person = client.reference.partition("/")[0] in PERSONS
         role = "person" if is_person else "system"
         client = replace(client, role=role, break_glass=False, update_as_create=False)
-    return Presented(client, scopes, patient, person, permission)
+    return Presented(client, scopes, patient, person, permission, thumbprint)
 
 
 def _client(row: Any) -> Client:

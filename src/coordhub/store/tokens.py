@@ -20,7 +20,7 @@ _SWEPT = 20
 class Given:
     """A token that is valid, of a client that is active. organization: rid of whom it acts for.
 
-    permission: of an app's, what it comes of.
+    permission: of an app's, what it comes of. thumbprint: of the certificate that it is bound to.
     """
 
     client: str
@@ -29,6 +29,7 @@ class Given:
     issued_at: datetime
     expires_at: datetime
     permission: UUID | None = None
+    thumbprint: bytes | None = None
 
 
 async def spend(
@@ -52,8 +53,8 @@ async def give(conn: Connection, digest: bytes, given: Given) -> None:
     await conn.execute(
         "with old as (delete from access_token where digest in (select digest from access_token"
         f"   where expires_at <= $5 limit {_SWEPT} for update skip locked))"
-        " insert into access_token (digest, client, organization, scopes, issued_at, expires_at, permission)"
-        " values ($1, $2, $3, $4, $5, $6, $7)",
+        " insert into access_token (digest, client, organization, scopes, issued_at, expires_at, permission,"
+        " thumbprint) values ($1, $2, $3, $4, $5, $6, $7, $8)",
         digest,
         given.client,
         given.organization,
@@ -61,12 +62,13 @@ async def give(conn: Connection, digest: bytes, given: Given) -> None:
         given.issued_at,
         given.expires_at,
         given.permission,
+        given.thumbprint,
     )
 
 
 async def find(conn: Connection, digest: bytes, now: datetime) -> Given | None:
     row = await conn.fetchrow(
-        "select t.client, t.organization, t.scopes, t.issued_at, t.expires_at, t.permission"
+        "select t.client, t.organization, t.scopes, t.issued_at, t.expires_at, t.permission, t.thumbprint"
         " from access_token t join client c on c.id = t.client and c.active"
         " left join app_permission a on a.id = t.permission and a.ended_at is null"
         " where t.digest = $1 and t.expires_at > $2 and case when t.permission is null"

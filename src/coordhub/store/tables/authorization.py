@@ -30,6 +30,11 @@ access_token = Table(
     instant("issued_at"),
     instant("expires_at"),
     Column("permission", Uuid, comment="app_permission.id, of an app's; it ends with that"),
+    Column(
+        "thumbprint",
+        LargeBinary,
+        comment="SHA-256 of the certificate that it is bound to (RFC 8705); null: to none",
+    ),
     comment="Bearer tokens that are valid; one that is revoked is not here",
 )
 Index("access_token_client_idx", access_token.c.client)
@@ -53,6 +58,7 @@ app_permission = Table(
     Column("scopes", Text, nullable=False, comment="what of these was allowed"),
     instant("at", comment="when the person allowed it"),
     instant("ended_at", nullable=True, comment="taken back, or a code or token came twice"),
+    Column("task", BigInteger, comment="rid of the Task in context; null: none"),
     comment="What people let apps do: each code and token of an app comes of one",
 )
 Index("app_permission_person_idx", app_permission.c.person, app_permission.c.client)
@@ -73,6 +79,22 @@ app_code = Table(
     comment="Authorization codes (RFC 6749, 4.1), each good once",
 )
 Index("app_code_expires_at_idx", app_code.c.expires_at)
+
+app_launch = Table(
+    "app_launch",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True, comment="SHA-256 of what the app is told"),
+    identifier_text("client", comment="client.id of the app"),
+    Column("organization", BigInteger, nullable=False, comment="rid of who works with it"),
+    identifier_text(
+        "person", nullable=True, comment="person.id of who alone may; null: anybody there"
+    ),
+    Column("patient", BigInteger, comment="rid of the Patient that was looked at"),
+    Column("task", BigInteger, comment="rid of the Task that was looked at"),
+    instant("expires_at"),
+    comment="Apps that were opened out of a record, each once",
+)
+Index("app_launch_expires_at_idx", app_launch.c.expires_at)
 
 refresh_token = Table(
     "refresh_token",

@@ -72,6 +72,7 @@ client = Table(
         comment="where people come back to from here, of an app; null: it is none",
     ),
     Column("title", Text, comment="what people are told that an app is called"),
+    Column("launch_uri", Text, comment="where an app begins that is opened from here"),
     Column("per_second", Double, comment="requests at most; null, as below: as the settings say"),
     Column("burst", Integer, comment="requests at once, after a while without any"),
     Column("at_once", Integer, comment="requests under way at the same time"),

@@ -48,6 +48,11 @@ person = Table(
         comment="time step of the last code that was used: no code is good twice",
     ),
     instant("created_at"),
+    Column(
+        "practitioner",
+        BigInteger,
+        comment="rid of its Practitioner or PractitionerRole; null: none is known",
+    ),
     UniqueConstraint("email"),
     CheckConstraint("role in ('program-staff', 'coordinator', 'patient')", name="role_known"),
     comment="Who works for an organization with a browser",
