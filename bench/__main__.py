@@ -34,7 +34,16 @@ def main(arguments: list[str]) -> int:
     elif asked.what == "matching":
         from bench import matching
 
-        told = matching.run(matching.Plan(asked.seed, asked.persons))
+        told = matching.run(
+            matching.Plan(
+                asked.seed,
+                asked.persons,
+                asked.learn,
+                asked.weights,
+                asked.looked,
+                asked.learn_persons,
+            )
+        )
     elif asked.what == "referrals":
         from bench import referrals
 
@@ -76,6 +85,10 @@ def _parser() -> argparse.ArgumentParser:
     group = parser.add_argument_group("matching")
     group.add_argument("--persons", type=int, default=20_000, help="so many at least")
     group.add_argument("--seed", type=int, default=1, help="of the population")
+    group.add_argument("--learn", type=int, help="learn weights from the population of this seed")
+    group.add_argument("--learn-persons", type=int, help="so many in it; else as many")
+    group.add_argument("--weights", type=Path, help="file to write what was learned to, or to take")
+    group.add_argument("--looked", type=int, help="so many persons are compared with all; else all")
     group = parser.add_argument_group("items")
     group.add_argument("--items", default="abcdefg", help="letters of the work items")
     group.add_argument("--clients", type=int, default=8, help="clients at once")

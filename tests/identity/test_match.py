@@ -83,7 +83,33 @@ def test_given_the_worked_vectors_when_judged_then_bits_posterior_and_grade_are_
 GRADES = {
     "twins under one insurance": (
         {**RUIZ, "given": "Ana", "member": "7"}, {**RUIZ, "given": "Anna", "member": "7"}, "probable"),
-    "twins with other names": ({**RUIZ, "given": "Ana"}, {**RUIZ, "given": "Lucia"}, "probable"),
+    "twins with other names": ({**RUIZ, "given": "Ana"}, {**RUIZ, "given": "Lucia"}, "possible"),
+    "twins with other names, of whom each has two": (
+        {**RUIZ, "given": "Ana Maria", "member": "7"}, {**RUIZ, "given": "Lucia Rosa", "member": "7"},
+        "certainly-not"),
+    "names alike, and one that follows": (
+        {**RUIZ, "given": "Ana Lucia", "email": "a@x"}, {**RUIZ, "given": "Anna Lucia", "email": "a@x"}, "probable"),
+    "names alike, and others that follow": (
+        {**RUIZ, "given": "Ana Lucia"}, {**RUIZ, "given": "Anna Maria"}, "possible"),
+    "one name, and others that follow, alike": (
+        {**RUIZ, "given": "Maria Ana"}, {**RUIZ, "given": "Maria Lia"}, "probable"),
+    "another surname in the same house": (
+        {**JANE, "street": "1 Oak St", "zip": "74101"}, {**JANE, "family": "Poe", "street": "1 Oak St", "zip": "74101"},
+        "certain"),
+    "another surname in another house": (
+        {**JANE, "phone": "", "email": "j@x"}, {**JANE, "family": "Poe", "phone": "", "email": "j@x"}, "probable"),
+    "a mistaken sex": (
+        {**JANE, "street": "1 Oak St", "zip": "74101"}, {**JANE, "sex": "male", "street": "1 Oak St", "zip": "74101"},
+        "certain"),
+    "brother and sister whose names are alike": (
+        {**RUIZ, "given": "Ana"}, {**RUIZ, "given": "Anan", "sex": "male"}, "possible"),
+    "husband and wife": (
+        {**RUIZ, "given": "Luis", "sex": "male", "born": "1960-07-01", "member": "7"},
+        {**RUIZ, "given": "Rosa", "born": "1961-11-29", "member": "7"}, "certainly-not"),
+    "father and son, one digit of the year apart": (
+        {**RUIZ, "given": "Luis", "born": "1990-01-02"}, {**RUIZ, "given": "Luis", "born": "1960-01-02"},
+        "certainly-not"),
+    "an initial": ({**RUIZ, "given": "A"}, {**RUIZ, "given": "Ana"}, "probable"),
     "a twin that says so": (
         {**RUIZ, "given": "Ana", "twin": True}, {**RUIZ, "given": "Anna", "ssn": "1"}, "probable"),
     "one number of one system": (

@@ -259,36 +259,3 @@ async def test_s10_given_another_who_is_named_when_the_first_lets_it_run_out_the
     mine = await riverside.read(sent.task)
     assert mine["businessStatus"]["coding"][0]["code"] == "no-provider-available"
     assert mine["status"] == "in-progress", "that nobody was found ends nothing"
-
-
-@pytest.mark.parametrize("friday", [WEEKENDS["as they are in Europe"]], indirect=True)
-async def test_s10_given_a_mailbox_and_no_server_when_nobody_answers_then_one_mail_a_day_reminds_of_it(
-    house, relay, clock, friday, pantry
-):
-    await house.is_reached_at(house.mounds, "desk@mounds.example.org")
-    sent, task = await refers(house, pantry)
-    await house.settled()
-    asked = len(relay.taken)
-    assert asked == 1
-    for days, hour, minute in ((1, 12, 0), (3, 16, 0), (4, 15, 59)):
-        await it_is(house, clock, friday, days, hour, minute)
-    assert len(relay.taken) == asked
-
-    # Half of the time is over: one mail, which names nobody
-    await it_is(house, clock, friday, 4)
-    assert len(relay.taken) == asked + 1
-    [reminder] = await reminders(house)
-    assert [house.target(one) for one in reminder["about"]] == [task]
-    mail = relay.mails()[-1]
-    words = mail["Subject"] + mail.get_content()
-    whom = await house.riverside.read(sent.patient)
-    for secret in (whom["name"][0]["family"], "Riverside", task.partition("/")[2]):
-        assert secret not in words
-    assert "/links/" in words
-
-    # and none that day besides; the next day has its own
-    await it_is(house, clock, friday, 4, 16, 45)
-    assert len(relay.taken) == asked + 1
-    await it_is(house, clock, friday, 5)
-    assert len(relay.taken) == asked + 2
-    assert len(await reminders(house)) == 2

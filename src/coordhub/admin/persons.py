@@ -14,6 +14,7 @@ from typing import Final
 from coordhub.access import viewer
 from coordhub.admin.acts import NothingDone, Operator, note
 from coordhub.identity.link import APART, LINKED, REVIEW
+from coordhub.identity.normalise import BLOCKS
 from coordhub.record import linking, unmatched
 from coordhub.record.hub import Hub
 from coordhub.store import persons, resources
@@ -118,6 +119,18 @@ async def reconsider(hub: Hub, by: Operator, one: str, other: str, reason: str) 
         about = {"one": first.reference, "other": second.reference, "reason": reason}
         await note(conn, by, "person-reconsidered", hub.clock(), about)
     hub.engine.wake()
+
+
+async def again(hub: Hub, by: Operator, reason: str) -> int:
+    """Have all Patients looked at anew; how many."""
+    if not reason.strip():
+        raise NothingDone("say why; it stands in the audit.")
+    async with hub.engine.transaction() as conn:
+        number = await persons.make_all_due(conn, BLOCKS["surname"])
+        about = {"patients": str(number), "reason": reason}
+        await note(conn, by, "persons-looked-at-again", hub.clock(), about)
+    hub.engine.wake()
+    return number
 
 
 async def _part(conn: Connection, same: frozenset[int], one: Version, other: Version) -> None:

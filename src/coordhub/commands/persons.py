@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from coordhub.commands.wiring import Reason, on_a_hub, operator, stop
+from coordhub.commands.wiring import Reason, on_a_hub, operator, stop, use_weights
 
 if TYPE_CHECKING:
     from coordhub.record.hub import Hub
@@ -69,6 +70,49 @@ def reconsider(one: One, other: Other, reason: Reason) -> None:
 
     _done(lambda hub: deciding.reconsider(hub, operator(), one, other, reason))
     print("Taken back.")
+
+
+@persons.command("learn")
+def learn(
+    records: Annotated[int, typer.Option(min=100, help="So many records are looked at.")] = 5000,
+    seed: Annotated[int, typer.Option(help="Which; another number, other records.")] = 1,
+    write: Annotated[
+        Path | None,
+        typer.Option(help="File to write the numbers to; without it they are shown only."),
+    ] = None,
+) -> None:
+    """Learn from the hub's own records how often fields of one person agree; nothing is changed.
+
+    What stewards have decided counts as known. To match by it, name the file in COORDHUB_IDENTITY_WEIGHTS.
+    """
+    import msgspec
+
+    from coordhub.identity import learn as learning
+    from coordhub.identity import weights
+    from coordhub.record.learning import sample
+
+    use_weights()
+    seen = _done(lambda hub: sample(hub, records, seed))
+    if not seen.looked:
+        stop(
+            "coordhub persons learn: no two records have a key in common; there is nothing to learn from."
+        )
+    before = weights.in_use()
+    found = learning.fit(seen, before)
+    for line in learning.told(before, found, seen):
+        print(line)
+    if write is not None:
+        write.write_bytes(msgspec.json.format(msgspec.json.encode(found.weights)) + b"\n")
+        print(f"Written to {write}. Match by it: COORDHUB_IDENTITY_WEIGHTS={write}")
+
+
+@persons.command("again")
+def again(reason: Reason) -> None:
+    """Look at all Patients anew, as by other weights; what persons have decided stands."""
+    from coordhub.admin import persons as deciding
+
+    number = _done(lambda hub: deciding.again(hub, operator(), reason))
+    print(f"{number} Patients are looked at again.")
 
 
 def _done(step: Callable[[Hub], Coroutine[Any, Any, Any]]) -> Any:

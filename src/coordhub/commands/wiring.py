@@ -82,6 +82,15 @@ def run(step: Coroutine[Any, Any, Any]) -> Any:
         raise
 
 
+def use_weights() -> None:
+    """Match by the operator's numbers, where the settings name some."""
+    from coordhub.identity import weights
+
+    settings = read_settings()
+    if settings.identity_weights is not None:
+        weights.use(weights.read(settings.identity_weights.read_bytes()))
+
+
 def trace(settings: Settings) -> None:
     """Begin to trace, where it is asked for."""
     from coordhub import tracing

@@ -476,6 +476,19 @@ ROUTES: tuple[Route, ...] = (
         answer="Bundle", reasons=(413, 415, 422), body="Parameters",
     ),
     Route(
+        "ihe_pix", "GET", "/Patient/$ihe-pix", "Operations", "Under which numbers is somebody known?",
+        "IHE PIXm: the other identifiers of the person of whom `sourceIdentifier` is one, and the Patients that have "
+        "them, as far as you see these records.",
+        answer="Parameters", reasons=(404, 409),
+        parameters=(
+            {
+                **_query("sourceIdentifier", "system|value; or the FHIR base|Patient/[id].", {"type": "string"}),
+                "required": True,
+            },
+            _query("targetSystem", "Only numbers of this system; may be given several times.", {"type": "string"}),
+        ),
+    ),
+    Route(
         "vread", "GET", "/{resource_type}/{id}/_history/{vid}", "Resources", "Read a version",
         "One version, current or not.", reasons=(404, 410), parameters=(TYPE, _ID, _VID),
     ),

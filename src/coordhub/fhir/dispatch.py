@@ -105,6 +105,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         ("type", "instance"), ("Subscription",), _ASK, parameters=frozenset({"id"})
     ),
     "current-medications": Operation(("instance",), ("Patient",), ("GET",)),
+    "ihe-pix": Operation(
+        ("type",),
+        ("Patient",),
+        ("GET",),
+        "search",
+        frozenset({"sourceIdentifier", "targetSystem"}),
+    ),
     "lastn": Operation(("type",), ("Observation",), _ASK, "search", None),
     "lower-label": Operation(
         ("instance",), (), ("POST",), "update", frozenset({"class", "reason"})

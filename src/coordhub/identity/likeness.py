@@ -6,7 +6,7 @@ https://www.archives.gov/research/census/soundex (Soundex)
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 import msgspec
@@ -15,6 +15,7 @@ _PREFIX = 4
 _PREFIX_WORTH = 0.1
 
 
+@lru_cache(maxsize=1 << 16)
 def jaro_winkler(one: str, other: str) -> float:
     """0 for nothing in common, 1 for the same letters in the same order."""
     if one == other:
@@ -53,6 +54,7 @@ _SOUNDS = {
 }
 
 
+@lru_cache(maxsize=1 << 16)
 def soundex(name: str) -> str:
     """A letter and three digits; empty for a name without Latin letters."""
     letters = [letter for letter in name if "a" <= letter <= "z"]

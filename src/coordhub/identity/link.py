@@ -14,10 +14,9 @@ REVIEW: Final = "review"
 APART: Final = "apart"
 
 DOUBTS: Final = frozenset({
-    "household", "multiple-birth", "generation", "two-numbers", "birth-and-sex", "contradicted", "middle-name",
-    "kept-apart",
+    "generation", "two-numbers", "birth-and-sex", "contradicted", "middle-name", "kept-apart",
 })  # fmt: skip
-"""Why a pair is held back that says: these may well be two persons."""
+"""Why a pair is held back that says: these may well be two persons. Of twins match.joins_twins tells more."""
 
 
 class Standing(NamedTuple):

@@ -11,14 +11,13 @@ and nothing may speak against it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from math import log2
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from coordhub.identity.likeness import are_one_name, jaro_winkler, soundex
+from coordhub.identity import compare
 from coordhub.identity.normalise import Traits
-from coordhub.identity.weights import Weights
+from coordhub.identity.weights import Weights, odds
 
 GRADES: Final = ("certain", "probable", "possible", "certainly-not")
 
@@ -29,7 +28,7 @@ ALONE: Final = ("birth", "given", "email", "social", "identifier")
 
 
 class Agreement(NamedTuple):
-    """level: exact, nickname (of given), close, other, missing."""
+    """level: one of compare.FIELDS, other or missing."""
 
     field: str
     level: str
@@ -53,10 +52,14 @@ NOTHING: Final = Known()
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """score: the posterior, 0 to 1. held: codes of why it is less than the score says."""
+    """score: the posterior against strangers, 0 to 1; sure: against others of one house as well.
+
+    held: codes of why it is less than that says.
+    """
 
     grade: str
     score: float
+    sure: float
     evidence: tuple[Agreement, ...]
     held: tuple[str, ...] = ()
 
@@ -70,35 +73,94 @@ class Verdict:
 
 def judge(one: Traits, other: Traits, weights: Weights, known: Known = NOTHING) -> Verdict:
     """The same whichever of the two is named first."""
-    evidence = tuple(_compare(one, other, weights, known))
-    bits = sum(each.bits for each in evidence)
-    score = 1 / (1 + 2 ** -(bits + log2(weights.prior / (1 - weights.prior))))
-    levels = {each.field: each.level for each in evidence}
+    levels = compare.levels(one, other, weights.family_alike, weights.given_alike, known.shared)
+    return graded(one, other, levels, weights, known)
+
+
+def graded(
+    one: Traits, other: Traits, levels: dict[str, str], weights: Weights, known: Known = NOTHING
+) -> Verdict:
+    """What follows from these levels."""
+    worth = odds(weights)
+    evidence = []
+    for name, level in levels.items():
+        bits = worth.bits[name][level]
+        u = _frequency(name, one, other, weights, known) if level == "exact" else None
+        if u is not None:
+            bits = weights.bits(name, level, u)
+        evidence.append(Agreement(name, level, bits))
+    strangers = 2 ** -(sum(each.bits for each in evidence) + worth.prior)
+    house = sum(
+        2 ** (prior + sum(against[name][level] for name, level in levels.items()))
+        for prior, against in worth.rivals
+    )
+    score, sure = 1 / (1 + strangers), 1 / (1 + strangers + house)
+    found = Verdict("certainly-not", score, sure, tuple(evidence))
     if _are_of_two_generations(one, other, levels, weights):
-        return Verdict("certainly-not", score, evidence, ("generations",))
-    if score < weights.possible:
-        return Verdict("certainly-not", score, evidence)
-    if score < weights.probable:
-        return Verdict("possible", score, evidence)
-    if score < weights.certain:
-        return Verdict("probable", score, evidence)
-    held = tuple(_held(one, other, levels, weights))
-    return Verdict("probable" if held else "certain", score, evidence, held)
+        return replace(found, held=("generations",))
+    if sure < weights.possible:
+        return found
+    if sure < weights.probable:
+        return replace(found, grade="possible")
+    held = tuple(_held(one, other, levels, weights)) if score >= weights.certain else ()
+    certain = sure >= weights.certain and not held
+    return replace(found, grade="certain" if certain else "probable", held=held)
+
+
+def joins_twins(ours: Collection[Traits], theirs: Collection[Traits], weights: Weights) -> bool:
+    """Whether a record of the one person and one of the other are of one house and one birth, and have first names
+    that are not the same: a third record, which is like both, does not make them one.
+
+    Unless another of the one person's records has the very names: then it was judged already what the difference is.
+    """
+    return any(
+        _may_be_twins(one, other, weights)
+        and not any(other.given == each.given for each in ours)
+        and not any(one.given == each.given for each in theirs)
+        for one in ours
+        for other in theirs
+    )
+
+
+def _may_be_twins(one: Traits, other: Traits, weights: Weights) -> bool:
+    levels = compare.levels(one, other, weights.family_alike, weights.given_alike, NOTHING.shared)
+    return (
+        levels["birth"] != "other"
+        and levels["given"] in ("other", "alike")
+        and not _named_alike(levels)
+        and not any(levels[name] == "exact" for name in PERSONAL)
+        and any(levels[name] == "exact" for name in HOUSEHOLD)
+    )
+
+
+def _frequency(
+    name: str, one: Traits, other: Traits, weights: Weights, known: Known
+) -> float | None:
+    """How common the name is that both have, the rarest if they have several."""
+    if not known.frequency or name not in ("family", "given"):
+        return None
+    both = one.families & other.families if name == "family" else one.given & other.given
+    often = [known.frequency[name, each] for each in both if (name, each) in known.frequency]
+    return min(max(min(often), weights.rarest), weights.most_common) if often else None
 
 
 def _held(one: Traits, other: Traits, levels: dict[str, str], weights: Weights) -> list[str]:
     """Codes of what forbids certainty, whatever the score."""
-    agrees = {name for name, level in levels.items() if level not in ("other", "missing")}
+    agrees = {
+        name for name, level in levels.items() if level not in ("other", "missing", "initial")
+    }
+    if levels["given"] == "initial" and _named_alike(levels):
+        agrees.add("given")
     facts = sum(name in agrees for name in ALONE) + bool(agrees & HOUSEHOLD)
     found = []
     if facts < weights.independent:
         found.append("few-facts")
     if not agrees & PERSONAL:
-        if levels["given"] not in ("exact", "nickname"):
+        if not _named_alike(levels):
             found.append("household")
-        if "other" in (levels["birth"], levels["sex"]) or levels["family"] == "other":
+        if _contradicts(levels):
             found.append("contradicted")
-        if one.middles and other.middles and not one.middles & other.middles:
+        if levels["middle"] == "other":
             found.append("middle-name")
     if levels["birth"] == "other" and levels["sex"] == "other":
         found.append("birth-and-sex")
@@ -111,11 +173,35 @@ def _held(one: Traits, other: Traits, levels: dict[str, str], weights: Weights) 
     return found
 
 
+def _named_alike(levels: dict[str, str]) -> bool:
+    """Whether the first name is the same: as written, as people call each other, or, where it is only alike, by
+    the whole name that follows it. Twins have names that are alike, and not two of them."""
+    return levels["given"] in ("exact", "nickname") or (
+        levels["given"] in ("alike", "initial") and levels["middle"] == "exact"
+    )
+
+
+def _contradicts(levels: dict[str, str]) -> bool:
+    """Whether birth, sex or family name differ and nothing explains it.
+
+    Nobody else of a house has somebody's birth and first name: where these are the same, and what the house
+    shares, sex was mistaken or the family name has changed.
+    """
+    differ = sum(levels[name] == "other" for name in ("birth", "sex", "family"))
+    if not differ:
+        return False
+    if differ > 1 or levels["birth"] != "exact" or levels["given"] != "exact":
+        return True
+    return not any(levels[name] == "exact" for name in HOUSEHOLD)
+
+
 def _are_of_two_generations(
     one: Traits, other: Traits, levels: dict[str, str], weights: Weights
 ) -> bool:
     """Parent and child of one name and house: born a generation apart, and no number of one person in common."""
-    if levels["birth"] != "other" or any(levels[name] == "exact" for name in PERSONAL):
+    if levels["birth"] not in ("other", "year") or any(
+        levels[name] == "exact" for name in PERSONAL
+    ):
         return False
     assert one.birth is not None
     assert other.birth is not None
@@ -135,108 +221,3 @@ def _numbered_apart(one: Traits, other: Traits) -> bool:
         for system, values in one.identifiers.items()
         if system in other.identifiers
     )
-
-
-def _compare(one: Traits, other: Traits, weights: Weights, known: Known) -> list[Agreement]:
-    def weighed(name: str, level: str, u: float | None = None) -> Agreement:
-        numbers = "close" if level == "nickname" else level
-        return Agreement(name, level, weights.bits(name, numbers, u))
-
-    def named(name: str, ours: frozenset[str], theirs: frozenset[str], level: str) -> Agreement:
-        u = None
-        if level == "exact":
-            often = [known.frequency[key] for each in ours & theirs
-                     if (key := (name, each)) in known.frequency]  # fmt: skip
-            if often:
-                u = min(max(min(often), weights.rarest), weights.most_common)
-        return weighed(name, level, u)
-
-    def telling(name: str, values: frozenset[str]) -> frozenset[str]:
-        return frozenset(each for each in values if (name, each) not in known.shared)
-
-    family = _families(one.families, other.families, weights)
-    given = _given(one.given, other.given, weights)
-    return [
-        weighed("birth", _births(one.birth, other.birth)),
-        named("family", one.families, other.families, family),
-        named("given", one.given, other.given, given),
-        weighed("sex", _same(_set(one.sex), _set(other.sex))),
-        weighed("phone", _same(telling("phone", one.phones), telling("phone", other.phones))),
-        weighed("email", _same(telling("email", one.emails), telling("email", other.emails))),
-        weighed(
-            "address",
-            _addresses(
-                telling("address", one.streets),
-                telling("address", other.streets),
-                one.areas,
-                other.areas,
-            ),
-        ),
-        weighed("member", _same(one.members, other.members)),
-        weighed("social", _same(one.socials, other.socials)),
-        weighed("identifier", _numbers(one, other)),
-    ]
-
-
-def _set(value: str | None) -> frozenset[str]:
-    return frozenset() if value is None else frozenset({value})
-
-
-def _same(ours: frozenset[str], theirs: frozenset[str]) -> str:
-    if not ours or not theirs:
-        return "missing"
-    return "exact" if ours & theirs else "other"
-
-
-def _births(one: str | None, other: str | None) -> str:
-    if one is None or other is None:
-        return "missing"
-    if one == other:
-        return "exact"
-    if one == other[:4] + other[6:] + other[4:6]:
-        return "close"
-    return "close" if sum(a != b for a, b in zip(one, other, strict=True)) == 1 else "other"
-
-
-def _families(ours: frozenset[str], theirs: frozenset[str], weights: Weights) -> str:
-    level = _same(ours, theirs)
-    if level == "other" and any(
-        set(a.split()) & set(b.split())
-        or jaro_winkler(a, b) >= weights.family_alike
-        or (soundex(a) and soundex(a) == soundex(b))
-        for a in ours
-        for b in theirs
-    ):
-        return "close"
-    return level
-
-
-def _given(ours: frozenset[str], theirs: frozenset[str], weights: Weights) -> str:
-    level = _same(ours, theirs)
-    if level != "other":
-        return level
-    pairs = [(a, b) for a in ours for b in theirs]
-    if any(are_one_name(a, b) for a, b in pairs):
-        return "nickname"
-    alike = any(jaro_winkler(a, b) >= weights.given_alike for a, b in pairs)
-    return "close" if alike else "other"
-
-
-def _addresses(
-    ours: frozenset[str], theirs: frozenset[str], near: frozenset[str], there: frozenset[str]
-) -> str:
-    if ours & theirs:
-        return "exact"
-    if not near or not there:
-        return "missing"
-    return "close" if near & there else "other"
-
-
-def _numbers(one: Traits, other: Traits) -> str:
-    """Of systems that both have; that of two in one system differ is told by `two-numbers`, a system may
-    number somebody twice."""
-    common = one.identifiers.keys() & other.identifiers.keys()
-    if not common:
-        return "missing"
-    shared = any(one.identifiers[system] & other.identifiers[system] for system in common)
-    return "exact" if shared else "other"

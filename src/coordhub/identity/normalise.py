@@ -27,9 +27,10 @@ SSN: Final = "http://hl7.org/fhir/sid/us-ssn"
 @dataclass(frozen=True, slots=True)
 class Traits:
     """birth: eight digits, or None where the day is not known. families: of all names, earlier ones too.
-    given: first names. middles: initials. suffixes: jr, sr, ii ... phones: digits. streets: house number,
+    given: first names. middles: the names after these. suffixes: jr, sr, ii ... phones: digits. streets: house number,
     street and area; areas: the first five of postal codes. members: of an insurance, families share them.
-    socials: the last four. identifiers: values by system. multiple: one of twins or more.
+    socials: the last four. identifiers: values by system. multiple: one of twins or more. linked: system and
+    value of the records that Patient.link names by their numbers; nothing is compared by it.
     """
 
     birth: str | None = None
@@ -46,6 +47,7 @@ class Traits:
     socials: frozenset[str] = Nothing
     identifiers: dict[str, frozenset[str]] = field(default_factory=dict)
     multiple: bool = False
+    linked: frozenset[str] = Nothing
 
 
 def traits(patient: Document) -> Traits:
@@ -56,7 +58,7 @@ def traits(patient: Document) -> Traits:
         words = [word for text in _texts(name.get("given")) for word in _folded(text).split()]
         if words and words[0] not in _UNNAMED:
             firsts.add(words[0])
-            middles |= {word[0] for word in words[1:]}
+            middles |= set(words[1:])
     birth = re.sub(r"\D", "", _text(patient.get("birthDate")))
     gender = _text(patient.get("gender"))
     streets, areas = _places(_dicts(patient.get("address")))
@@ -81,6 +83,7 @@ def traits(patient: Document) -> Traits:
         socials=socials,
         identifiers=identifiers,
         multiple=multiple,
+        linked=frozenset(_linked(_dicts(patient.get("link")))),
     )
 
 
@@ -95,11 +98,15 @@ BLOCKS: Final = {
     "email": 8,
     "given": 9,
     "surname": 10,
+    "dated": 11,
+    "undated": 12,
 }
-"""Kinds of keys by number. Records that have a key of one of SOUGHT in common are compared; by the others it is
-counted how many have a value."""
+"""Kinds of keys by number. Records of which one has a key that the other seeks (`sought`) are compared; by the
+others it is counted how many have a value."""
 
-SOUGHT: Final = ("birth", "family", "phone", "place", "identifier", "name", "email")
+SOUGHT: Final = ("birth", "family", "phone", "place", "identifier", "street", "email", "dated")
+"""Kinds that a record has and seeks. The name alone (`name`) many have: it is sought by who says no birth, and
+as `undated` by who says one among those who say none."""
 
 
 def keys(of: Traits) -> set[tuple[int, int]]:
@@ -112,16 +119,21 @@ def keys(of: Traits) -> set[tuple[int, int]]:
     year = of.birth[:4] if of.birth else ""
     if of.birth:  # day and month in either order
         found.add(("birth", year + "".join(sorted((of.birth[4:6], of.birth[6:])))))
-    sounds = {sound for each in of.families for word in each.split() if (sound := soundex(word))}
+    sounds, named = _sounds(of), _named(of)
     firsts = {root(each) for each in of.given}
-    found |= {("family", f"{sound} {year}") for sound in sounds if year}
+    if of.birth:  # one digit is wrong either in the year or in the day
+        found |= {("dated", f"{each} {part}") for each in named for part in (year, of.birth[4:])}
+        found |= {("family", f"{sound} {year} {first[0]}") for sound in sounds for first in firsts}
+    else:
+        found |= {("undated", each) for each in named}
     found |= {("phone", each[-7:]) for each in of.phones}
     found |= {("place", f"{area} {first} {sound}") for area in of.areas for first in firsts
               for sound in sounds}  # fmt: skip
     found |= {("identifier", f"{system} {value}") for system, values in of.identifiers.items()
               for value in values}  # fmt: skip
     found |= {("identifier", f"member {each}") for each in of.members}
-    found |= {("name", f"{first} {sound}") for first in firsts for sound in sounds}
+    found |= {("identifier", each) for each in of.linked}
+    found |= {("name", each) for each in named}
     found |= {("street", each) for each in of.streets}
     found |= {("email", each) for each in of.emails}
     found |= {("given", each) for each in of.given}
@@ -136,8 +148,21 @@ def key(kind: str, text: str) -> tuple[int, int]:
 
 def sought(of: Traits) -> set[tuple[int, int]]:
     """The keys by which records that may be of the same person are looked for."""
-    numbers = {BLOCKS[kind] for kind in SOUGHT}
-    return {each for each in keys(of) if each[0] in numbers}
+    numbers = {BLOCKS[kind] for kind in (*SOUGHT, *(() if of.birth else ("name",)))}
+    found = {each for each in keys(of) if each[0] in numbers}
+    if of.birth:
+        found |= {key("undated", each) for each in _named(of)}
+    return found
+
+
+def _named(of: Traits) -> set[str]:
+    """First name and the sound of the family's, each with each."""
+    firsts = {root(each) for each in of.given}
+    return {f"{first} {sound}" for first in firsts for sound in _sounds(of)}
+
+
+def _sounds(of: Traits) -> set[str]:
+    return {sound for each in of.families for word in each.split() if (sound := soundex(word))}
 
 
 _UNNAMED = frozenset({
@@ -232,6 +257,17 @@ def _numbers(
             others.setdefault(system, set()).add(value)
     kept = {system: frozenset(values) for system, values in others.items()}
     return frozenset(members), frozenset(socials), kept
+
+
+def _linked(links: Iterable[Document]) -> Iterator[str]:
+    for link in links:
+        other = link.get("other")
+        identifier = other.get("identifier") if isinstance(other, dict) else None
+        if isinstance(identifier, dict):
+            _, _, numbers = _numbers([identifier])
+            yield from (
+                f"{system} {value}" for system, values in numbers.items() for value in values
+            )
 
 
 def _folded(text: str) -> str:

@@ -21,7 +21,7 @@ from coordhub.identity import match, weights
 from coordhub.identity.link import LINKED, Standing
 from coordhub.identity.match import Known, Verdict
 from coordhub.identity.normalise import BLOCKS, Traits, key, sought, traits
-from coordhub.record import parted, parties, unmatched
+from coordhub.record import merges, parted, parties, unmatched
 from coordhub.record.hub import Hub
 from coordhub.store import audit, persons, resources
 from coordhub.store.engine import Connection
@@ -37,6 +37,10 @@ AT_ONCE: Final = 20
 
 COUNTED_FROM: Final = 5_000
 """Records, from which on it is counted how common a name is."""
+
+
+SAID: Final = "source-says"
+"""Beside a link: the organization whose records both are says that they are one person's (`merges`)."""
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -77,11 +81,15 @@ async def _look(hub: Hub, conn: Connection, rid: int, total: int) -> None:
     ours = traits(parties.document(stored[rid]))
     met = await persons.candidates(conn, viewer.deciding(), sought(ours), rid)
     before = (stored[one] for one in standing if one in stored)
-    others = {each.rid: each for each in (*met, *before)}
+    said = merges.named(parties.document(stored[rid]), hub.base)
+    linked = await resources.read_names(
+        conn, viewer.deciding(), [("Patient", each) for each in said if each != stored[rid].id]
+    )
+    others = {each.rid: each for each in (*met, *before, *linked.values())}
     compared = await persons.comparable(conn, others)
-    known = await _known(conn, ours, total)
+    common = await known(conn, ours, total)
     found: list[tuple[Version, Verdict]] = [
-        (each, match.judge(ours, traits(parties.document(each)), weights.in_use(), known))
+        (each, match.judge(ours, traits(parties.document(each)), weights.in_use(), common))
         for each in others.values()
         if each.rid in compared
     ]
@@ -94,9 +102,11 @@ async def _look(hub: Hub, conn: Connection, rid: int, total: int) -> None:
 async def _settle(
     hub: Hub, conn: Connection, ours: Version, other: Version, verdict: Verdict, stood: Pair | None
 ) -> None:
-    crossed = verdict.grade == "certain" and await _crosses(conn, ours.rid, other.rid)
-    state = links.state(None if stood is None else _standing(stood), verdict.grade, crossed=crossed)
-    held = (*verdict.held, "kept-apart") if crossed else verdict.held
+    joined = merges.are_joined(ours, other, hub.base)
+    grade, held = ("certain", (SAID,)) if joined else (verdict.grade, verdict.held)
+    crossed = grade == "certain" and await _crosses(conn, ours.rid, other.rid)
+    state = links.state(None if stood is None else _standing(stood), grade, crossed=crossed)
+    held = (*held, "kept-apart") if crossed else held
     one, another = sorted((ours.rid, other.rid))
     if stood is not None and stood.by is not None:
         return
@@ -122,7 +132,24 @@ async def _crosses(conn: Connection, one: int, other: int) -> bool:
         return False
     pairs = await persons.pairs_of(conn, same[one] | same[other])
     between = [_standing(pair) for pair in pairs if {pair.one, pair.other} != {one, other}]
-    return links.crosses(same[one], same[other], between)
+    return links.crosses(same[one], same[other], between) or await _joins_twins(
+        conn, same[one], same[other]
+    )
+
+
+async def _joins_twins(conn: Connection, ours: frozenset[int], theirs: frozenset[int]) -> bool:
+    """Whether one of the one person's records and one of the other's may be of twins."""
+    if len(ours) + len(theirs) == 2:  # these were compared
+        return False
+    stored = await resources.read_rids(conn, viewer.deciding(), sorted(ours | theirs))
+    read = {
+        rid: traits(parties.document(each)) for rid, each in stored.items() if each.body is not None
+    }
+    return match.joins_twins(
+        [read[rid] for rid in ours & read.keys()],
+        [read[rid] for rid in theirs & read.keys()],
+        weights.in_use(),
+    )
 
 
 async def note_unlinked(
@@ -193,7 +220,7 @@ class _Counted(NamedTuple):
     value: str
 
 
-async def _known(conn: Connection, of: Traits, total: int) -> Known:
+async def known(conn: Connection, of: Traits, total: int) -> Known:
     """How common the names are among all, and which phones, addresses and e-mails many have."""
     numbers = weights.in_use()
     spread = {
@@ -201,7 +228,9 @@ async def _known(conn: Connection, of: Traits, total: int) -> Known:
         **{key("email", each): _Counted("email", each) for each in of.emails},
         **{key("street", each): _Counted("address", each) for each in of.streets},
     }
-    shared = await persons.shared_by_more(conn, spread, BLOCKS["birth"], numbers.shared_by_most)
+    shared = await persons.shared_by_more(
+        conn, spread, (BLOCKS["birth"], BLOCKS["given"]), numbers.shared_by_most
+    )
     frequency: dict[tuple[str, str], float] = {}
     if total >= COUNTED_FROM:
         names = {

@@ -60,7 +60,7 @@ async def find(hub: Hub, view: Viewer, described: dict[str, Any]) -> Found:
                 continue
             verdict = match.judge(asked, shown[each.rid], weights.in_use(), known)
             if verdict.grade != GRADES[-1]:
-                found[each.rid] = Match(each, verdict.grade, verdict.score)
+                found[each.rid] = Match(each, verdict.grade, verdict.sure)
         certain = [rid for rid, each in found.items() if each.grade == GRADES[0]]
         same = await persons.together(conn, certain)
         linked = {rid: start for start, rids in same.items() for rid in rids if rid not in certain}
@@ -82,5 +82,12 @@ def _shared(asked: Traits, among: Sequence[Traits]) -> frozenset[tuple[str, str]
         (name, value)
         for name, kept in values
         for value in getattr(asked, kept)
-        if len({each.birth for each in among if value in getattr(each, kept)}) > most
+        if _fewest([each for each in among if value in getattr(each, kept)]) > most
+    )
+
+
+def _fewest(records: Sequence[Traits]) -> int:
+    """How many births or first names these have, the fewer of both."""
+    return min(
+        len({each.birth for each in records}), len(set().union(*(each.given for each in records)))
     )

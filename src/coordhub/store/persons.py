@@ -70,6 +70,18 @@ async def make_due(conn: Connection, rids: Collection[int]) -> None:
     )
 
 
+async def make_all_due(conn: Connection, kind: int) -> int:
+    """All that have a key of this kind and are not due yet; how many."""
+    rows = await conn.fetchval(
+        "with made as (insert into person_due (rid) select distinct i.rid from idx_person i where i.param = $1"
+        " and not exists (select from person_due d where d.rid = i.rid) order by i.rid returning 1)"
+        " select count(*) from made",
+        kind,
+    )
+    found: int = rows
+    return found
+
+
 async def comparable(conn: Connection, rids: Collection[int]) -> set[int]:
     """Of these Patients those that are compared at all: there, out of quarantine, no provider's for victims, and
     not of the sandbox."""
@@ -132,22 +144,45 @@ async def how_many_named(conn: Connection, kind: int) -> int:
     return found
 
 
-async def shared_by_more(
-    conn: Connection, keys: Collection[tuple[int, int]], births: int, most: int
-) -> set[tuple[int, int]]:
-    """Of these keys those of records with more than `most` different births (keys of kind `births`).
+async def some(conn: Connection, kind: int, most: int, seed: int) -> list[int]:
+    """rids of records that have a key of this kind, as many, taken at random. seed: another takes others."""
+    rows = await conn.fetch(
+        "select rid from (select distinct rid from idx_person where param = $1) one"
+        " order by hashint8extended(rid, $2), rid limit $3",
+        kind,
+        seed,
+        most,
+    )
+    return [row[0] for row in rows]
 
-    By births, since one person may have any number of records.
+
+async def decided(conn: Connection, states: Collection[str]) -> list[Pair]:
+    """The pairs of which a person has decided that they are so."""
+    rows = await conn.fetch(
+        f"select {_PAIR} from person_link k where k.by is not null and k.state = any($1::text[])"
+        " order by k.one, k.other",
+        sorted(states),
+    )
+    return [Pair(*row) for row in rows]
+
+
+async def shared_by_more(
+    conn: Connection, keys: Collection[tuple[int, int]], kinds: Sequence[int], most: int
+) -> set[tuple[int, int]]:
+    """Of these keys those of records with more than `most` different values of each of these kinds of keys.
+
+    By births and first names, since one person may have any number of records, and a family's may be misspelt.
     """
     wanted = sorted(keys)
     rows = await conn.fetch(
         "select w.param, w.key from unnest($1::smallint[], $2::bigint[]) w(param, key)"
-        " where (select count(distinct b.key) from (select i.rid from idx_person i"
-        "  where i.param = w.param and i.key = w.key limit $5) c"
-        "  join idx_person b on b.rid = c.rid and b.param = $3) > $4",
+        " where (select min(n.number) from unnest($3::smallint[]) t(kind) cross join lateral"
+        "  (select count(distinct b.key) as number from (select i.rid from idx_person i"
+        "   where i.param = w.param and i.key = w.key limit $5) c"
+        "   join idx_person b on b.rid = c.rid and b.param = t.kind) n) > $4",
         [param for param, _ in wanted],
         [key for _, key in wanted],
-        births,
+        list(kinds),
         most,
         OF_ONE_KEY,
     )

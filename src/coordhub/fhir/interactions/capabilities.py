@@ -155,6 +155,8 @@ def _operations(level: str, base: str, resource_type: str | None = None) -> list
 def _definition(name: str, base: str, resource_type: str | None) -> str:
     if name in _OWN:
         return f"{base}/OperationDefinition/{name}"
+    if name == "ihe-pix":
+        return "https://profiles.ihe.net/ITI/PIXm/OperationDefinition/IHE.PIXm.pix"
     if name in _BACKPORT:
         return f"{_SUBSCRIPTIONS}backport-subscription-{name}{_BACKPORT[name]}"
     owner = resource_type if OPERATIONS[name].types else "Resource"
