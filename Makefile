@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all synthea sequences mutations matrix oracle model county outage answers attacks test-clients chaos bench audit sbom lint format lock clean reset
+.PHONY: help setup run test test-all synthea sequences mutations matrix oracle model county year outage answers attacks test-clients chaos bench audit sbom lint format lock clean reset
 
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -20,6 +20,7 @@ STORES ?= 200
 REFERRALS ?= 10000
 OUTAGE ?= 500
 BENCH ?=
+PERSONS ?= 500
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -61,6 +62,10 @@ oracle: .venv/.dev
 ## make model     every state that three recipients and three needs of a referral can come to
 model: .venv/.dev
 	COORDHUB_MODEL=full $(PY) -m pytest tests/referral/test_model.py -s
+
+## make year      a year of orders of 500 persons: who is warned, beside what an oracle says that knows everything
+year: .venv/.dev
+	COORDHUB_YEAR_PERSONS=$(PERSONS) $(PY) -m pytest tests/insight/test_year_of_orders.py -s
 
 ## make county    a month of a county: 200 services, 10,000 referrals, every one ends or waits for somebody
 county: .venv/.dev

@@ -15,6 +15,7 @@ matters there is that the answer does not take longer as the store grows.
 - `documents`  what is written
 - `items`      the work items, against any FHIR server; `floors` the same by asyncpg
 - `loader`     patients by COPY, `shapes` the searches asked, `ladder` the rungs
+- `cds`        calls of CDS Hooks beside a full store
 - `report`     tables and JSON
 
 The bench stands above the house: it may import whatever it measures, and nothing imports it.

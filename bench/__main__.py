@@ -6,6 +6,7 @@ python -m bench --peer http://host/fhir  and another FHIR server on the same wor
 python -m bench referrals                how many a second arrive in time, and what each part of it costs
 python -m bench noisy                    what one client at ten times its share costs the others
 python -m bench fanout                   changes to acknowledged deliveries, to one partner and to fifty
+python -m bench cds --stored 1000000     calls of CDS Hooks: time, cost, and whether the time tells what is hidden
 python -m bench ladder --rungs 1000,4000,16000
 python -m bench matching --persons 200000   records of one person found in a made population
 """
@@ -44,6 +45,12 @@ def main(arguments: list[str]) -> int:
                 asked.learn_persons,
             )
         )
+    elif asked.what == "cds":
+        from bench import cds
+
+        told = uvloop.run(
+            cds.run(cds.Plan(asked.stored, asked.calls, min(max(asked.seconds, 10.0), 120.0)))
+        )
     elif asked.what == "referrals":
         from bench import referrals
 
@@ -78,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("items", "referrals", "fanout", "noisy", "ladder", "matching"),
+        choices=("items", "referrals", "fanout", "noisy", "ladder", "matching", "cds"),
         default="items",
     )
     parser.add_argument("--json", type=Path, help="write all figures to this file")
@@ -102,6 +109,9 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--alone", type=int, default=100, help="referrals for each part alone")
     group = parser.add_argument_group("fanout")
     group.add_argument("--changes", type=int, default=100, help="referrals of one lap")
+    group = parser.add_argument_group("cds")
+    group.add_argument("--stored", type=int, default=100_000, help="observations")
+    group.add_argument("--calls", type=float, default=50.0, help="a second, offered")
     group = parser.add_argument_group("ladder")
     group.add_argument("--rungs", default="1000,4000", help="patients at each rung")
     group.add_argument("--times", type=int, default=15, help="requests of each shape and caller")
