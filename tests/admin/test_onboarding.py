@@ -25,6 +25,7 @@ from coordhub.directory import services
 from coordhub.errors import FhirError
 from coordhub.r4 import document as fhir_json
 from coordhub.r4.search import parse_query
+from coordhub.record import linking
 from coordhub.record.break_glass import Emergency, Named, open_record
 from coordhub.record.operations import Written
 from coordhub.routing import resolve
@@ -234,8 +235,6 @@ async def test_given_the_same_person_in_both_when_matched_or_opened_in_an_emerge
     who = {"birthDate": "1980-02-03"}
     real = await house.create(house.clinic, patient("9", **who))
     await house.create(box.clinic, patient("9", **who))
-    from coordhub.record import linking
-
     while await linking.link(house.hub):
         pass
     assert await house.value("select count(*) from person_link") == 0
@@ -280,6 +279,7 @@ async def test_given_a_partner_when_suspended_resumed_and_ended_then_it_is_let_i
     with pytest.raises(FhirError):
         await caller(house, "ehr")
     assert "not registered" in await terminal.is_refused("onboard", "suspend", "ehr", *why)
+    assert "onboard resume" in await terminal.is_refused("clients", "enable", "ehr")
     assert "state\tregistered" in await terminal.does("onboard", "resume", "ehr", *why)
     await caller(house, "ehr")
     await terminal.does("onboard", "end", "ehr", *why)

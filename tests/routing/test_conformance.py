@@ -26,6 +26,7 @@ from coordhub.admin.acts import NothingDone, Operator
 from coordhub.admin.onboarding import Registration, server_of
 from coordhub.admin.registering import Keys
 from coordhub.outbound.client import Outbound, Timeouts, trusting
+from coordhub.record.operations import Create
 from coordhub.routing import conformance
 from coordhub.routing.conformance import items
 from coordhub.sandbox import simulator
@@ -96,16 +97,10 @@ async def act(house: House, client: str) -> None:
         found = await store.read(conn, client)
     assert found is not None
     me = Caller(client, found.sandbox, "Organization/sandbox", EVERYTHING, sandbox=True)
-    await house.commit(me, *_referral(), key="k1")
+    await house.commit(me, Create("Patient", patient()), key="k1")
     async with house.engine.transaction() as conn:
         for act, status in (("token-granted", 200), ("transaction", 422), ("transaction", 200)):
             await audit.append(conn, AuditRow(client, found.sandbox, act, status), house.clock())
-
-
-def _referral() -> list[Any]:
-    from coordhub.record.operations import Create
-
-    return [Create("Patient", patient())]
 
 
 async def test_given_a_partner_with_all_in_order_when_checked_then_everything_is_passed_and_a_second_person_approves(

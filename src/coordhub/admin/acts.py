@@ -15,7 +15,7 @@ from coordhub.access.operators import OperatorTokens
 from coordhub.record import proxies
 from coordhub.record.hub import Hub
 from coordhub.referral import profiles
-from coordhub.store import apps, audit, clients, operators, partners, resources, tokens
+from coordhub.store import apps, audit, clients, onboarding, operators, partners, resources, tokens
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.transact import AuditRow, transact
 from coordhub.store.visibility import EVERYONE, HUB
@@ -69,6 +69,11 @@ async def change_client(
 ) -> None:
     """Take the client out of use or back, or say what becomes of its dangling references, or what it may."""
     async with engine.transaction() as conn:
+        partner = await onboarding.read(conn, client) if active else None
+        if partner is not None and partner.state in onboarding.OUT:
+            raise NothingDone(
+                f"{client} is {partner.state}. Who is suspended comes back by: coordhub onboard resume {client}"
+            )
         if not await clients.change(conn, client, active, reference_policy, role, break_glass):
             raise NothingDone(f"the client {client} is not known, or is of a person.")
         if active is False:

@@ -37,7 +37,7 @@ async def check(
         before = await store.newest(conn, client)
     if found is None:
         raise NotKnown(onboarding.unknown(client))
-    if found.state in onboarding.OUT:
+    if found.state in store.OUT:
         raise NothingDone(f"{client} is {found.state}, and is not checked.")
     items = tuple(await look(hub, found, before.items if before else (), sample))
     report = Report(by.account, hub.clock(), items)

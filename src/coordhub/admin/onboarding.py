@@ -34,9 +34,6 @@ from coordhub.store.visibility import DIRECTORY, EVERYONE
 
 CONNECTION_TYPES: Final = "http://terminology.hl7.org/CodeSystem/endpoint-connection-type"
 PAYLOAD_TYPES: Final = "http://terminology.hl7.org/CodeSystem/endpoint-payload-type"
-OUT: Final = ("suspended", "ended")
-"""States in which a client is not let in."""
-
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,63}")
 
 Document = dict[str, Any]
@@ -182,7 +179,7 @@ async def _switch(
         if found.state not in out_of:
             raise NothingDone(f"{client} is {found.state}, and not {' or '.join(out_of)}.")
         after = state or await _resumed(conn, found)
-        await clients.change(conn, client, after not in OUT, None, None, None)
+        await clients.change(conn, client, after not in onboarding.OUT, None, None, None)
         await tokens.revoke_all(conn, [client])
         await apps.end_all(conn, hub.clock(), client=client)
         await onboarding.set_state(conn, client, after, reason.strip())

@@ -12,7 +12,8 @@ from coordhub.store.engine import Connection
 from coordhub.store.resources import COLUMNS, Version, version_of
 from coordhub.store.visibility import Viewer, shown, visible
 
-STATES: Final = ("registered", "checked", "approved", "suspended", "ended")
+OUT: Final = ("suspended", "ended")
+"""States in which a client is not let in."""
 
 
 @dataclass(frozen=True, slots=True)
