@@ -126,6 +126,7 @@ def serve() -> None:
     import uvicorn
 
     from coordhub import app, telemetry
+    from coordhub.wire import InOnePiece
 
     settings = _settings()
     telemetry.configure(settings.log_level)
@@ -139,7 +140,7 @@ def serve() -> None:
             host=settings.host,
             port=settings.port,
             loop="uvloop",
-            http="httptools",
+            http=InOnePiece,
             ws="websockets-sansio",
             ws_max_size=16384,
             ws_per_message_deflate=False,

@@ -30,6 +30,7 @@ from coordhub.sandbox.place import Taken
 from coordhub.store import embedded, migrate, roles
 from coordhub.store.engine import Engine
 from coordhub.store.postgres_binaries import PostgresUnavailableError
+from coordhub.wire import InOnePiece
 
 GRACE_SECONDS = 5
 """How long requests under way, and the worker's deliveries, are waited for."""
@@ -188,7 +189,7 @@ async def _serve(
     server = _Server(
         uvicorn.Config(
             application,
-            http="httptools",
+            http=InOnePiece,
             log_config=None,
             access_log=False,
             ws="websockets-sansio",
