@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import time
-import uuid
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any, Final
@@ -18,10 +16,9 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from coordhub import errors, telemetry, threshold, tracing
+from coordhub import errors, threshold
 from coordhub.access import keys, statements
 from coordhub.access.admission import Admission
 from coordhub.access.operators import OperatorTokens
@@ -46,7 +43,6 @@ from coordhub.errors import FhirError, Issue
 from coordhub.fhir import http, openapi, refusal, websocket
 from coordhub.fhir.audit_ids import AuditIds
 from coordhub.fhir.context import Context, Limits
-from coordhub.fhir.headers import request_id
 from coordhub.fhir.paging import Paging
 from coordhub.fhir.restored import Restored
 from coordhub.fhir.sockets import Sockets
@@ -85,9 +81,6 @@ ANSWERED: Final = (
     "RateLimit-Policy", "Retry-After", "Warning", "WWW-Authenticate", "X-Request-Id",
 )  # fmt: skip
 """Headers of an answer that it may look at."""
-
-CLOSED_BY_CLIENT: Final = 499
-"""What the log says of a request whose sender went away; nobody is answered."""
 
 
 def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
@@ -133,7 +126,7 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
             stack.callback(keeping.cancel)
             yield
 
-    app = FastAPI(
+    app = Doors(
         title="coordhub",
         lifespan=lifespan,
         openapi_url=None,
@@ -156,20 +149,14 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
     app.add_exception_handler(FhirError, _refused)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _refused)
-    app.add_middleware(http.Door)
     app.add_middleware(websocket.Door)
-    app.add_middleware(threshold.Strangers)
-    app.add_middleware(Exchange)
+    app.add_middleware(threshold.Threshold, hsts=settings.hsts)
     if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=http.METHODS,
-            allow_headers=SENT,
-            expose_headers=ANSWERED,
-            max_age=600,
-        )
-    app.add_middleware(threshold.Browsers, hsts=settings.hsts)
+        app.add_middleware(CORSMiddleware, **_cors(settings))
+        app.add_middleware(threshold.Browsers, hsts=settings.hsts)
+    app.fhir = threshold.Threshold(http.Door(), settings.hsts)
+    if settings.cors_origins:
+        app.fhir = threshold.Browsers(CORSMiddleware(app.fhir, **_cors(settings)), settings.hsts)
     return app
 
 
@@ -222,6 +209,30 @@ def _signer(settings: Settings) -> Signer | None:
     if settings.identity_keys is None:
         return None
     return Signer(settings.identity_keys.read_text(encoding="utf-8"))
+
+
+class Doors(FastAPI):
+    """All doors. What is asked of FHIR does not come to the framework, which would look for a route, dependencies
+    and models that these requests do not have."""
+
+    fhir: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and http.is_below(scope["path"]):
+            scope["app"] = self
+            await self.fhir(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def _cors(settings: Settings) -> dict[str, Any]:
+    return {
+        "allow_origins": settings.cors_origins,
+        "allow_methods": http.METHODS,
+        "allow_headers": SENT,
+        "expose_headers": ANSWERED,
+        "max_age": 600,
+    }
 
 
 def _signing(settings: Settings) -> bytes:
@@ -497,84 +508,3 @@ async def _refused(request: Request, error: Exception) -> Response:
     if refused.status < 500:
         await http.audit_refusal(request.app.state.context, request.scope["state"], refused)
     return http.refusal(refused, head=request.method == "HEAD")
-
-
-class Exchange:
-    """Around every request: its id, one log line, one count, an answer for what nobody expected.
-
-    Stands outside of the handlers for refusals, so that what arrives here is an outage or a fault
-    of ours: only its type is logged, since its text may hold content.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        sent = dict(scope["headers"]).get(b"x-request-id")
-        known = request_id(sent.decode("latin-1") if sent else None, uuid.uuid4())
-        state: dict[str, Any] = scope.setdefault("state", {})
-        state["request_id"] = known
-        begun = time.perf_counter()
-        status = 0
-
-        async def answered(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [
-                    *message["headers"],
-                    (b"x-request-id", known.encode("ascii")),
-                ]
-            await send(message)
-
-        traceparent = dict(scope["headers"]).get(b"traceparent")
-        belongs = tracing.span(
-            scope["method"],
-            kind="server",
-            parent=traceparent.decode("latin-1") if traceparent else None,
-            request_id=known,
-        )
-        with telemetry.request(known), belongs as span:
-            try:
-                await self._app(scope, receive, answered)
-            except ClientDisconnect:
-                status = CLOSED_BY_CLIENT
-            except Exception as error:
-                if status:
-                    raise
-                refused = refusal.of(error)
-                telemetry.log(
-                    "request.failed",
-                    level="error",
-                    error=type(error).__name__,
-                    status=refused.status,
-                )
-                if not outage.is_outage(error):
-                    with contextlib.suppress(Exception):  # what broke that may break this
-                        await http.audit_refusal(scope["app"].state.context, state, refused)
-                head = scope["method"] == "HEAD"
-                await http.refusal(refused, head=head)(scope, receive, answered)
-            finally:
-                interaction = state.get("interaction", "other")
-                took = time.perf_counter() - begun
-                route = state.get("route") or getattr(scope.get("route"), "path", "-")
-                span.rename(f"{scope['method']} {route}")
-                span.set(
-                    http_request_method=scope["method"],
-                    http_route=route,
-                    http_response_status_code=status,
-                    interaction=interaction,
-                )
-                telemetry.REQUESTS.labels(interaction, str(status)).inc()
-                telemetry.SECONDS.labels(interaction).observe(took)
-                telemetry.log(
-                    "request.answered",
-                    method=scope["method"],
-                    route=route,
-                    interaction=interaction,
-                    status=status,
-                    ms=round(took * 1000, 1),
-                )

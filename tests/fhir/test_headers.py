@@ -67,9 +67,9 @@ def test_given_prefer_when_read_then_what_is_known_counts_and_the_rest_is_ignore
 
 def test_given_a_request_id_when_it_is_no_plain_word_then_a_new_one_is_taken():
     fresh = uuid.UUID(int=7)
-    assert headers.request_id("abc-1.2", fresh) == "abc-1.2"
+    assert headers.request_id("abc-1.2", lambda: fresh) == "abc-1.2"
     for text in (None, "", "a b", "a\n", "x" * 65, "\u00e4"):
-        assert headers.request_id(text, fresh) == str(fresh)
+        assert headers.request_id(text, lambda: fresh) == str(fresh)
 
 
 def test_given_an_idempotency_key_when_not_visible_ascii_then_400():

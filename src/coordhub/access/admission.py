@@ -7,18 +7,18 @@ the same. What no token is known for shares one client's part.
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import math
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from coordhub.access.caller import Caller
 from coordhub.access.rates import Defaults, Rates, Terms, TooMuch
 from coordhub.access.token import digest
-from coordhub.access.turns import Turns
+from coordhub.access.turns import Turn, Turns
 from coordhub.errors import FhirError, too_many
 from coordhub.store import quotas
 from coordhub.store.clients import Allowance
@@ -122,12 +122,13 @@ class Admission:
             if not got:
                 raise self._refused(guest, TooMuch("day", 86400 - now % 86400))
 
-    def headers(self, guest: Guest) -> dict[str, str]:
-        """What an answer says of it, by the draft of the IETF."""
-        return {
-            "RateLimit-Policy": guest.terms.policy,
-            "RateLimit": self.rates.standing(guest.client, guest.terms),
-        }
+    def headers(self, guest: Guest) -> list[tuple[bytes, bytes]]:
+        """What an answer says of it, by the draft of the IETF: as a server sends them."""
+        standing = self.rates.standing(guest.client, guest.terms)
+        return [
+            (b"ratelimit-policy", guest.terms.policy.encode()),
+            (b"ratelimit", standing.encode()),
+        ]
 
     def failing(self, address: str) -> float:
         """Seconds until who comes from there is listened to; 0: at once."""
@@ -143,15 +144,9 @@ class Admission:
         most = self.failures_per_minute
         return Terms(most / 60, most, most, None)
 
-    @contextlib.asynccontextmanager
-    async def turn(self, client: str, *, searches: bool = False) -> AsyncIterator[None]:
+    def turn(self, client: str, *, searches: bool = False) -> Turn:
         """Hold one of the places before the database."""
-        turns = self._searches if searches else self._turns
-        await turns.take(client)
-        try:
-            yield
-        finally:
-            turns.give(client)
+        return Turn(self._searches if searches else self._turns, client)
 
     @staticmethod
     def _refused(guest: Guest, refused: TooMuch) -> FhirError:
@@ -163,9 +158,14 @@ def network(scope: Mapping[str, Any]) -> str:
     """Where it comes from: of IPv6 the /64, of which anybody has as many addresses as it likes."""
     client: Any = scope.get("client")
     try:
-        address = ipaddress.ip_address(client[0])
+        return _network(client[0])
     except (TypeError, ValueError, IndexError):
         return "unknown"
+
+
+@lru_cache(10_000)
+def _network(text: str) -> str:
+    address = ipaddress.ip_address(text)
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped:
             return str(address.ipv4_mapped)

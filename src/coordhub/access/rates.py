@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import ceil
 
 from coordhub.store.clients import Allowance
@@ -45,7 +46,7 @@ class Defaults:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Terms:
     """What one process lets one client do; per_day of all processes together."""
 
@@ -54,7 +55,7 @@ class Terms:
     at_once: int
     per_day: int | None
 
-    @property
+    @cached_property
     def policy(self) -> str:
         """For the header RateLimit-Policy."""
         stated = [

@@ -97,6 +97,9 @@ class Grant:
 Ways = tuple[tuple[Narrowing, ...], ...]
 """Of which one must hold, each a conjunction. None: no condition."""
 
+Looks: TypeAlias = tuple[frozenset[int] | None, tuple[tuple[int | None, Ways], ...]]
+"""What `Scopes.looking` gives."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scopes:
@@ -104,10 +107,20 @@ class Scopes:
 
     text: str
     grants: tuple[Grant, ...]
+    _allowed: dict[tuple[str, str], bool] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _looked: dict[str, Looks] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def allow(self, resource_type: str, letter: str) -> bool:
         """May the token do `letter` (one of c r u d s) on this type, or on some of it?"""
-        return any(letter in grant.letters and grant.is_for(resource_type) for grant in self.grants)
+        asked = resource_type, letter
+        known = self._allowed.get(asked)
+        if known is None:
+            known = self._allowed[asked] = any(
+                letter in grant.letters and grant.is_for(resource_type) for grant in self.grants
+            )
+        return known
 
     def within(self, resource_type: str, letter: str) -> Ways | None:
         """What a resource of the type must meet for `letter`; None: nothing; empty: none is allowed."""
@@ -120,11 +133,15 @@ class Scopes:
             return None
         return tuple(tuple(one.criterion for one in grant.only) for grant in found)
 
-    def looking(
-        self, letters: str = "r"
-    ) -> tuple[frozenset[int] | None, tuple[tuple[int | None, Ways], ...]]:
+    def looking(self, letters: str = "r") -> Looks:
         """For all of `letters` together: numbers of the types that are allowed whole (None: all), and of those
         allowed in part the number (None: any) and the ways."""
+        known = self._looked.get(letters)
+        if known is None:
+            known = self._looked[letters] = self._looking(letters)
+        return known
+
+    def _looking(self, letters: str) -> Looks:
         found = [Grant(one.type, frozenset(letters), one.only, one.level) for one in self.grants
                  if letters[0] in one.letters]  # fmt: skip
         for letter in letters[1:]:
@@ -294,6 +311,7 @@ def within(bounds: Bounds) -> Scopes:
     return effective(bounds.asked, bounds.registered, of_app=bounds.of_app, patient=bounds.patient)
 
 
+@lru_cache(1000)
 def effective(
     asked: str, registered: str, *, of_app: bool = False, patient: int | None = None
 ) -> Scopes:

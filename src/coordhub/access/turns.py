@@ -74,3 +74,18 @@ class Turns:
             queue.remove(turn)
             if not queue:
                 del self._waiting[client]
+
+
+class Turn:
+    """One place, while what is inside is done."""
+
+    __slots__ = ("_client", "_turns")
+
+    def __init__(self, turns: Turns, client: str) -> None:
+        self._turns, self._client = turns, client
+
+    async def __aenter__(self) -> None:
+        await self._turns.take(self._client)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._turns.give(self._client)

@@ -107,7 +107,8 @@ async def _admitted(
         raise
     try:
         await admission.count_of_day(guest)
-        yield {**_UNKEPT, **admission.headers(guest)}
+        standing = {name.decode(): value.decode() for name, value in admission.headers(guest)}
+        yield {**_UNKEPT, **standing}
     finally:
         admission.end(guest)
 

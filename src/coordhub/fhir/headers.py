@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from functools import lru_cache
 from typing import Literal
 
 from coordhub import errors
@@ -147,9 +148,9 @@ def idempotency_key(text: str | None) -> str | None:
     return text
 
 
-def request_id(text: str | None, fresh: uuid.UUID) -> str:
+def request_id(text: str | None, fresh: Callable[[], uuid.UUID]) -> str:
     """The sender's X-Request-Id where it is a plain word, else a new one."""
-    return text if text is not None and _REQUEST_ID.fullmatch(text) else str(fresh)
+    return text if text is not None and _REQUEST_ID.fullmatch(text) else str(fresh())
 
 
 def require_json_body(content_type: str | None) -> None:
@@ -188,16 +189,20 @@ def require_json_answer(accept: str | None, formats: list[str]) -> None:
         if asked.replace(" ", "+").strip().lower().partition(";")[0] not in _JSON_TYPES | {"json"}:
             raise _not_acceptable()
         return
-    if accept is None or not accept.strip():
-        return
+    if accept is not None and accept.strip() and not _takes_json(accept):
+        raise _not_acceptable()
+
+
+@lru_cache(256)
+def _takes_json(accept: str) -> bool:
     for alternative in accept.split(","):
         media, _, parameters = alternative.partition(";")
         wanted = re.search(r"(?:^|;)\s*q\s*=\s*([0-9.]+)", parameters)
         if wanted is not None and re.fullmatch(r"0(\.0*)?", wanted[1]):
             continue
         if media.strip().lower() in _JSON_TYPES | _RANGES and _is_this_version(parameters):
-            return
-    raise _not_acceptable()
+            return True
+    return False
 
 
 def _is_this_version(parameters: str) -> bool:

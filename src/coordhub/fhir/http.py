@@ -17,8 +17,9 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from fastapi import Request, Response
+from starlette.datastructures import Headers
 from starlette.responses import StreamingResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from coordhub import errors
 from coordhub.access.admission import STRANGERS, Admission, Guest
@@ -62,79 +63,77 @@ ENTRIES_OF_A_REQUEST: Final = 50
 """A Bundle counts as one request for each so many entries: they are read and written together."""
 
 
-class Door:
-    """Whatever is asked of FHIR below /fhir; all else goes on to `app`.
+def is_below(path: str) -> bool:
+    """Whether it is asked of FHIR."""
+    return (path == PREFIX or path.startswith(f"{PREFIX}/")) and not path.startswith(WELL_KNOWN)
 
-    Stands before the framework's router, which would try each address in turn and prepare for
-    dependencies and models that these requests do not have.
+
+class Door:
+    """Whatever is asked of FHIR, of addresses that are below.
+
     `app.state.context` must hold the Context when a request comes.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope.get("path", "")
-        is_below = path == PREFIX or path.startswith(f"{PREFIX}/")
-        if scope["type"] != "http" or not is_below or path.startswith(WELL_KNOWN):
-            await self._app(scope, receive, send)
-            return
-        request = Request(scope, receive, send)
-        request.state.route = PREFIX + _route(path)
+        context: Context = scope["app"].state.context
+        state: dict[str, Any] = scope["state"]
+        method: str = scope["method"]
+        state["route"] = PREFIX + _route(scope["path"])
         try:
-            if request.method not in METHODS:
+            if method not in METHODS:
                 allowed = ", ".join(METHODS)
                 raise errors.method_not_allowed(
-                    f"{request.method} does not exist here; there is {allowed}.", allowed
+                    f"{method} does not exist here; there is {allowed}.", allowed
                 )
-            response = await respond(request)
+            response = await respond(context, Request(scope, receive, send), state)
         except FhirError as error:
             if error.status < 500:
-                await audit_refusal(request.app.state.context, scope["state"], error)
-            response = refusal(error, head=request.method == "HEAD")
+                await audit_refusal(context, state, error)
+            response = refusal(error, head=method == "HEAD")
         finally:
-            guest: Guest | None = scope["state"].get("guest")
+            guest: Guest | None = state.get("guest")
             if guest is not None:
-                admission: Admission = request.app.state.context.admission
-                admission.end(guest)
-        guest = guest or scope["state"].get("refused_guest")
+                context.admission.end(guest)
+        guest = guest or state.get("refused_guest")
         if guest is not None:
-            response.headers.update(request.app.state.context.admission.headers(guest))
+            response.raw_headers += context.admission.headers(guest)
         await response(scope, receive, send)
 
 
 def _route(path: str) -> str:
     """The address as it is described, without ids."""
     parts = path.removeprefix(PREFIX).split("/")
-    for route, described in _DESCRIBED.get(len(parts), ()):
-        if all(known[:1] == "{" or known == part for known, part in zip(route, parts, strict=True)):
+    for places, described in _DESCRIBED.get(len(parts), ()):
+        if all(parts[at] == known for at, known in places):
             return described
     return "/{rest:path}"
 
 
-def _described() -> dict[int, list[tuple[list[str], str]]]:
-    by_length: dict[int, list[tuple[list[str], str]]] = {}
+def _described() -> dict[int, list[tuple[list[tuple[int, str]], str]]]:
+    """By how many parts it has: what stands where in it, and the whole."""
+    by_length: dict[int, list[tuple[list[tuple[int, str]], str]]] = {}
     for path in dict.fromkeys(route.path for route in ROUTES):
         parts = path.split("/")
-        by_length.setdefault(len(parts), []).append((parts, path))
+        places = [(at, part) for at, part in enumerate(parts) if part[:1] != "{"]
+        by_length.setdefault(len(parts), []).append((places, path))
     return by_length
 
 
 _DESCRIBED: Final = _described()
 
 
-async def respond(request: Request) -> Response:
-    """Answer one request; what is refused leaves as FhirError."""
-    context: Context = request.app.state.context
+async def respond(context: Context, request: Request, state: dict[str, Any]) -> Response:
+    """Answer one request; what is refused leaves as FhirError. state: the request's, for log and audit."""
     path: str = request.scope["path"]  # not request.url: there a decoded %3F begins a query
     segments = [part for part in path.removeprefix(PREFIX).split("/") if part]
+    sent = request.headers
     if segments == ["metadata"]:
         caller = NOBODY
     else:
-        caller = await _admitted(context, request)
-        request.state.caller = caller
+        caller = await _admitted(context, sent, state)
+        state["caller"] = caller
     query = _pairs(request.scope["query_string"])
-    accept = _listed(request, "accept")
+    accept = _listed(sent, "accept")
     formats = [value for name, value in query if name == "_format"]
     may_be_bytes = segments[:1] == ["Binary"]
     if not may_be_bytes:
@@ -143,17 +142,17 @@ async def respond(request: Request) -> Response:
     as_bytes = binary.is_asked_as_bytes(target, accept, query)
     if may_be_bytes and not as_bytes:
         headers.require_json_answer(accept, formats)
-    request.state.interaction, request.state.target = target.interaction, target
+    state["interaction"], state["target"] = target.interaction, target
     asked = await _asked(context, request, caller, target, query)
+    admission = context.admission
     if target.interaction == "transaction" and asked.document is not None:
         entries = asked.document.get("entry")
         if isinstance(entries, list):
-            guest: Guest = request.state.guest
-            context.admission.owe(guest, len(entries) // ENTRIES_OF_A_REQUEST)
+            admission.owe(state["guest"], len(entries) // ENTRIES_OF_A_REQUEST)
     is_pretty = is_asked_pretty(asked.query)
     searches = target.interaction in _SEARCHING or target.operation in ("everything", "lastn")
-    async with context.admission.turn(caller.client or STRANGERS, searches=searches):
-        request.state.is_audited = True
+    async with admission.turn(caller.client or STRANGERS, searches=searches):
+        state["is_audited"] = True
         with services.within(sandbox=caller.sandbox):
             answered = await answer(context, asked)
     if as_bytes and answered.body:
@@ -161,40 +160,42 @@ async def respond(request: Request) -> Response:
     return await _response(context, request, answered, is_pretty=is_pretty)
 
 
-async def _admitted(context: Context, request: Request) -> Caller:
+async def _admitted(context: Context, sent: Headers, state: dict[str, Any]) -> Caller:
     """Who it is; 401 if nobody, 429 if it asks too much.
 
     Of too much nothing is audited: nothing was looked at, and it would be as much to write down as to answer.
     """
-    admission, state = context.admission, request.state
-    authorization = request.headers.get("authorization")
+    admission, authorization = context.admission, sent.get("authorization")
     guest = admission.presumed(authorization)
     try:
         if guest is not None:
-            _begin(admission, request, guest)
+            _begin(admission, state, guest)
         try:
-            async with admission.turn(guest.client if guest else STRANGERS):
-                caller = await context.tokens.caller(
-                    authorization, state.request_id, request.headers.raw
-                )
+            caller = context.tokens.remembered(authorization, state["request_id"])
+            if caller is None:
+                async with admission.turn(guest.client if guest else STRANGERS):
+                    caller = await context.tokens.caller(
+                        authorization, state["request_id"], sent.raw
+                    )
         except FhirError:
             if guest is not None and authorization is not None:
                 admission.forget(authorization)
             raise
         known = admission.learn(authorization or "", caller)
         if guest is None:
-            _begin(admission, request, known)
-        await admission.count_of_day(known)
+            _begin(admission, state, known)
+        if known.terms.per_day is not None:
+            await admission.count_of_day(known)
     except FhirError as error:
-        state.is_audited = error.status == 429
+        state["is_audited"] = error.status == 429
         raise
     return caller
 
 
-def _begin(admission: Admission, request: Request, guest: Guest) -> None:
-    request.state.refused_guest = guest
+def _begin(admission: Admission, state: dict[str, Any], guest: Guest) -> None:
+    state["refused_guest"] = guest
     admission.begin(guest)
-    request.state.guest = guest
+    state["guest"] = guest
 
 
 async def _asked(
@@ -207,7 +208,7 @@ async def _asked(
     sent = request.headers
     conditions = headers.conditions(
         match=sent.get("if-match"),
-        none_match=_listed(request, "if-none-match"),
+        none_match=_listed(sent, "if-none-match"),
         modified_since=sent.get("if-modified-since"),
         none_exist=sent.get("if-none-exist"),
     )
@@ -247,15 +248,15 @@ async def _asked(
         query,
         parsed,
         conditions,
-        headers.preference(_listed(request, "prefer")),
+        headers.preference(_listed(sent, "prefer")),
         _idempotency(key, request, data),
         provenance=provenance,
     )
 
 
-def _listed(request: Request, name: str) -> str | None:
+def _listed(sent: Headers, name: str) -> str | None:
     """A header that is a list, of which each part may come as a header of its own (RFC 9110, 5.3)."""
-    return ", ".join(request.headers.getlist(name)) or None
+    return ", ".join(sent.getlist(name)) or None
 
 
 async def _parsed(data: bytes, deepest: int) -> dict[str, Any]:
@@ -297,7 +298,7 @@ def _pairs(text: bytes) -> tuple[tuple[str, str], ...]:
 
 def _native(context: Context, request: Request, answered: Answer) -> Response:
     """A Binary as its own content, made while it is sent."""
-    made = binary.native(answered.body, _listed(request, "accept"))
+    made = binary.native(answered.body, _listed(request.headers, "accept"))
     sent = {
         **PRIVATE,
         **_about(context, answered),
@@ -316,7 +317,7 @@ async def _response(
     content = answered.body
     if content and is_pretty:
         content = pretty(content)
-    takes_gzip = compression.is_taken(_listed(request, "accept-encoding"))
+    takes_gzip = compression.is_taken(_listed(request.headers, "accept-encoding"))
     if len(content) >= compression.SMALL and takes_gzip:
         content = await compression.compressed(content)
         sent["Content-Encoding"] = "gzip"

@@ -8,11 +8,13 @@ from __future__ import annotations
 from coordhub.errors import FhirError, Issue
 from coordhub.fhir.context import Asked
 from coordhub.r4 import search_result
-from coordhub.r4.views import View
+from coordhub.r4.views import WHOLE, View
 
 
 def view_of(asked: Asked) -> View:
     """The view of one resource; 400 for what is none (`_summary=count`)."""
+    if not asked.query:
+        return WHOLE
     kind, _ = asked.target.instance()
     shape, _, issues = search_result.read([kind], asked.query, lenient=asked.preference.lenient)
     if shape.count_only:

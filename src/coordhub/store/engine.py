@@ -95,11 +95,24 @@ class Bounded(_Pool):
     def acquire(
         self, *, timeout: float | None = None
     ) -> asyncpg.pool.PoolAcquireContext[asyncpg.Record]:
-        return super().acquire(timeout=timeout or self.patience)
+        if timeout is None and not self.get_idle_size():  # who need not wait needs no clock for it
+            timeout = self.patience
+        return super().acquire(timeout=timeout)
 
     def acquire_at_last(self) -> asyncpg.pool.PoolAcquireContext[asyncpg.Record]:
         """However long it takes: for the routing worker, whom nobody waits for."""
         return super().acquire()
+
+    async def release(self, connection: Any, *, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        """As asyncpg's, in the task that it is called from instead of one of its own.
+
+        What is cancelled meanwhile loses its connection, which the pool makes again.
+        """
+        holder, used = connection._holder, connection._con
+        if used is None:
+            return
+        used._on_release()
+        await holder.release(timeout or holder._timeout)
 
 
 def settings(
