@@ -17,6 +17,20 @@ from coordhub.store.engine import Connection
 from coordhub.store.visibility import Viewer
 
 
+def named(queries: Sequence[Query], within: Compartment | None = None) -> frozenset[str]:
+    """The Patients (ids) that a search names, of whom others may be the same person."""
+    found = {
+        value.id
+        for query in queries
+        for criterion in query.criteria
+        if isinstance(criterion, Criterion) and criterion.modifier is None
+        for value in criterion.values
+        if _is_patient(value) and value.id is not None
+    }
+    owner = {within.id} if within is not None and within.type == "Patient" else set()
+    return frozenset(found | owner)
+
+
 async def compartment_of(
     conn: Connection, view: Viewer, within: Compartment | None
 ) -> Compartment | None:
@@ -29,15 +43,8 @@ async def compartment_of(
 
 async def asked_of(conn: Connection, view: Viewer, queries: Sequence[Query]) -> list[Query]:
     """The same, where they name Patients, with the person's other records named as well."""
-    named = {
-        value.id
-        for query in queries
-        for criterion in query.criteria
-        if isinstance(criterion, Criterion)
-        for value in criterion.values
-        if _is_patient(value) and value.id is not None
-    }
-    beside = await persons.beside(conn, view, named) if named else {}
+    asked = named(queries)
+    beside = await persons.beside(conn, view, asked) if asked else {}
     if not beside:
         return list(queries)
     return [

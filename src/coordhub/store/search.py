@@ -12,9 +12,9 @@ http://hl7.org/fhir/R4/search.html
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 
@@ -32,7 +32,7 @@ from coordhub.r4.search import (
     Value,
 )
 from coordhub.r4.search_criteria import values_of
-from coordhub.store import narrowing
+from coordhub.store import narrowing, persons
 from coordhub.store.criteria import Arguments, Criteria, Shared, any_of
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.resources import COLUMNS, WIDTH, Version, version_of
@@ -44,10 +44,22 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """versions: the matches, in order. next: where the next page begins; None: no more."""
+    """versions: the matches, in order. next: where the next page begins; None: no more.
+
+    is_of_more: of a Patient that was named the viewer sees further records (`of_more`).
+    """
 
     versions: list[Version]
     next: list[str] | None
+    is_of_more: bool = False
+
+    @classmethod
+    def of(cls, rows: Sequence[Any], limit: int) -> Page:
+        """Of rows as they came, one more than it holds; a row without a rid is that of `of_more`."""
+        found = [row for row in rows if row[0] is not None]
+        page = found[:limit]
+        following = list(page[-1][WIDTH:]) if len(found) > limit else None
+        return cls([version_of(row) for row in page], following, len(found) < len(rows))
 
 
 async def search(
@@ -59,20 +71,34 @@ async def search(
     limit: int,
     after: Sequence[str] | None = None,
     source: int | None = None,
+    named: Collection[str] = (),
 ) -> Page:
     """One page of at most `limit` matches that this viewer may see.
 
-    after: `Page.next` of the page before. source: only what this organization wrote.
+    after: `Page.next` of the page before. source: only what this organization wrote. named: Patients (ids) of
+    whom is asked besides whether they have further records.
     Without _sort the newest creations come first. 400 too-costly if it takes longer than the
     connection's time limit.
     """
     statement, arguments = await composed(
-        conn, engine, viewer, query, limit=limit, after=after, source=source
+        conn, engine, viewer, query, limit=limit, after=after, source=source, named=named
     )
-    rows = await in_time(conn.fetch(statement, *arguments))
-    page = rows[:limit]
-    more = len(rows) > limit
-    return Page([version_of(row) for row in page], list(page[-1][WIDTH:]) if more else None)
+    return Page.of(await in_time(conn.fetch(statement, *arguments)), limit)
+
+
+def of_more(
+    statement: str, viewer: Viewer, named: Collection[str], keys: int, arguments: Arguments
+) -> str:
+    """The same statement, with a row of nulls where there are further records of who is named.
+
+    Beside its own rows: what Postgres plans for them is as it was. keys: how many sort values a row has.
+    """
+    if not named:
+        return statement
+    condition, values = persons.beside_any(viewer, named, arguments.following)
+    arguments.extend(values)
+    nulls = ", ".join(["null"] * (WIDTH + keys))
+    return f"({statement}) union all (select {nulls} where {condition})"
 
 
 async def in_time(asked: Awaitable[T]) -> T:
@@ -103,8 +129,10 @@ async def composed(
     limit: int,
     after: Sequence[str] | None = None,
     source: int | None = None,
+    named: Collection[str] = (),
 ) -> tuple[str, list[object]]:
     """The statement of a search and its arguments; it reads one row more than the page holds."""
+    asking = viewer
     arguments, shared = Arguments(), Shared()
     systems = await _systems(conn, engine, query.criteria)
     criteria = Criteria(viewer, systems, arguments, shared)
@@ -132,7 +160,9 @@ async def composed(
     columns = f"select {COLUMNS}, {shown(viewer, 'r', first)}{marks} from"
     walk = walk_of(query.sort)
     if walk is None:
-        return f"{shared.beginning}{columns} {page('resource r')} r", arguments.values
+        rows = f"{columns} {page('resource r')} r"
+        whole = of_more(rows, asking, named, len(keys), arguments)
+        return f"{shared.beginning}{whole}", arguments.values
     of_patient = f" and d.patient = {criteria.patient}" if criteria.patient else ""
     dated = f"idx_date d join resource r on r.rid = d.rid and d.param = {walk.param}{of_patient}"
     undated = (
@@ -142,7 +172,9 @@ async def composed(
     # An Append asks its parts in turn and stops when it has enough.
     rows = f"{page(dated, 'd.low')} union all {page(undated, walk.missing)}"
     most = arguments.add(limit + 1, "int")
-    return f"{shared.beginning}{columns} ({rows}) r limit {most}", arguments.values
+    rows = f"{columns} ({rows}) r limit {most}"
+    whole = of_more(rows, asking, named, len(keys), arguments)
+    return f"{shared.beginning}{whole}", arguments.values
 
 
 async def _seen(

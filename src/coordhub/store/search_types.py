@@ -5,7 +5,7 @@ http://hl7.org/fhir/R4/search.html, http://hl7.org/fhir/R4/compartmentdefinition
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,7 +15,7 @@ from coordhub.r4.search import Query
 from coordhub.store import narrowing, search
 from coordhub.store.criteria import Arguments
 from coordhub.store.engine import Connection, Engine
-from coordhub.store.resources import COLUMNS, WIDTH, shard_of_id, version_of
+from coordhub.store.resources import COLUMNS, shard_of_id
 from coordhub.store.search import Page
 from coordhub.store.sorting import beyond, keys_of, order_by
 from coordhub.store.visibility import Viewer, shown, visible
@@ -40,14 +40,18 @@ async def search_types(
     after: Sequence[str] | None = None,
     within: Compartment | None = None,
     during: During | None = None,
+    named: Collection[str] = (),
 ) -> Page:
     """One page of at most `limit` matches of any of the queries that this viewer may see.
 
     The queries differ in their type only; if they are several they sort by the store's own columns.
-    after: `Page.next` of the page before. within: only what is in this compartment.
+    after: `Page.next` of the page before. within: only what is in this compartment. named: as of `search`.
     """
     if len(queries) == 1 and within is None and during is None:
-        return await search.search(conn, engine, viewer, queries[0], limit=limit, after=after)
+        [query] = queries
+        return await search.search(
+            conn, engine, viewer, query, limit=limit, after=after, named=named
+        )
     arguments = Arguments()
     first = arguments.following
     where = await matching(conn, engine, viewer, queries, arguments, within, during)
@@ -61,10 +65,9 @@ async def search_types(
     if after is not None:
         statement += f" where {beyond(keys, after, arguments)}"
     statement += f" order by {order_by(keys)} limit {arguments.add(limit + 1, 'int')}"
+    statement = search.of_more(statement, viewer, named, len(keys), arguments)
     rows = await search.in_time(conn.fetch(statement, *arguments.values))
-    page = rows[:limit]
-    more = len(rows) > limit
-    return Page([version_of(row) for row in page], list(page[-1][WIDTH:]) if more else None)
+    return Page.of(rows, limit)
 
 
 async def count(

@@ -5,11 +5,11 @@ http://hl7.org/fhir/R4/http.html#search, http://hl7.org/fhir/R4/search.html
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
+import functools
 
 from coordhub.access import viewer
 from coordhub.errors import FhirError, Issue
-from coordhub.fhir.bundle import Entry, address, bundle, found, remark
+from coordhub.fhir.bundle import Entry, address, bundle, encoded, found, remark
 from coordhub.fhir.context import Answer, Asked, Context
 from coordhub.fhir.paging import CURSOR
 from coordhub.fhir.searching import Plan, not_applied, plan
@@ -29,8 +29,8 @@ ESTIMATED = 10_000
 async def answer(context: Context, asked: Asked) -> Answer:
     """A searchset of what the caller may see; `self` says what was applied, `next` goes on.
 
-    One statement for the matches, one for all that is included, one for a total that is asked for; where Patients
-    are named, one for the other records of the same persons.
+    One statement for the matches, one for all that is included, one for a total that is asked for. Where Patients
+    are named of whom the caller sees further records, one for these, and one for the matches of all.
     """
     hub, caller = context.hub, asked.caller
     planned = plan(asked, base=hub.base, now=hub.clock())
@@ -50,7 +50,7 @@ async def answer(context: Context, asked: Asked) -> Answer:
         200,
         bundle("searchset", entries, links, total),
         shown=tuple(version.rid for version in (*page.versions, *brought)),
-        searched=urlencode(pairs) if planned.within is None else address("", path, pairs),
+        searched=encoded(pairs) if planned.within is None else address("", path, pairs),
     )
 
 
@@ -72,28 +72,33 @@ async def _look(
     )
 
     async def found_by(conn: Connection) -> tuple[Page, list[Version] | None, int | None]:
-        asked_of = tuple(await same_person.asked_of(conn, view, queries))
-        inside = await same_person.compartment_of(conn, view, within)
+        wanted, inside = queries, within
+        named = same_person.named(queries, within)
+        paged = functools.partial(
+            search_types.search_types,
+            conn,
+            engine,
+            view,
+            after=after,
+            limit=planned.count or USUAL_COUNT,
+        )
         page: Page = Page([], None)
         brought: list[Version] | None = []
         total = None
         if not shape.count_only:
-            page = await search_types.search_types(
-                conn,
-                engine,
-                view,
-                asked_of,
-                after=after,
-                limit=planned.count or USUAL_COUNT,
-                within=inside,
-            )
+            page = await paged(wanted, within=inside, named=named)
+        if page.is_of_more or (named and shape.count_only):
+            wanted = tuple(await same_person.asked_of(conn, view, queries))
+            inside = await same_person.compartment_of(conn, view, within)
+        if page.is_of_more:
+            page = await paged(wanted, within=inside)
         if shape.includes and page.versions:
             brought = await include.included(
                 conn, viewer.of(asked.caller), page.versions, shape.includes, most=MOST_INCLUDED
             )
         if shape.total != "none":
             most = ESTIMATED if shape.total == "estimate" else None
-            total = await search_types.count(conn, engine, view, asked_of, within=inside, most=most)
+            total = await search_types.count(conn, engine, view, wanted, within=inside, most=most)
         return page, brought, total
 
     if kept:
