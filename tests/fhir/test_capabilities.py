@@ -10,7 +10,7 @@ import pytest
 
 from coordhub.fhir.audit_event import SEARCHED
 from coordhub.fhir.dispatch import OPERATIONS
-from coordhub.r4 import definitions
+from coordhub.r4 import definitions, types
 from coordhub.r4.composites import component_parameters
 from coordhub.r4.parameters import SearchParameter, parameters
 
@@ -271,3 +271,25 @@ async def test_given_the_statement_when_measured_then_it_is_no_burden(house):
     assert stated.headers["content-encoding"] == "gzip"
     assert int(stated.headers["content-length"]) < 100_000
     assert len(msgspec.json.encode(stated.json())) < 3_000_000
+
+
+async def test_given_the_statement_when_asked_for_in_part_or_again_then_that_part_or_304(house):
+    whole = await house.http.get("/fhir/metadata")
+    assert (await house.http.get("/fhir/metadata?mode=full")).content == whole.content
+    assert (await house.http.get("/fhir/metadata?mode=normative")).content == whole.content
+    part = await house.http.get("/fhir/metadata?_elements=software")
+    assert part.json()["software"] == whole.json()["software"]
+    assert "rest" not in part.json()
+    assert part.json()["meta"]["tag"][0]["code"] == "SUBSETTED"
+    brief = await house.http.get("/fhir/metadata?_summary=true")
+    assert len(brief.content) < len(whole.content) / 4
+    assert [one["type"] for one in brief.json()["rest"][0]["resource"]] == list(types.NAMES)
+    for sent in (
+        {"If-None-Match": whole.headers["etag"]},
+        {"If-Modified-Since": whole.headers["last-modified"]},
+    ):
+        again = await house.http.get("/fhir/metadata", headers=sent)
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == whole.headers["etag"]
+    other = await house.http.get("/fhir/metadata", headers={"If-None-Match": 'W/"1"'})
+    assert other.status_code == 200

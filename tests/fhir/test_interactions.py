@@ -366,7 +366,14 @@ async def test_given_what_is_not_offered_when_asked_then_it_is_refused_by_its_na
         ("GET", "/Patient/1?_sumary=true", 400, "no such parameter"),
         ("BREW", "/Patient", 405, "BREW does not exist"),
         ("GET", "/Patient?_pretty=null", 400, "_pretty is true or false"),
-        ("GET", "/metadata?mode=normative", 400, "no such parameter"),
+        ("GET", "/metadata?mode=terminology", 400, "no terminology is served"),
+        ("GET", "/metadata?mode=all", 400, "full, normative or terminology"),
+        ("GET", "/metadata?_summary=count", 400, "not counted"),
+        ("GET", "/Patient/$", 400, "The operation of that name is not offered"),
+        ("GET", "/Patient?_count=-1", 400, "0 for the number of matches"),
+        ("GET", "/Patient?_type=Task", 400, "a search over several types"),
+        ("DELETE", "/Patient?name=x&_include=Patient:organization", 400, "no place in criteria"),
+        ("DELETE", "/Patient?name=x&_count=0", 400, "no place in criteria"),
     ):
         refused = await house.near.ask(method, path)
         assert refused.status_code == status, (method, path, refused.text)
@@ -405,10 +412,11 @@ async def test_given_a_subscription_when_created_then_it_is_kept_and_stays_only_
 
 async def test_given_a_method_that_an_address_has_not_when_sent_then_allow_says_what_it_has(house):
     for method, path, allowed in (
-        ("TRACE", "/fhir/Task", "GET, POST, PUT, PATCH, DELETE"),
-        ("QUERY", "/fhir/Task/1", "GET, PUT, PATCH, DELETE"),
-        ("CONNECT", "/fhir/_history", "GET"),
-        ("PUT", "/fhir", "GET, POST"),
+        ("TRACE", "/fhir/Task", "GET, HEAD, POST, PUT, PATCH, DELETE"),
+        ("QUERY", "/fhir/Task/1", "GET, HEAD, PUT, PATCH, DELETE"),
+        ("CONNECT", "/fhir/_history", "GET, HEAD"),
+        ("POST", "/fhir/metadata", "GET, HEAD"),
+        ("PUT", "/fhir", "GET, HEAD, POST"),
         ("BREW", "/fhir/Task", "POST"),
         ("POST", "/health", "GET"),
     ):
@@ -419,7 +427,7 @@ async def test_given_a_method_that_an_address_has_not_when_sent_then_allow_says_
         assert refused.json()["issue"][0]["code"] == "not-supported"
     unknown = {"resourceType": "Patient", "id": "unknown"}
     refused = await house.near.ask("PUT", "/Patient/unknown", unknown)
-    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, PATCH, DELETE")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD, PATCH, DELETE")
 
 
 async def test_given_formats_when_json_is_not_wanted_then_406_and_else_json(house):

@@ -274,6 +274,17 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
         "code-invalid",
         "Observation.contained[0].gender",
     ),
+    "two contained resources of one id": (
+        observation(
+            subject={"reference": "#p"},
+            contained=[
+                {"resourceType": "Patient", "id": "p"},
+                {"resourceType": "Patient", "id": "p"},
+            ],
+        ),
+        "duplicate",
+        "Observation.contained[1].id",
+    ),
     "a contained resource nobody refers to": (
         observation(contained=[{"resourceType": "Patient", "id": "p"}]),
         "invariant",

@@ -61,6 +61,10 @@ async def test_given_an_update_that_changes_nothing_when_sent_then_no_version_is
     assert made.body is not None
     again = await house.update(house.clinic, made.id, fhir_json.parse(made.body.encode()))
     assert (again.status, again.version, again.body) == (200, 1, made.body)
+    stored = fhir_json.parse(made.body.encode())
+    turned = {key: stored[key] for key in reversed(stored)}
+    again = await house.update(house.clinic, made.id, turned)
+    assert (again.status, again.version, again.body) == (200, 1, made.body), "keys have no order"
     changed = fhir_json.parse(made.body.replace("7.50", "7.5").encode())
     other = await house.update(house.clinic, made.id, changed)
     assert (other.status, other.version) == (200, 2), "a digit more or less is a change"

@@ -57,6 +57,7 @@ _PRESENTATION = frozenset({"_pretty", "_format"})
 _VIEW = frozenset({"_summary", "_elements"})
 _HISTORY = frozenset({"_count", "_cursor", "_since", "_at"})
 _QUERIES: Mapping[str, frozenset[str]] = {
+    "capabilities": _PRESENTATION | _VIEW | {"mode"},
     "read": _PRESENTATION | _VIEW,
     "vread": _PRESENTATION | _VIEW,
     "history-instance": _PRESENTATION | _HISTORY,

@@ -101,6 +101,9 @@ CRITERIA = {
     ),
     "schema": {"type": "object", "additionalProperties": {"type": "string"}},
 }
+_MODE = _query(
+    "mode", "All of it is answered to both.", {"type": "string", "enum": ["full", "normative"]}
+)
 _VIEW = (
     _query(
         "_summary", "Only a part, tagged SUBSETTED.",
@@ -264,6 +267,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "capabilities", "GET", "/metadata", "System", "What this hub serves",
         "The CapabilityStatement; needs no token.", answer="CapabilityStatement", public=True,
+        parameters=(_MODE, *_VIEW, _IF_NONE_MATCH, _IF_MODIFIED_SINCE),
     ),
     Route(
         "transaction", "POST", "", "System", "Batch or transaction",

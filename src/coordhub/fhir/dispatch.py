@@ -291,6 +291,7 @@ def _only(method: str, allowed: str, *, at: str) -> None:
 
 
 def _not_allowed(method: str, at: str, allowed: str) -> FhirError:
+    allowed = allowed.replace("GET", "GET, HEAD")
     return errors.method_not_allowed(
         f"{method} does not exist at {at}; there is {allowed}.", allowed
     )
@@ -345,7 +346,7 @@ def _operation(method: str, parts: Sequence[str]) -> Target:
             if operation.at("instance", _known(kind)):
                 target = Target("operation", kind, _identifier(kind, fhir_id), operation=name[1:])
     if target is None or operation is None:
-        shown = name if re.fullmatch(r"\$[A-Za-z-]{1,40}", name, re.ASCII) else "This"
+        shown = name if re.fullmatch(r"\$[A-Za-z-]{1,40}", name, re.ASCII) else "of that name"
         raise errors.not_supported(f"The operation {shown} is not offered here.")
     methods = operation.methods
     if target.type is not None and target.id is None:

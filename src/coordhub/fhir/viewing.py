@@ -11,11 +11,11 @@ from coordhub.r4 import search_result
 from coordhub.r4.views import WHOLE, View
 
 
-def view_of(asked: Asked) -> View:
-    """The view of one resource; 400 for what is none (`_summary=count`)."""
+def view_of(asked: Asked, kind: str | None = None) -> View:
+    """The view of one resource, of the type that is asked for or of `kind`; 400 for what is none (`_summary=count`)."""
     if not asked.query:
         return WHOLE
-    kind, _ = asked.target.instance()
+    kind = kind or asked.target.instance()[0]
     shape, _, issues = search_result.read([kind], asked.query, lenient=asked.preference.lenient)
     if shape.count_only:
         issues.append(Issue("invalid", "A resource that is read is not counted.", "http._summary"))

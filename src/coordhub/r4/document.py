@@ -90,6 +90,9 @@ def _spell(value: Any) -> msgspec.Raw:
 
 _decoder: Final = msgspec.json.Decoder(float_hook=_number)
 _encoder: Final = msgspec.json.Encoder(enc_hook=_spell, decimal_format="number")
+_ordering: Final = msgspec.json.Encoder(
+    enc_hook=_spell, decimal_format="number", order="deterministic"
+)
 
 
 def parse(data: bytes, *, deepest: int = DEEPEST) -> dict[str, Any]:
@@ -137,6 +140,11 @@ def encode(document: Any) -> bytes:
     A `msgspec.Raw` anywhere in the document is written as it is.
     """
     return _encoder.encode(document)
+
+
+def in_order(document: Any) -> bytes:
+    """The same for all documents that say the same: the keys of an object have no order in JSON."""
+    return _ordering.encode(document)
 
 
 def with_meta(

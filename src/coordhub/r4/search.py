@@ -73,12 +73,14 @@ PARAMETER_LIST = "http://hl7.org/fhir/R4/searchparameter-registry.html"
 SORTED = frozenset({"string", "token", "date", "number", "quantity", "uri", "reference"})
 
 _FORMAT = frozenset({"_format", "_pretty"})
-_NOT_SERVED = frozenset(
-    {
-        "_contained", "_containedType", "_elements", "_include", "_revinclude", "_score",
-        "_summary", "_total", "_type",
-    }
-)  # fmt: skip
+_OF_RESULTS = "says how a search is answered, not what it finds: it has no place in criteria."
+_NOT_SERVED = {
+    "_contained": "is not served: contained resources are found with what contains them; leave it out.",
+    "_containedType": "is not served: contained resources are found with what contains them; leave it out.",
+    "_score": "is not served: nothing is ranked; leave it out.",
+    "_type": "belongs to a search over several types, GET [base]?_type=...; leave it out.",
+    **dict.fromkeys(("_elements", "_include", "_revinclude", "_summary", "_total"), _OF_RESULTS),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,7 @@ class _Reading:
         elif code in _FORMAT:
             return
         elif code in _NOT_SERVED:
-            self._not_served(name, f"{code} is not served yet; leave it out.")
+            self._not_served(name, f"{code} {_NOT_SERVED[code]}")
         elif code in ("_count", "_cursor", "_sort") and modifier:
             self._invalid(name, f"{code} takes no modifier.")
         elif code in ("_count", "_cursor"):
@@ -250,10 +252,12 @@ class _Reading:
         if value is None:
             return None
         if not re.fullmatch(r"[0-9]{1,9}", value, re.ASCII):
-            self._invalid("_count", "_count is a whole number from 1 to 1000.")
+            self._invalid(
+                "_count", "_count is a whole number from 1 to 1000, or 0 for the number of matches."
+            )
             return None
         if int(value) == 0:
-            self._not_served("_count", "_count=0 (only the number of matches) is not served yet.")
+            self._not_served("_count", f"_count=0 {_OF_RESULTS}")
             return None
         return min(int(value), LARGEST_COUNT)
 

@@ -169,8 +169,12 @@ def _objects(
 
 
 def _faults_of_containment(resource: dict[str, Any], path: str) -> Iterator[Issue]:
-    """dom-2 to dom-5. That something says `"#id"` is taken for a reference to it (dom-3)."""
+    """dom-2 to dom-5, and that no two have one id. That something says `"#id"` is taken for a reference to it (dom-3).
+
+    http://hl7.org/fhir/R4/references.html#contained
+    """
     text = documents.encode(resource)
+    known: set[str] = set()
     for inner_path, inner in _objects(resource, "contained", path):
         meta = inner.get("meta")
         meta = meta if isinstance(meta, dict) else {}
@@ -180,6 +184,14 @@ def _faults_of_containment(resource: dict[str, Any], path: str) -> Iterator[Issu
                 "dom-2: a contained resource contains no others; move them up beside it.",
                 f"{inner_path}.contained",
             )
+        if isinstance(named := inner.get("id"), str):
+            if named in known:
+                yield Issue(
+                    "duplicate",
+                    "Another contained resource has this id; each needs its own, to be referred to.",
+                    f"{inner_path}.id",
+                )
+            known.add(named)
         reference = documents.encode(f"#{inner.get('id', '')}")
         if "id" not in inner or (reference not in text and b'"#"' not in documents.encode(inner)):
             yield Issue(

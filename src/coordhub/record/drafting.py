@@ -179,7 +179,7 @@ def _may_choose_id(caller: Caller, operation: Update, *, taken: bool) -> None:
         raise method_not_allowed(
             f"{operation.type}/{operation.id} is not known here, and ids are given by the hub: "
             f"POST to {operation.type} and use the id of the answer.",
-            "GET, PATCH, DELETE",
+            "GET, HEAD, PATCH, DELETE",
             operation.at,
         )
     caller.require(operation.type, "create")

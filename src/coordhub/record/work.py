@@ -88,14 +88,17 @@ class Draft:
 
 
 def _content(document: dict[str, object]) -> bytes:
-    """A document without what the hub sets, to see whether an update changes anything."""
+    """A document without what the hub sets, to see whether an update changes anything.
+
+    The keys of an object have no order in JSON.
+    """
     meta = document.get("meta")
     kept = {key: value for key, value in document.items() if key not in ("id", "meta")}
     if isinstance(meta, dict):
         own = {key: value for key, value in meta.items() if key not in ("versionId", "lastUpdated")}
         if own:
             kept["meta"] = own
-    return fhir_json.encode(kept)
+    return fhir_json.in_order(kept)
 
 
 class Match(NamedTuple):

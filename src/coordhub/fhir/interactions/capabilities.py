@@ -5,21 +5,26 @@ http://hl7.org/fhir/R4/http.html#capabilities, http://hl7.org/fhir/R4/capability
 
 from __future__ import annotations
 
-from functools import cache
+import zlib
+from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import Any
 
+from coordhub import errors
 from coordhub.access import oauth
 from coordhub.fhir import audit_event
 from coordhub.fhir.context import Answer, Asked, Context
 from coordhub.fhir.dispatch import OPERATIONS
+from coordhub.fhir.headers import unchanged
 from coordhub.fhir.searching import ALL_HAVE
+from coordhub.fhir.viewing import view_of
 from coordhub.r4 import types
 from coordhub.r4.compartments import OWNERS
 from coordhub.r4.document import encode
 from coordhub.r4.parameters import SearchParameter, parameters
 from coordhub.r4.search import SERVED
 from coordhub.r4.search_result import references
+from coordhub.r4.views import View, shown
 from coordhub.record.hub import instant
 
 INTERACTIONS = (
@@ -69,9 +74,34 @@ _AUDIT_EVENTS = (
 
 
 async def answer(context: Context, asked: Asked) -> Answer:
-    """The CapabilityStatement, the same for everyone."""
-    body = statement(context.hub.base, instant(context.started), context.limits.deleted > 1)
-    return Answer(200, body, audited=True)
+    """The CapabilityStatement, the same for everyone, or the view of it; 304 if the reader has it.
+
+    `mode=normative` is answered with all of it, as R4 lets a server do.
+    """
+    for mode in (value for name, value in asked.query if name == "mode"):
+        if mode == "terminology":
+            raise errors.not_supported(
+                "There are no TerminologyCapabilities: no terminology is served here.", "http.mode"
+            )
+        if mode not in ("full", "normative"):
+            raise errors.bad_request("mode is full, normative or terminology.", "http.mode")
+    stated = context.hub.base, instant(context.started), context.limits.deleted > 1
+    number = _number(*stated)
+    if unchanged(asked.conditions, number, context.started):
+        return Answer(304, version=number, updated=context.started, audited=True)
+    body = _viewed(*stated, view_of(asked, "CapabilityStatement"))
+    return Answer(200, body, version=number, updated=context.started, audited=True)
+
+
+@cache
+def _number(base: str, date: str, deletes_several: bool) -> int:
+    """For its ETag: another, when something else is stated."""
+    return zlib.crc32(statement(base, date, deletes_several)) % 2**31
+
+
+@lru_cache(8)
+def _viewed(base: str, date: str, deletes_several: bool, view: View) -> bytes:
+    return shown(statement(base, date, deletes_several).decode(), view)
 
 
 @cache
