@@ -41,6 +41,7 @@ COMMANDS = [
     "deliveries",
     "check",
     "pooler",
+    "distribute",
     "vsp",
 ]
 

@@ -120,6 +120,21 @@ def pooler(
         stop(f"coordhub pooler: {error}")
 
 
+def distribute() -> None:
+    """Spread the history of resources over the workers of a Citus (docs/scale.md); needs DATABASE_URL.
+
+    Run it as a superuser at the coordinator, while no other process of the hub runs. There is no way back but a
+    copy of the database.
+    """
+    from coordhub.store import distributed
+
+    try:
+        workers = run(distributed.distribute(need(read_settings(), key=False)))
+    except distributed.CannotDistributeError as error:
+        stop(f"coordhub distribute: {error}")
+    print(f"The history of resources is spread over {workers} workers.")
+
+
 async def _on_the_hub(settings: Settings, url: str, work: Callable[[Hub], Awaitable[int]]) -> int:
     """What `work` answers of the hub on the database at `url`."""
     from coordhub.record.bootstrap import open_hub

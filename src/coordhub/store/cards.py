@@ -137,7 +137,7 @@ async def ordered(conn: Connection, viewer: Viewer, asked: Sequence[Ordering]) -
         "   r.updated) as created) t"
         " where case when w.referred then t.referred else coalesce(t.referred, t.created) end > w.since"
         " and case when w.referred then t.referred else coalesce(t.referred, t.created) end < w.until"
-        " and not exists (select from idx_token t where t.rid = r.rid and t.shard = r.shard"
+        " and not exists (select 1 from idx_token t where t.rid = r.rid and t.shard = r.shard"
         f"  and t.param = {known['status'].id} and t.code in ('revoked', 'entered-in-error', 'draft'))"
         f" and {condition}",
         [one.card for one in asked],

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import asyncpg
 
-from coordhub.store import clock, pooling
+from coordhub.store import clock, distributed, pooling
 from coordhub.store import replica as replicas
 from coordhub.store.pooling import Pooled
 from coordhub.store.replica import Replica
@@ -217,6 +217,10 @@ class Engine:
             stack.push_async_callback(asides.close)
             if pooled is not None:
                 await pooling.keeps_statements(asides)
+            else:
+                async with asides.acquire() as conn:
+                    if await distributed.is_spread(conn):
+                        lookups |= distributed.PLANNED_ANEW
             pool = await _bounded(
                 url,
                 max(1, size - searching),

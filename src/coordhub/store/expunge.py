@@ -279,8 +279,8 @@ async def hold_still(conn: Connection, rids: Sequence[int]) -> None:
     await conn.execute(
         "select from episode e where e.id = any($1::bigint[]) or e.request = any($1::bigint[])"
         " or e.patient = any($1::bigint[])"
-        " or exists (select from need n where n.episode = e.id and n.request = any($1::bigint[]))"
-        " or exists (select from candidate c where c.episode = e.id"
+        " or exists (select 1 from need n where n.episode = e.id and n.request = any($1::bigint[]))"
+        " or exists (select 1 from candidate c where c.episode = e.id"
         "   and (c.task = any($1::bigint[]) or c.request = any($1::bigint[])))"
         " order by e.id for update",
         list(rids),
@@ -296,8 +296,8 @@ async def hindrances(conn: Connection, rids: Sequence[int], now: datetime) -> li
     rows = await conn.fetch(
         "select 'referral', e.id from episode e where e.state = 'open' and (e.id = any($1::bigint[])"
         "   or e.request = any($1::bigint[]) or e.patient = any($1::bigint[])"
-        "   or exists (select from need n where n.episode = e.id and n.request = any($1::bigint[]))"
-        "   or exists (select from candidate c where c.episode = e.id"
+        "   or exists (select 1 from need n where n.episode = e.id and n.request = any($1::bigint[]))"
+        "   or exists (select 1 from candidate c where c.episode = e.id"
         "     and (c.task = any($1::bigint[]) or c.request = any($1::bigint[]))))"
         " union all select 'consent', c.because from access_rule c where c.because = any($1::bigint[])"
         "   and c.patient <> all($1::bigint[]) and (c.until is null or c.until > now())"
@@ -384,7 +384,7 @@ async def back_again(conn: Connection, logged: Sequence[Removed]) -> dict[int, b
     rows = await conn.fetch(
         "select n.rid, r.version <= n.version and r.body is not null"
         " from unnest($1::bigint[], $2::int[]) n(rid, version) join resource r on r.rid = n.rid"
-        " where r.version <= n.version and r.body is not null or exists (select from resource_version v"
+        " where r.version <= n.version and r.body is not null or exists (select 1 from resource_version v"
         "   where v.shard = r.shard and v.rid = r.rid and v.version <= n.version and v.body is not null)",
         [one.rid for one in logged],
         [one.version for one in logged],

@@ -344,7 +344,7 @@ async def _current(asked: _Asked, among: str, where: tuple[Any, ...], room: int)
         f" select {COLUMNS}, {shown(asked.viewer, 'r', 8)}, d.xid, d.rid as at from d"
         " join resource r on r.rid = d.rid and r.shard = (d.rid & 255)::smallint"
         " join change n on n.rid = r.rid and n.version = r.version"
-        " where n.xid < $3::xid8 and not exists (select from change o where o.rid = r.rid"
+        " where n.xid < $3::xid8 and not exists (select 1 from change o where o.rid = r.rid"
         "  and o.version < r.version and o.xid >= $3) and $5::bigint is not null"
         " and ($6::smallint[] is null or r.type = any($6))"
         f" and {condition} order by d.xid, d.rid limit $7::int",

@@ -70,7 +70,7 @@ async def history(
         " on v.shard = c.shard and v.rid = c.rid and v.version = c.version"
         " where ($1::bigint is null or c.seq < $1)"
         " and ($2::timestamptz is null or c.at >= $2)"
-        " and ($7::timestamptz is null or (c.at < $8::timestamptz and not exists (select from change n"
+        " and ($7::timestamptz is null or (c.at < $8::timestamptz and not exists (select 1 from change n"
         " where n.rid = c.rid and n.version = c.version + 1 and n.at <= $7)))"
         f"{_TYPES if fhir_id is None else _INSTANCE} and {condition}"
         " order by c.seq desc limit $3::int",

@@ -36,7 +36,7 @@ SHOWN: Final = 5
 _TERMINAL = "('rejected', 'cancelled', 'entered-in-error', 'failed', 'completed')"
 _LIVE = "c.status in ('accepted', 'ready', 'in-progress', 'on-hold') and c.reason is distinct from 'place-kept'"
 """Whether candidate `c` is at work: one who keeps a place on its waiting list is not."""
-_APART = "exists (select from party p where p.organization = c.organization and p.kind = 'vsp')"
+_APART = "exists (select 1 from party p where p.organization = c.organization and p.kind = 'vsp')"
 """Whether candidate `c` is a victim service provider, of whose answers no row tells."""
 _OPEN = "('queued', 'leased', 'parked')"
 _SAID = ", ".join(
@@ -48,7 +48,7 @@ _RETAINED = "coalesce((select t.done_until from retention t where t.subject = '{
 
 _INDEXES = tuple(name for name in metadata.tables if name.startswith("idx_"))
 _CONSENTED = (
-    "exists (select from episode e join resource k on k.patient = e.patient join change x on x.rid = k.rid"
+    "exists (select 1 from episode e join resource k on k.patient = e.patient join change x on x.rid = k.rid"
     f" where e.id = c.episode and k.type = {NUMBER['Consent']} and (x.at >= g.until or exists ("
     "   select from access_rule l where l.because = k.rid"
     "     and (l.until <= g.until or not l.permit and l.since <= g.until))))"
@@ -64,7 +64,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "an open need has somebody who is asked, a step that is due, or a person who looks": f"""
         select 'need ' || n.episode || '/' || n.ordinal from moved.need n
         where n.state in ('open', 'won', 'queued') and n.next_at is null
-          and not exists (select from change c where c.episode = n.episode and c.relayed_at is null)
+          and not exists (select 1 from change c where c.episode = n.episode and c.relayed_at is null)
           and not exists (
             select from candidate c where c.episode = n.episode and c.need = n.ordinal
               and c.status not in {_TERMINAL})
@@ -104,7 +104,7 @@ INVARIANTS: Final[dict[str, str]] = {
         select 'candidate ' || c.episode || '/' || c.ordinal from moved.candidate c
         where c.task = c.episode and (exists (
                 select from candidate o where o.episode = c.episode and o.ordinal <> c.ordinal)
-            or exists (select from need n where n.episode = c.episode and n.ordinal <> c.need)
+            or exists (select 1 from need n where n.episode = c.episode and n.ordinal <> c.need)
             or c.ended_at is null and {_APART})
     """,
     "a person is asked about a need only for as long as it waits for that": """
@@ -121,7 +121,7 @@ INVARIANTS: Final[dict[str, str]] = {
     """,
     "what an open referral waits for from its sender's server is read": """
         select 'episode ' || e.id from moved.episode e
-        where e.state = 'open' and e.request = 0 and not exists (select from fetching f
+        where e.state = 'open' and e.request = 0 and not exists (select 1 from fetching f
             where f.subject = e.id and f.kind = 'focus' and f.state in ('queued', 'leased', 'parked'))
     """,
     # The same as routing.policy says, and on purpose not by asking it.
@@ -134,7 +134,7 @@ INVARIANTS: Final[dict[str, str]] = {
           -- what is said, with whom it was shared
           or c.type in ({_SAID}) and g.rule in ('referral', 'result')
              and (g.until is null or g.lapses and g.until > c.at)
-             and exists (select from change s where s.rid = g.because and s.episode = e.id))
+             and exists (select 1 from change s where s.rid = g.because and s.episode = e.id))
         cross join lateral (
             select coalesce(nullif(a.organization, 0), g.organization, e.requester) as organization
             where a.task is null and (c.rid = e.id or g.organization is not null)
@@ -164,7 +164,7 @@ INVARIANTS: Final[dict[str, str]] = {
         left join change c on c.seq = d.change and c.episode = d.episode and c.relayed_at is not null
           and (c.rid = d.rid and c.version = d.version
                -- a Task that says that something is a result
-               or exists (select from result m where m.rid = d.rid and m.episode = d.episode
+               or exists (select 1 from result m where m.rid = d.rid and m.episode = d.episode
                             and m.because = c.rid and m.version = c.version))
         where c.seq is null
     """,
@@ -184,11 +184,11 @@ INVARIANTS: Final[dict[str, str]] = {
     """,
     "every attempt is of a delivery": """
         select 'attempt ' || a.number || ' of ' || a.delivery from attempt a
-        where not exists (select from delivery d where d.id = a.delivery)
+        where not exists (select 1 from delivery d where d.id = a.delivery)
     """,
     "whatever is sent otherwise is of a delivery and an attempt": """
         select 'mending ' || m.number || ' of ' || m.delivery from mending m
-        where not exists (select from delivery d where d.id = m.delivery and d.attempts >= m.number)
+        where not exists (select 1 from delivery d where d.id = m.delivery and d.attempts >= m.number)
     """,
     "what was delivered is audited as disclosed": f"""
         select 'delivery ' || d.id from moved.delivery d
@@ -232,33 +232,33 @@ INVARIANTS: Final[dict[str, str]] = {
         select 'candidate ' || c.episode || '/' || c.ordinal from moved.candidate c
         join episode e on e.id = c.episode
         where e.state = 'closed' and c.status in ('requested', 'received')
-          and not exists (select from resource r where r.rid = c.task and r.body like 'vsp%')
+          and not exists (select 1 from resource r where r.rid = c.task and r.body like 'vsp%')
     """,
     "every resource has all its versions": """
         select 'resource ' || r.rid from moved.resource r
-        cross join lateral (
-            select count(*) as versions, coalesce(max(v.version), 0) as last
-            from resource_version v where v.shard = r.shard and v.rid = r.rid) v
-        where v.versions <> r.version - 1 or v.last <> r.version - 1
+        left join (
+            select shard, rid, count(*) as versions, max(version) as last
+            from moved.resource_version v group by shard, rid) v on v.shard = r.shard and v.rid = r.rid
+        where coalesce(v.versions, 0) <> r.version - 1 or coalesce(v.last, 0) <> r.version - 1
     """,
     "every version is what its predecessor allows": """
         select 'version ' || rid || '/' || version
         from (
             select rid, version, op, lag(op) over (partition by rid order by version) as before
             from (
-                select rid, version, op from moved.resource
-                union all select rid, version, op from moved.resource_version
+                select rid, version, op from moved.resource r
+                union all select rid, version, op from moved.resource_version o
             ) v
         ) v
         where ((op = 'create') <> (coalesce(before, 'delete') = 'delete')
            or (op = 'delete' and before is null))
           -- up to the tombstone all that is left says deleted
-          and not exists (select from expunged x where x.rid = v.rid and v.version <= x.version + 1)
+          and not exists (select 1 from expunged x where x.rid = v.rid and v.version <= x.version + 1)
     """,
     "every body says which version it is": """
         select 'version ' || v.rid || '/' || v.version
         from (
-            select rid, version, fhir_id, updated, body from moved.resource
+            select rid, version, fhir_id, updated, body from moved.resource r
             union all
             select v.rid, v.version, r.fhir_id, v.updated, v.body from moved.resource_version v
             join resource r on r.shard = v.shard and r.rid = v.rid
@@ -272,13 +272,13 @@ INVARIANTS: Final[dict[str, str]] = {
     """,
     "every version is of a resource": """
         select 'version ' || v.rid || '/' || v.version from moved.resource_version v
-        where not exists (select from resource r where r.shard = v.shard and r.rid = v.rid)
+        left join resource r on r.shard = v.shard and r.rid = v.rid where r.rid is null
     """,
     "every version has its change, and every change its version": """
         select 'version ' || coalesce(v.rid, c.rid) || '/' || coalesce(v.version, c.version)
         from (
-            select rid, version, op, author from moved.resource
-            union all select rid, version, op, author from moved.resource_version
+            select rid, version, op, author from moved.resource r
+            union all select rid, version, op, author from moved.resource_version o
         ) v
         full join moved.change c on c.rid = v.rid and c.version = v.version
         where v.rid is null or c.rid is null or c.op <> v.op or c.author <> v.author
@@ -286,33 +286,35 @@ INVARIANTS: Final[dict[str, str]] = {
     "every change is audited": f"""
         select 'change ' || c.seq from moved.change c
         where c.at >= {_RETAINED.format("audit")}
-          and not exists (select from audit a where a.at = c.at and a.rids @> array[c.rid])
+          and not exists (select 1 from audit a where a.at = c.at and a.rids @> array[c.rid])
     """,
     "what was expunged is without content, and nobody's rule": f"""
         select 'resource ' || x.rid || '/' || x.version from expunged x
         join resource r on r.rid = x.rid
         where r.version <= x.version and r.body is not null
-           or exists (select from resource_version v where v.shard = r.shard and v.rid = r.rid
-                        and v.version <= x.version and (v.body is not null or v.op <> 'delete'))
            or x.whole and r.body is null and (
-                exists (select from access_rule c where c.because = x.rid
+                exists (select 1 from access_rule c where c.because = x.rid
                           and (c.codes is not null or c.until is null or c.until > x.at))
-                or exists (select from label_lowered l where l.rid = x.rid)
-                or exists (select from delivery d where d.rid = x.rid and d.settled_at is null))
+                or exists (select 1 from label_lowered l where l.rid = x.rid)
+                or exists (select 1 from delivery d where d.rid = x.rid and d.settled_at is null))
            or x.at >= {_RETAINED.format("audit")}
-              and not exists (select from audit a where a.at = x.at and x.rid = any(a.rids))
+              and not exists (select 1 from audit a where a.at = x.at and x.rid = any(a.rids))
+        union
+        select 'resource ' || x.rid || '/' || x.version from expunged x
+        join resource_version v on v.shard = (x.rid & 255)::smallint and v.rid = x.rid
+        where v.version <= x.version and (v.body is not null or v.op <> 'delete')
     """,
     "every grant is about something that is there, for a reason that is there": """
         select 'grant of ' || g.rid || ' to ' || g.organization from moved.access_grant g
-        where not exists (select from resource r where r.rid = g.rid)
-           or not exists (select from resource r where r.rid = g.because)
+        where not exists (select 1 from resource r where r.rid = g.rid)
+           or not exists (select 1 from resource r where r.rid = g.because)
     """,
     "who is asked may see the Task and the ServiceRequest that ask it, unless a Consent ended it": f"""
         select 'candidate ' || c.episode || '/' || c.ordinal from moved.candidate c
         where c.organization <> 0 and (select count(distinct g.rid) from access_grant g
                where g.organization = c.organization and g.because = c.task and g.rule = 'party'
                  and g.rid in (c.task, c.request) and (g.until is null or {_CONSENTED})) <> 2
-          and not exists (select from expunged x where x.whole and x.rid in (c.task, c.request))
+          and not exists (select 1 from expunged x where x.whole and x.rid in (c.task, c.request))
     """,
     "what a pool is offered several see until one of them has claimed it, and then that one alone": """
         select 'candidate ' || c.episode || '/' || c.ordinal from moved.candidate c
@@ -322,7 +324,7 @@ INVARIANTS: Final[dict[str, str]] = {
                 select from access_grant g where g.rid = c.task and g.because = c.task and g.rule = 'party'
                   and g.until is null)
             or c.accepted_at is not null
-          else exists (select from access_grant g where g.because = c.task and g.rule = 'party'
+          else exists (select 1 from access_grant g where g.because = c.task and g.rule = 'party'
                   and g.organization <> c.organization and g.until is null) end
     """,
     "a grant is because of a Task that asks its organization, or of a referral of its own": f"""
@@ -357,7 +359,7 @@ INVARIANTS: Final[dict[str, str]] = {
                   and (e.requester = g.organization
                        -- the patient's doctor, its team, to whom copies are to go: of a result, and of whom it is
                        or g.rid = e.patient
-                       or exists (select from result m where m.rid = g.rid and m.episode = e.id)))
+                       or exists (select 1 from result m where m.rid = g.rid and m.episode = e.id)))
           -- of a pool, to whom it was offered: what tells for whom is not in it
           and not (g.rule = 'party' and g.dataset = {BLIND} and exists (
                 select from candidate c join need n on n.episode = c.episode and n.ordinal = c.need
@@ -369,9 +371,9 @@ INVARIANTS: Final[dict[str, str]] = {
           -- of a plan of care, who belongs to its team
           and g.rule <> 'team'
           -- who stands in for who is away
-          and not (g.rule = 'deputy' and exists (select from candidate c where c.task = g.because))
+          and not (g.rule = 'deputy' and exists (select 1 from candidate c where c.task = g.because))
           -- of a tombstone, to whom was told of what it was
-          and not exists (select from expunged x where x.whole and x.rid = g.rid and g.because = g.rid)
+          and not exists (select 1 from expunged x where x.whole and x.rid = g.rid and g.because = g.rid)
     """,
     "what was shared for a referral is shared until its Task is declined, or a time after it is done": """
         select 'grant of ' || g.rid || ' to ' || g.organization from moved.access_grant g
@@ -380,7 +382,7 @@ INVARIANTS: Final[dict[str, str]] = {
           and case when c.status in ('rejected', 'cancelled', 'entered-in-error')
                 then g.until is null or g.lapses
                 else (g.until is null) = (c.status in ('completed', 'failed')) end
-          and not exists (select from expunged x where x.whole and x.rid in (g.rid, g.because))
+          and not exists (select 1 from expunged x where x.whole and x.rid in (g.rid, g.because))
     """,
     "everyone who was sent a result that is withdrawn is told of that": f"""
         select 'change ' || c.seq || ' for organization ' || a.organization
@@ -395,8 +397,8 @@ INVARIANTS: Final[dict[str, str]] = {
     "every timer of a referral is of a Task of it": """
         select 'timer ' || t.id from moved.timer t
         where t.episode is not null and t.subject <> t.episode
-          and not exists (select from candidate c where c.task = t.subject and c.episode = t.episode)
-          and not exists (select from errand x where x.task = t.subject and x.episode = t.episode)
+          and not exists (select 1 from candidate c where c.task = t.subject and c.episode = t.episode)
+          and not exists (select 1 from errand x where x.task = t.subject and x.episode = t.episode)
     """,
     "no timer waits for what has ended": """
         select 'timer ' || t.id from moved.timer t
@@ -410,7 +412,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "whoever is to be reminded has a timer for it": """
         select 'reminder ' || r.id from reminder r
         where r.told_at is null
-          and exists (select from timer t where t.subject = r.waited_for and t.kind = r.kind)
+          and exists (select 1 from timer t where t.subject = r.waited_for and t.kind = r.kind)
           and not exists (
             select from timer t
             where t.kind = 'digest' and t.subject = r.organization and t.fired_at is null)

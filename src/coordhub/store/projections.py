@@ -122,7 +122,7 @@ async def episodes(conn: Connection, after: int, limit: int) -> list[int]:
     rows = await conn.fetch(
         "select id from (select distinct episode as id from change where episode > $1"
         " union select id from episode where id > $1) e"
-        " where not exists (select from expunged x where x.rid = e.id) and not exists ("
+        " where not exists (select 1 from expunged x where x.rid = e.id) and not exists ("
         "   select from candidate c join expunged x on x.rid in (c.task, c.request) where c.episode = e.id)"
         " order by id limit $2",
         after,

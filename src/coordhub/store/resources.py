@@ -267,7 +267,7 @@ async def locate(
         " coalesce(e.id, n.episode, c.episode, c2.episode, x.episode, m.episode), s.episode, r.quarantined, w.whole,"
         " r.dangling,"
         " r.xmin,"
-        f" r.type = {types.NUMBER['Patient']} and exists (select from person_link k"
+        f" r.type = {types.NUMBER['Patient']} and exists (select 1 from person_link k"
         "  where k.state = 'linked' and (k.one = r.rid or k.other = r.rid))"
         " from unnest($1::smallint[], $2::text[], $3::smallint[], $4::boolean[]) w(type, id, shard, whole)"
         f" join resource r on {_AT.format(type='w.type', id='w.id', shard='w.shard')}"
@@ -330,7 +330,7 @@ async def known_to(
         " from unnest($1::bigint[], $2::smallint[], $3::text[], $4::smallint[]) w(organization, type, id, shard)"
         f" join resource r on {_AT.format(type='w.type', id='w.id', shard='w.shard')}"
         f" where (r.source in (w.organization, $5) or w.organization = $6 or exists ("
-        f" select from access_grant g where g.organization = w.organization and g.rid = r.rid)) and {condition}",
+        f" select 1 from access_grant g where g.organization = w.organization and g.rid = r.rid)) and {condition}",
         [organization for organization, _, _ in names],
         [types.NUMBER[kind] for _, kind, _ in names],
         [fhir_id for _, _, fhir_id in names],

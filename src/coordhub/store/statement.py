@@ -367,7 +367,7 @@ def statement(kinds: tuple[str, ...]) -> str:
     if "w" in kinds:
         # a provider that was marked a moment ago, of which this process did not know yet
         overlooked = (
-            "exists (select from w join party p on p.organization = any(array[w.source, w.author])"
+            "exists (select 1 from w join party p on p.organization = any(array[w.source, w.author])"
             f" and p.kind = 'vsp' where w.labels & {VSP} = 0)"
         )
         ends.append(f"1 / (not {overlooked})::int")

@@ -214,7 +214,7 @@ async def open_ones(
     condition, arguments = visible(viewer, "r", 4)
     rows = await conn.fetch(
         f"select {COLUMNS}, {shown(viewer, 'r', 4)} from resource r"
-        " where r.rid > $2 and (r.source = $1 or exists (select from candidate c"
+        " where r.rid > $2 and (r.source = $1 or exists (select 1 from candidate c"
         # one that both share stays its sender's, as it was told
         " where c.organization = $1 and c.task <> c.episode and r.rid in (c.task, c.request)))"
         f" and {condition} order by r.rid limit $3 for update of r",
@@ -310,7 +310,7 @@ async def releases_of(conn: Connection, task: int, now: datetime) -> list[Told]:
     """The releases in force of what became of this Task."""
     rows = await conn.fetch(
         "select v.consent, v.task, v.told, v.organization, v.until from vsp_release v"
-        " where v.task = $1 and exists (select from access_grant g where g.because = v.consent"
+        " where v.task = $1 and exists (select 1 from access_grant g where g.because = v.consent"
         " and g.rule = 'release' and (g.until is null or g.until > $2))",
         task,
         now,
