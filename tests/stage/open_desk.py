@@ -14,6 +14,7 @@ import pytest
 from open_hub import House, Party
 
 from coordhub.outbound.client import Outbound, Timeouts
+from coordhub.outbound.smtp import Post
 from coordhub.routing import notice, notify
 from coordhub.routing.notify import Patience
 from coordhub.store import sealed
@@ -91,6 +92,7 @@ class Desk:
     house: House
     listener: Listener
     outbound: Outbound
+    post: Post | None = None
 
     def wish(
         self, topic: str = TASKS, level: str = "id-only", *filters: str, **more: Any
@@ -130,7 +132,7 @@ class Desk:
         """All that is due; to how many."""
         told = 0
         while told < most and (held := await notify.due(self.house.hub)):
-            await notify.tell(self.house.hub, self.outbound, held, PATIENCE)
+            await notify.tell(self.house.hub, self.outbound, held, PATIENCE, self.post)
             told += 1
         return told
 

@@ -116,7 +116,8 @@ async def route(settings: Settings, hub: Hub, stop: asyncio.Event, *, ours: bool
             )
             group.create_task(retention.keep_retaining(hub.engine, stop))
             group.create_task(watch.watch(hub, stop, budget=settings.retry_budget))
-            group.create_task(Herald(hub, outbound, settings.worker_poll).run(stop))
+            herald = Herald(hub, outbound, settings.worker_poll, post=post)
+            group.create_task(herald.run(stop))
             await Worker(Sending(hub, channels, policy, random, breaker, manners), pace).run(stop)
             secrets.cancel()
 

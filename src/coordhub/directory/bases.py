@@ -1,4 +1,4 @@
-"""Where an organization keeps what is its own: the FHIR bases that the directory vouches for.
+"""Where an organization keeps what is its own, and reads: FHIR bases and mailboxes that the directory vouches for.
 
 A base is the address of an Endpoint that the directory's steward wrote and that the organization, as
 the steward wrote it, or one that it is part of, has. What anybody says of itself opens no address to
@@ -13,9 +13,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from coordhub.directory.services import HIGHEST_PART_OF
+from coordhub.outbound.relay import is_address
 from coordhub.r4 import document as fhir_json
 from coordhub.r4 import interval, reference
 from coordhub.store.engine import Connection
@@ -24,6 +25,12 @@ from coordhub.store.visibility import DIRECTORY, EVERYONE
 
 SERVED = "hl7-fhir-rest"
 """The connection type of a FHIR base."""
+
+MAILED: Final = "email-notice"
+"""The connection type of a mailbox that is told that something waits."""
+
+OWN_TYPES: Final = "urn:coordhub:endpoint-connection-type"
+"""System of connection types that R4 has no code for."""
 
 _RESOURCE = re.compile(
     r"([A-Z][A-Za-z]{2,63}/[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?"
@@ -80,9 +87,37 @@ def headers_of(endpoint: Mapping[str, Any]) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs if name.strip()}
 
 
+def mailbox_of(endpoint: Mapping[str, Any]) -> str | None:
+    """The address that mail goes to by this Endpoint; None where it is for something else."""
+    connection = endpoint.get("connectionType") or {}
+    address = str(endpoint.get("address", "")).removeprefix("mailto:")
+    mailed = (connection.get("system"), connection.get("code")) == (OWN_TYPES, MAILED)
+    return address if mailed and is_address(address) else None
+
+
 async def verified(conn: Connection, organization: int, base: str, now: datetime) -> Sequence[Base]:
     """The bases of the organization, nearest first. base: of the hub."""
-    found: list[Base] = []
+    return [
+        Base(rid, document["address"].rstrip("/"), headers_of(document))
+        for rid, document in await _vouched_for(conn, organization, base)
+        if usable(document, now)
+    ]
+
+
+async def mailboxes(
+    conn: Connection, organization: int, base: str, now: datetime
+) -> frozenset[str]:
+    """Addresses at which the directory's steward says that the organization reads its mail."""
+    found = await _vouched_for(conn, organization, base)
+    each = (mailbox_of(document) for _, document in found if active(document, now))
+    return frozenset(address for address in each if address is not None)
+
+
+async def _vouched_for(
+    conn: Connection, organization: int, base: str
+) -> list[tuple[int, Mapping[str, Any]]]:
+    """rids and documents of its Endpoints, nearest first."""
+    found: list[tuple[int, Mapping[str, Any]]] = []
     lineage: list[str] = []
     version = (await read_rids(conn, EVERYONE, [organization])).get(organization)
     while version is not None and len(lineage) < HIGHEST_PART_OF:
@@ -92,8 +127,8 @@ async def verified(conn: Connection, organization: int, base: str, now: datetime
         document = fhir_json.parse(version.body.encode())
         for text in _locals(document.get("endpoint"), base):
             endpoint = await read(conn, EVERYONE, *_parts(text))
-            if endpoint is not None and (one := _base(endpoint, lineage, base, now)):
-                found.append(one)
+            if endpoint is not None and (one := _of_it(endpoint, lineage, base)):
+                found.append((endpoint.rid, one))
         above = next(iter(_locals(document.get("partOf"), base)), None)
         version = await read(conn, EVERYONE, *_parts(above)) if above else None
     return found
@@ -110,15 +145,13 @@ async def at(conn: Connection, endpoint: int, now: datetime) -> Base | None:
     return Base(version.rid, document["address"].rstrip("/"), headers_of(document))
 
 
-def _base(version: Version, lineage: Sequence[str], base: str, now: datetime) -> Base | None:
+def _of_it(version: Version, lineage: Sequence[str], base: str) -> Mapping[str, Any] | None:
     if version.type != "Endpoint" or version.body is None or version.source != DIRECTORY:
         return None
     document = fhir_json.parse(version.body.encode())
     managing = document.get("managingOrganization")
     named = list(_locals(managing, base))
-    if not usable(document, now) or (managing is not None and not {*named} & {*lineage}):
-        return None
-    return Base(version.rid, document["address"].rstrip("/"), headers_of(document))
+    return None if managing is not None and not {*named} & {*lineage} else document
 
 
 def _locals(value: object, base: str) -> Iterable[str]:

@@ -18,13 +18,14 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from coordhub.errors import FhirError, Issue
+from coordhub.outbound.relay import is_address
 from coordhub.r4 import types
 from coordhub.r4.search import parse_query
 from coordhub.store.subscriptions import Config
 
 BACKPORT: Final = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/"
 LEVELS: Final = ("empty", "id-only", "full-resource")
-CHANNELS: Final = ("rest-hook", "websocket")
+CHANNELS: Final = ("rest-hook", "websocket", "email")
 MOST_EVENTS: Final = 100
 """Events in one notification at most, and when the Subscription does not say."""
 
@@ -65,6 +66,8 @@ def read(document: Document, at: str, base: str, now: datetime) -> tuple[Config,
     channel: Document = document.get("channel") or {}
     kind, endpoint = channel_of(document), channel.get("endpoint")
     issues.extend(_of_channel(kind, endpoint, f"{at}.channel"))
+    if kind == "email":
+        issues.extend(_of_mail(channel, f"{at}.channel"))
     criteria = str(document.get("criteria") or "")
     topic = topics().get(criteria)
     level = _level(channel)
@@ -140,7 +143,7 @@ def channel_of(document: Document) -> str:
 
 def _of_channel(kind: str, endpoint: object, at: str) -> Iterator[Issue]:
     if kind not in CHANNELS:
-        yield _unsupported(f"{at}.type", f"The channels here are {' and '.join(CHANNELS)}.")
+        yield _unsupported(f"{at}.type", f"The channels here are {', '.join(CHANNELS)}.")
     parts = urlsplit(endpoint) if isinstance(endpoint, str) else None
     if kind == "websocket":
         if parts is not None:
@@ -150,6 +153,9 @@ def _of_channel(kind: str, endpoint: object, at: str) -> Iterator[Issue]:
                 "tells: leave the endpoint out.",
                 f"{at}.endpoint",
             )
+    elif kind == "email":
+        if mailbox_of(str(endpoint)) is None:
+            yield Issue("value", "mailto: and one address are needed.", f"{at}.endpoint")
     elif (
         parts is None
         or parts.scheme not in ("http", "https")
@@ -157,6 +163,29 @@ def _of_channel(kind: str, endpoint: object, at: str) -> Iterator[Issue]:
         or parts.username
     ):
         yield Issue("value", "An absolute https address is needed.", f"{at}.endpoint")
+
+
+def mailbox_of(endpoint: str) -> str | None:
+    """The address in a `mailto:` of one; https://www.rfc-editor.org/rfc/rfc6068"""
+    scheme, _, address = endpoint.partition(":")
+    return address if scheme == "mailto" and is_address(address) else None
+
+
+def _of_mail(channel: Document, at: str) -> Iterator[Issue]:
+    """A mail may be read on its way, and nobody answers it: so it says little, and seldom."""
+    level = _level(channel)
+    if level is not None and level != "empty":
+        yield _unsupported(
+            f"{at}.payload",
+            f"By mail only empty is told, for anybody may read it: not {level}. Ask with $events what happened.",
+        )
+    if channel.get("header"):
+        yield _unsupported(f"{at}.header", "A mail has headers of the hub only: leave it out.")
+    for number, extension in enumerate(channel.get("extension") or []):
+        if extension.get("url") == f"{BACKPORT}backport-heartbeat-period":
+            yield _unsupported(
+                f"{at}.extension[{number}]", "No heartbeat goes by mail: leave it out."
+            )
 
 
 def named_owners(config: Config) -> Iterator[str]:

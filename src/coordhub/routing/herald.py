@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 from coordhub.outbound.client import Outbound
+from coordhub.outbound.smtp import Post
 from coordhub.record.hub import Hub
 from coordhub.routing import notice, notify
 from coordhub.routing.notify import Patience
@@ -24,7 +25,8 @@ AT_ONCE: Final = 16
 
 
 class Herald:
-    """patience: with a subscriber that does not answer. poll: how long at most until it looks again."""
+    """patience: with a subscriber that does not answer. poll: how long at most until it looks again.
+    post: by which mail goes; None where none is sent."""
 
     def __init__(
         self,
@@ -32,11 +34,13 @@ class Herald:
         outbound: Outbound,
         poll: timedelta = timedelta(seconds=1),
         patience: Patience | None = None,
+        post: Post | None = None,
     ) -> None:
         self._hub = hub
         self._outbound = outbound
         self._poll = poll
         self._patience = patience or Patience()
+        self._post = post
         self._underway: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -82,7 +86,7 @@ class Herald:
     async def _one(self, held: Subscribed) -> None:
         """A failure of ours leaves the lease to run out; it is told then."""
         try:
-            await notify.tell(self._hub, self._outbound, held, self._patience)
+            await notify.tell(self._hub, self._outbound, held, self._patience, self._post)
         except Exception as error:
             log(
                 "subscription.stumbled",

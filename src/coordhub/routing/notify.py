@@ -16,12 +16,13 @@ from uuid import uuid4
 
 from coordhub.access import caller, viewer
 from coordhub.outbound.client import Answer, Outbound, Unreachable
+from coordhub.outbound.smtp import Post
 from coordhub.r4.notification import Kind
 from coordhub.record import commit, parties
 from coordhub.record.hub import Hub
 from coordhub.record.notifying import Composed, compose
 from coordhub.record.operations import Update
-from coordhub.routing import signing
+from coordhub.routing import posting, signing
 from coordhub.store import (
     audit,
     resources,
@@ -70,9 +71,13 @@ class _Due:
 
 
 async def tell(
-    hub: Hub, outbound: Outbound, held: Subscribed, patience: Patience | None = None
+    hub: Hub,
+    outbound: Outbound,
+    held: Subscribed,
+    patience: Patience | None = None,
+    post: Post | None = None,
 ) -> None:
-    """Tell one subscriber what is due, and write down what came of it."""
+    """Tell one subscriber what is due, and write down what came of it. post: None where no mail is sent."""
     patience, now = patience or Patience(), hub.clock()
     if held.until is not None and held.until <= now:
         await set_status(hub, held, "off", None)
@@ -83,6 +88,9 @@ async def tell(
         if held.state == "requested":
             await set_status(hub, held, "active", None)
         return
+    if held.channel == "email":
+        await _by_mail(hub, post, held, patience)
+        return
     due = await _prepare(hub, held)
     if due.kind == "heartbeat" and not held.config.heartbeat:
         async with hub.engine.pool.acquire_at_last() as conn:
@@ -92,7 +100,23 @@ async def tell(
     if failure is None:
         await _told(hub, due)
     else:
-        await _failed(hub, due, failure, patience)
+        await _failed(hub, held, failure, patience)
+
+
+async def _by_mail(hub: Hub, post: Post | None, held: Subscribed, patience: Patience) -> None:
+    """The directory's word for the mailbox is the handshake: it is looked at, and nothing is sent for it."""
+    now = hub.clock()
+    if held.state != "requested":
+        failure = await posting.tell(hub, post, held)
+    else:
+        async with hub.engine.pool.acquire_at_last() as conn:
+            failure = await posting.why_not(hub, conn, post, held)
+            if failure is None:
+                await subscriptions.told(conn, held, held.sent, now, None)
+        if failure is None:
+            await set_status(hub, held, "active", None)
+    if failure is not None:
+        await _failed(hub, held, failure, patience)
 
 
 async def _prepare(hub: Hub, held: Subscribed) -> _Due:
@@ -166,13 +190,14 @@ async def _told(hub: Hub, due: _Due) -> None:
     )  # fmt: skip
 
 
-async def _failed(hub: Hub, due: _Due, reason: str, patience: Patience) -> None:
-    held, now = due.held, hub.clock()
+async def _failed(hub: Hub, held: Subscribed, reason: str, patience: Patience) -> None:
+    now = hub.clock()
     wait = min(patience.first * 2 ** min(held.failures, 16), patience.cap)
     async with hub.engine.pool.acquire_at_last() as conn:
         await subscriptions.failed(conn, held, now + wait, reason)
-    if due.kind == "handshake" or held.failures + 1 >= patience.failures:
-        await set_status(hub, held, "error", NOT_REACHED)
+    if held.state == "requested" or held.failures + 1 >= patience.failures:
+        said = reason if reason in posting.SAID else NOT_REACHED
+        await set_status(hub, held, "error", said)
     log(
         "subscription.failed", level="warning", subscription=held.rid,
         organization=held.organization, message=str(held.message), failures=held.failures + 1,

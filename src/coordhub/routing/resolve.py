@@ -7,34 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from coordhub.directory import bases, services
-from coordhub.directory.bases import SERVED
-from coordhub.outbound.relay import is_address
+from coordhub.directory.bases import MAILED, OWN_TYPES, SERVED
 from coordhub.r4 import document as fhir_json
 from coordhub.r4 import reference
 from coordhub.store.deliveries import INBOX
 from coordhub.store.engine import Connection
 from coordhub.store.resources import Version
 
-__all__ = ["MAILED", "SERVED", "endpoint_of", "kind_of", "usable", "usable_versions"]
-
-MAILED: Final = "email-notice"
-"""The connection type of a mailbox that is told that something waits."""
-
-OWN_TYPES: Final = "urn:coordhub:endpoint-connection-type"
-"""System of connection types that R4 has no code for."""
+__all__ = ["MAILED", "OWN_TYPES", "SERVED", "endpoint_of", "kind_of", "usable", "usable_versions"]
 
 
 def kind_of(endpoint: Mapping[str, Any]) -> str | None:
     """The channel by which an Endpoint is spoken to; None where the hub has none for it."""
-    connection = endpoint.get("connectionType") or {}
-    if connection.get("code") == SERVED:
+    if (endpoint.get("connectionType") or {}).get("code") == SERVED:
         return SERVED
-    address = str(endpoint.get("address", ""))
-    mailed = (connection.get("system"), connection.get("code")) == (OWN_TYPES, MAILED)
-    return MAILED if mailed and is_address(address.removeprefix("mailto:")) else None
+    return MAILED if bases.mailbox_of(endpoint) is not None else None
 
 
 def usable(endpoint: Mapping[str, Any], now: datetime) -> bool:

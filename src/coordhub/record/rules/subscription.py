@@ -13,7 +13,7 @@ from typing import Any, Final
 from coordhub.access import viewer
 from coordhub.errors import FhirError, Issue
 from coordhub.r4 import reference
-from coordhub.record import subscribing
+from coordhub.record import mailed, subscribing
 from coordhub.record.work import Draft, Work
 from coordhub.store import resources, subscriptions
 from coordhub.store.subscriptions import Config
@@ -44,6 +44,8 @@ async def apply(work: Work, draft: Draft) -> None:
         for query in config.queries:
             work.caller.require(query.partition("?")[0], "read")
         await _refuse_others(work, config, at)
+        if subscribing.channel_of(document) == "email" and status == "requested":
+            await _refuse_strangers(work, draft, config, at)
     if status == before.get("status") and all(
         document.get(name) == before.get(name) for name in (*_TOLD, "end")
     ):
@@ -118,6 +120,14 @@ def _refuse_what_is_not_its(work: Work, document: Document, before: Document, at
 def _is_over(document: Document, work: Work) -> bool:
     _, until = subscribing.read(document, "", work.hub.base, work.now)
     return until is not None and until <= work.now
+
+
+async def _refuse_strangers(work: Work, draft: Draft, config: Config, at: str) -> None:
+    """Mail goes to mailboxes that the directory vouches for."""
+    address = subscribing.mailbox_of(config.endpoint) or ""
+    reason = await mailed.why_not(work.conn, draft.source, address, work.hub.base, work.now)
+    if reason is not None:
+        raise FhirError(422, Issue("business-rule", reason, f"{at}.channel.endpoint"))
 
 
 async def _refuse_others(work: Work, config: Config, at: str) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     LargeBinary,
     PrimaryKeyConstraint,
     Table,
+    Text,
     Uuid,
     text,
 )
@@ -88,4 +89,18 @@ access_code = Table(
     ),
     instant("counted_from"),
     comment="The second thing that an organization needs besides a link",
+)
+
+subscription_mail = Table(
+    "subscription_mail",
+    metadata,
+    Column(
+        "address",
+        Text(collation="C"),
+        primary_key=True,
+        comment="a mailbox of an organization that is told of its Subscriptions",
+    ),
+    instant("told_at", nullable=True, comment="when a mail was last handed in"),
+    instant("lease_until", nullable=True, comment="a worker writes to it until then"),
+    comment="Who was told by mail of Subscriptions within the last hour, and the lock of who writes",
 )
