@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from coordhub.insight import measures
-from coordhub.portal import answering, board, figures, language, moments, rooms, worklist
+from coordhub.portal import answering, board, errand, figures, language, moments, rooms, worklist
 from coordhub.record import errands
 from coordhub.referral import task_machine, timeline
 from coordhub.referral.episode import BUSINESS_STATUSES
@@ -21,7 +21,7 @@ _SAID = re.compile(r"""\bt\(\s*"((?:[^"\\]|\\.)+)"|'t\(\s*"([^"]+)"'""")
 
 def _of_templates() -> set[str]:
     texts = [path.read_text() for path in (PORTAL / "templates" / "rooms").glob("*.html")]
-    texts.append((PORTAL / "templates" / "acts.html").read_text())
+    texts += [(PORTAL / "templates" / f"{one}.html").read_text() for one in ("acts", "errands")]
     found = {a or b for text in texts for a, b in _SAID.findall(text)}
     for text in texts:  # of two, where one follows `else`
         found |= set(re.findall(r'else t\("([^"]+)"\)', text))
@@ -57,7 +57,16 @@ def _of_board() -> set[str]:
     known = (board.TABS, board.LIMITS, BUSINESS_STATUSES, timeline.EVENTS, timeline.STEPS)
     said = {text for each in known for text in each.values()}
     why = {reason.text for reason in task_machine.REASONS.values()}
-    return {*said, *why, "you", "whoever claims it", "This is over already."}
+    ways = {way.label for each in errand.WAYS.values() for way in each}
+    return {
+        *said,
+        *why,
+        *ways,
+        "Choose one of them.",
+        "you",
+        "whoever claims it",
+        "This is over already.",
+    }
 
 
 def _of_figures() -> set[str]:

@@ -14,6 +14,7 @@ from fastapi import Request, Response
 
 from coordhub.access import viewer
 from coordhub.directory import calendars
+from coordhub.errors import FhirError
 from coordhub.fhir.context import Context
 from coordhub.portal import answering, language, pages, signing_in
 from coordhub.portal.language import Words
@@ -146,6 +147,15 @@ async def calendar_of(request: Request, guest: Guest) -> Calendar:
         return await calendars.calendar_of(
             conn, guest.own.reference, hub.base, hub.deadlines.calendar
         )
+
+
+def refused(error: FhirError) -> tuple[str, ...]:
+    """What a person is told of a refusal; a fault of ours is none of these."""
+    if error.status >= 500:
+        raise error
+    if error.status == 412:
+        return ("It was changed while you looked at it. Look again, and answer then.",)
+    return tuple(issue.diagnostics for issue in error.issues)
 
 
 async def noted(request: Request, person: Person | None, act: str, status: int) -> None:

@@ -97,10 +97,5 @@ async def _cancel(request: Request, guest: Guest, fhir_id: str, form: dict[str, 
             guests.context_of(request).hub, caller, found, said, forms.version(form.get("seen", ""))
         )
     except FhirError as error:
-        if error.status >= 500:
-            raise
-        told = tuple(issue.diagnostics for issue in error.issues)
-        if error.status == 412:
-            told = ("It was changed while you looked at it. Look again, and answer then.",)
-        return await _referral(request, guest, fhir_id, told, error.status)
+        return await _referral(request, guest, fhir_id, guests.refused(error), error.status)
     return guests.go(request, f"/referrals/{fhir_id}")

@@ -24,6 +24,7 @@ from coordhub.errors import FhirError
 from coordhub.insight import reports
 from coordhub.portal import (
     answering,
+    errand,
     figures,
     forms,
     guests,
@@ -322,9 +323,11 @@ async def _task(
     found = await _sheet(request, guest, fhir_id)
     if found is None or found.task is None or found.document is None:
         return guests.room(request, guest, "missing", 404)
-    await guests.looked(request, guest, "read", fhir_id, found.rids)
+    asked = await _asked(request, guest, found)
+    rids = (*found.rids, *(asked.rids if asked is not None else ()))
+    await guests.looked(request, guest, "read", fhir_id, rids)
     return guests.room(
-        request, guest, "task", status, here="worklist", sheet=found, refused=refused,
+        request, guest, "task", status, here="worklist", sheet=found, refused=refused, asked=asked,
         errand=errands.KINDS.get(found.errand, ""),
         state=worklist.state_of(found.document), seen=found.task.version,
         apps=await launching.offered(guests.context_of(request).hub),
@@ -344,6 +347,9 @@ async def _answer(request: Request, guest: Guest, fhir_id: str, form: dict[str, 
             form.get("app", ""), request.state.request_id,
         )  # fmt: skip
         return missing(request) if begun is None else going_on(request, elsewhere=begun)
+    asked = await _asked(request, guest, found)
+    if asked is not None:
+        return await _errand(request, guest, found, asked, form)
     if what not in found.answers:
         return await _task(request, guest, fhir_id, ("This cannot be answered so any more.",), 409)
     if (lacking := answering.lacks(what, form)) is not None:
@@ -356,10 +362,36 @@ async def _answer(request: Request, guest: Guest, fhir_id: str, form: dict[str, 
             seen=forms.version(form.get("seen", "")),
         )  # fmt: skip
     except FhirError as error:
-        if error.status >= 500:
-            raise
-        said = tuple(issue.diagnostics for issue in error.issues)
-        if error.status == 412:
-            said = ("It was changed while you looked at it. Look again, and answer then.",)
-        return await _task(request, guest, fhir_id, said, error.status)
+        return await _task(request, guest, fhir_id, guests.refused(error), error.status)
+    return guests.go(request, f"/tasks/{fhir_id}")
+
+
+async def _asked(request: Request, guest: Guest, found: Sheet) -> errand.Asked | None:
+    hub = guests.context_of(request).hub
+    async with hub.engine.pool.acquire() as conn:
+        return await errand.asked(
+            hub, conn, guest.own.rid, found, request.query_params.get("who", "")
+        )
+
+
+async def _errand(
+    request: Request, guest: Guest, found: Sheet, asked: errand.Asked, form: dict[str, str]
+) -> Response:
+    assert found.task is not None
+    fhir_id = found.task.id
+    way = next((one for one in asked.ways if one.act == form.get("act")), None)
+    if way is None:
+        return await _task(request, guest, fhir_id, ("This cannot be answered so any more.",), 409)
+    chosen = form.get("chosen", "")
+    if (lacking := errand.lacks(asked, way, chosen)) is not None:
+        return await _task(request, guest, fhir_id, (lacking,), 422)
+    caller = answering.caller(guest.own, request.state.request_id, guest.session.person)
+    said = form.get("words", "").strip()[: answering.LONGEST]
+    try:
+        await errand.answer(
+            guests.context_of(request).hub, caller, found, way, chosen, said,
+            forms.version(form.get("seen", "")),
+        )  # fmt: skip
+    except FhirError as error:
+        return await _task(request, guest, fhir_id, guests.refused(error), error.status)
     return guests.go(request, f"/tasks/{fhir_id}")

@@ -1,0 +1,103 @@
+"""What cannot go on without a person is answered on a page: somebody is found, or it ends."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "stage"))
+
+from browser import browser, clock, joins
+
+__all__ = ["browser", "clock"]
+
+SHELTER = "homelessness"
+FULL = {
+    "coding": [{"system": "urn:coordhub:task-status-reason", "code": "no-capacity"}],
+    "text": "at capacity",
+}
+
+
+async def nobody_left(house):
+    """Riverside's referral to two shelters, which both decline; a third is permitted, too."""
+    riverside, shelters = house.riverside, [house.hillcrest, house.northgate]
+    bundle = house.referral(
+        riverside, *(one.reference for one in shelters), kind=SHELTER, agreed=False
+    )
+    house.permitted(bundle, riverside, *(one.reference for one in (*shelters, house.eastside)))
+    for entry in bundle["entry"]:
+        if entry["resource"]["resourceType"] == "Task":
+            recipients = [{"reference": one.reference} for one in shelters]
+            entry["resource"]["restriction"] = {"recipient": recipients}  # and nobody else
+    sent = await riverside.refers(bundle)
+    for shelter in shelters:
+        task = await house.until(lambda shelter=shelter: shelter.asked(sent))
+        document = await shelter.read(task)
+        declined = {**document, "status": "rejected", "statusReason": FULL}
+        assert (await shelter.ask("PUT", f"/{task}", declined)).status_code == 200
+    await house.settled()
+    return sent
+
+
+async def signed_in(house, browser):
+    email = "chris@riverside.example.org"
+    await browser.sets_up(email, await joins(house, house.riverside, email, "coordinator"))
+
+
+async def test_given_nobody_is_left_when_a_coordinator_finds_a_shelter_on_the_page_then_it_is_asked(
+    house, browser
+):
+    service = await house.offers(house.eastside, SHELTER)
+    sent = await nobody_left(house)
+    await signed_in(house, browser)
+
+    # The board says that it needs somebody, and the list has what is to be done
+    board = await browser.opens("/portal/board")
+    assert f"/portal/referrals/{sent.task.partition('/')[2]}" in board.text
+    assert "Find somebody who can help" in board.text
+    listed = await browser.opens("/portal/worklist")
+    page = re.search(r"/portal/tasks/[A-Za-z0-9.-]+", listed.text)[0]
+    shown = await browser.opens(page)
+    assert "Find somebody who can help" in shown.text
+
+    # Nothing is chosen, or something that is not offered: said, and nothing done
+    lacking = await browser.sends(page, act="did")
+    assert (lacking.status_code, "Choose one of them." in lacking.text) == (422, True)
+    other = await browser.sends(page, act="did", chosen="HealthcareService/nobody")
+    assert other.status_code == 422
+    # A name of no service finds none; its own finds it
+    none = await browser.opens(f"{page}?who=%00zzz,%7C%5C")
+    assert "There is nothing to choose from." in none.text
+    name = (await house.riverside.read(service))["name"]
+    found = await browser.opens(page, params={"who": name})
+    assert f'value="{service}"' in found.text
+    done = await browser.sends(f"{page}?who={name}", act="did", chosen=service, words="I called")
+    assert done.status_code == 200, done.text
+    await house.settled()
+
+    # Then the third shelter is asked, and the board has nothing for the coordinator any more
+    assert await house.until(lambda: house.eastside.asked(sent))
+    assert "Find somebody who can help" not in (await browser.opens("/portal/board")).text
+    again = await browser.sends(page, act="did", chosen=service)
+    assert again.status_code in (404, 409)
+
+
+@pytest.mark.parametrize("seal", [None, "of another"])
+async def test_given_there_is_nobody_when_the_coordinator_says_so_then_the_referral_ends(
+    house, browser, seal
+):
+    sent = await nobody_left(house)
+    await signed_in(house, browser)
+    [errand] = await house.riverside.find("Task?code=find-provider&status=requested")
+    page = f"/portal/tasks/{errand['id']}"
+    await browser.opens(page)
+    said = await browser.sends(page, act="not", **({} if seal is None else {"seal": seal}))
+    await house.settled()
+    ended = (await house.riverside.read(sent.task))["status"]
+    if seal is not None:
+        assert (said.status_code, ended) == (404, "in-progress")
+    else:
+        assert ended == "failed"
