@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse
 
@@ -78,7 +78,7 @@ def router(fhir: str) -> APIRouter:
     async def openid_configuration(request: Request) -> Response:
         context: Context = request.app.state.authorization
         if context.signer is None:
-            return Response(b"", 404)
+            raise HTTPException(404)
         return JSONResponse(identity.configuration(context.base))
 
     @routes.get(f"{PATH}/jwks.json")

@@ -14,7 +14,13 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-from coordhub.fhir import openapi_cds, openapi_examples, openapi_paths, openapi_schemas
+from coordhub.fhir import (
+    openapi_auth,
+    openapi_cds,
+    openapi_examples,
+    openapi_paths,
+    openapi_schemas,
+)
 
 _DESCRIPTION = (
     "Routes referrals and results between primary care, specialists and social services. The FHIR "
@@ -63,7 +69,14 @@ _STATE = {
 def document() -> dict[str, Any]:
     """The whole of it; not to be changed."""
     described = openapi_paths.paths()
-    tags = ["System", *openapi_schemas.NAMED, openapi_paths.OTHERS, "CDS Hooks", "Operation"]
+    tags = [
+        "System",
+        *openapi_schemas.NAMED,
+        openapi_paths.OTHERS,
+        openapi_auth.TAG,
+        "CDS Hooks",
+        "Operation",
+    ]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -75,7 +88,7 @@ def document() -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "security": [{"token": []}],
         "tags": [{"name": name} for name in tags],
-        "paths": {**described.items, **openapi_cds.PATHS, **_OWN},
+        "paths": {**described.items, **openapi_auth.PATHS, **openapi_cds.PATHS, **_OWN},
         "components": {
             "schemas": openapi_schemas.schemas(),
             "parameters": described.parameters,
