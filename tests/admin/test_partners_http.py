@@ -65,6 +65,11 @@ async def test_given_two_operators_when_one_registers_and_checks_then_the_other_
         ({"jwks_uri": "https://ehr.example/jwks.json"}, 422, "one of them"),
         ({"jwks": {"keys": []}}, 422, "no key"),
         ({"endpoint": "ftp://a.example"}, 422, "https address"),
+        ({"endpoint": "https://[::1"}, 422, "https address"),
+        ({"endpoint": "https://a.example:99999"}, 422, "https address"),
+        ({"endpoint": "https://a.example/\0"}, 422, "https address"),
+        ({"jwks": None, "jwks_uri": "https://[::1"}, 422, "https address"),
+        ({"jwks": None, "jwks_uri": "https://a.example/\0"}, 422, "https address"),
         ({"organization": "Organization/none"}, 422, "in the directory"),
         ({"client": "a b"}, 422, "letters"),
         ({"client": "a\0"}, 422, "letters"),
@@ -83,6 +88,17 @@ async def test_given_what_cannot_be_registered_when_sent_then_it_is_refused_in_w
         assert (await desk.refused("POST", f"/partners/none/{path}", {}))[0] == 404
 
 
+async def test_given_what_no_text_of_the_database_is_when_asked_or_done_then_it_is_refused(
+    desk: Desk,
+) -> None:
+    for path in ("/partners/%00", "/clients/%00/limits", "/organizations/%00/agreement"):
+        assert (await desk.refused("GET", path))[0] == 404
+    assert (await desk.refused("POST", "/partners/%00/check", {}))[0] == 404
+    for act in ("suspend", "resume", "end"):
+        assert (await desk.refused("POST", f"/partners/x/{act}", {"because": "a\0"}))[0] == 400
+    assert (await desk.refused("POST", "/partners/x/approve", {"in_spite": "a\0"}))[0] == 400
+
+
 async def test_given_a_client_when_its_limits_are_set_by_http_then_they_hold_and_stand_in_the_audit(
     desk: Desk,
 ) -> None:
@@ -95,8 +111,9 @@ async def test_given_a_client_when_its_limits_are_set_by_http_then_they_hold_and
         200,
         {**agreed, "per_day": None},
     )
-    status, said = await desk.refused("PATCH", "/clients/clinic/limits", {"burst": -1})
-    assert (status, "Burst" in said) == (422, True)
+    for wrong, element in (({"burst": -1}, "Burst"), ({"per_second": 1e-320}, "Per_second")):
+        status, said = await desk.refused("PATCH", "/clients/clinic/limits", wrong)
+        assert (status, element in said) == (422, True)
     noted = await desk.audited("client-limits-agreed")
     assert len(noted) == 2
     assert "by=operator%3Aomar" in noted[0][0]
@@ -113,5 +130,6 @@ async def test_given_an_agreement_when_changed_by_http_then_what_is_left_out_sta
     assert found["deliveries_per_second"] is None
     assert (await desk.ask("GET", at))[1] == found
     assert (await desk.refused("PATCH", at, {"sends": ["Fax"]}))[0] == 422
+    assert (await desk.refused("PATCH", at, {"deliveries_per_second": 1e-320}))[0] == 422
     assert (await desk.refused("PATCH", at, {"sends": "Task"}))[0] == 400
     assert (await desk.refused("GET", "/organizations/none/agreement"))[0] == 404

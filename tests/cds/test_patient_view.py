@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ehr import EHR, call
-from open_hub import House, observation
+from open_hub import House, Referral, observation
 
 from coordhub.referral.data_request import SYSTEM
 from coordhub.store import audit
@@ -84,3 +84,23 @@ async def test_given_nothing_to_do_or_nobody_known_when_a_chart_is_opened_then_t
     absent = await ehr.call(opening(house, "Patient/nobody"), house.clock(), service=VIEW)
     assert (hidden.status_code, hidden.json()) == (200, {"cards": []})
     assert (absent.status_code, absent.json()) == (200, {"cards": []})
+
+
+async def test_given_who_competes_and_is_not_told_for_whom_when_it_opens_the_chart_then_the_card_does_not_tell(
+    house: House, ehr: EHR
+) -> None:
+    known = await house.asking(house.kitchen.service)
+    order = await house.document(known.request)
+    for name in ("id", "meta", "identifier", "performer"):
+        order.pop(name, None)
+    performers = [{"reference": one.service} for one in (house.kitchen, house.pantry)]
+    second = await house.create(house.clinic, {**order, "performer": performers})
+    sent = await house.create(house.clinic, {
+        "resourceType": "Task", "status": "requested", "intent": "order",
+        "focus": {"reference": second.reference}, "for": {"reference": known.patient},
+    })  # fmt: skip
+    await house.relay()
+    competing = Referral(house, known.patient, "", second.reference, sent.reference)
+    assert set(await competing.tasks()) == {"kitchen", "pantry"}
+    [card] = await cards(house, ehr, known.patient)
+    assert card["summary"] == "1 request waits for your answer"

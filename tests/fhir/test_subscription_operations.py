@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from coordhub.routing import notice
 
 TASKS = "urn:coordhub:subscription-topic:tasks"
@@ -34,6 +36,16 @@ async def subscribed(house: Any, level: str = "id-only") -> str:
         "update subscription set state = 'active', since = now() - interval '1 h'"
     )
     return f"Subscription/{made.json()['id']}"
+
+
+@pytest.mark.parametrize("endpoint", ["https://[::1", "https://partner.example:99999/hook"])
+async def test_given_no_address_as_its_endpoint_when_it_is_asked_for_then_422_says_so(
+    house: Any, endpoint: str
+) -> None:
+    asked = wish("id-only")
+    asked["channel"]["endpoint"] = endpoint
+    refused = await house.near.ask("POST", "/Subscription", asked)
+    assert (refused.status_code, "absolute https" in refused.text) == (422, True)
 
 
 async def task(house: Any) -> str:

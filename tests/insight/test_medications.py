@@ -106,6 +106,7 @@ BOTH = ["r0", "r1"]
             [("duplicate", "Metformin", BOTH), ("different-dose", "Metformin", BOTH)],
         ),
         ([ordered(dose=500), ordered(dose=500.0)], [("duplicate", "Metformin", BOTH)]),
+        ([ordered(dose=10**400), ordered(dose=10**400)], [("duplicate", "Metformin", BOTH)]),
         ([ordered(dose=500), ordered()], [("duplicate", "Metformin", BOTH)]),
         # a class that the ingredient is of
         ([ordered("RxNorm|308182"), allergic("RxNorm|70618")], [("allergy", "Amoxicillin", BOTH)]),

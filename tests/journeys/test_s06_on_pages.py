@@ -175,6 +175,7 @@ async def test_given_a_coordinator_when_it_looks_at_its_board_then_it_sees_what_
     assert (await browser.opens(theirs)).status_code == 404
     asked = f"/portal/referrals/{task.partition('/')[2]}"
     assert (await browser.opens(asked)).status_code == 404, "what asks another is no referral"
+    assert (await browser.opens("/portal/referrals/%00")).status_code == 404
 
     # What happened, and who is waited for
     page = await browser.opens(mine)

@@ -190,3 +190,6 @@ async def test_s30_given_what_cannot_be_reported_when_asked_then_400_says_why(ho
         assert answered.status_code == 400, query
         [issue] = answered.json()["issue"]
         assert issue["expression"] == [f"http.{element}"]
+    last = "periodStart=9999-12-30&periodEnd=9999-12-31"
+    answered = await house.riverside.ask("GET", f"/Measure/$evaluate-measure?{last}")
+    assert answered.status_code == 200, "no later day can be said"

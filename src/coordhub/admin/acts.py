@@ -159,6 +159,8 @@ async def agree_on_profile(
 
 
 MOST_AT_ONCE = 16
+LEAST_RATE = 0.001
+"""A second: once in a quarter of an hour or so."""
 """Deliveries under way to one organization, where nothing else is said."""
 
 
@@ -171,8 +173,8 @@ async def agree_on_pace(
     now: datetime,
 ) -> None:
     """Say how many deliveries a second, and at the same time, an Organization is sent; None: no limit."""
-    if per_second is not None and not 0 < per_second <= 10_000:
-        raise NothingDone("a rate is more than 0 and at most 10000 deliveries a second.")
+    if per_second is not None and not LEAST_RATE <= per_second <= 10_000:
+        raise NothingDone(f"a rate is at least {LEAST_RATE} and at most 10000 deliveries a second.")
     if at_once is not None and at_once < 1:
         raise NothingDone("at least one delivery is under way at a time.")
     async with engine.transaction() as conn:

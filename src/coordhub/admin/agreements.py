@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from coordhub.admin.acts import MOST_AT_ONCE, NothingDone, NotKnown, Operator, note
+from coordhub.admin.acts import LEAST_RATE, MOST_AT_ONCE, NothingDone, NotKnown, Operator, note
 from coordhub.directory.bases import SERVED
 from coordhub.r4 import types
 from coordhub.record.hub import Hub
@@ -138,8 +138,8 @@ def _refuse_the_unknown(asked: Changes) -> None:
                 f"specialist, and of {NO_KIND} for what no code names."
             )
     rate, at_once = asked.deliveries_per_second, asked.deliveries_at_once
-    if isinstance(rate, int | float) and not 0 < rate <= 10_000:
-        raise NothingDone("deliveries_per_second is more than 0 and at most 10000.")
+    if isinstance(rate, int | float) and not LEAST_RATE <= rate <= 10_000:
+        raise NothingDone(f"deliveries_per_second is at least {LEAST_RATE} and at most 10000.")
     if isinstance(at_once, int) and not 0 < at_once <= 10_000:
         raise NothingDone("deliveries_at_once is at least 1 and at most 10000.")
 

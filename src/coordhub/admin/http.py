@@ -148,7 +148,7 @@ async def discard(request: Request) -> Response:
     asked = await read_body(request, Discard)
     if not asked.because.strip():
         raise bad_request("Say why; it stands in the audit.", "because")
-    _writable("because", asked.because)
+    writable("because", asked.because)
     return await _carry_out(admin, by, "delivery-discarded", asked.which, asked.because)
 
 
@@ -176,6 +176,8 @@ async def operating(request: Request, scope: str) -> tuple[Admin, Operator]:
     admin: Admin = request.app.state.admin
     bearer: Bearer = await admin.tokens.bearer(request.headers.get("authorization"))
     bearer.require(scope)
+    if any("\0" in str(named) for named in request.path_params.values()):
+        raise absent("nothing here is named with U+0000.")
     return admin, Operator(f"operator:{bearer.name}")
 
 
@@ -218,7 +220,7 @@ def _which(meant: Meant, states: tuple[str, ...]) -> Which:
             raise bad_request(f"{name} needs its offset, such as 2026-03-02T09:00:00Z.", name)
         if at is not None and not 1 < at.year < 9999:  # in UTC it may be in no year
             raise bad_request(f"{name} is an instant from year 2 to 9998.", name)
-    _writable("reason", meant.reason)
+    writable("reason", meant.reason)
     return Which(
         states,
         meant.ids,
@@ -239,7 +241,7 @@ def _id(kind: str, reference: str | None) -> str | None:
     return fhir_id
 
 
-def _writable(name: str, text: str | None) -> None:
+def writable(name: str, text: str | None) -> None:
     """The database keeps no U+0000."""
     if text is not None and "\0" in text:
         raise bad_request(f"{name} has a character that is none (U+0000). Leave it out.", name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime
 
-from coordhub.admin.acts import NothingDone, NotKnown, Operator, note
+from coordhub.admin.acts import LEAST_RATE, NothingDone, NotKnown, Operator, note
 from coordhub.store import clients
 from coordhub.store.clients import Allowance
 from coordhub.store.engine import Connection, Engine
@@ -21,6 +21,10 @@ async def allow(
     for name, value in asdict(asked).items():
         if value is not None and not 0 <= value <= MOST:
             raise NothingDone(f"{name} is more than 0 and at most {MOST}; 0 is what is usual.")
+    if asked.per_second and asked.per_second < LEAST_RATE:
+        raise NothingDone(
+            f"per_second is at least {LEAST_RATE}; suspend a client that may ask nothing."
+        )
     async with engine.transaction() as conn:
         before = await of(conn, client)
         after = Allowance(

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from coordhub.access.caller import Caller
 from coordhub.access.scopes import EVERYTHING
@@ -49,8 +48,8 @@ class Server:
 
 def server_of(address: str, headers: Sequence[str] = ()) -> Server:
     """NothingDone says what is wrong with it."""
-    parts = urlsplit(address)
-    if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.query:
+    parts = registering.web_address(address)
+    if parts is None or parts.username or parts.query:
         raise NothingDone("the partner's server is an https address: the base of its FHIR API.")
     kept = tuple(line.strip() for line in headers if line.strip())
     for line in kept:

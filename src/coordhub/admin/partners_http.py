@@ -16,7 +16,7 @@ from fastapi import APIRouter, Request, Response
 from coordhub.admin import agreements, checking, limiting, onboarding, registering
 from coordhub.admin.acts import NothingDone, NotKnown
 from coordhub.admin.agreements import Changes
-from coordhub.admin.http import PREFIX, absent, answered, operating, read_body
+from coordhub.admin.http import PREFIX, absent, answered, operating, read_body, writable
 from coordhub.admin.registering import Keys
 from coordhub.errors import FhirError, Issue, conflict
 from coordhub.store.clients import Allowance
@@ -120,6 +120,7 @@ async def check(request: Request, client: str) -> Response:
 async def approve(request: Request, client: str) -> Response:
     admin, by = await operating(request, "partners.approve")
     asked = await read_body(request, Approving)
+    writable("in_spite", asked.in_spite)
     approved = checking.approve(
         admin.hub, by, client, in_spite=asked.in_spite, same_server=asked.same_server
     )
@@ -130,6 +131,7 @@ async def approve(request: Request, client: str) -> Response:
 async def suspend(request: Request, client: str) -> Response:
     admin, by = await operating(request, "partners.act")
     asked = await read_body(request, Switching)
+    writable("because", asked.because)
     return await _standing(onboarding.suspend(admin.hub, by, client, asked.because))
 
 
@@ -137,6 +139,7 @@ async def suspend(request: Request, client: str) -> Response:
 async def resume(request: Request, client: str) -> Response:
     admin, by = await operating(request, "partners.act")
     asked = await read_body(request, Switching)
+    writable("because", asked.because)
     return await _standing(onboarding.resume(admin.hub, by, client, asked.because))
 
 
@@ -144,6 +147,7 @@ async def resume(request: Request, client: str) -> Response:
 async def end(request: Request, client: str) -> Response:
     admin, by = await operating(request, "partners.act")
     asked = await read_body(request, Switching)
+    writable("because", asked.because)
     return await _standing(onboarding.end(admin.hub, by, client, asked.because))
 
 

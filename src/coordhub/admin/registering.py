@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from coordhub.access import keys, scopes, wishes
 from coordhub.admin.acts import NothingDone, Operator, note
@@ -38,12 +38,23 @@ def keys_of(text: str) -> Keys:
             return Keys(jwks=keys.registered(text))
         except keys.UnusableKeysError as error:
             raise NothingDone(str(error)) from error
-    parts = urlsplit(text)
-    if parts.scheme not in ("https", "http") or not parts.hostname or parts.username:
+    parts = web_address(text)
+    if parts is None or parts.username:
         raise NothingDone(
             "the keys are a file with a JSON Web Key Set, or an https address of one."
         )
     return Keys(jwks_uri=text)
+
+
+def web_address(text: str) -> SplitResult | None:
+    """Its parts; None for what cannot be asked."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # which is read only now
+    except ValueError:
+        return None
+    plain = text.isascii() and text.isprintable() and " " not in text
+    return parts if plain and parts.scheme in ("https", "http") and parts.hostname else None
 
 
 @dataclass(frozen=True, slots=True)

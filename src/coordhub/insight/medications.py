@@ -261,7 +261,7 @@ def _dose(document: Document) -> tuple[object, ...] | None:
     if quantity.get("value") is None or not unit:
         return None
     often = tuple(repeat.get(name) for name in ("frequency", "period", "periodUnit"))
-    return float(quantity["value"]), unit, often
+    return quantity["value"], unit, often
 
 
 def _dosage(document: Document) -> str:

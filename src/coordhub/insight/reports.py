@@ -63,7 +63,7 @@ async def report(
         *measures.of_received(await rows.received(conn, viewer, start, end)),
         *measures.of_warnings(measures.warnings(told, later, now)),
     ]
-    return Report(start, end, tuple(figures), end + measures.MATURE <= now)
+    return Report(start, end, tuple(figures), end <= now - measures.MATURE)
 
 
 async def _orderings(conn: Connection, viewer: Viewer, told: Sequence[Told]) -> list[Ordering]:

@@ -144,9 +144,8 @@ def channel_of(document: Document) -> str:
 def _of_channel(kind: str, endpoint: object, at: str) -> Iterator[Issue]:
     if kind not in CHANNELS:
         yield _unsupported(f"{at}.type", f"The channels here are {', '.join(CHANNELS)}.")
-    parts = urlsplit(endpoint) if isinstance(endpoint, str) else None
     if kind == "websocket":
-        if parts is not None:
+        if endpoint is not None:
             yield Issue(
                 "value",
                 "A websocket is opened by the subscriber, at the address that $get-ws-binding-token "
@@ -156,13 +155,17 @@ def _of_channel(kind: str, endpoint: object, at: str) -> Iterator[Issue]:
     elif kind == "email":
         if mailbox_of(str(endpoint)) is None:
             yield Issue("value", "mailto: and one address are needed.", f"{at}.endpoint")
-    elif (
-        parts is None
-        or parts.scheme not in ("http", "https")
-        or not parts.hostname
-        or parts.username
-    ):
+    elif not _is_of_the_web(endpoint):
         yield Issue("value", "An absolute https address is needed.", f"{at}.endpoint")
+
+
+def _is_of_the_web(endpoint: object) -> bool:
+    try:
+        parts = urlsplit(endpoint if isinstance(endpoint, str) else "")
+        _ = parts.port  # which is read only now
+    except ValueError:
+        return False
+    return bool(parts.scheme in ("http", "https") and parts.hostname and not parts.username)
 
 
 def mailbox_of(endpoint: str) -> str | None:

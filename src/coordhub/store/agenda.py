@@ -11,6 +11,7 @@ from typing import Final
 
 from coordhub.r4 import types
 from coordhub.r4.sensitivity import SDV, VSP
+from coordhub.store import narrowing
 from coordhub.store.engine import Connection
 from coordhub.store.resources import COLUMNS, Version, version_of
 from coordhub.store.visibility import Viewer, shown, visible
@@ -23,7 +24,11 @@ UNREAD: Final = ("disclosure", "cds-patient-view")
 
 
 async def asked(conn: Connection, viewer: Viewer, patients: Sequence[int]) -> list[Version]:
-    """Tasks about these Patients (rids) that ask the viewer's organization, and that it has not answered."""
+    """Tasks about these Patients (rids) that ask the viewer's organization, and that it has not answered.
+
+    As a search by patient finds them: who competes, and is not told for whom, does not learn it here.
+    """
+    viewer = narrowing.of_codes(viewer, "Task", ["patient"])
     condition, arguments = visible(viewer, "r", 2)
     rows = await conn.fetch(
         f"select {COLUMNS}, {shown(viewer, 'r', 2)} from ("

@@ -104,6 +104,8 @@ async def read(
     conn: Connection, viewer: Viewer, resource_type: str, fhir_id: str
 ) -> Version | None:
     """The current version, a deletion included; None if there is none that this viewer may see."""
+    if "\0" in fhir_id:  # Postgres has no text with it
+        return None
     condition, arguments = visible(viewer, "r", 4)
     row = await conn.fetchrow(
         f"select {COLUMNS}, {shown(viewer, 'r', 4)} from resource r"

@@ -55,7 +55,7 @@ async def answer(context: Context, asked: Asked) -> Answer:
             "Say of which time: periodStart and periodEnd, both included, as in 2026-10-01 and 2026-10-31.",
             "http.periodStart" if start is None else "http.periodEnd",
         )
-    if not start[0] < end[1] <= start[0] + LONGEST:
+    if not timedelta(0) < end[1] - start[0] <= LONGEST:
         raise errors.bad_request(
             f"The period ends after it begins, and {LONGEST.days} days later at the latest.",
             "http.periodEnd",
