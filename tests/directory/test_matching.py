@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -313,6 +314,7 @@ async def test_given_many_services_when_matched_then_with_as_many_statements_as_
                 await prospects(
                     conn, NEED, PATIENT, sender=house.clinic.rid, now=house.clock(), subject=patient
                 )
+        await asyncio.sleep(0)  # the connection tells of the last in the next turn of the loop
         return len(said)
 
     sent = await house.refer(house.pantry.service)

@@ -41,7 +41,8 @@ async def test_given_each_interaction_when_asked_again_then_it_is_one_statement_
     made = (await near.ask("POST", "/Observation", observation(patient))).json()
     criteria = f"patient=Patient/{patient}&code=http://loinc.org|4548-4"
     costs = [
-        (1, "POST", "/Observation", observation(patient)),
+        (1, "POST", "/Patient", SUBJECT),
+        (2, "POST", "/Observation", observation(patient)),  # what it refers to is looked up
         (1, "GET", f"/Observation/{made['id']}", None),
         (1, "GET", f"/Observation/{made['id']}/_history/1", None),
         (1, "GET", f"/Observation?{criteria}&_sort=-date&_count=10", None),

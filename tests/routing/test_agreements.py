@@ -163,7 +163,7 @@ async def test_given_the_command_when_used_then_all_that_was_agreed_is_changed_a
         ({"sends": ["Fax"]}, "each resource type"),
         ({"channels": ["fax"]}, "hl7-fhir-rest"),
         ({"receives_kinds": ["A Fax"]}, "imaging"),
-        ({"deliveries_per_second": 0}, "more than 0"),
+        ({"deliveries_per_second": 0}, "at least 0.001"),
         ({"deliveries_at_once": 0}, "at least 1"),
         ({"deliveries_at_once": 2}, "say both"),
         ({"reference_policy": "fax"}, "quarantine"),

@@ -399,8 +399,10 @@ async def counted(*pools: Any) -> AsyncIterator[Statements]:
         ]
         for conn in held:
             conn.add_query_logger(statements.add)
+    await asyncio.sleep(0)
     statements.queries.clear()
     yield statements
+    await asyncio.sleep(0)  # asyncpg tells of a statement in the next turn of the loop
     async with AsyncExitStack() as stack:
         for pool in pools:
             for _ in range(pool.get_size()):

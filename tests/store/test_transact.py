@@ -78,8 +78,8 @@ async def test_given_a_referral_when_sent_and_answered_then_so_many_statements_d
     await house.asking(house.kitchen.service)
     async with counted(house.engine.pool, house.engine.searches) as statements:
         sent = await house.refer(house.kitchen.service)
-    # Who is named is looked up, and whose calendar its deadlines go by; it has no timers yet.
-    assert asked(statements.queries) == ["select"] * 4 + ["with"]
+    # Who is named is looked up, who takes no such kind, and whose calendar its deadlines go by; it has no timers yet.
+    assert asked(statements.queries) == ["select"] * 5 + ["with"]
     await house.relay()
     [task] = (await sent.tasks()).values()
     document = {**await house.document(task), "status": "accepted"}

@@ -166,7 +166,7 @@ async def _account(context: Context, provider: Provider, who: SomebodyElses) -> 
         if known is not None or not own.by_email or who.email is None:
             return known
         meant = who.email.strip().lower()
-        found = await accounts.by_email(conn, meant) if "\0" not in meant else None
+        found = await accounts.by_email(conn, meant) if meant.isprintable() else None
         if found is None or not found[0].active:
             return None
         bound = await elsewhere.bind(conn, found[0].id, own.issuer, who.subject, hub.clock())
