@@ -76,8 +76,9 @@ async def test_given_a_noisy_client_at_ten_times_its_share_when_others_ask_then_
         assert answered.status_code == 200
         order.append(sender.client)
 
-    for sender in (house.near, house.far, house.third):
-        await ask(sender)
+    async with asyncio.TaskGroup() as group:  # all connections there are, opened
+        for sender in (house.near, house.far, house.third) * 8:
+            group.create_task(ask(sender))
     order.clear()
     async with asyncio.TaskGroup() as group:
         for _ in range(40):
