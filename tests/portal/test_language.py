@@ -21,7 +21,9 @@ _SAID = re.compile(r"""\bt\(\s*"((?:[^"\\]|\\.)+)"|'t\(\s*"([^"]+)"'""")
 
 def _of_templates() -> set[str]:
     texts = [path.read_text() for path in (PORTAL / "templates" / "rooms").glob("*.html")]
-    texts += [(PORTAL / "templates" / f"{one}.html").read_text() for one in ("acts", "errands")]
+    texts += [
+        (PORTAL / "templates" / f"{one}.html").read_text() for one in ("acts", "errands", "lines")
+    ]
     found = {a or b for text in texts for a, b in _SAID.findall(text)}
     for text in texts:  # of two, where one follows `else`
         found |= set(re.findall(r'else t\("([^"]+)"\)', text))
@@ -63,6 +65,8 @@ def _of_board() -> set[str]:
         *why,
         *ways,
         "Choose one of them.",
+        "waits {span}",
+        "since {span}",
         "you",
         "whoever claims it",
         "This is over already.",

@@ -7,13 +7,14 @@ Everything is read with the Viewer of the organization, and says what `$status-o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from coordhub.access import viewer
+from coordhub.portal import listed
 from coordhub.portal.language import Words
+from coordhub.portal.listed import Item, Listed
 from coordhub.portal.sheets import name_of, words
 from coordhub.portal.worklist import STATES
 from coordhub.record import errands, parties
@@ -30,7 +31,6 @@ from coordhub.store.desk import Out
 from coordhub.store.engine import Connection
 from coordhub.store.resources import Version
 from coordhub.store.timeline import Told
-from coordhub.store.visibility import Viewer
 
 MOST: Final = 300
 """Referrals on the board: all that are open, and the newest of what is over."""
@@ -52,33 +52,6 @@ LIMITS: Final = {
 """Kinds of timers -> what somebody is told when one has run out."""
 
 Document = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """state: how it stands. waits: what its organization is asked to do. due: the next time limit of anybody."""
-
-    id: str
-    tab: str
-    title: str
-    person: str
-    urgent: bool
-    state: str
-    waits: tuple[str, ...]
-    since: datetime
-    due: datetime | None
-    late: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Board:
-    """rids: what is shown, for the audit."""
-
-    items: tuple[Item, ...]
-    rids: tuple[int, ...]
-
-    def under(self, tab: str) -> list[Item]:
-        return [item for item in self.items if item.tab == tab]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,17 +93,11 @@ class Sheet:
     rids: tuple[int, ...]
 
 
-async def board(hub: Hub, conn: Connection, organization: int) -> Board:
+async def board(hub: Hub, conn: Connection, organization: int) -> Listed:
     view = viewer.as_organization(organization)
     found = await desk.outbox(conn, view, MOST)
     documents = [parties.document(one.task) for one in found]
-    named = {
-        text
-        for one in documents
-        for name in ("focus", "for")
-        if (text := parties.local(one.get(name), hub.base))
-    }
-    known = await _read(conn, view, named)
+    known = await listed.named(hub, conn, view, documents)
     now = hub.clock()
     items = [
         _item(one, document, known, hub.base, now)
@@ -138,13 +105,7 @@ async def board(hub: Hub, conn: Connection, organization: int) -> Board:
     ]
     items.sort(key=_order)
     rids = [one.task.rid for one in found] + [one.rid for one in known.values()]
-    return Board(tuple(items), tuple(rids))
-
-
-async def _read(conn: Connection, view: Viewer, named: Iterable[str]) -> dict[str, Version]:
-    pairs = sorted((kind, fhir_id) for kind, _, fhir_id in (one.partition("/") for one in named))
-    found = await resources.read_names(conn, view, pairs)
-    return {f"{kind}/{fhir_id}": one for (kind, fhir_id), one in found.items() if one.body}
+    return Listed(tuple(items), tuple(rids))
 
 
 def _order(item: Item) -> tuple[Any, ...]:
@@ -164,27 +125,15 @@ def _item(
     return Item(
         out.task.id,
         "stuck" if stuck else "done" if over else "open",
-        _title(document, known, base),
-        _person(document, known, base),
+        listed.title(document, known, base),
+        listed.person(document, known, base),
         priority(document) != ROUTINE,
         _state(document),
-        tuple(errands.KINDS[kind] for kind in out.waits if kind in errands.KINDS),
         out.since,
         due,
         due is not None and due < now,
+        waits=tuple(errands.KINDS[kind] for kind in out.waits if kind in errands.KINDS),
     )
-
-
-def _title(document: Document, known: dict[str, Version], base: str) -> str:
-    about = known.get(parties.local(document.get("focus"), base) or "")
-    order = parties.document(about) if about is not None else {}
-    return words(order.get("code")) or words(document.get("code"))
-
-
-def _person(document: Document, known: dict[str, Version], base: str) -> str:
-    whom = known.get(parties.local(document.get("for"), base) or "")
-    names = parties.document(whom).get("name") if whom is not None else None
-    return name_of(names[0]) if names else ""
 
 
 def _state(document: Document) -> str:
@@ -213,7 +162,7 @@ async def sheet(
         text for name in ("focus", "for") if (text := parties.local(document.get(name), hub.base))
     }
     named |= {one for one in (*recipients.values(), *owners, told.requester) if "/" in one}
-    known = await _read(conn, view, named)
+    known = await listed.shown(conn, view, named)
     called = _Names(told, recipients, known, hub.organization, t)
     happened = [
         Moment(
@@ -238,8 +187,8 @@ async def sheet(
     ]
     why = document.get("statusReason")
     return Sheet(
-        _title(document, known, hub.base),
-        _person(document, known, hub.base),
+        listed.title(document, known, hub.base),
+        listed.person(document, known, hub.base),
         priority(document) != ROUTINE,
         _state(document),
         told.closed_at is not None,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -16,11 +17,10 @@ from coordhub.access import viewer
 from coordhub.directory import calendars
 from coordhub.errors import FhirError
 from coordhub.fhir.context import Context
-from coordhub.portal import answering, language, pages, signing_in
+from coordhub.portal import answering, language, moments, pages, signing_in
 from coordhub.portal.language import Words
 from coordhub.portal.signing_in import Session, SignedIn
 from coordhub.record import parties
-from coordhub.referral.calendar import Calendar
 from coordhub.store import clients, resources
 from coordhub.store.accounts import Person
 from coordhub.store.resources import Version
@@ -140,13 +140,18 @@ async def staff(request: Request) -> Guest | None:
     return None if guest is None or guest.session.person.role == "patient" else guest
 
 
-async def calendar_of(request: Request, guest: Guest) -> Calendar:
-    """By which times are told to it."""
+async def times(request: Request, guest: Guest) -> dict[str, object]:
+    """What a page tells times by: `now`, `moment` on the wall of its organization, `span`."""
     hub = context_of(request).hub
     async with hub.engine.pool.acquire() as conn:
-        return await calendars.calendar_of(
+        calendar = await calendars.calendar_of(
             conn, guest.own.reference, hub.base, hub.deadlines.calendar
         )
+    return {
+        "now": hub.clock(),
+        "moment": partial(moments.moment, calendar=calendar, t=guest.t),
+        "span": partial(moments.span, t=guest.t),
+    }
 
 
 def refused(error: FhirError) -> tuple[str, ...]:

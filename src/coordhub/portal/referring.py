@@ -5,13 +5,10 @@ https://www.rfc-editor.org/rfc/rfc9110
 
 from __future__ import annotations
 
-from functools import partial
-
 from fastapi import FastAPI, Request, Response
 
-from coordhub.directory import calendars
 from coordhub.errors import FhirError
-from coordhub.portal import answering, board, forms, guests, moments
+from coordhub.portal import answering, board, forms, guests
 from coordhub.portal.guests import Guest
 
 
@@ -26,19 +23,14 @@ def add(app: FastAPI) -> None:
         hub = guests.context_of(request).hub
         async with hub.engine.pool.acquire() as conn:
             found = await board.board(hub, conn, guest.own.rid)
-            calendar = await calendars.calendar_of(
-                conn, guest.own.reference, hub.base, hub.deadlines.calendar
-            )
         await guests.looked(request, guest, "search-type", None, found.rids)
         show = request.query_params.get("show", "")
         if show not in board.TABS:
             show = "stuck" if found.under("stuck") else "open"
         return guests.room(
             request, guest, "board", 200, show=show, here="board", back=f"/board?show={show}",
-            tabs=board.TABS, found=found, now=hub.clock(),
+            tabs=board.TABS, found=found, most=board.MOST, **await guests.times(request, guest),
             counts={tab: len(found.under(tab)) for tab in board.TABS},
-            moment=partial(moments.moment, calendar=calendar, t=guest.t),
-            span=partial(moments.span, t=guest.t), most=board.MOST,
         )  # fmt: skip
 
     @app.get("/portal/referrals/{fhir_id}", include_in_schema=False)
@@ -68,18 +60,14 @@ async def _sheet(request: Request, guest: Guest, fhir_id: str) -> board.Sheet | 
 async def _referral(
     request: Request, guest: Guest, fhir_id: str, refused: tuple[str, ...] = (), status: int = 200
 ) -> Response:
-    found, hub = await _sheet(request, guest, fhir_id), guests.context_of(request).hub
+    found = await _sheet(request, guest, fhir_id)
     if found is None:
         return guests.room(request, guest, "missing", 404)
     await guests.looked(request, guest, "read", fhir_id, found.rids)
-    async with hub.engine.pool.acquire() as conn:
-        calendar = await calendars.calendar_of(
-            conn, guest.own.reference, hub.base, hub.deadlines.calendar
-        )
     return guests.room(
         request, guest, "referral", status, here="board", sheet=found, refused=refused,
         seen=found.task.version, longest=answering.LONGEST,
-        moment=partial(moments.moment, calendar=calendar, t=guest.t),
+        **await guests.times(request, guest),
         action=f"{guests.home(request)}/referrals/{fhir_id}",
     )  # fmt: skip
 

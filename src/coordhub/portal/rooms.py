@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 from urllib.parse import quote
 
@@ -19,7 +18,6 @@ from fastapi import FastAPI, Request, Response
 
 from coordhub.access import totp, viewer
 from coordhub.authorization.provider import Provider
-from coordhub.directory import calendars
 from coordhub.errors import FhirError
 from coordhub.insight import reports
 from coordhub.portal import (
@@ -30,7 +28,6 @@ from coordhub.portal import (
     guests,
     language,
     launching,
-    moments,
     pages,
     sheets,
     signing_in,
@@ -179,19 +176,14 @@ def add(app: FastAPI) -> None:
         hub = guests.context_of(request).hub
         async with hub.engine.pool.acquire() as conn:
             found = await worklist.worklist(hub, conn, guest.own.rid)
-            calendar = await calendars.calendar_of(
-                conn, guest.own.reference, hub.base, hub.deadlines.calendar
-            )
         await guests.looked(request, guest, "search-type", None, found.rids)
         show = request.query_params.get("show", "open")
         show = show if show in TABS else "open"
-        now = hub.clock()
         return guests.room(
             request, guest, "worklist", 200, show=show, here="worklist",
-            back=f"/worklist?show={show}", tabs=TABS, found=found, now=now,
+            back=f"/worklist?show={show}", tabs=TABS, found=found, most=worklist.MOST,
             counts={tab: len(found.under(tab)) for tab in TABS},
-            moment=partial(moments.moment, calendar=calendar, t=guest.t),
-            span=partial(moments.span, t=guest.t), most=worklist.MOST,
+            **await guests.times(request, guest),
         )  # fmt: skip
 
     @app.get("/portal/tasks/{fhir_id}", include_in_schema=False)

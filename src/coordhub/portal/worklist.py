@@ -7,17 +7,17 @@ Everything is read with the Viewer of the organization; what is not shown to it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from coordhub.access import viewer
-from coordhub.portal.sheets import name_of, words
+from coordhub.portal import listed
+from coordhub.portal.listed import Item, Listed
 from coordhub.record import errands, parties
 from coordhub.record.hub import Hub
 from coordhub.record.timing import ROUTINE, priority
 from coordhub.referral import wording
-from coordhub.store import desk, resources
+from coordhub.store import desk
 from coordhub.store.desk import Line
 from coordhub.store.engine import Connection
 from coordhub.store.resources import Version
@@ -53,48 +53,11 @@ BUSINESS: Final = {
 Document = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """state: how it stands, in words. person: whom it is for, as far as it is shown. late: `due` is over."""
-
-    id: str
-    tab: str
-    title: str
-    person: str
-    urgent: bool
-    state: str
-    since: datetime
-    due: datetime | None
-    late: bool
-    errand: bool
-
-
-@dataclass(frozen=True, slots=True)
-class List:
-    """rids: what is shown, for the audit."""
-
-    items: tuple[Item, ...]
-    rids: tuple[int, ...]
-
-    def under(self, tab: str) -> list[Item]:
-        return [item for item in self.items if item.tab == tab]
-
-
-async def worklist(hub: Hub, conn: Connection, organization: int) -> List:
+async def worklist(hub: Hub, conn: Connection, organization: int) -> Listed:
     view = viewer.as_organization(organization)
     lines = await desk.inbox(conn, view, MOST)
     documents = [parties.document(line.task) for line in lines]
-    names = {
-        (kind, fhir_id)
-        for one in documents
-        for name in ("focus", "for")
-        if (text := parties.local(one.get(name), hub.base))
-        for kind, _, fhir_id in [text.partition("/")]
-    }
-    named = await resources.read_names(conn, view, sorted(names))
-    found = {
-        f"{kind}/{fhir_id}": one for (kind, fhir_id), one in named.items() if one.body is not None
-    }
+    found = await listed.named(hub, conn, view, documents)
     now = hub.clock()
     items = [
         _item(line, document, found, hub.base, now)
@@ -102,7 +65,7 @@ async def worklist(hub: Hub, conn: Connection, organization: int) -> List:
     ]
     items.sort(key=_order)
     rids = [line.task.rid for line in lines] + [one.rid for one in found.values()]
-    return List(tuple(items), tuple(rids))
+    return Listed(tuple(items), tuple(rids))
 
 
 def _order(item: Item) -> tuple[Any, ...]:
@@ -117,17 +80,12 @@ def _item(
     line: Line, document: Document, found: dict[str, Version], base: str, now: datetime
 ) -> Item:
     status = str(document.get("status"))
-    about = found.get(parties.local(document.get("focus"), base) or "")
-    order = parties.document(about) if about is not None else {}
-    whom = found.get(parties.local(document.get("for"), base) or "")
-    names = parties.document(whom).get("name") if whom is not None else None
-    title = words(order.get("code")) or words(document.get("code"))
     over = status not in NEW | ACTIVE
     return Item(
         line.task.id,
         "done" if over else "open" if status in NEW or line.errand else "active",
-        errands.KINDS[line.errand] if line.errand else title,
-        name_of(names[0]) if names else "",
+        errands.KINDS[line.errand] if line.errand else listed.title(document, found, base),
+        listed.person(document, found, base),
         priority(document) != ROUTINE,
         state_of(document),
         line.since,

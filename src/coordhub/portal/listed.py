@@ -1,0 +1,88 @@
+"""Lines of a list: what both the worklist and the board have of a Task.
+
+http://hl7.org/fhir/R4/task.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from coordhub.portal.sheets import name_of, words
+from coordhub.record import parties
+from coordhub.record.hub import Hub
+from coordhub.store import resources
+from coordhub.store.engine import Connection
+from coordhub.store.resources import Version
+from coordhub.store.visibility import Viewer
+
+Document = dict[str, Any]
+Named = Mapping[str, Version]
+"""What is shown, by `Type/id`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """state: how it stands, in words. person: whom it is for, as far as it is shown. late: `due` is over.
+
+    errand: it is not to meet a need. waits: what its organization is asked to do about it, in words.
+    """
+
+    id: str
+    tab: str
+    title: str
+    person: str
+    urgent: bool
+    state: str
+    since: datetime
+    due: datetime | None
+    late: bool
+    errand: bool = False
+    waits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """rids: what is shown, for the audit."""
+
+    items: tuple[Item, ...]
+    rids: tuple[int, ...]
+
+    def under(self, tab: str) -> list[Item]:
+        return [item for item in self.items if item.tab == tab]
+
+
+async def named(
+    hub: Hub, conn: Connection, view: Viewer, documents: Iterable[Document]
+) -> dict[str, Version]:
+    """What Tasks are about and whom for, as far as it is shown."""
+    texts = {
+        text
+        for one in documents
+        for name in ("focus", "for")
+        if (text := parties.local(one.get(name), hub.base))
+    }
+    return await shown(conn, view, texts)
+
+
+async def shown(conn: Connection, view: Viewer, texts: Iterable[str]) -> dict[str, Version]:
+    """Those of these (`Type/id`) that are there to be seen."""
+    pairs = sorted((kind, fhir_id) for kind, _, fhir_id in (one.partition("/") for one in texts))
+    found = await resources.read_names(conn, view, pairs) if pairs else {}
+    return {
+        f"{kind}/{fhir_id}": one for (kind, fhir_id), one in found.items() if one.body is not None
+    }
+
+
+def title(task: Document, known: Named, base: str) -> str:
+    about = known.get(parties.local(task.get("focus"), base) or "")
+    order = parties.document(about) if about is not None else {}
+    return words(order.get("code")) or words(task.get("code"))
+
+
+def person(task: Document, known: Named, base: str) -> str:
+    whom = known.get(parties.local(task.get("for"), base) or "")
+    names = parties.document(whom).get("name") if whom is not None else None
+    return name_of(names[0]) if names else ""
