@@ -14,6 +14,7 @@ import pytest
 
 from coordhub.admin import reporting
 from coordhub.admin.acts import Operator
+from coordhub.fhir.operations import evaluate_measure
 from coordhub.insight import reports
 from coordhub.record.hub import system_clock
 from coordhub.store import clients, prices
@@ -68,7 +69,7 @@ def count(group: Document, place: int = 0) -> int | None:
 
 
 async def test_s30_given_a_month_when_reported_then_each_has_its_own_figures_and_small_ones_are_held(
-    house,
+    house, monkeypatch
 ):
     riverside, mounds, begun = house.riverside, house.mounds, house.hub.clock()
     # Given ten referrals to the food bank, each met, and one to Lakeside, which declines
@@ -106,6 +107,13 @@ async def test_s30_given_a_month_when_reported_then_each_has_its_own_figures_and
     assert sent.task not in [one["item"]["reference"] for one in members]
     everyone = rows[accepted["population"][0]["subjectResults"]["reference"]]["entry"]
     assert sent.task in [one["item"]["reference"] for one in everyone]
+
+    # But not more rows than one answer holds
+    monkeypatch.setattr(evaluate_measure, "MOST_LISTED", 5)
+    period = f"periodStart={(begun - DAY).date()}&periodEnd={(now + DAY).date()}"
+    asked = f"/Measure/$evaluate-measure?{period}&reportType=subject-list"
+    refused = await riverside.ask("GET", asked)
+    assert (refused.status_code, refused.json()["issue"][0]["code"]) == (400, "too-costly")
 
     # And another month has none of them
     before = await evaluated(riverside, begun - 60 * DAY, begun - 30 * DAY)

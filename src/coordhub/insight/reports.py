@@ -68,10 +68,7 @@ async def report(
 
 async def _orderings(conn: Connection, viewer: Viewer, told: Sequence[Told]) -> list[Ordering]:
     known = same_question.in_use()
-    same = {
-        patient: await people.same(conn, viewer, patient)
-        for patient in dict.fromkeys(one.card.patient for one in told)
-    }
+    same = await people.same_of_each(conn, viewer, {one.card.patient for one in told})
     found = []
     for one in told:
         card, is_service = one.card, one.card.kind == "service"

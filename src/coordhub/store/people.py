@@ -5,6 +5,8 @@ http://hl7.org/fhir/R4/patient-definitions.html#Patient.link
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from coordhub.r4 import types
 from coordhub.r4.parameters import parameters
 from coordhub.store.engine import Connection
@@ -18,25 +20,38 @@ async def same(conn: Connection, viewer: Viewer, patient: int) -> list[int]:
     linked, as certain or as a steward decided; not what a steward keeps apart. Nobody is shown by the word of a
     third whose results these are.
     """
+    return (await same_of_each(conn, viewer, [patient]))[patient]
+
+
+async def same_of_each(
+    conn: Connection, viewer: Viewer, patients: Collection[int]
+) -> dict[int, list[int]]:
+    """The same for each of these, by one statement."""
     condition, arguments = visible(viewer, "r", 4)
     rows = await conn.fetch(
-        "with recursive same(rid) as ("
-        "  (select $1::bigint"
-        "   union select i.target from idx_reference i where i.rid = $1 and i.param = $2 and i.source = $3"
-        "   union select i.rid from idx_reference i where i.target = $1 and i.param = $2 and i.source = $3)"
-        "  union select case when k.one = s.rid then k.other else k.one end"
+        "with recursive same(start, rid) as ("
+        "  (select w.rid, w.rid from unnest($1::bigint[]) w(rid)"
+        "   union select i.rid, i.target from idx_reference i"
+        "   where i.rid = any($1::bigint[]) and i.param = $2 and i.source = $3"
+        "   union select i.target, i.rid from idx_reference i"
+        "   where i.target = any($1::bigint[]) and i.param = $2 and i.source = $3)"
+        "  union select s.start, case when k.one = s.rid then k.other else k.one end"
         "   from same s join person_link k on k.state = 'linked' and s.rid in (k.one, k.other))"
-        " select r.rid from same w join resource r on r.rid = w.rid and r.shard = (w.rid & 255)::smallint"
-        f" where r.rid <> $1 and r.type = {types.NUMBER['Patient']} and r.body is not null"
+        " select w.start, r.rid from same w"
+        " join resource r on r.rid = w.rid and r.shard = (w.rid & 255)::smallint"
+        f" where r.rid <> w.start and r.type = {types.NUMBER['Patient']} and r.body is not null"
         " and not exists (select from person_link a where a.state = 'apart'"
-        "  and a.one = least($1, r.rid) and a.other = greatest($1, r.rid))"
+        "  and a.one = least(w.start, r.rid) and a.other = greatest(w.start, r.rid))"
         f" and {condition} order by r.rid",
-        patient,
+        sorted(set(patients)),
         parameters("Patient")["link"].id,
         viewer.organization,
         *arguments,
     )
-    return [patient, *(row[0] for row in rows)]
+    found = {patient: [patient] for patient in patients}
+    for start, rid in rows:
+        found[start].append(rid)
+    return found
 
 
 async def by_identifier(

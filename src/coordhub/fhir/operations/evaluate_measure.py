@@ -25,6 +25,9 @@ TYPES: Final = ("Measure",)
 LONGEST: Final = timedelta(days=366)
 """Of a period."""
 
+MOST_LISTED: Final = 20_000
+"""Rows behind the figures that are listed."""
+
 _TYPES: Final = {None: False, "summary": False, "population": False, "subject-list": True}
 """reportType, in R4's codes and in MeasureReport's -> whether rows are listed."""
 
@@ -66,6 +69,11 @@ async def answer(context: Context, asked: Asked) -> Answer:
         names = None
         if _TYPES[kind]:
             rids = {rid for one in found.figures for rid in (*one.of, *one.among)}
+            if len(rids) > MOST_LISTED:
+                raise errors.too_costly(
+                    f"There are over {MOST_LISTED} rows behind these figures. Ask for a shorter period, or for "
+                    "reportType=population."
+                )
             seen = await resources.read_rids(conn, view, sorted(rids))
             names = {rid: one.reference for rid, one in seen.items() if one.body is not None}
     body = reports.document(
