@@ -74,3 +74,20 @@ async def test_given_a_rate_that_makes_no_sense_when_agreed_then_it_is_refused(p
     for per_second, at_once in ((-1.0, None), (1.0, 0)):
         with pytest.raises(NothingDone):
             await agreed(post, per_second, at_once)
+
+
+async def test_given_several_workers_when_they_claim_at_once_then_never_more_is_under_way_than_agreed(
+    post: Post,
+) -> None:
+    house = post.house
+    for _ in range(4):
+        await house.asking(house.kitchen.service)
+    taken = []
+    for hour in range(80):
+        await agreed(post, 1000, 2)
+        now = house.hub.clock() + timedelta(hours=1 + hour)
+        claims = await asyncio.gather(*(claimed(post, now) for _ in range(4)))
+        taken.append(
+            sum(one.organization == house.kitchen.rid for claim in claims for one in claim)
+        )
+    assert max(taken) == 2

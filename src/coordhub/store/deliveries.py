@@ -164,25 +164,30 @@ _IS_WELL = (
 # With whom a rate was agreed, that gets as many as its bucket of tokens holds: its row is the lock, so that
 # all workers draw from one. What fails is asked by one probe, or as many as it is allowed while it recovers;
 # its circuit's row is the lock. Whose time is over is tried once more, whatever the circuit.
+# What is under way is counted as of when the statement began. Another worker may have taken some and let go
+# of the lock since then, unseen: then the row that was locked is not the one of that moment (each taking
+# writes a new one), and there is nothing to take until the next look.
 _DUE = f"""
 with troubled as (
     select c.endpoint, case when c.state in ('open', 'probing') then 1 else c.allowance - (
         select count(*) from delivery l where l.endpoint = c.endpoint and l.state = 'leased' and l.lease_until > $1)
-      end as free
+      end as free, c.ctid = (select b.ctid from circuit b where b.endpoint = c.endpoint) as unchanged
     from circuit c
     where not exists (select from pause)
       and (c.state = 'recovering' or c.state in ('open', 'probing') and c.probe_at <= $1)
       and exists (select from delivery d where d.endpoint = c.endpoint and {_IS_DUE})
     for update of c skip locked
 ), probed as (
-    update circuit c set state = 'probing', probe_at = $1 + $3 from troubled t
-    where c.endpoint = t.endpoint and c.state in ('open', 'probing')
+    update circuit c set state = case c.state when 'recovering' then c.state else 'probing' end,
+        probe_at = case c.state when 'recovering' then c.probe_at else $1 + $3 end
+    from troubled t where c.endpoint = t.endpoint
 ), paced as materialized (
-    select p.organization, p.filled, least(floor(p.filled), p.at_once - (
+    select p.organization, p.filled, case when p.unchanged then least(floor(p.filled), p.at_once - (
         select count(*) from delivery l where l.organization = p.organization and l.endpoint <> {INBOX}
-          and l.state = 'leased' and l.lease_until > $1), $2)::int as free
+          and l.state = 'leased' and l.lease_until > $1), $2)::int else 0 end as free
     from (select p.organization, p.at_once, least(greatest(p.per_second, 1), p.level
-            + p.per_second * greatest(extract(epoch from $1 - p.at), 0)::float8) as filled
+            + p.per_second * greatest(extract(epoch from $1 - p.at), 0)::float8) as filled,
+            p.ctid = (select b.ctid from pace b where b.organization = p.organization) as unchanged
         from pace p where not exists (select from pause) and exists (
           select from delivery d where d.organization = p.organization
           and d.state in ('queued', 'parked', 'leased') and d.endpoint <> {INBOX})
@@ -190,8 +195,8 @@ with troubled as (
 ), probing as (
     select p.id, p.organization from troubled t cross join lateral (
         select d.id, d.organization from delivery d where d.endpoint = t.endpoint and {_IS_DUE}
-        order by d.seq limit greatest(least(t.free, (select min(s.free) from paced s
-            join delivery o on o.organization = s.organization where o.endpoint = t.endpoint)), 0)
+        order by d.seq limit case when t.unchanged then greatest(least(t.free, (select min(s.free) from paced s
+            join delivery o on o.organization = s.organization where o.endpoint = t.endpoint)), 0) else 0 end
         for update skip locked) p
 ), measured as (
     select m.id, m.organization from paced s cross join lateral (
