@@ -49,7 +49,7 @@ from coordhub.fhir.sockets import Sockets
 from coordhub.identity import weights as identity_weights
 from coordhub.insight import kits, same_ingredient, same_question
 from coordhub.outbound.client import Outbound, Timeouts, trusting
-from coordhub.portal import allowing, elsewhere, referring, rooms, routes
+from coordhub.portal import entering, rooms, routes
 from coordhub.r4 import datasets
 from coordhub.record.bootstrap import open_hub
 from coordhub.record.hub import Hub, Safeguards
@@ -142,9 +142,6 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
     app.include_router(authorization_http.router(http.PREFIX))
     app.include_router(cds.router)
     routes.add(app)
-    allowing.add(app)
-    elsewhere.add(app)
-    referring.add(app)
     rooms.add(app)
     app.add_exception_handler(FhirError, _refused)
     app.add_exception_handler(HTTPException, _refused)
@@ -197,8 +194,8 @@ def _keyed(settings: Settings, hub: Hub) -> dict[str, Any]:
     }
 
 
-def _portal_keys(settings: Settings) -> rooms.Keys:
-    return rooms.Keys(_signing(settings), tuple(_former(settings)))
+def _portal_keys(settings: Settings) -> entering.Keys:
+    return entering.Keys(_signing(settings), tuple(_former(settings)))
 
 
 def _operator_tokens(settings: Settings, hub: Hub) -> OperatorTokens:

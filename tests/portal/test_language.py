@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +11,18 @@ from pathlib import Path
 import pytest
 
 from coordhub.insight import measures
-from coordhub.portal import answering, board, errand, figures, language, moments, rooms, worklist
+from coordhub.portal import (
+    answering,
+    board,
+    entering,
+    errand,
+    figures,
+    language,
+    moments,
+    rooms,
+    working,
+    worklist,
+)
 from coordhub.record import errands
 from coordhub.referral import task_machine, timeline
 from coordhub.referral.episode import BUSINESS_STATUSES
@@ -20,10 +32,7 @@ _SAID = re.compile(r"""\bt\(\s*"((?:[^"\\]|\\.)+)"|'t\(\s*"([^"]+)"'""")
 
 
 def _of_templates() -> set[str]:
-    texts = [path.read_text() for path in (PORTAL / "templates" / "rooms").glob("*.html")]
-    texts += [
-        (PORTAL / "templates" / f"{one}.html").read_text() for one in ("acts", "errands", "lines")
-    ]
+    texts = [path.read_text() for path in (PORTAL / "templates").rglob("*.html")]
     found = {a or b for text in texts for a, b in _SAID.findall(text)}
     for text in texts:  # of two, where one follows `else`
         found |= set(re.findall(r'else t\("([^"]+)"\)', text))
@@ -47,9 +56,9 @@ def _of_rows() -> set[str]:
 def _said() -> set[str]:
     reasons = {text for _, text in (*answering.reasons(), *answering.failures())}
     lacks = {answering.lacks(what, {}) for what in ("decline", "finish", "ask")}
-    states = {*worklist.STATES.values(), *worklist.BUSINESS.values(), *rooms.TABS.values()}
+    states = {*worklist.STATES.values(), *worklist.BUSINESS.values(), *working.TABS.values()}
     times = {*moments.DAYS, *moments.MONTHS, "{n} min", "{n} h", "{n} days"}
-    parts = {*rooms.TROUBLE.values(), *errands.KINDS.values(), "Food provided"}
+    parts = {*entering.TROUBLE.values(), *errands.KINDS.values(), "Food provided"}
     return {
         *_of_templates(), *_of_rows(), *_of_figures(), *_of_board(), *reasons, *lacks, *states, *times, *parts
     }  # fmt: skip
@@ -98,6 +107,16 @@ def test_given_a_language_when_a_page_speaks_then_nothing_is_left_in_english(tag
     assert sorted(_said() - known.keys()) == []
     for text, said in known.items():
         assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", said)), text
+
+
+@pytest.mark.parametrize(
+    "folder", sorted((PORTAL / "messages").iterdir()), ids=lambda one: one.name
+)
+def test_given_the_desks_when_each_has_words_of_its_own_then_none_says_a_thing_twice(
+    folder: Path,
+) -> None:
+    said = [text for part in folder.iterdir() for text in json.loads(part.read_text())]
+    assert sorted(text for text in set(said) if said.count(text) > 1) == []
 
 
 @pytest.mark.parametrize(

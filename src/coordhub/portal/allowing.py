@@ -32,7 +32,7 @@ _MOST_FIELDS: Final = 200
 
 
 def add(app: FastAPI) -> None:
-    """Hang the door, before the one that takes all of /portal."""
+    """Hang these rooms."""
 
     @app.get(f"{PATH}/authorize", include_in_schema=False)
     async def asked(request: Request) -> Response:

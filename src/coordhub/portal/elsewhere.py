@@ -20,7 +20,7 @@ from fastapi import FastAPI, Request, Response
 
 from coordhub.authorization.provider import Metadata, Provider, SomebodyElses
 from coordhub.fhir.context import Context
-from coordhub.portal import answering, guests, pages, rooms, signing_in
+from coordhub.portal import answering, entering, guests, pages, signing_in
 from coordhub.portal.bounds import Bounds
 from coordhub.store import accounts, elsewhere
 from coordhub.store.accounts import Person
@@ -42,11 +42,11 @@ def add(app: FastAPI) -> None:
     async def leaves(request: Request) -> Response:
         provider = _provider(request)
         if provider is None:
-            return rooms.missing(request)
-        to = rooms.onward(request.query_params.get("to"))
+            return entering.missing(request)
+        to = entering.onward(request.query_params.get("to"))
         at = await provider.metadata()
         if at is None:
-            return rooms.sign_in(request, 503, "away", to=to)
+            return entering.sign_in(request, 503, "away", to=to)
         return await _leaving(request, provider, at, to)
 
     @app.get("/portal/sign-in/back", include_in_schema=False)
@@ -54,27 +54,27 @@ def add(app: FastAPI) -> None:
         context, admission = _context(request), _context(request).admission
         provider, now = _provider(request), context.hub.clock()
         if provider is None:
-            return rooms.missing(request)
+            return entering.missing(request)
         if bounds.is_over(admission, request.scope, now):
-            return rooms.sign_in(request, 429, "locked")
+            return entering.sign_in(request, 429, "locked")
         came = await _came_back(request, provider)
         if came is None:
             bounds.failed(admission, request.scope, now)
             await _noted(request, None, 401)
-            return rooms.sign_in(request, 401, "elsewhere")
+            return entering.sign_in(request, 401, "elsewhere")
         trip, who = came
         person = await _account(context, provider, who)
         if person is None:
             bounds.failed(admission, request.scope, now)
             await _noted(request, None, 401)
-            return rooms.sign_in(request, 401, "unbound", to=trip.onward, subject=who.subject)
+            return entering.sign_in(request, 401, "unbound", to=trip.onward, subject=who.subject)
         if not person.active:
             await _noted(request, person, 401)
-            return rooms.sign_in(request, 401, "elsewhere")
+            return entering.sign_in(request, 401, "elsewhere")
         done = await signing_in.begin(context.hub, person, signing_in.name_of(person.email), None)
         await _noted(request, person, 200)
         # The session's cookie is for this site only: the next page must be asked for from here.
-        there = rooms.going_on(request, trip.onward)
+        there = entering.going_on(request, trip.onward)
         guests.set_session(request, there, done)
         there.delete_cookie(COOKIE, path=f"{guests.home(request)}/sign-in")
         return there

@@ -2,7 +2,8 @@
 
 https://www.rfc-editor.org/rfc/rfc9110#field.accept-language
 
-English stands in the pages; `messages/` says the same in other languages, by the English.
+English stands in the pages; `messages/` has a folder for each other language, whose files say the same, by
+the English: one file for all desks, and one for what a desk says besides.
 """
 
 from __future__ import annotations
@@ -42,8 +43,9 @@ def chosen(kept: str | None, accepted: str | None) -> str:
 def catalogue(language: str) -> dict[str, str]:
     if language == "en":
         return {}
-    text = files("coordhub.portal").joinpath(f"messages/{language}.json").read_text("utf-8")
-    found: dict[str, str] = json.loads(text)
+    found: dict[str, str] = {}
+    for part in files("coordhub.portal").joinpath(f"messages/{language}").iterdir():
+        found |= json.loads(part.read_text("utf-8"))
     return found
 
 

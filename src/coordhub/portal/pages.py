@@ -43,4 +43,7 @@ def page(name: str, **shown: Any) -> bytes:
 
 @cache
 def style() -> bytes:
-    return files("coordhub.portal").joinpath("static/style.css").read_bytes()
+    """What all pages have in common, then what a desk has of its own."""
+    parts = files("coordhub.portal").joinpath("static").iterdir()
+    sheets = sorted(parts, key=lambda part: (part.name != "style.css", part.name))
+    return b"".join(part.read_bytes() for part in sheets if part.name.endswith(".css"))

@@ -13,7 +13,7 @@ from coordhub.portal.guests import Guest
 
 
 def add(app: FastAPI) -> None:
-    """Hang the door, before the one that takes all of /portal."""
+    """Hang these rooms."""
 
     @app.get("/portal/board", include_in_schema=False)
     async def listed(request: Request) -> Response:

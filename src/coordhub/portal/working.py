@@ -1,0 +1,156 @@
+"""Rooms of program staff: what their organization is asked, and one of these with its answers.
+
+https://www.rfc-editor.org/rfc/rfc9110
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import FastAPI, Request, Response
+
+from coordhub.access import viewer
+from coordhub.errors import FhirError
+from coordhub.portal import answering, entering, errand, forms, guests, launching, sheets, worklist
+from coordhub.portal.guests import Guest
+from coordhub.portal.sheets import Sheet
+from coordhub.record import errands
+from coordhub.store import resources
+from coordhub.store.links import Visit
+
+TABS: Final = {"open": "New", "active": "Taken on", "done": "Over"}
+
+
+def add(app: FastAPI) -> None:
+    """Hang these rooms."""
+
+    @app.get("/portal/worklist", include_in_schema=False)
+    async def listed(request: Request) -> Response:
+        guest = await guests.staff(request)
+        if guest is None:
+            return guests.go(request, "/sign-in")
+        hub = guests.context_of(request).hub
+        async with hub.engine.pool.acquire() as conn:
+            found = await worklist.worklist(hub, conn, guest.own.rid)
+        await guests.looked(request, guest, "search-type", None, found.rids)
+        show = request.query_params.get("show", "open")
+        show = show if show in TABS else "open"
+        return guests.room(
+            request, guest, "worklist", 200, show=show, here="worklist",
+            back=f"/worklist?show={show}", tabs=TABS, found=found, most=worklist.MOST,
+            counts={tab: len(found.under(tab)) for tab in TABS},
+            **await guests.times(request, guest),
+        )  # fmt: skip
+
+    @app.get("/portal/tasks/{fhir_id}", include_in_schema=False)
+    async def shown(request: Request, fhir_id: str) -> Response:
+        guest = await guests.staff(request)
+        if guest is None:
+            return guests.go(request, "/sign-in")
+        return await _task(request, guest, fhir_id)
+
+    @app.post("/portal/tasks/{fhir_id}", include_in_schema=False)
+    async def answered(request: Request, fhir_id: str) -> Response:
+        guest = await guests.staff(request)
+        form = await forms.fields(request)
+        if guest is None:
+            return guests.go(request, "/sign-in")
+        if form is None or form.get("seal") != guest.session.seal:
+            return guests.room(request, guest, "missing", 404)
+        return await _answer(request, guest, fhir_id, form)
+
+
+async def _sheet(request: Request, guest: Guest, fhir_id: str) -> Sheet | None:
+    """A Task that its organization is asked by; None for all others."""
+    hub = guests.context_of(request).hub
+    view = viewer.as_organization(guest.own.rid)
+    async with hub.engine.pool.acquire() as conn:
+        task = await resources.read(conn, view, "Task", fhir_id)
+        if task is None or task.body is None:
+            return None
+        found = await sheets.sheet(hub, conn, Visit(guest.own.rid, task.rid), ended=True)
+    return found if found.task is not None else None
+
+
+async def _task(
+    request: Request, guest: Guest, fhir_id: str, refused: tuple[str, ...] = (), status: int = 200
+) -> Response:
+    found = await _sheet(request, guest, fhir_id)
+    if found is None or found.task is None or found.document is None:
+        return guests.room(request, guest, "missing", 404)
+    asked = await _asked(request, guest, found)
+    rids = (*found.rids, *(asked.rids if asked is not None else ()))
+    await guests.looked(request, guest, "read", fhir_id, rids)
+    return guests.room(
+        request, guest, "task", status, here="worklist", sheet=found, refused=refused, asked=asked,
+        errand=errands.KINDS.get(found.errand, ""),
+        state=worklist.state_of(found.document), seen=found.task.version,
+        apps=await launching.offered(guests.context_of(request).hub),
+        reasons=answering.reasons(), failures=answering.failures(), longest=answering.LONGEST,
+        action=f"{guests.home(request)}/tasks/{fhir_id}",
+    )  # fmt: skip
+
+
+async def _answer(request: Request, guest: Guest, fhir_id: str, form: dict[str, str]) -> Response:
+    found = await _sheet(request, guest, fhir_id)
+    if found is None or found.task is None or found.document is None:
+        return guests.room(request, guest, "missing", 404)
+    what = form.get("act", "")
+    if what == "open":
+        begun = await launching.opened(
+            guests.context_of(request), guest.session.person, guest.own, found,
+            form.get("app", ""), request.state.request_id,
+        )  # fmt: skip
+        return (
+            entering.missing(request)
+            if begun is None
+            else entering.going_on(request, elsewhere=begun)
+        )
+    asked = await _asked(request, guest, found)
+    if asked is not None:
+        return await _errand(request, guest, found, asked, form)
+    if what not in found.answers:
+        return await _task(request, guest, fhir_id, ("This cannot be answered so any more.",), 409)
+    if (lacking := answering.lacks(what, form)) is not None:
+        return await _task(request, guest, fhir_id, (lacking,), 422)
+    caller = answering.caller(guest.own, request.state.request_id, guest.session.person)
+    try:
+        await answering.answer(
+            guests.context_of(request).hub, caller, found.task, found.document, what,
+            reason=form.get("reason", ""), words=form.get("words", ""),
+            seen=forms.version(form.get("seen", "")),
+        )  # fmt: skip
+    except FhirError as error:
+        return await _task(request, guest, fhir_id, guests.refused(error), error.status)
+    return guests.go(request, f"/tasks/{fhir_id}")
+
+
+async def _asked(request: Request, guest: Guest, found: Sheet) -> errand.Asked | None:
+    hub = guests.context_of(request).hub
+    async with hub.engine.pool.acquire() as conn:
+        return await errand.asked(
+            hub, conn, guest.own.rid, found, request.query_params.get("who", "")
+        )
+
+
+async def _errand(
+    request: Request, guest: Guest, found: Sheet, asked: errand.Asked, form: dict[str, str]
+) -> Response:
+    assert found.task is not None
+    fhir_id = found.task.id
+    way = next((one for one in asked.ways if one.act == form.get("act")), None)
+    if way is None:
+        return await _task(request, guest, fhir_id, ("This cannot be answered so any more.",), 409)
+    chosen = form.get("chosen", "")
+    if (lacking := errand.lacks(asked, way, chosen)) is not None:
+        return await _task(request, guest, fhir_id, (lacking,), 422)
+    caller = answering.caller(guest.own, request.state.request_id, guest.session.person)
+    said = form.get("words", "").strip()[: answering.LONGEST]
+    try:
+        await errand.answer(
+            guests.context_of(request).hub, caller, found, way, chosen, said,
+            forms.version(form.get("seen", "")),
+        )  # fmt: skip
+    except FhirError as error:
+        return await _task(request, guest, fhir_id, guests.refused(error), error.status)
+    return guests.go(request, f"/tasks/{fhir_id}")
