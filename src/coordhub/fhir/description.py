@@ -537,6 +537,13 @@ ROUTES: tuple[Route, ...] = (
         answer="Parameters", reasons=(404, 410), parameters=(_ID,),
     ),
     Route(
+        "extract", "GET", "/QuestionnaireResponse/{id}/$extract", "Resources",
+        "What do the answers say, and what may be proposed?",
+        "Of a screening known here: Observations, Conditions and proposed ServiceRequests as a transaction, each with "
+        "ifNoneExist, so that it may be posted twice. Nothing is stored or sent by asking.",
+        answer="Bundle", reasons=(404, 410, 422), parameters=(_ID,),
+    ),
+    Route(
         "why", "GET", "/{resource_type}/{id}/$why", "Resources", "Why is it shown, or not?",
         "What decides whether `recipient` sees it, and what was sent; told to whose it is.",
         answer="Parameters", reasons=(404,), parameters=(TYPE, _ID, _RECIPIENT),

@@ -101,6 +101,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         _ASK,
         parameters=frozenset({"start", "end", "_since", "_type", "_count", "_cursor"}),
     ),
+    "extract": Operation(("instance",), ("QuestionnaireResponse",), ("GET",)),
     "get-ws-binding-token": Operation(
         ("type", "instance"), ("Subscription",), _ASK, parameters=frozenset({"id"})
     ),

@@ -1,4 +1,4 @@
-"""What the hub itself brings: its two Organizations and the definitions of its operations.
+"""What the hub itself brings: its two Organizations, the definitions of its operations, questionnaires.
 
 The Organizations are the coordination platform and the steward of the directory. All of it is in the
 directory, for everyone to read.
@@ -40,6 +40,8 @@ async def open_hub(engine: Engine, base: str) -> Hub:
                 await _found(bare, conn, rid, name)
         for definition in definitions():
             await _define(bare, conn, definition)
+        for questionnaire in questionnaires():
+            await _define(bare, conn, questionnaire)
         known = await resources.read_rids(conn, Viewer(HUB, everything=True), [HUB])
     return Hub(engine, bare.base, known[HUB].reference, engine.now)
 
@@ -47,15 +49,26 @@ async def open_hub(engine: Engine, base: str) -> Hub:
 def definitions() -> list[dict[str, Any]]:
     """The OperationDefinitions of the hub's own operations; each is read at its code."""
     data = files("coordhub.record").joinpath("operation_definitions.json").read_bytes()
+    listed = msgspec.json.decode(data, type=list[dict[str, Any]])
+    return [{**one, "id": one["code"]} for one in listed]
+
+
+def questionnaires() -> list[dict[str, Any]]:
+    """The screenings whose answers are read (referral.screening): their codes, and what wording is free."""
+    data = files("coordhub.record").joinpath("questionnaires.json").read_bytes()
     return msgspec.json.decode(data, type=list[dict[str, Any]])
 
 
 async def _define(hub: Hub, conn: Connection, definition: dict[str, Any]) -> None:
     """Make it, or renew it if it is not what this version of the hub offers."""
+    kind, fhir_id = definition["resourceType"], definition["id"]
+    known = await resources.read(conn, Viewer(HUB, everything=True), kind, fhir_id)
+    if known is not None and known.body is not None:
+        stored = fhir_json.parse(known.body.encode())
+        if {**stored, "meta": None} == {**definition, "meta": None}:
+            return
     steward = Caller("coordhub", DIRECTORY, "", EVERYTHING, update_as_create=True)
-    update = Update(
-        "OperationDefinition", definition["code"], {**definition, "id": definition["code"]}
-    )
+    update = Update(kind, fhir_id, definition)
     await apply(hub, conn, steward, [update], interaction="update")
 
 

@@ -23,6 +23,7 @@ import msgspec
 from coordhub.r4 import reference, sensitivity
 from coordhub.r4.parameters import patient_parameters
 from coordhub.r4.sensitivity import NAMES, RESTRICTED
+from coordhub.referral import findings
 
 INLINE: Final = (
     "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label"
@@ -213,12 +214,19 @@ DERIVED: Final = frozenset(_ORIGINS)
 
 
 def origins(document: Mapping[str, Any], base: str) -> Iterator[str]:
-    """The local references (`Type/id`) to what this is derived from."""
+    """The local references (`Type/id`) to what this is derived from.
+
+    Of the answer to one question of a screening (record.rules.screening) not the whole response: it is as
+    sensitive as that question.
+    """
     kind = str(document.get("resourceType"))
     part = {name: document[name] for name in _ORIGINS.get(kind, ()) if name in document}
+    of_one_answer = findings.is_finding(document)
     for _, element in reference.walk({"resourceType": kind, **part}):
         found = reference.parse_element(element, base=base)
-        if found is not None and found.local is not None:
+        if found is None or found.local is None:
+            continue
+        if not (of_one_answer and found.type == "QuestionnaireResponse"):
             yield found.local
 
 

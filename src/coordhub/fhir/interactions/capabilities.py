@@ -49,6 +49,7 @@ _OWN = frozenset(
 )
 """Operations that this hub defines itself."""
 _SMART = "http://fhir-registry.smarthealthit.org/StructureDefinition"
+_SDC = "http://hl7.org/fhir/uv/sdc/OperationDefinition"
 _SUBSCRIPTIONS = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/"
 _BACKPORT = {"status": "", "events": "", "get-ws-binding-token": "", "resend": "|1.2.0-ballot"}
 """Operations of the backport of topic-based subscriptions, and of which version where it is not yet published."""
@@ -187,6 +188,8 @@ def _definition(name: str, base: str, resource_type: str | None) -> str:
         return f"{base}/OperationDefinition/{name}"
     if name == "ihe-pix":
         return "https://profiles.ihe.net/ITI/PIXm/OperationDefinition/IHE.PIXm.pix"
+    if name == "extract":
+        return f"{_SDC}/QuestionnaireResponse-extract"
     if name in _BACKPORT:
         return f"{_SUBSCRIPTIONS}backport-subscription-{name}{_BACKPORT[name]}"
     owner = resource_type if OPERATIONS[name].types else "Resource"

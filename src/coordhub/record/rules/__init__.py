@@ -39,6 +39,7 @@ from coordhub.record.rules import (
     reminder,
     reopening,
     result,
+    screening,
     stop_request,
     subscription,
 )
@@ -142,6 +143,7 @@ async def apply(work: Work) -> None:
             continue
         if work.caller.is_person:
             await person.apply(work, draft)
+            await screening.apply(work, draft)
             if (errand := work.errand_of(draft.rid)) is not None:
                 await errands.answered(work, draft, errand)
         elif draft.type == "Subscription":
@@ -149,6 +151,7 @@ async def apply(work: Work) -> None:
         elif draft.document is None:
             _refuse_to_delete_what_is_underway(work, draft)
             result.apply(work, draft)
+            await screening.apply(work, draft)
         elif draft.quarantined:
             continue
         elif draft.type == "Task":
@@ -169,6 +172,7 @@ async def apply(work: Work) -> None:
             result.apply(work, draft)
             await around.apply(work, draft)
             await note.apply(work, draft)
+            await screening.apply(work, draft)
     result.settle(work)
     await orders.settle(work)
     await critical.settle(work)
