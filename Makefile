@@ -19,6 +19,7 @@ WORLDS ?= 200
 STORES ?= 200
 REFERRALS ?= 10000
 OUTAGE ?= 500
+FEED_SERVICES ?= 2000
 BENCH ?=
 PERSONS ?= 500
 
@@ -71,6 +72,10 @@ year: .venv/.dev
 county: .venv/.dev
 	COORDHUB_COUNTY_REFERRALS=$(REFERRALS) COORDHUB_COUNTY_SERVICES=200 COORDHUB_COUNTY_PARTS=2 \
 		COORDHUB_COUNTY_CHECKS=720 $(PY) -m pytest tests/county -s
+
+## make feed      S32 with a county of 2,000 services, read again and again
+feed: .venv/.dev
+	COORDHUB_FEED_SERVICES=$(FEED_SERVICES) $(PY) -m pytest tests/journeys/test_s32_county_feed.py --durations 3
 
 ## make outage    a partner away for two hours, 500 referrals for it, twenty others that do not notice
 outage: .venv/.dev

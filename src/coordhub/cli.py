@@ -20,6 +20,7 @@ from coordhub.commands import (
     database,
     deliveries,
     exchange,
+    feeds,
     labels,
     offboarding,
     onboarding,
@@ -85,6 +86,8 @@ cli.command()(removal.export)
 cli.command()(exchange.exchange)
 cli.command()(exchange.share)
 cli.command()(offboarding.offboard)
+cli.command()(feeds.import_hsds)
+cli.command("feeds")(feeds.list_feeds)
 
 
 As = Annotated[str, typer.Option("--as", help="Organization of the sample community to act as.")]

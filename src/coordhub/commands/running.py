@@ -67,7 +67,7 @@ async def route(settings: Settings, hub: Hub, stop: asyncio.Event, *, ours: bool
     from coordhub.app import addresses, deadlines_of
     from coordhub.outbound.client import Outbound, trusting
     from coordhub.outbound.smtp import Post
-    from coordhub.routing import watch
+    from coordhub.routing import feeding, watch
     from coordhub.routing.breaker import BreakerPolicy
     from coordhub.routing.channels.channel import Channel
     from coordhub.routing.channels.email_notice import EmailNotice
@@ -87,7 +87,10 @@ async def route(settings: Settings, hub: Hub, stop: asyncio.Event, *, ours: bool
     pace = Pace(settings.worker_poll, settings.delivery_lease)
     own = settings.outbound_authorities
     tls = trusting(own) if own is not None else None
-    async with Outbound(allowed_networks=settings.outbound_networks, tls=tls) as outbound:
+    async with (
+        Outbound(allowed_networks=settings.outbound_networks, tls=tls) as outbound,
+        feeding.outbound(settings.outbound_networks, tls) as sources,
+    ):
         channels: dict[str, Channel] = {SERVED: HL7FhirRest(outbound, hub.clock)}
         post = None
         if (relay := settings.relay()) is not None:
@@ -116,6 +119,7 @@ async def route(settings: Settings, hub: Hub, stop: asyncio.Event, *, ours: bool
             )
             group.create_task(retention.keep_retaining(hub.engine, stop))
             group.create_task(watch.watch(hub, stop, budget=settings.retry_budget))
+            group.create_task(feeding.keep_feeding(hub, sources, stop))
             herald = Herald(hub, outbound, settings.worker_poll, post=post)
             group.create_task(herald.run(stop))
             await Worker(Sending(hub, channels, policy, random, breaker, manners), pace).run(stop)

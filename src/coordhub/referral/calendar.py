@@ -10,11 +10,13 @@ a day. An hour that is skipped is no time; one that comes twice is over when it 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
+
+from coordhub.referral.recurrence import Recurring
 
 DAY = timedelta(days=1)
 FURTHEST = 400
@@ -39,6 +41,17 @@ class Duration:
     unit: str
 
 
+def joined(spans: Iterable[tuple[int, int]]) -> Hours:
+    """In order, what touches made one."""
+    found: list[tuple[int, int]] = []
+    for opens, closes in sorted(spans):
+        if found and opens <= found[-1][1]:
+            found[-1] = (found[-1][0], max(closes, found[-1][1]))
+        elif opens < closes:
+            found.append((opens, closes))
+    return tuple(found)
+
+
 _DURATION = re.compile(r"(\d{1,5}) (business )?(minute|hour|day)s?")
 
 
@@ -53,11 +66,13 @@ def duration(text: str) -> Duration:
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """weekly: open hours from Monday to Sunday. closed: when it is not open all the same."""
+    """weekly: open hours from Monday to Sunday. closed: when it is not open all the same. recurring: hours beside
+    the weekly ones, on days such as the second Monday of a month."""
 
     zone: ZoneInfo
     weekly: tuple[Hours, ...]
     closed: tuple[Span, ...] = ()
+    recurring: tuple[Recurring, ...] = ()
 
     def local(self, moment: datetime) -> datetime:
         """The time on the wall, without zone; it never runs backwards."""
@@ -81,7 +96,7 @@ class Calendar:
         midnight = datetime.combine(day, time())
         spans = [
             (midnight + timedelta(minutes=opens), midnight + timedelta(minutes=closes))
-            for opens, closes in self.weekly[day.weekday()]
+            for opens, closes in self._stated(day)
         ]
         for first, last in self.closed:
             if first < midnight + DAY and last > midnight:
@@ -92,6 +107,20 @@ class Calendar:
                     if part[0] < part[1]
                 ]
         yield from spans
+
+    def _stated(self, day: date) -> Hours:
+        """In minutes, whatever closes it."""
+        weekly = self.weekly[day.weekday()]
+        if not self.recurring:
+            return weekly
+        spans = list(weekly)
+        for one in self.recurring:
+            whole = one.opens < one.closes
+            if one.on(day):
+                spans.append((one.opens, one.closes if whole else 24 * 60))
+            if not whole and one.closes and one.on(day - DAY):
+                spans.append((0, one.closes))
+        return joined(spans)
 
     def works_on(self, day: date) -> bool:
         return next(self.hours(day), None) is not None

@@ -4,6 +4,9 @@ http://hl7.org/fhir/R4/healthcareservice-definitions.html#HealthcareService.avai
 http://hl7.org/fhir/R4/location-definitions.html#Location.hoursOfOperation
 http://hl7.org/fhir/StructureDefinition/timezone
 
+What availableTime cannot say, such as the second Monday of a month, stands in the extension SCHEDULE: `rule` (RRULE
+of RFC 5545), `start` (the day from which it is counted), `opens`, `closes`, `validity` (a Period of days).
+
 What cannot be read says nothing.
 """
 
@@ -11,14 +14,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from coordhub.r4 import interval
-from coordhub.referral.calendar import WHOLE_DAY, Calendar, Hours, Span
+from coordhub.referral.calendar import WHOLE_DAY, Calendar, Hours, Span, joined
+from coordhub.referral.recurrence import Recurring
 
 TIME_ZONE: Final = "http://hl7.org/fhir/StructureDefinition/timezone"
+SCHEDULE: Final = "urn:coordhub:schedule"
 WEEK: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 Document = Mapping[str, Any]
@@ -33,10 +38,58 @@ def calendar_of(entries: Sequence[Document], default: Calendar) -> Calendar:
     entries: nearest first, such as HealthcareService, its Locations, its Organization.
     """
     zone = next((found for one in entries if (found := zone_of(one))), default.zone)
-    week = next((said for one in entries if (said := _weekly(one))), default.weekly)
+    week, recurring = next(
+        (said for one in entries if (said := _stated(one)) is not None), (default.weekly, ())
+    )
     there = Calendar(zone, week)
     closed = sorted(span for one in entries for span in _closures(one, there))
-    return Calendar(zone, week, (*default.closed, *closed))
+    return Calendar(zone, week, (*default.closed, *closed), recurring)
+
+
+def says(entry: Document) -> bool:
+    """Whether an entry has anything about when it is open."""
+    return "availableTime" in entry or "hoursOfOperation" in entry or any(_schedules(entry))
+
+
+def _stated(entry: Document) -> tuple[tuple[Hours, ...], tuple[Recurring, ...]] | None:
+    week, recurring = _weekly(entry), tuple(_recurring(entry))
+    if week is None and not recurring:
+        return None
+    return week or _NEVER, recurring
+
+
+_NEVER: Final[tuple[Hours, ...]] = ((),) * 7
+
+
+def _schedules(entry: Document) -> Iterator[Document]:
+    return (one for one in _dicts(entry.get("extension")) if one.get("url") == SCHEDULE)
+
+
+def _recurring(entry: Document) -> Iterator[Recurring]:
+    for one in _schedules(entry):
+        parts = {str(part.get("url")): part for part in _dicts(one.get("extension"))}
+        rule = parts.get("rule", {}).get("valueString")
+        opens = minutes(parts.get("opens", {}).get("valueTime"))
+        closes = minutes(parts.get("closes", {}).get("valueTime"))
+        if not isinstance(rule, str) or (opens is None and closes is None):
+            continue
+        valid = parts.get("validity", {}).get("valuePeriod")
+        ends = valid if isinstance(valid, Mapping) else {}
+        yield Recurring(
+            rule,
+            _day(parts.get("start", {}).get("valueDate")),
+            opens or 0,
+            closes or 24 * 60,
+            _day(ends.get("start")),
+            _day(ends.get("end")),
+        )
+
+
+def _day(text: object) -> date | None:
+    try:
+        return date.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def zone_of(entry: Document) -> ZoneInfo | None:
@@ -68,17 +121,7 @@ def weekly(spans: Iterable[tuple[Iterable[str], int, int]]) -> tuple[Hours, ...]
                 days[number].add((opens, 24 * 60))
                 if closes:
                     days[(number + 1) % 7].add((0, closes))
-    return tuple(_joined(one) for one in days)
-
-
-def _joined(spans: Iterable[tuple[int, int]]) -> Hours:
-    joined: list[tuple[int, int]] = []
-    for opens, closes in sorted(spans):
-        if joined and opens <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(closes, joined[-1][1]))
-        elif opens < closes:
-            joined.append((opens, closes))
-    return tuple(joined)
+    return tuple(joined(one) for one in days)
 
 
 def _weekly(entry: Document) -> tuple[Hours, ...] | None:

@@ -26,7 +26,7 @@ from zoneinfo import ZoneInfo
 from coordhub.r4 import document as fhir_json
 from coordhub.r4.interval import parse_instant
 from coordhub.referral.calendar import WHOLE_DAY, Calendar
-from coordhub.referral.hours import calendar_of, zone_of
+from coordhub.referral.hours import calendar_of, says, zone_of
 from coordhub.referral.matching import Capacity, Code, Offered, Years
 from coordhub.referral.places import location_of
 from coordhub.referral.same_kind import SDOHCC, kinds
@@ -130,7 +130,7 @@ def _hours(entries: Sequence[Document], zone: ZoneInfo | None) -> Calendar | Non
 
     Who never closes needs no zone.
     """
-    if not any("availableTime" in one or "hoursOfOperation" in one for one in entries):
+    if not any(says(one) for one in entries):
         return None
     stated = next((known for one in entries if (known := zone_of(one))), zone)
     found = calendar_of(entries, Calendar(stated or ZoneInfo("UTC"), _EVERY_DAY))

@@ -145,6 +145,11 @@ def _boundaries(location: Mapping[str, Any]) -> Iterator[str]:
                 yield data
 
 
+def boundaries_in(data: str) -> int:
+    """How many polygons a boundary (base64 of GeoJSON) has that can be read."""
+    return len(_polygons(data))
+
+
 @lru_cache(maxsize=1024)
 def _polygons(data: str) -> tuple[tuple[Ring, ...], ...]:
     """Of a GeoJSON geometry, Feature or FeatureCollection; none of what cannot be read."""

@@ -1,0 +1,172 @@
+"""Commands about feeds of the directory: take one in, keep it in step, list them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from coordhub.commands.wiring import need, read_settings, run, stop
+
+if TYPE_CHECKING:
+    from coordhub.record.hub import Hub
+    from coordhub.settings import Settings
+
+SHOWN = 50
+"""Faults that are printed; all that are kept are with `coordhub feeds`."""
+
+DAILY = timedelta(days=1)
+
+
+def import_hsds(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="HSDS 2.x or 3.x: JSON or CSV file, folder, zip, datapackage.json, or address of any of these or "
+            "of an HSDS API."
+        ),
+    ],
+    feed: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the feed, by which its entries are known; by default that of the source."
+        ),
+    ] = None,
+    zone: Annotated[
+        str | None,
+        typer.Option(
+            help="Time zone of its schedules, such as America/New_York; by default COORDHUB_TIME_ZONE."
+        ),
+    ] = None,
+    nightly: Annotated[
+        bool | None,
+        typer.Option(
+            "--nightly/--once", help="Have workers read it again every day, or not any more."
+        ),
+    ] = None,
+    gone_for_sure: Annotated[
+        bool,
+        typer.Option(
+            "--gone-for-sure",
+            help="Make inactive what the feed has no more, also if that is most of it.",
+        ),
+    ] = False,
+) -> None:
+    """Take a feed of the directory in: what has changed is written, what is gone made inactive. Needs DATABASE_URL."""
+    from coordhub.directory.hsds.entries import FEED_NAME
+    from coordhub.directory.hsds.reading import UnreadableError
+    from coordhub.record import feeds
+    from coordhub.routing import feeding
+    from coordhub.store import feeds as store
+
+    settings = read_settings()
+    name = feed or feeding.named(source)
+    if FEED_NAME.fullmatch(name) is None:
+        stop(
+            f"coordhub import-hsds: {name} is no name of a feed. Use --feed with small letters, digits and hyphens."
+        )
+    stated = zone or (settings.time_zone if settings.time_zone != "UTC" else None)
+
+    async def taken(hub: Hub) -> feeds.Outcome:
+        async with hub.engine.pool.acquire() as conn:
+            before = await store.by_name(conn, name)
+            if before is not None:
+                kept_zone = stated or before.zone
+                every = before.every if nightly is None else DAILY if nightly else None
+            else:
+                kept_zone, every = stated, DAILY if nightly else None
+            due = feeds.next_time(hub.clock(), every)
+            await store.keep(conn, name, feeding.lasting(source), kept_zone, every, due)
+            kept = await store.by_name(conn, name)
+        assert kept is not None
+        files = await _files(settings, kept.source)
+        return await feeds.take_in(hub, kept, files, gone_for_sure=gone_for_sure)
+
+    try:
+        outcome = _on_a_hub(settings, taken)
+    except (UnreadableError, feeding.UnreachableError) as error:
+        stop(f"coordhub import-hsds: {error}.")
+    except feeds.BusyError:
+        stop(f"coordhub import-hsds: {name} is being read just now. Wait until that is done.")
+    for one in outcome.faults[:SHOWN]:
+        print(one)
+    if len(outcome.faults) > SHOWN:
+        print(f"... and {len(outcome.faults) - SHOWN} more")
+    if outcome.kept:
+        print(
+            f"{outcome.kept} entries are gone, more than half of the feed: they were left as they are. "
+            "If they are gone for sure, say --gone-for-sure."
+        )
+    changes = outcome.written + outcome.gone
+    print(
+        f"{name}: {outcome.written} written, {outcome.gone} made inactive, {outcome.unchanged} unchanged, "
+        f"{outcome.withheld} withheld, {outcome.refused} refused."
+        + ("" if changes else " Nothing has changed.")
+    )
+
+
+def list_feeds(
+    faults: Annotated[
+        str | None,
+        typer.Option("--faults", help="Name of a feed: print what of it could not be taken."),
+    ] = None,
+) -> None:
+    """Print the feeds of the directory: name, source, next and last reading, what came of it. Needs DATABASE_URL."""
+    from coordhub.store import feeds as store
+
+    async def listed(hub: Hub) -> list[store.Feed]:
+        async with hub.engine.pool.acquire() as conn:
+            return await store.all_of(conn)
+
+    found: list[store.Feed] = _on_a_hub(read_settings(), listed)
+    if faults is not None:
+        named = [one for one in found if one.name == faults]
+        if not named:
+            stop(f"coordhub feeds: there is no feed {faults}.")
+        for fault in (named[0].outcome or {}).get("listed", ()):
+            print(fault["file"], fault["row"], fault["field"], fault["what"], sep="\t")
+        return
+    for one in found:
+        told = one.outcome or {}
+        came = ", ".join(
+            f"{told[name]} {name}"
+            for name in ("written", "gone", "withheld", "faults")
+            if name in told
+        )
+        print(one.name, one.source, one.due_at or "-", one.ran_at or "never", came or "-", sep="\t")
+
+
+async def _files(settings: Settings, source: str) -> dict[str, bytes]:
+    from coordhub.outbound.client import trusting
+    from coordhub.routing import feeding
+
+    own = settings.outbound_authorities
+    tls = trusting(own) if own is not None else None
+    async with feeding.outbound(settings.outbound_networks, tls) as outbound:
+        return await feeding.files_of(source, outbound)
+
+
+def _on_a_hub(settings: Settings, step: Any) -> Any:
+    from coordhub.record.bootstrap import open_hub
+    from coordhub.referral import same_kind
+    from coordhub.store import roles
+    from coordhub.store.engine import Engine
+
+    url = need(settings, key=False)
+    if settings.same_kind is not None:
+        same_kind.use(same_kind.read(settings.same_kind.read_bytes()))
+
+    async def done() -> Any:
+        engine = await Engine.open(
+            await roles.application(url),
+            size=3,
+            statement_timeout_ms=0,
+            consent_policy=settings.consent_policy,
+        )
+        try:
+            return await step(await open_hub(engine, settings.base))
+        finally:
+            await engine.close()
+
+    return run(done())
