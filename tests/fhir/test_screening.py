@@ -199,8 +199,8 @@ async def test_given_a_sender_that_makes_its_own_observations_when_written_then_
     assert posted.status_code == 200, posted.text
     assert len(await found(near, f"Observation?patient={patient}")) == 1
     # the questionnaires stand where their answers are written
-    listed = {one["code"][0]["code"] for one in await found(near, "Questionnaire")}
-    assert listed == {"88121-9", "93025-5", "96777-8"}
+    listed = {one["id"] for one in await found(near, "Questionnaire")}
+    assert listed == {"hunger-vital-sign", "prapare", "ahc-hrsn", "got-what-you-needed"}
 
 
 def _permitting(patient: str, who: str) -> Document:

@@ -151,7 +151,7 @@ def test_given_every_kind_of_answer_when_made_then_all_is_valid_and_safety_is_pr
 
 def test_given_the_questionnaires_when_read_then_each_is_valid_and_says_whose_its_words_are():
     codes = {item.code for item in screening._file().items}
-    shipped = questionnaires()
+    shipped = [one for one in questionnaires() if "code" in one]
     assert {one["code"][0]["code"] for one in shipped} == {"96777-8", "93025-5", "88121-9"}
     for one in shipped:
         assert not structure.check(one), structure.check(one)

@@ -46,6 +46,7 @@ class Way:
 
 WAYS: Final[dict[str, tuple[Way, ...]]] = {
     "review": (Way("did", "I have looked after it", "completed"),),
+    "not-received": (Way("did", "I have looked after it", "completed"),),
     "overdue": (Way("did", "I have looked after it", "completed"),),
     "send-again": (Way("did", "I have looked after it", "completed"),),
     "make-contact": (Way("did", "I have looked after it", "completed"),),

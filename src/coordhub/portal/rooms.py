@@ -10,7 +10,16 @@ from typing import Final
 
 from fastapi import FastAPI, Request, Response
 
-from coordhub.portal import allowing, counting, elsewhere, entering, guests, referring, working
+from coordhub.portal import (
+    allowing,
+    counting,
+    elsewhere,
+    entering,
+    guests,
+    referring,
+    voice,
+    working,
+)
 
 DESKS: Final[tuple[Callable[[FastAPI], None], ...]] = (
     entering.add,
@@ -18,6 +27,7 @@ DESKS: Final[tuple[Callable[[FastAPI], None], ...]] = (
     allowing.add,
     working.add,
     referring.add,
+    voice.add,
     counting.add,
 )
 

@@ -20,7 +20,7 @@ from coordhub.store import consents, resources, vsp
 from coordhub.store.engine import Connection
 from coordhub.store.episodes import Episode
 
-KINDS: Final = frozenset({"find-provider", "overdue"})
+KINDS: Final = frozenset({"find-provider", "not-received", "overdue"})
 """Errands that are the coordinator's."""
 
 

@@ -49,6 +49,7 @@ BUSINESS_STATUSES: dict[str, str] = {
     "not-fulfilled": "Begun and not achieved",
     "no-provider-available": "No provider is available",
     "withdrawn": "Withdrawn",
+    "not-received": "The person says that it did not get what it needed",
     "delivered-after-cancellation": "Done, although it was cancelled before",
 }
 """T1.businessStatus code -> display."""

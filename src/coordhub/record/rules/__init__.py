@@ -42,6 +42,7 @@ from coordhub.record.rules import (
     screening,
     stop_request,
     subscription,
+    voice,
 )
 from coordhub.record.work import Draft, Work
 from coordhub.referral.data_request import KIND, asks
@@ -144,6 +145,7 @@ async def apply(work: Work) -> None:
         if work.caller.is_person:
             await person.apply(work, draft)
             await screening.apply(work, draft)
+            await voice.apply(work, draft)
             if (errand := work.errand_of(draft.rid)) is not None:
                 await errands.answered(work, draft, errand)
         elif draft.type == "Subscription":
@@ -173,6 +175,7 @@ async def apply(work: Work) -> None:
             await around.apply(work, draft)
             await note.apply(work, draft)
             await screening.apply(work, draft)
+            await voice.apply(work, draft)
     result.settle(work)
     await orders.settle(work)
     await critical.settle(work)

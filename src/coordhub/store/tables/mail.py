@@ -91,6 +91,20 @@ access_code = Table(
     comment="The second thing that an organization needs besides a link",
 )
 
+voice_link = Table(
+    "voice_link",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True, comment="SHA-256 of the token in the address"),
+    Column("episode", BigInteger, nullable=False, comment="rid of the referral that it asks about"),
+    Column("request", BigInteger, nullable=False, comment="rid of the order"),
+    instant("created_at"),
+    instant("until", comment="it asks nothing from then on"),
+    CheckConstraint("length(hash) = 32", name="hash_whole"),
+    comment="Links by which a person says, once, whether it got what it needed",
+)
+Index("voice_link_request_idx", voice_link.c.request)
+Index("voice_link_until_idx", voice_link.c.until)
+
 subscription_mail = Table(
     "subscription_mail",
     metadata,
