@@ -87,6 +87,7 @@ cli.command()(exchange.exchange)
 cli.command()(exchange.share)
 cli.command()(offboarding.offboard)
 cli.command()(feeds.import_hsds)
+cli.command()(feeds.export_hsds)
 cli.command("feeds")(feeds.list_feeds)
 
 

@@ -16,6 +16,7 @@ from hsds_county import (
     uid,
 )
 
+from coordhub.r4 import document as fhir_json
 from coordhub.record import feeds
 from coordhub.referral import same_kind
 from coordhub.referral.same_kind import SDOHCC
@@ -50,6 +51,10 @@ async def reads(house, files):
         await store.keep(conn, "county", "/feed", ZONE, None, None)
         feed = await store.by_name(conn, "county")
     return await feeds.take_in(house.hub, feed, files)
+
+
+def as_told(told):
+    return {"county.json": fhir_json.encode(told)}
 
 
 async def offered(house):
@@ -104,6 +109,12 @@ async def test_given_a_county_when_its_feed_is_read_nightly_then_the_directory_i
     assert closed["active"] is False
     assert '"inactive"' in found[f"HealthcareService/{closed['id']}"]
     assert '"inactive"' not in found[reference]
+
+    # told as HSDS again, it is what it was
+    told = await feeds.told(house.hub, "county")
+    assert {one["id"] for one in told["services"]} == {one["id"] for one in services[:-2]}
+    other = await reads(house, as_told(told))
+    assert (other.written, other.gone, other.unchanged) == (0, 0, first.entries)
 
     # the next night: one has a new name, one is closed, one is gone
     services[3] |= {"name": "Renamed Pantry"}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from coordhub.commands.wiring import need, read_settings, run, stop
+from coordhub.commands.wiring import Home, address, need, read_settings, run, stop
 
 if TYPE_CHECKING:
     from coordhub.record.hub import Hub
@@ -52,6 +53,7 @@ def import_hsds(
             help="Make inactive what the feed has no more, also if that is most of it.",
         ),
     ] = False,
+    home: Home = None,
 ) -> None:
     """Take a feed of the directory in: what has changed is written, what is gone made inactive. Needs DATABASE_URL."""
     from coordhub.directory.hsds.entries import FEED_NAME
@@ -60,7 +62,7 @@ def import_hsds(
     from coordhub.routing import feeding
     from coordhub.store import feeds as store
 
-    settings = read_settings()
+    settings = read_settings(home)
     name = feed or feeding.named(source)
     if FEED_NAME.fullmatch(name) is None:
         stop(
@@ -69,6 +71,7 @@ def import_hsds(
     stated = zone or (settings.time_zone if settings.time_zone != "UTC" else None)
 
     async def taken(hub: Hub) -> feeds.Outcome:
+        files = await _files(settings, feeding.lasting(source))
         async with hub.engine.pool.acquire() as conn:
             before = await store.by_name(conn, name)
             if before is not None:
@@ -80,11 +83,10 @@ def import_hsds(
             await store.keep(conn, name, feeding.lasting(source), kept_zone, every, due)
             kept = await store.by_name(conn, name)
         assert kept is not None
-        files = await _files(settings, kept.source)
         return await feeds.take_in(hub, kept, files, gone_for_sure=gone_for_sure)
 
     try:
-        outcome = _on_a_hub(settings, taken)
+        outcome = _on_a_hub(settings, taken, home)
     except (UnreadableError, feeding.UnreachableError) as error:
         stop(f"coordhub import-hsds: {error}.")
     except feeds.BusyError:
@@ -106,11 +108,35 @@ def import_hsds(
     )
 
 
+def export_hsds(
+    output: Annotated[Path, typer.Argument(help="File to write, such as county.json.")],
+    feed: Annotated[
+        str | None,
+        typer.Option(help="Only what came from this feed; by default all of the directory."),
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Write the directory as HSDS 3, in JSON: services, each whole, and their taxonomy terms. Needs DATABASE_URL."""
+    from coordhub.r4 import document as fhir_json
+    from coordhub.record import feeds
+
+    async def told(hub: Hub) -> dict[str, list[dict[str, Any]]]:
+        return await feeds.told(hub, feed)
+
+    found = _on_a_hub(read_settings(home), told, home)
+    try:
+        output.write_bytes(fhir_json.encode(found))
+    except OSError as error:
+        stop(f"coordhub export-hsds: {output} cannot be written ({type(error).__name__}).")
+    print(f"{len(found['services'])} services written to {output}.")
+
+
 def list_feeds(
     faults: Annotated[
         str | None,
         typer.Option("--faults", help="Name of a feed: print what of it could not be taken."),
     ] = None,
+    home: Home = None,
 ) -> None:
     """Print the feeds of the directory: name, source, next and last reading, what came of it. Needs DATABASE_URL."""
     from coordhub.store import feeds as store
@@ -119,7 +145,7 @@ def list_feeds(
         async with hub.engine.pool.acquire() as conn:
             return await store.all_of(conn)
 
-    found: list[store.Feed] = _on_a_hub(read_settings(), listed)
+    found: list[store.Feed] = _on_a_hub(read_settings(home), listed, home)
     if faults is not None:
         named = [one for one in found if one.name == faults]
         if not named:
@@ -147,26 +173,21 @@ async def _files(settings: Settings, source: str) -> dict[str, bytes]:
         return await feeding.files_of(source, outbound)
 
 
-def _on_a_hub(settings: Settings, step: Any) -> Any:
+def _on_a_hub(settings: Settings, step: Any, home: Path | None) -> Any:
+    """On the hub of DATABASE_URL, or else on the development mode's, if its home is named."""
     from coordhub.record.bootstrap import open_hub
     from coordhub.referral import same_kind
-    from coordhub.store import roles
-    from coordhub.store.engine import Engine
+    from coordhub.sandbox import issuing
 
-    url = need(settings, key=False)
+    url = address(settings) if home is not None else need(settings, key=False)
     if settings.same_kind is not None:
         same_kind.use(same_kind.read(settings.same_kind.read_bytes()))
 
     async def done() -> Any:
-        engine = await Engine.open(
-            await roles.application(url),
-            size=3,
-            statement_timeout_ms=0,
-            consent_policy=settings.consent_policy,
-        )
-        try:
+        async with issuing.engine_of(settings.home, url) as engine:
             return await step(await open_hub(engine, settings.base))
-        finally:
-            await engine.close()
 
-    return run(done())
+    try:
+        return run(done())
+    except issuing.CannotIssue as nothing:
+        stop(f"coordhub: {nothing}")

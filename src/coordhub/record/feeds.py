@@ -12,6 +12,7 @@ a nameless, inactive entry, and its past is hidden.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -21,8 +22,10 @@ from typing import Any, Final
 from coordhub.access import viewer
 from coordhub.access.caller import Caller
 from coordhub.access.scopes import EVERYTHING
+from coordhub.directory import services
 from coordhub.directory.hsds import reading
-from coordhub.directory.hsds.entries import Entry, Read, entries
+from coordhub.directory.hsds.entries import Entry, Read, entries, system
+from coordhub.directory.hsds.exporting import export
 from coordhub.directory.hsds.rows import Fault, Tables
 from coordhub.directory.hsds.withheld import Known as Providers
 from coordhub.directory.hsds.withheld import digits, folded
@@ -35,7 +38,7 @@ from coordhub.record.hub import Hub, instant
 from coordhub.record.operations import Create, Operation, Update
 from coordhub.store import feeds, resources, vsp
 from coordhub.store.feeds import Feed, Known
-from coordhub.store.visibility import DIRECTORY, EVERYONE
+from coordhub.store.visibility import DIRECTORY, EVERYONE, HUB
 from coordhub.telemetry import log
 
 Document = dict[str, Any]
@@ -110,7 +113,7 @@ async def take_in(
             raise BusyError(feed.name)
     outcome = Outcome()
     try:
-        tables = reading.read(files)
+        tables = await asyncio.to_thread(reading.read, files)
         outcome = await _Taking(hub, feed, tables, gone_for_sure=gone_for_sure).run()
     except reading.UnreadableError as error:
         outcome.faults.append(Fault(feed.name, 0, "", str(error)))
@@ -140,6 +143,35 @@ async def providers(hub: Hub) -> Providers:
     return Providers(frozenset(names - {""}), frozenset(phones - {""}))
 
 
+async def told(hub: Hub, feed: str | None = None) -> dict[str, list[Document]]:
+    """The directory as HSDS, all of it or what came from one feed; nothing of victim service providers."""
+    async with hub.engine.pool.acquire() as conn:
+        apart = await vsp.marked(conn)
+        found = await feeds.published(
+            conn, EVERYONE, ("Organization", "HealthcareService", "Location")
+        )
+    entries_of: dict[str, dict[str, Document]] = {
+        "Organization": {},
+        "HealthcareService": {},
+        "Location": {},
+    }
+    for version in found:
+        document = parties.document(version)
+        if version.rid in (HUB, DIRECTORY, *apart) or not services.is_met(version.labels):
+            continue
+        if document.get("name") != NAMELESS:
+            entries_of[version.type][version.reference] = document
+    offered = entries_of["HealthcareService"].values()
+    mine = [one for one in offered if feed is None or _is_of(one, feed)]
+    return export(mine, entries_of["Organization"], entries_of["Location"])
+
+
+def _is_of(document: Document, feed: str) -> bool:
+    return any(
+        one.get("system") == system(feed, "services") for one in document.get("identifier", ())
+    )
+
+
 class _Taking:
     def __init__(self, hub: Hub, feed: Feed, tables: Tables, *, gone_for_sure: bool) -> None:
         self._hub, self._feed, self._tables = hub, feed, tables
@@ -149,8 +181,9 @@ class _Taking:
 
     async def run(self) -> Outcome:
         hub, outcome = self._hub, self._outcome
-        read = entries(
-            self._tables, self._feed.name, zone=self._feed.zone, known=await providers(hub)
+        known_apart = await providers(hub)
+        read = await asyncio.to_thread(
+            entries, self._tables, self._feed.name, zone=self._feed.zone, known=known_apart
         )
         async with hub.engine.pool.acquire() as conn:
             known = await feeds.entries(conn, self._feed.name)
@@ -221,6 +254,11 @@ class _Taking:
     async def _end(self, read: Read, known: Mapping[str, Known]) -> None:
         """What is there no more, and what is a victim service provider's since."""
         apart = [key for key, one in known.items() if _of_row(key) in read.apart and not one.gone]
+        async with (
+            self._hub.engine.pool.acquire() as conn
+        ):  # those of who is marked say little already
+            marked = await vsp.leading(conn, [known[key].rid for key in apart])
+        apart = [key for key in apart if known[key].rid not in marked]
         gone = [
             key
             for key, one in known.items()

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from coordhub.r4.types import NUMBER
 from coordhub.store.engine import Connection
+from coordhub.store.resources import COLUMNS, Version, version_of
+from coordhub.store.visibility import DIRECTORY, Viewer, shown, visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +150,16 @@ async def note_gone(conn: Connection, feed: str, keys: Collection[str]) -> None:
         feed,
         sorted(keys),
     )
+
+
+async def published(conn: Connection, viewer: Viewer, kinds: Collection[str]) -> list[Version]:
+    """All entries of the directory of these types, in the order in which they were made."""
+    condition, arguments = visible(viewer, "r", 2)
+    rows = await conn.fetch(
+        f"select {COLUMNS}, {shown(viewer, 'r', 2)} from resource r where r.source = {DIRECTORY}"
+        f" and r.type = any($1::smallint[]) and r.body is not null and not r.quarantined and {condition}"
+        " order by r.rid",
+        [NUMBER[kind] for kind in kinds],
+        *arguments,
+    )
+    return [version_of(row) for row in rows]

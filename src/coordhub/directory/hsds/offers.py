@@ -146,7 +146,7 @@ class Offer:
                 "has no taxonomy term: it is found by its name and offered for no need; add one",
             )
             return [{"coding": [dict(UNCLASSIFIED)]}], []
-        return category[:1], [*kinds, *category[1:]]
+        return category[:1], [*kinds, *(one for one in category[1:] if one not in kinds)]
 
     def _concept(self, term: Row) -> Document:
         taxonomy = self._tables.rows["taxonomies"].get(term.text("taxonomy_id"))
