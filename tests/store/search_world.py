@@ -179,8 +179,10 @@ async def _show(random: Random, house: House, world: World) -> None:
             grant("trimmed", item, 0 if whole else HOUSING)
     await house.rows(
         "insert into access_grant (shard, organization, rid, because, rule, since, dataset)"
-        " select (rid & 255)::smallint, organization, rid, rid, 'referral', now(), dataset"
-        " from unnest($1::bigint[], $2::bigint[], $3::smallint[]) as n(organization, rid, dataset)",
+        " select (rid & 255)::smallint, organization, rid, rid, rule, now(), dataset"
+        " from unnest($1::bigint[], $2::bigint[], $3::smallint[]) as n(organization, rid, dataset),"
+        # for two reasons, and yet it is found once
+        " unnest(array['referral', 'result']) as rule",
         *([one[at] for one in grants] for at in range(3)),
     )
     opened = [each for each in world.of("Patient") if random.random() < 0.6]

@@ -378,6 +378,63 @@ async def test_given_an_update_when_searched_then_only_the_new_values_are_found(
             assert len(rows) == len(set(rows)) == 2
 
 
+async def test_given_a_code_of_several_systems_when_it_is_asked_for_alone_then_each_is_found_once_newest_first(
+    house: House, shelf: Shelf
+) -> None:
+    both = {"coding": [{"system": system, "code": "w"} for system in ("http://a.example", LOINC)]}
+    await shelf.put(
+        house.clinic,
+        {
+            f"both-{number}": {"resourceType": "Observation", "status": "final", "code": both}
+            for number in range(3)
+        },
+    )
+    found = ["both-2", "both-1", "both-0", "kilo", "milligram", "gram"]
+    for limit in (1, 4, 100):
+        assert await shelf.find("Observation?code=w", limit=limit) == found
+        assert await shelf.find("Observation?code=http://a.example|w", limit=limit) == found[:3]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("date=ge2026-01-03&_sort=date", "milligram kilo"),
+        ("date=ge2026-01-03&_sort=-date", "kilo milligram"),
+        ("date=ge2026-01-02&date=lt2026-02&_sort=-date", "milligram gram"),
+        ("date=2026-02&_sort=date", "kilo"),
+        ("date=ne2026-02&_sort=date", "gram milligram"),
+        ("date=2026-01-02,2026-01-03&_sort=date", "gram milligram"),
+    ],
+)
+async def test_given_dates_when_asked_and_sorted_by_them_then_those_are_found_in_order(
+    shelf: Shelf, asked: str, expected: str
+) -> None:
+    for limit in (1, 100):
+        assert await shelf.find(f"Observation?code=w&{asked}", limit=limit) == expected.split()
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("ge1970", "whole near"),
+        ("gt1969", "whole near"),
+        ("sa1969-05", "whole near"),
+        ("gt1970-11", "whole near"),
+        ("gt1970", ""),
+    ],
+)
+async def test_given_a_date_of_a_year_when_asked_for_what_lies_late_in_it_then_the_year_is_found(
+    house: House, asked: str, expected: str
+) -> None:
+    shelf = Shelf(house)
+    born = {"whole": "1970", "near": "1970-12-31", "before": "1969"}
+    await shelf.put(
+        house.clinic,
+        {name: {"resourceType": "Patient", "birthDate": date} for name, date in born.items()},
+    )
+    assert await shelf.find(f"Patient?birthdate={asked}&_sort=birthdate") == expected.split()
+
+
 async def test_given_a_search_beyond_the_time_limit_when_asked_then_it_is_refused_as_too_costly(
     house: House, shelf: Shelf
 ) -> None:

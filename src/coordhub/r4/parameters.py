@@ -145,6 +145,17 @@ def single_valued(parameter: SearchParameter) -> bool:
     )
 
 
+@cache
+def is_moment(parameter: SearchParameter) -> bool:
+    """Whether its one value is a date or an instant, which covers a year at most, and no Period."""
+    names = {path.steps[0][0] for path in parameter.paths}
+    return single_valued(parameter) and any(
+        names <= element.json_names().keys()
+        and {element.json_names()[str(name)] for name in names} <= {"date", "dateTime", "instant"}
+        for element in definitions.elements(parameter.resource_type)
+    )
+
+
 def hierarchies(parameter: SearchParameter) -> tuple[SearchParameter, ...]:
     """Of the types that a reference may have, the parameters that say what one is part of."""
     found: list[SearchParameter] = []

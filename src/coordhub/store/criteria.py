@@ -17,7 +17,7 @@ from math import cos, degrees, radians
 
 from coordhub.r4 import types
 from coordhub.r4.extract import normalise
-from coordhub.r4.parameters import SearchParameter, hierarchies, sources
+from coordhub.r4.parameters import SearchParameter, hierarchies, is_moment, sources
 from coordhub.r4.search import (
     Chain,
     CompositeValue,
@@ -64,6 +64,9 @@ _ALSO = {"token": ("idx_string",), "reference": ("idx_token",)}
 MANY_LINKED = 100
 MANY_LINKING = 2000
 """Of what a chain leads to and of what `_has` names: more than it pays to begin a search with."""
+
+_OF_RESOURCE = ("_id", "_lastUpdated", "_security")
+"""Parameters of which something stands in columns of the resource itself."""
 
 
 class Arguments:
@@ -169,8 +172,17 @@ class Criteria:
         rows = self._criterion(leaf, None)
         return f"(select count(*) from ({rows} limit {most + 1}) c) > {most}"
 
-    def dates(self, values: Iterable[DateValue], low: str, high: str) -> str:
-        return any_of(self._date(value, low, high) for value in values)
+    def dates(
+        self, values: Iterable[DateValue], low: str, high: str, *, moment: bool = False
+    ) -> str:
+        """Any of these. moment: what is compared covers a year at most, so that an index of low is of use."""
+        return any_of(self._date(value, low, high, moment=moment) for value in values)
+
+    def dated(self, criterion: Criterion, row: str) -> str:
+        """A condition on alias `row` of idx_date, of a parameter of which a resource has one value."""
+        values = (each for each in criterion.values if isinstance(each, DateValue))
+        moment = is_moment(criterion.parameter)
+        return self.dates(values, f"{row}.low", f"{row}.high", moment=moment)
 
     def _add(self, value: object, sql_type: str) -> str:
         return self._arguments.add(value, sql_type)
@@ -264,6 +276,36 @@ class Criteria:
             + (f" and i.patient = {self.patient}" if self.patient and row == "r" else "")
         )
 
+    def is_dated(self, criterion: Criterion) -> bool:
+        """Whether it asks for a date, and not for its lack."""
+        values = criterion.values
+        return criterion.modifier is None and all(isinstance(each, DateValue) for each in values)
+
+    def is_of_code(self, criterion: Criterion) -> bool:
+        """Whether all that fits is one code, so that its rows come in order of rid, each once."""
+        parameter = criterion.parameter
+        if parameter.kind != "token" or criterion.modifier or parameter.code in _OF_RESOURCE:
+            return False
+        if len(criterion.values) != 1 or self.keeps_apart:
+            return False
+        if len(sources(parameter.resource_type)[parameter.code]) != 1:
+            return False
+        (value,) = criterion.values
+        return isinstance(value, TokenValue) and value.code is not None
+
+    def coded(self, criterion: Criterion, row: str) -> str:
+        """A condition on alias `row` of idx_token: of several systems that have the code, the first."""
+        (value,) = criterion.values
+        assert isinstance(value, TokenValue)
+        param = self._param(criterion.parameter)
+        fits = f"{row}.{param} and {self._token(value, f'{row}.system', f'{row}.code')}"
+        if not value.any_system:
+            return fits
+        return (
+            f"{fits} and not exists (select from idx_token o where o.{param} and o.code = {row}.code"
+            f" and o.rid = {row}.rid and o.system < {row}.system)"
+        )
+
     def _fits(self, criterion: Criterion) -> str:
         values = criterion.values
         codes = [
@@ -289,7 +331,7 @@ class Criteria:
             case ReferenceValue():
                 return self._reference(value, parameter, modifier)
             case DateValue():
-                return self._date(value, "i.low", "i.high")
+                return self._date(value, "i.low", "i.high", moment=is_moment(parameter))
             case NumberValue():
                 return self._measure(value.condition, "i.low", "i.high")
             case QuantityValue():
@@ -370,13 +412,17 @@ class Criteria:
             f"select {shard} union all select a.shard from assigned_id a where a.fhir_id = {known}))"
         )
 
-    def _date(self, value: DateValue, low: str, high: str) -> str:
-        comparisons = (
-            f"{low if each.bound == 'low' else high} {each.operator}"
-            f" {self._add(each.at, 'timestamptz')}"
-            for each in value.condition.comparisons
-        )
-        return "(" + f" {value.condition.joined} ".join(comparisons) + ")"
+    def _date(self, value: DateValue, low: str, high: str, *, moment: bool = False) -> str:
+        comparisons = value.condition.comparisons
+        compared = [
+            f"{low if each.bound == 'low' else high} {each.operator} {self._add(each.at, 'timestamptz')}"
+            for each in comparisons
+        ]
+        fits = "(" + f" {value.condition.joined} ".join(compared) + ")"
+        if moment and all(each.operator in (">", ">=") for each in comparisons):
+            since = self._add(min(each.at for each in comparisons), "timestamptz")
+            return f"({fits} and {low} > {since} - interval '367 days')"
+        return fits
 
     def _measure(self, condition: MeasureCondition, low: str, high: str) -> str:
         """The bounds, written so that the indexes of low, and of high where it differs, are of use."""

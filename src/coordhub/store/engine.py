@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -31,8 +30,6 @@ Connection: TypeAlias = (
 )
 
 RIDS_PER_BLOCK = 4096
-MUCH = 500
-MUCH_FOR_SECONDS = 60.0
 CHANNEL = "coordhub_change"
 
 BY_KEY = {
@@ -185,7 +182,6 @@ class Engine:
         self.searches = searches
         self._asides = asides
         self._systems: dict[str, int] = {}
-        self._shown: dict[int, tuple[float, bool]] = {}
         self._block = 0
         self._left = 0
         self._rid_lock = asyncio.Lock()
@@ -419,24 +415,6 @@ class Engine:
             ):
                 self._systems[row["uri"]] = row["id"]
         return {uri: self._systems[uri] for uri in wanted if uri in self._systems}
-
-    async def shown_much(self, conn: Connection, organization: int) -> bool:
-        """Whether grants show more than MUCH rows to it: how a search of its is best planned.
-
-        Asked of the database once in a while; an old answer costs time, never a wrong match.
-        """
-        now = time.monotonic()
-        known = self._shown.get(organization)
-        if known is None or known[0] < now:
-            count = await conn.fetchval(
-                "select count(*) from (select from access_grant where organization = $1 limit $2) g",
-                organization,
-                MUCH + 1,
-            )
-            if len(self._shown) > 10_000:
-                self._shown.clear()
-            known = self._shown[organization] = (now + MUCH_FOR_SECONDS, count > MUCH)
-        return known[1]
 
     def wake(self) -> None:
         """Tell the workers that something was committed. Costs nothing here; polling alone would do."""

@@ -2,8 +2,9 @@
 
 What a viewer wrote or finds in the directory, what a grant shows and what a rule opens are asked
 each by itself, and one page of all is merged: Postgres may then begin with what the viewer sees, with
-what matches, or with the newest, whichever is least. Where one patient's records are searched, and
-for whom grants show much, visibility is one condition on each row. A page begins after the sort values of
+what matches, or with the newest, whichever is least. The newest with a code, and grants, come in one order
+from two indexes, so that a page of what is common ends early. Where one patient's records are searched,
+visibility is one condition on each row. A page begins after the sort values of
 the last row of the page before: nothing is kept between pages, nothing that did not change appears
 twice or is left out.
 
@@ -13,7 +14,7 @@ http://hl7.org/fhir/R4/search.html
 from __future__ import annotations
 
 from collections.abc import Awaitable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import asyncpg
@@ -36,8 +37,8 @@ from coordhub.store import narrowing, persons
 from coordhub.store.criteria import Arguments, Criteria, Shared, any_of
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.resources import COLUMNS, WIDTH, Version, version_of
-from coordhub.store.sorting import beyond, keys_of, order_by, walk_of
-from coordhub.store.visibility import Viewer, shown, visible, ways
+from coordhub.store.sorting import Walk, beyond, keys_of, order_by, walk_of
+from coordhub.store.visibility import Viewer, Way, shown, visible, ways
 
 T = TypeVar("T")
 
@@ -136,10 +137,13 @@ async def composed(
     arguments, shared = Arguments(), Shared()
     systems = await _systems(conn, engine, query.criteria)
     criteria = Criteria(viewer, systems, arguments, shared)
-    matching = _alternatives(query, source, criteria, arguments)
+    walk = walk_of(query.sort)
+    walked = _walked(query, criteria, walk)
+    others = tuple(each for each in query.criteria if each not in walked)
+    matching = _alternatives(replace(query, criteria=others), source, criteria, arguments)
     first = arguments.following
     viewer = narrowing.of_query(viewer, query)
-    seen = await _seen(conn, engine, viewer, arguments, one_patient=criteria.patient is not None)
+    seen = _seen(viewer, arguments, one_patient=criteria.patient is not None)
     keys = keys_of(query.sort)
     following = f" where {beyond(keys, after, arguments)}" if after is not None else ""
     order = f" order by {order_by(keys)} limit {arguments.add(limit + 1, 'int')}"
@@ -149,7 +153,8 @@ async def composed(
         values = [first or keys[0].expression, *(key.expression for key in keys[1:])]
         columns = "".join(f", {value} as k{number}" for number, value in enumerate(values))
         parts = [
-            f"(select r.* from (select r.*{columns} from {rows} where {each} and {way}) r"
+            f"(select r.* from (select r.*{columns} from {rows}{way.beside}"
+            f" where {each} and {way.condition}) r"
             f"{following}{order})"
             for each in matching
             for way in seen
@@ -158,36 +163,53 @@ async def composed(
 
     marks = "".join(f", r.k{number}::text" for number in range(len(keys)))
     columns = f"select {COLUMNS}, {shown(viewer, 'r', first)}{marks} from"
-    walk = walk_of(query.sort)
     if walk is None:
-        rows = f"{columns} {page('resource r')} r"
-        whole = of_more(rows, asking, named, len(keys), arguments)
-        return f"{shared.beginning}{whole}", arguments.values
-    of_patient = f" and d.patient = {criteria.patient}" if criteria.patient else ""
-    dated = f"idx_date d join resource r on r.rid = d.rid and d.param = {walk.param}{of_patient}"
-    undated = (
-        "(select * from resource r where not exists (select from idx_date d where d.rid = r.rid"
-        f" and d.param = {walk.param})) r"
-    )
-    # An Append asks its parts in turn and stops when it has enough.
-    rows = f"{page(dated, 'd.low')} union all {page(undated, walk.missing)}"
-    most = arguments.add(limit + 1, "int")
-    rows = f"{columns} ({rows}) r limit {most}"
-    whole = of_more(rows, asking, named, len(keys), arguments)
+        rows = "resource r"
+        if walked:
+            rows = (
+                f"idx_token w join resource r on r.rid = w.rid and {criteria.coded(walked[0], 'w')}"
+            )
+        found = f"{page(rows, 'w.rid' if walked else None)} r"
+    else:
+        of_patient = f" and d.patient = {criteria.patient}" if criteria.patient else ""
+        dated = (
+            f"idx_date d join resource r on r.rid = d.rid and d.param = {walk.param}{of_patient}"
+        )
+        within = "".join(f" and {criteria.dated(each, 'd')}" for each in walked)
+        ordered = page(f"{dated}{within}", "d.low")
+        found = f"{ordered} r"
+        if not walked:
+            undated = (
+                "(select * from resource r where not exists (select from idx_date d where d.rid = r.rid"
+                f" and d.param = {walk.param})) r"
+            )
+            # An Append asks its parts in turn and stops when it has enough.
+            most = arguments.add(limit + 1, "int")
+            found = f"({ordered} union all {page(undated, walk.missing)}) r limit {most}"
+    whole = of_more(f"{columns} {found}", asking, named, len(keys), arguments)
     return f"{shared.beginning}{whole}", arguments.values
 
 
-async def _seen(
-    conn: Connection, engine: Engine, viewer: Viewer, arguments: Arguments, *, one_patient: bool
-) -> list[str]:
-    """Conditions of what the viewer sees: several ways in, or one where there is little or much to see.
+def _walked(query: Query, criteria: Criteria, walk: Walk | None) -> tuple[Criterion, ...]:
+    """The criteria by whose index the matches are walked in order: of the date by which they are sorted, or one code.
 
-    One patient's records are few enough to look at each; to whom grants show much, a walk from the
-    newest soon meets what they see.
+    An EXISTS would be met from all rows that fit, or from all rows: Postgres does not know that they come
+    in order. One patient's records are few, and are sorted.
     """
-    if one_patient or viewer.everything or await engine.shown_much(conn, viewer.organization):
+    asked = [each for each in query.criteria if isinstance(each, Criterion)]
+    if walk is not None:
+        by = query.sort[0].parameter
+        return tuple(each for each in asked if each.parameter == by and criteria.is_dated(each))
+    if query.sort or _patient(query) is not None:
+        return ()
+    return tuple(each for each in asked if criteria.is_of_code(each))[:1]
+
+
+def _seen(viewer: Viewer, arguments: Arguments, *, one_patient: bool) -> list[Way]:
+    """What the viewer sees, by several ways in; or by one: one patient's records are few enough to look at each."""
+    if one_patient or viewer.everything:
         condition, values = visible(viewer, "r", arguments.following)
-        conditions = [condition]
+        conditions = [Way(condition)]
     else:
         conditions, values = ways(viewer, "r", arguments.following)
     arguments.extend(values)

@@ -49,7 +49,7 @@ idx_token = index_table(
     comment="Codes and identifiers",
 )
 Index(
-    "idx_token_code_idx", idx_token.c.param, idx_token.c.code, idx_token.c.system, idx_token.c.rid
+    "idx_token_code_idx", idx_token.c.param, idx_token.c.code, idx_token.c.rid, idx_token.c.system
 )
 Index(
     "idx_token_patient_idx",
