@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from coordhub.commands.wiring import Home, address, need, read_settings, run, stop
+from coordhub.commands.wiring import Home, address, need, operator, read_settings, run, stop
 
 if TYPE_CHECKING:
     from coordhub.record.hub import Hub
@@ -100,6 +100,11 @@ def import_hsds(
             f"{outcome.kept} entries are gone, more than half of the feed: they were left as they are. "
             "If they are gone for sure, say --gone-for-sure."
         )
+    if outcome.merged or outcome.to_look_at:
+        print(
+            f"{outcome.merged} merged with the same of another feed; {outcome.to_look_at} to be looked at: "
+            "coordhub duplicates list"
+        )
     changes = outcome.written + outcome.gone
     print(
         f"{name}: {outcome.written} written, {outcome.gone} made inactive, {outcome.unchanged} unchanged, "
@@ -161,6 +166,68 @@ def list_feeds(
             if name in told
         )
         print(one.name, one.source, one.due_at or "-", one.ran_at or "never", came or "-", sep="\t")
+
+
+duplicates = typer.Typer(
+    no_args_is_help=True, help="Services that two feeds tell of. Needs DATABASE_URL, or --home."
+)
+Service = Annotated[str, typer.Argument(help="HealthcareService/id")]
+
+
+@duplicates.command("list")
+def list_duplicates(
+    state: Annotated[str, typer.Option(help="proposed, merged or apart.")] = "proposed",
+    home: Home = None,
+) -> None:
+    """Print pairs: state, the one that stays and its name, the other and its name, what both say, who decided."""
+    from coordhub.record import parties, twins
+
+    found: list[Any] = _on_a_hub(read_settings(home), lambda hub: twins.listed(hub, [state]), home)
+    for pair, kept, other in found:
+        names = [str(parties.document(one).get("name", "-")) for one in (kept, other)]
+        decided = pair.by or ("-" if pair.state == "proposed" else "coordhub")
+        print(
+            pair.state,
+            kept.reference,
+            names[0],
+            other.reference,
+            names[1],
+            pair.because,
+            decided,
+            sep="\t",
+        )
+
+
+@duplicates.command("find")
+def find_duplicates(home: Home = None) -> None:
+    """Compare now what feeds tell of, as after each reading that has written something."""
+    from coordhub.record import twins
+
+    merged, waiting = _on_a_hub(read_settings(home), twins.look, home)
+    print(f"{merged} merged, {waiting} to be looked at.")
+
+
+@duplicates.command("merge")
+def merge_duplicates(kept: Service, other: Service, home: Home = None) -> None:
+    """Offer the first only; the second stays, inactive, and goes on being told by its feed."""
+    _decide(kept, other, "merged", home)
+
+
+@duplicates.command("apart")
+def part_duplicates(one: Service, other: Service, home: Home = None) -> None:
+    """Say that they are two; what was merged is as before, and is not merged by itself again."""
+    _decide(one, other, "apart", home)
+
+
+def _decide(one: str, other: str, state: str, home: Path | None) -> None:
+    from coordhub.record import twins
+
+    by = operator().account
+    try:
+        _on_a_hub(read_settings(home), lambda hub: twins.decide(hub, one, other, state, by), home)
+    except twins.CannotMergeError as error:
+        stop(f"coordhub duplicates: {error}")
+    print(f"{one} and {other}: {state}.")
 
 
 async def _files(settings: Settings, source: str) -> dict[str, bytes]:

@@ -32,11 +32,13 @@ from coordhub.directory.hsds.withheld import digits, folded
 from coordhub.directory.unlisted import stripped
 from coordhub.errors import FhirError
 from coordhub.r4 import document as fhir_json
-from coordhub.record import parties
+from coordhub.record import parties, twins
 from coordhub.record.commit import apply, commit
 from coordhub.record.hub import Hub, instant
 from coordhub.record.operations import Create, Operation, Update
 from coordhub.store import feeds, resources, vsp
+from coordhub.store import twins as pairs
+from coordhub.store.engine import Connection
 from coordhub.store.feeds import Feed, Known
 from coordhub.store.visibility import DIRECTORY, EVERYONE, HUB
 from coordhub.telemetry import log
@@ -73,7 +75,10 @@ class BusyError(Exception):
 
 @dataclass(slots=True)
 class Outcome:
-    """entries: that the feed has and that could be taken. withheld: services of which nothing is."""
+    """entries: that the feed has and that could be taken. withheld: services of which nothing is.
+
+    merged: pairs with entries of other feeds. to_look_at: those that a steward has to look at.
+    """
 
     entries: int = 0
     written: int = 0
@@ -81,6 +86,8 @@ class Outcome:
     gone: int = 0
     kept: int = 0
     withheld: int = 0
+    merged: int = 0
+    to_look_at: int = 0
     faults: list[Fault] = field(default_factory=list)
 
     @property
@@ -121,6 +128,8 @@ async def take_in(
     finally:
         async with hub.engine.pool.acquire() as conn:
             await feeds.leave(conn, feed.name, hub.clock(), outcome.told())
+    if outcome.written:
+        outcome.merged, outcome.to_look_at = await twins.look(hub)
     log(
         "directory.feed_taken_in", feed=feed.name, entries=outcome.entries, written=outcome.written,
         gone=outcome.gone, kept=outcome.kept, withheld=outcome.withheld, faults=len(outcome.faults),
@@ -176,6 +185,7 @@ class _Taking:
     def __init__(self, hub: Hub, feed: Feed, tables: Tables, *, gone_for_sure: bool) -> None:
         self._hub, self._feed, self._tables = hub, feed, tables
         self._sure = gone_for_sure
+        self._merged: dict[str, str] = {}
         self._steward = Caller(None, DIRECTORY, "", EVERYTHING, update_as_create=True)
         self._outcome = Outcome(faults=tables.faults)
 
@@ -187,6 +197,7 @@ class _Taking:
         )
         async with hub.engine.pool.acquire() as conn:
             known = await feeds.entries(conn, self._feed.name)
+            self._merged = await _merged(conn, known)
         outcome.entries, outcome.withheld = len(read.entries), read.withheld
         changed: list[tuple[Entry, bytes]] = []
         for one in read.entries:
@@ -216,7 +227,9 @@ class _Taking:
 
     async def _commit(self, portion: Sequence[tuple[Entry, bytes]]) -> None:
         hub = self._hub
-        operations: list[Operation] = [Update(one.type, one.id, one.document) for one, _ in portion]
+        operations: list[Operation] = [
+            Update(one.type, one.id, self._as_merged(one)) for one, _ in portion
+        ]
         operations.append(self._provenance([f"{one.type}/{one.id}" for one, _ in portion]))
         done = await commit(hub, self._steward, operations, interaction="transaction")
         noted = [
@@ -227,6 +240,11 @@ class _Taking:
             await feeds.note(conn, self._feed.name, noted)
             await feeds.hold(conn, self._feed.name, hub.clock() + LEASE)
         self._outcome.written += len(portion)
+
+    def _as_merged(self, one: Entry) -> Document:
+        """What another entry is offered in place of stays so."""
+        into = self._merged.get(one.key)
+        return one.document if into is None else twins.merged(one.document, into)
 
     def _provenance(self, targets: Sequence[str]) -> Create:
         now = instant(self._hub.clock())
@@ -292,11 +310,19 @@ class _Taking:
                 await apply(hub, conn, self._steward, operations, interaction="transaction")
             if apart:
                 await vsp.hide_versions_before(conn, rids)
+            await twins.loosen(hub, conn, rids)
             await feeds.note_gone(conn, self._feed.name, keys)
         if apart:
             log("directory.unlisted", feed=self._feed.name, count=len(keys))
         else:
             self._outcome.gone += len(keys)
+
+
+async def _merged(conn: Connection, known: Mapping[str, Known]) -> dict[str, str]:
+    """By key, what of these is merged -> the reference of what it is merged into."""
+    into = await pairs.merged_into(conn, [one.rid for one in known.values()])
+    kept = await resources.read_rids(conn, viewer.deciding(), sorted(set(into.values())))
+    return {key: kept[into[one.rid]].reference for key, one in known.items() if one.rid in into}
 
 
 def _ended(document: Document, *, apart: bool) -> Document:

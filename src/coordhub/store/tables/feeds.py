@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Interval, LargeBinary, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Interval,
+    LargeBinary,
+    Table,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from coordhub.store.tables.columns import instant, metadata
@@ -38,3 +49,33 @@ directory_entry = Table(
     comment="What each row of a feed became, so that only what has changed is written",
 )
 Index("directory_entry_rid_idx", directory_entry.c.rid)
+
+directory_twin = Table(
+    "directory_twin",
+    metadata,
+    Column(
+        "kept",
+        BigInteger,
+        primary_key=True,
+        autoincrement=False,
+        comment="rid of the entry that stays",
+    ),
+    Column(
+        "other", BigInteger, primary_key=True, autoincrement=False, comment="rid of the other one"
+    ),
+    Column("state", Text, nullable=False),
+    Column("because", Text, nullable=False, comment="what both say: name, phone, address ..."),
+    Column(
+        "by", Text, comment="account of who decided; null: nobody yet, or the hub, being certain"
+    ),
+    instant("at", comment="of that"),
+    CheckConstraint("state in ('proposed', 'merged', 'apart')", name="state_known"),
+    CheckConstraint("kept <> other", name="two"),
+    comment="Entries of two feeds that are one service, or were looked at and are not",
+)
+Index(
+    "directory_twin_other_idx",
+    directory_twin.c.other,
+    unique=True,
+    postgresql_where=text("state = 'merged'"),
+)
