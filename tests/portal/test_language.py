@@ -13,6 +13,7 @@ import pytest
 from coordhub.insight import measures
 from coordhub.portal import (
     answering,
+    asking,
     board,
     entering,
     errand,
@@ -24,7 +25,7 @@ from coordhub.portal import (
     worklist,
 )
 from coordhub.record import errands
-from coordhub.referral import task_machine, timeline
+from coordhub.referral import screening, task_machine, timeline, voice
 from coordhub.referral.episode import BUSINESS_STATUSES
 
 PORTAL = Path(rooms.__file__).parent
@@ -59,7 +60,10 @@ def _said() -> set[str]:
     states = {*worklist.STATES.values(), *worklist.BUSINESS.values(), *working.TABS.values()}
     times = {*moments.DAYS, *moments.MONTHS, "{n} min", "{n} h", "{n} days"}
     parts = {*entering.TROUBLE.values(), *errands.KINDS.values(), "Food provided"}
+    asked = {one.text for form in asking.forms().values() for one in form.questions}
     return {
+        *asked, *asking.ANSWERS.values(), *voice.ANSWERS.values(),
+        *(one.text for one in screening.needs().values()),
         *_of_templates(), *_of_rows(), *_of_figures(), *_of_board(), *reasons, *lacks, *states, *times, *parts
     }  # fmt: skip
 

@@ -17,6 +17,7 @@ from coordhub.portal import (
     entering,
     guests,
     referring,
+    screening,
     voice,
     working,
 )
@@ -27,6 +28,7 @@ DESKS: Final[tuple[Callable[[FastAPI], None], ...]] = (
     allowing.add,
     working.add,
     referring.add,
+    screening.add,
     voice.add,
     counting.add,
 )

@@ -188,6 +188,11 @@ def key_of(document: Mapping[str, Any], name: str) -> str | None:
     return None
 
 
+def number_of(name: str, need: Need) -> str:
+    """The value of the identifier of the Condition for a need, of the response of this name."""
+    return str(_identifier(SYSTEM, name, _key(need))["value"])
+
+
 def is_finding(document: Mapping[str, Any]) -> bool:
     """Whether it is the answer to one question of a response, as this module makes it."""
     listed = document.get("identifier")

@@ -125,6 +125,11 @@ def needs() -> Mapping[str, Need]:
     return {one.kind: one for one in _file().needs}
 
 
+def is_read(code: str) -> bool:
+    """Whether the answer to the question of this LOINC code says anything here."""
+    return code in _items()
+
+
 def panel_of(document: Document) -> str | None:
     """The LOINC code of the panel that this response answers; None where it is no screening known here."""
     url = str(document.get("questionnaire", "")).partition("|")[0]

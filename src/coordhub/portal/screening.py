@@ -1,0 +1,154 @@
+"""Rooms for a screening: whom, which, the questions, what it found, and the referral that is sent of it.
+
+https://www.rfc-editor.org/rfc/rfc9110, docs/screening.md
+"""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request, Response
+
+from coordhub.errors import FhirError
+from coordhub.portal import asking, forms, guests, leave, proposing
+from coordhub.portal.guests import Guest
+from coordhub.portal.proposing import Found
+from coordhub.record.commit import commit
+from coordhub.record.hub import instant
+from coordhub.record.operations import Create
+from coordhub.store.resources import Version
+
+_FIELDS = 60
+"""Of a form with all its answers."""
+
+
+def add(app: FastAPI) -> None:
+    """Hang these rooms."""
+
+    @app.get("/portal/screening", include_in_schema=False)
+    async def listed(request: Request) -> Response:
+        guest = await guests.staff(request)
+        if guest is None:
+            return guests.go(request, "/sign-in")
+        hub, looked = guests.context_of(request).hub, request.query_params.get("who", "")[:100]
+        found = await leave.choices(hub, guest.own.rid, looked, hub.clock())
+        await guests.looked(request, guest, "search-type", None, tuple(one.rid for one in found))
+        return guests.room(
+            request, guest, "screening_whom", 200, here="board", looked=looked,
+            choices=[leave.choice(one) for one in found],
+        )  # fmt: skip
+
+    @app.get("/portal/screening/{fhir_id}", include_in_schema=False)
+    async def shown(request: Request, fhir_id: str) -> Response:
+        guest = await guests.staff(request)
+        if guest is None:
+            return guests.go(request, "/sign-in")
+        return await _form(request, guest, fhir_id, request.query_params.get("of", ""))
+
+    @app.post("/portal/screening/{fhir_id}", include_in_schema=False)
+    async def filled(request: Request, fhir_id: str) -> Response:
+        guest = await guests.staff(request)
+        given = await forms.fields(request, _FIELDS)
+        if guest is None:
+            return guests.go(request, "/sign-in")
+        if given is None or given.get("seal") != guest.session.seal:
+            return guests.room(request, guest, "missing", 404)
+        return await _fill(request, guest, fhir_id, given)
+
+    @app.get("/portal/screened/{fhir_id}", include_in_schema=False)
+    async def told(request: Request, fhir_id: str) -> Response:
+        guest = await guests.staff(request)
+        if guest is None:
+            return guests.go(request, "/sign-in")
+        return await _found(request, guest, fhir_id)
+
+    @app.post("/portal/screened/{fhir_id}", include_in_schema=False)
+    async def sent(request: Request, fhir_id: str) -> Response:
+        guest = await guests.staff(request)
+        given = await forms.fields(request, _FIELDS)
+        if guest is None:
+            return guests.go(request, "/sign-in")
+        if given is None or given.get("seal") != guest.session.seal:
+            return guests.room(request, guest, "missing", 404)
+        return await _send(request, guest, fhir_id, given)
+
+
+async def _patient(request: Request, guest: Guest, fhir_id: str) -> Version | None:
+    return await leave.chosen(guests.context_of(request).hub, guest.own.rid, fhir_id)
+
+
+async def _form(
+    request: Request,
+    guest: Guest,
+    fhir_id: str,
+    which: str,
+    refused: tuple[str, ...] = (),
+    status: int = 200,
+) -> Response:
+    patient = await _patient(request, guest, fhir_id)
+    if patient is None:
+        return guests.room(request, guest, "missing", 404)
+    await guests.looked(request, guest, "read", fhir_id, (patient.rid,))
+    here = f"{guests.home(request)}/screening/{fhir_id}"
+    return guests.room(
+        request, guest, "screening", status, here="board", person=leave.choice(patient).name,
+        form=asking.forms().get(which), listed=asking.forms(), action=here, refused=refused,
+    )  # fmt: skip
+
+
+async def _fill(request: Request, guest: Guest, fhir_id: str, given: dict[str, str]) -> Response:
+    hub = guests.context_of(request).hub
+    form, patient = asking.forms().get(given.get("of", "")), await _patient(request, guest, fhir_id)
+    if form is None or patient is None:
+        return guests.room(request, guest, "missing", 404)
+    document = asking.response(
+        form, given, patient.reference, guest.own.reference, instant(hub.clock())
+    )
+    if document is None:
+        lacking = ("Nothing is answered yet.",)
+        return await _form(request, guest, fhir_id, form.id, lacking, 422)
+    caller = proposing.caller(guest.own, request.state.request_id, guest.session.person)
+    try:
+        done = await commit(
+            hub, caller, [Create("QuestionnaireResponse", document)], interaction="create"
+        )
+    except FhirError as error:
+        said = guests.refused(error)
+        return await _form(request, guest, fhir_id, form.id, said, error.status)
+    return guests.go(request, f"/screened/{done.written[0].id}")
+
+
+async def _read(request: Request, guest: Guest, fhir_id: str) -> Found | None:
+    hub = guests.context_of(request).hub
+    async with hub.engine.pool.acquire() as conn:
+        return await proposing.found(hub, conn, guest.own.rid, fhir_id)
+
+
+async def _found(
+    request: Request, guest: Guest, fhir_id: str, refused: tuple[str, ...] = (), status: int = 200
+) -> Response:
+    found = await _read(request, guest, fhir_id)
+    if found is None:
+        return guests.room(request, guest, "missing", 404)
+    await guests.looked(request, guest, "read", fhir_id, found.rids)
+    home = guests.home(request)
+    return guests.room(
+        request, guest, "screened", status, here="board", found=found, refused=refused,
+        action=f"{home}/screened/{fhir_id}", again=f"{home}/screening/{found.patient.id}",
+    )  # fmt: skip
+
+
+async def _send(request: Request, guest: Guest, fhir_id: str, given: dict[str, str]) -> Response:
+    found = await _read(request, guest, fhir_id)
+    if found is None:
+        return guests.room(request, guest, "missing", 404)
+    wanted = proposing.chosen(found, given)
+    if not wanted:
+        return await _found(request, guest, fhir_id, ("Choose at least one need.",), 422)
+    if given.get("agreed") != "on":
+        lacking = ("Ask the person first, and say that it agrees.",)
+        return await _found(request, guest, fhir_id, lacking, 422)
+    caller = proposing.caller(guest.own, request.state.request_id, guest.session.person)
+    try:
+        task = await proposing.send(guests.context_of(request).hub, caller, found, wanted)
+    except FhirError as error:
+        return await _found(request, guest, fhir_id, guests.refused(error), error.status)
+    return guests.go(request, f"/referrals/{task}")

@@ -1,0 +1,87 @@
+"""S27: what PRAPARE found becomes one referral of three needs, sent by a person, on pages and by telephone's width."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "stage"))
+
+from browser import browser, clock, joins
+
+__all__ = ["browser", "clock"]
+
+FOOD, RIDE, ROOF = "food-insecurity", "transportation-insecurity", "homelessness"
+FAMILY = {
+    "of": "prapare", "93031-3.LA30125-1": "on", "93030-5.LA30133-5": "on", "71802-3": "LA30190-5",
+    "76501-6": "LA33-6", "93038-8": "LA6568-5", "93033-9": "LA30122-8",
+}  # fmt: skip
+
+
+async def test_s27_given_a_family_that_is_asked_when_three_needs_come_up_then_a_person_sends_what_it_agrees_to(
+    house, browser
+):
+    riverside = house.riverside
+    offering = {FOOD: house.mounds, RIDE: house.northgate, ROOF: await house.joins("shelter")}
+    services = {kind: await house.offers(one, kind) for kind, one in offering.items()}
+    made = await riverside.ask(
+        "POST", "/Patient", {"resourceType": "Patient", "name": [{"family": "Ruiz"}]}
+    )
+    patient = f"Patient/{made.json()['id']}"
+    first = await joins(house, riverside, "rosa@riverside.example", "coordinator")
+    await browser.sets_up("rosa@riverside.example", first)
+
+    # Rosa asks, with her form, and enters what was said; without an answer nothing is saved
+    page = await browser.opens("/portal/screening?who=Ruiz")
+    assert f"/screening/{patient.partition('/')[2]}" in page.text
+    there = f"/portal/screening/{patient.partition('/')[2]}"
+    await browser.opens(f"{there}?of=prapare")
+    assert (await browser.sends(there, of="prapare")).status_code == 422
+    assert await riverside.find("QuestionnaireResponse") == []
+    found = await browser.sends(there, **FAMILY)
+    assert found.url.path.startswith("/portal/screened/"), found.text
+
+    # It found three needs, each with who offers it, and a fourth, of which nothing is proposed
+    offered = re.findall(r'name="need\.([a-z-]+)" checked', found.text)
+    assert sorted(offered) == sorted(services)
+    assert "may not be safe" in found.text
+    assert "intimate-partner-violence" not in found.text
+    assert len(await riverside.find(f"Condition?patient={patient}&category=sdoh")) == 4
+    assert await riverside.find("Task") == []
+
+    # Nothing is sent before the person agrees
+    here = found.url.path
+    chosen = {f"need.{kind}": "on" for kind in services}
+    whom = {f"whom.{kind}": service for kind, service in services.items()}
+    refused = await browser.sends(here, **chosen, **whom)
+    assert refused.status_code == 422
+    assert await riverside.find("Task") == []
+
+    # The family leaves out the ride; the others are asked by one Task, each for its own need
+    del chosen[f"need.{RIDE}"]
+    sent = await browser.sends(here, **chosen, **whom, agreed="on")
+    assert sent.url.path.startswith("/portal/referrals/"), sent.text
+    [task] = await riverside.find(f"Task?patient={patient}&intent=order&code=fulfill")
+    orders = await riverside.find(f"ServiceRequest?patient={patient}&intent=order")
+    assert {one["category"][0]["coding"][0]["code"] for one in orders} == {FOOD, ROOF}
+    assert len({one["requisition"]["value"] for one in orders}) == 1
+    [consent] = await riverside.find(f"Consent?patient={patient}")
+    told = {one["reference"]["reference"] for one in consent["provision"]["actor"]}
+    assert told == {offering[FOOD].reference, offering[ROOF].reference}
+    for kind in (FOOD, ROOF):
+        one = offering[kind]
+        [asked] = await house.until(lambda one=one: one.find("Task?status=requested"))
+        await one.answers(f"Task/{asked['id']}", "accepted")
+        reason = await one.find(f"Condition?patient={patient}")
+        assert not any("intimate" in str(each) for each in reason)
+    await house.settled()
+    assert await house.northgate.find("Task") == []
+    assert (await riverside.read(f"Task/{task['id']}"))["status"] == "in-progress"
+
+    # Sent once more, the same is the same
+    await browser.opens(here)
+    again = await browser.sends(here, **chosen, **whom, agreed="on")
+    assert len(await riverside.find(f"Task?patient={patient}&intent=order&code=fulfill")) == 1, (
+        again.text
+    )
