@@ -15,11 +15,13 @@ from coordhub.portal import (
     answering,
     asking,
     board,
+    chart,
     entering,
     errand,
     figures,
     language,
     moments,
+    occurrences,
     rooms,
     working,
     worklist,
@@ -64,7 +66,8 @@ def _said() -> set[str]:
     return {
         *asked, *asking.ANSWERS.values(), *voice.ANSWERS.values(),
         *(one.text for one in screening.needs().values()),
-        *_of_templates(), *_of_rows(), *_of_figures(), *_of_board(), *reasons, *lacks, *states, *times, *parts
+        *_of_templates(), *_of_rows(), *_of_figures(), *_of_board(), *_of_patients(),
+        *reasons, *lacks, *states, *times, *parts
     }  # fmt: skip
 
 
@@ -84,6 +87,12 @@ def _of_board() -> set[str]:
         "whoever claims it",
         "This is over already.",
     }
+
+
+def _of_patients() -> set[str]:
+    known = (occurrences.KINDS, occurrences.STATES, chart.FINDINGS)
+    said = {text for each in known for text in each.values()}
+    return {*said, "Primary care", "high risk", "not named"}
 
 
 def _of_figures() -> set[str]:

@@ -7,6 +7,7 @@ Everything is read with the Viewer of the organization, and says what `$status-o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -128,7 +129,7 @@ def _item(
         listed.title(document, known, base),
         listed.person(document, known, base),
         priority(document) != ROUTINE,
-        _state(document),
+        state_of(document),
         out.since,
         due,
         due is not None and due < now,
@@ -136,7 +137,7 @@ def _item(
     )
 
 
-def _state(document: Document) -> str:
+def state_of(document: Document) -> str:
     """In English words; of what is over, how it ended."""
     business = BUSINESS_STATUSES.get(wording.business_of(document) or "")
     return business or STATES.get(str(document.get("status")), str(document.get("status")))
@@ -163,7 +164,7 @@ async def sheet(
     }
     named |= {one for one in (*recipients.values(), *owners, told.requester) if "/" in one}
     known = await listed.shown(conn, view, named)
-    called = _Names(told, recipients, known, hub.organization, t)
+    called = Names(told, recipients, known, hub.organization, t)
     happened = [
         Moment(
             event.at,
@@ -175,22 +176,13 @@ async def sheet(
         for event in pure.events(told, moments)
         if event.what != "status" and not (event.what == "due" and event.kind not in LIMITS)
     ]
-    steps = [
-        Step(
-            t(pure.STEPS.get(step.what) or errands.KINDS.get(step.what) or step.what),
-            called.of(step.ordinal if step.who == "recipient" else None, step.who),
-            called.phone(step.ordinal if step.who == "recipient" else None, step.who),
-            step.by,
-            step.by is not None and step.by < now,
-        )
-        for step in expected
-    ]
+    steps = steps_of(expected, called, now)
     why = document.get("statusReason")
     return Sheet(
         listed.title(document, known, hub.base),
         listed.person(document, known, hub.base),
         priority(document) != ROUTINE,
-        _state(document),
+        state_of(document),
         told.closed_at is not None,
         words(why),
         tuple(steps),
@@ -199,6 +191,20 @@ async def sheet(
         document,
         tuple(dict.fromkeys([task.rid, *(one.rid for one in known.values())])),
     )
+
+
+def steps_of(expected: Sequence[pure.Next], called: Names, now: datetime) -> list[Step]:
+    """What is expected, in words."""
+    return [
+        Step(
+            called.t(pure.STEPS.get(step.what) or errands.KINDS.get(step.what) or step.what),
+            called.of(step.ordinal if step.who == "recipient" else None, step.who),
+            called.phone(step.ordinal if step.who == "recipient" else None, step.who),
+            step.by,
+            step.by is not None and step.by < now,
+        )
+        for step in expected
+    ]
 
 
 def _what(event: pure.Event, t: Words) -> str:
@@ -211,7 +217,9 @@ def _what(event: pure.Event, t: Words) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Names:
+class Names:
+    """How those who take part in a referral are called. recipients: by ordinal; known: what is shown of them."""
+
     told: Told
     recipients: dict[int, str]
     known: dict[str, Version]

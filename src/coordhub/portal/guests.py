@@ -172,13 +172,18 @@ async def noted(request: Request, person: Person | None, act: str, status: int) 
 
 
 async def looked(
-    request: Request, guest: Guest, how: str, fhir_id: str | None, rids: tuple[int, ...]
+    request: Request,
+    guest: Guest,
+    how: str,
+    fhir_id: str | None,
+    rids: tuple[int, ...],
+    kind: str = "Task",
 ) -> None:
-    """On record: what of a Task was looked at."""
+    """On record: what of a Task, or of a resource of another kind, was looked at."""
     client = answering.PERSON + guest.session.person.id
     await context_of(request).audit.record(
         AuditRow(
-            client, guest.own.rid, how, 200, "Task", fhir_id, rids,
+            client, guest.own.rid, how, 200, kind, fhir_id, rids,
             request_id=request.state.request_id,
         )
     )  # fmt: skip

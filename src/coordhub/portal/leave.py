@@ -25,6 +25,7 @@ from coordhub.store.resources import Version
 MOST: Final = 20
 """Patients that are listed."""
 
+_BORN: Final = re.compile(r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]")
 _ID: Final = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _SAID: Final = {
     wishes.OPENID: "Know that it is you",
@@ -100,11 +101,11 @@ def _said(one: Grant, t: Words) -> str:
 
 
 async def choices(hub: Hub, organization: int, words: str, now: datetime) -> list[Version]:
-    """Patients that the organization may see, of a name like these words; the newest, where there are none."""
+    """Patients that the organization may see, of a name or birth date like these words; the newest, if none."""
     text = "".join(each for each in words.strip()[:100] if each.isprintable())
     for special in "\\,$|":
         text = text.replace(special, f"\\{special}")
-    pairs = [("name", each) for each in text.split()[:5]]
+    pairs = [("birthdate" if _BORN.fullmatch(each) else "name", each) for each in text.split()[:5]]
     try:
         query = parse_query("Patient", pairs, base=hub.base, now=now)
         async with hub.engine.searches.acquire() as conn:

@@ -5,7 +5,7 @@ https://www.w3.org/TR/WCAG22/
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from coordhub.portal.language import Words
@@ -27,8 +27,15 @@ def span(length: timedelta, t: Words) -> str:
     return t("{n} days", n=minutes // (24 * 60))
 
 
+def day(at: date, t: Words) -> str:
+    return f"{t(DAYS[at.weekday()])} {at.day} {t(MONTHS[at.month - 1])}"
+
+
+def month(at: date, t: Words) -> str:
+    return f"{t(MONTHS[at.month - 1])} {at.year}"
+
+
 def moment(at: datetime, calendar: Calendar, t: Words) -> str:
     """On the wall of who looks."""
     wall = calendar.local(at)
-    day = f"{t(DAYS[wall.weekday()])} {wall.day} {t(MONTHS[wall.month - 1])}"
-    return f"{day}, {wall:%H:%M}"
+    return f"{day(wall, t)}, {wall:%H:%M}"

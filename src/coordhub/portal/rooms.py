@@ -16,6 +16,7 @@ from coordhub.portal import (
     elsewhere,
     entering,
     guests,
+    patients,
     referring,
     screening,
     voice,
@@ -30,6 +31,7 @@ DESKS: Final[tuple[Callable[[FastAPI], None], ...]] = (
     referring.add,
     screening.add,
     voice.add,
+    patients.add,
     counting.add,
 )
 

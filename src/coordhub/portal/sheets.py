@@ -102,7 +102,7 @@ async def sheet(hub: Hub, conn: Connection, visit: Visit, *, ended: bool = False
         priority(document) != ROUTINE,
         status,
         tuple(_request(document, asked, sender, until)),
-        tuple(_person(parties.document(person))) if person is not None else (),
+        tuple(person_of(parties.document(person))) if person is not None else (),
         tuple(row for one in besides for row in _record(parties.document(one))),
         tuple(
             str(each["display"])
@@ -160,7 +160,7 @@ def _request(
         yield "Task", str(said)
 
 
-def _person(person: Document) -> Iterator[Row]:
+def person_of(person: Document) -> Iterator[Row]:
     yield from (("Name", name_of(one)) for one in (person.get("name") or [])[:1])
     if born := person.get("birthDate"):
         yield "Born", str(born)
@@ -187,14 +187,14 @@ def _record(document: Document) -> Iterator[Row]:
         (
             text
             for key, part in document.items()
-            if key.startswith("value") and (text := _value(part))
+            if key.startswith("value") and (text := value_of(part))
         ),
         "",
     )
     yield name, value or "see the record"
 
 
-def _value(part: object) -> str:
+def value_of(part: object) -> str:
     if isinstance(part, dict):
         return _quantity(part) if "value" in part else words(part)
     return "yes" if part is True else "no" if part is False else str(part)
