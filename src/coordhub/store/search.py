@@ -118,7 +118,7 @@ def keeps_its_plan(query: Query) -> bool:
 
     Such a search goes by a connection that keeps its plans; to plan it costs more than to run it.
     """
-    return _patient(query) is not None and len(query.criteria) > 1
+    return _of_one_patient(query) is not None and len(query.criteria) > 1
 
 
 async def composed(
@@ -139,19 +139,31 @@ async def composed(
     criteria = Criteria(viewer, systems, arguments, shared)
     walk = walk_of(query.sort)
     walked = _walked(query, criteria, walk)
-    others = tuple(each for each in query.criteria if each not in walked)
+    whose = _within_one_record(query, criteria)
+    others = tuple(each for each in query.criteria if each not in walked and each is not whose)
     matching = _alternatives(replace(query, criteria=others), source, criteria, arguments)
     first = arguments.following
     viewer = narrowing.of_query(viewer, query)
-    seen = _seen(viewer, arguments, one_patient=criteria.patient is not None)
+    seen = _seen(viewer, arguments, one_patient=whose is not None)
     keys = keys_of(query.sort)
     following = f" where {beyond(keys, after, arguments)}" if after is not None else ""
-    order = f" order by {order_by(keys)} limit {arguments.add(limit + 1, 'int')}"
+    ordered = f" order by {order_by(keys)}"
+    order = f"{ordered} limit {arguments.add(limit + 1, 'int')}"
 
     def page(rows: str, first: str | None = None) -> str:
         """One page, in order, of `rows`; first: the first sort value, if not the key's own."""
         values = [first or keys[0].expression, *(key.expression for key in keys[1:])]
         columns = "".join(f", {value} as k{number}" for number, value in enumerate(values))
+        if whose is not None:
+            asked = " and ".join([criteria.condition(whose), seen[0].condition])
+            parts = [
+                # An OFFSET, even of nothing, keeps Postgres from asking before it has sorted.
+                f"(select r.* from (select r.* from (select r.*{columns} from {rows} where {each}) r"
+                f"{ordered} offset 0) r"
+                f"{following} {'and' if following else 'where'} {asked}{order})"
+                for each in matching
+            ]
+            return f"(select * from ({' union all '.join(parts)}) r{order})"
         parts = [
             f"(select r.* from (select r.*{columns} from {rows}{way.beside}"
             f" where {each} and {way.condition}) r"
@@ -176,8 +188,8 @@ async def composed(
             f"idx_date d join resource r on r.rid = d.rid and d.param = {walk.param}{of_patient}"
         )
         within = "".join(f" and {criteria.dated(each, 'd')}" for each in walked)
-        ordered = page(f"{dated}{within}", "d.low")
-        found = f"{ordered} r"
+        first_asked = page(f"{dated}{within}", "d.low")
+        found = f"{first_asked} r"
         if not walked:
             undated = (
                 "(select * from resource r where not exists (select from idx_date d where d.rid = r.rid"
@@ -185,7 +197,7 @@ async def composed(
             )
             # An Append asks its parts in turn and stops when it has enough.
             most = arguments.add(limit + 1, "int")
-            found = f"({ordered} union all {page(undated, walk.missing)}) r limit {most}"
+            found = f"({first_asked} union all {page(undated, walk.missing)}) r limit {most}"
     whole = of_more(f"{columns} {found}", asking, named, len(keys), arguments)
     return f"{shared.beginning}{whole}", arguments.values
 
@@ -200,7 +212,7 @@ def _walked(query: Query, criteria: Criteria, walk: Walk | None) -> tuple[Criter
     if walk is not None:
         by = query.sort[0].parameter
         return tuple(each for each in asked if each.parameter == by and criteria.is_dated(each))
-    if query.sort or _patient(query) is not None:
+    if query.sort or _of_one_patient(query) is not None:
         return ()
     return tuple(each for each in asked if criteria.is_of_code(each))[:1]
 
@@ -247,6 +259,7 @@ async def conditions(
     found = []
     for query in queries:
         criteria = Criteria(viewer, await _systems(conn, engine, query.criteria), arguments)
+        _within_one_record(query, criteria)
         found.append(_matching(query, None, criteria, arguments, typed=typed))
     return found[0] if len(found) == 1 else [any_of(" and ".join(each) for each in found)]
 
@@ -271,16 +284,24 @@ def _matching(
         criteria.dates(alternatives, "r.updated", "(r.updated + interval '1 ms')")
         for alternatives in query.last_updated
     )
-    patient = _patient(query)
-    if patient is not None and not criteria.keeps_apart:
-        criteria.patient = f"({criteria.rids(ReferenceValue(patient, ('Patient',), None))} limit 1)"
+    if criteria.patient is not None:
         conditions.append(f"r.patient = {criteria.patient}")
     conditions.extend(criteria.condition(each) for each in query.criteria)
     return conditions
 
 
-def _patient(query: Query) -> str | None:
-    """The id of the one patient in whose records the matches can only be."""
+def _within_one_record(query: Query, criteria: Criteria) -> Criterion | None:
+    """Have all be looked for in one patient's record if the matches can only be there; the criterion that says so."""
+    of_patient = _of_one_patient(query)
+    if of_patient is None or criteria.keeps_apart:
+        return None
+    criterion, patient = of_patient
+    criteria.patient = f"({criteria.rids(ReferenceValue(patient, ('Patient',), None))} limit 1)"
+    return criterion
+
+
+def _of_one_patient(query: Query) -> tuple[Criterion, str] | None:
+    """The criterion by which the matches can only be in one patient's record, and that one's id."""
     codes = main_patient_parameters(query.resource_type)
     for each in query.criteria:
         if (
@@ -296,7 +317,7 @@ def _patient(query: Query) -> str | None:
                 and value.id is not None
                 and (value.types == ("Patient",) or path.steps[0][1:] == ("type", "Patient"))
             ):
-                return value.id
+                return each, value.id
     return None
 
 
