@@ -30,6 +30,7 @@ SHAPES = [
     ("Task?owner:identifier=o&status=requested", 1500),
     ("ServiceRequest?patient=<patient>", 100),
     ("Patient?identifier=http://mr.example|77", 50),
+    ("Patient?_id=<id>", 50),
     ("Patient?name=family5", 400),
     ("Patient?name=given", 1000),
     ("Observation?value-quantity=ge0", 1000),
@@ -81,7 +82,7 @@ async def test_given_many_resources_when_searched_then_few_pages_are_touched(
 ) -> None:
     kind, _, query = asked.partition("?")
     patient = next(known for name, known in filled[1].items() if name.startswith("Patient"))
-    query = query.replace("<patient>", patient)
+    query = query.replace("<patient>", patient).replace("<id>", patient.split("/")[-1])
     read = parse_query(kind, parse_qsl(query, keep_blank_values=True))
     async with engine.searches.acquire() as conn:
         statement, arguments = await search.composed(conn, engine, VIEWERS[who], read, limit=10)

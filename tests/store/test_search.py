@@ -435,6 +435,18 @@ async def test_given_a_date_of_a_year_when_asked_for_what_lies_late_in_it_then_t
     assert await shelf.find(f"Patient?birthdate={asked}&_sort=birthdate") == expected.split()
 
 
+async def test_given_ids_of_the_hub_and_a_chosen_one_when_asked_for_together_then_all_are_found(
+    house: House, shelf: Shelf
+) -> None:
+    chooser = dataclasses.replace(house.clinic.caller, update_as_create=True)
+    for number in range(3):  # by chance one may be where an id of the hub's would be
+        chosen = {"resourceType": "Patient", "id": f"chosen-{number}"}
+        shelf.names[(await house.update(chooser, chosen["id"], chosen)).rid] = chosen["id"]
+    ids = ",".join([shelf.references["ann"].split("/")[1], *(f"chosen-{n}" for n in range(3))])
+    found = await shelf.find(f"Patient?_id={ids}&_sort=_id")
+    assert sorted(found) == ["ann", "chosen-0", "chosen-1", "chosen-2"]
+
+
 async def test_given_a_search_beyond_the_time_limit_when_asked_then_it_is_refused_as_too_costly(
     house: House, shelf: Shelf
 ) -> None:

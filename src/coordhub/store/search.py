@@ -36,7 +36,7 @@ from coordhub.r4.search_criteria import values_of
 from coordhub.store import narrowing, persons
 from coordhub.store.criteria import Arguments, Criteria, Shared, any_of
 from coordhub.store.engine import Connection, Engine
-from coordhub.store.resources import COLUMNS, WIDTH, Version, version_of
+from coordhub.store.resources import COLUMNS, WIDTH, Version, shard_of_id, version_of
 from coordhub.store.sorting import Walk, beyond, keys_of, order_by, walk_of
 from coordhub.store.visibility import Viewer, Way, shown, visible, ways
 
@@ -279,7 +279,12 @@ def _matching(
     if source is not None:
         conditions.append(f"r.source = {arguments.add(source, 'bigint')}")
     if query.ids is not None:
-        conditions.append(f"r.fhir_id = any({arguments.add(list(query.ids), 'text[]')})")
+        ids = arguments.add(list(query.ids), "text[]")
+        shards = arguments.add([shard_of_id(each) for each in query.ids], "smallint[]")
+        conditions.append(
+            f"r.fhir_id = any({ids}) and r.shard = any({shards} || array("
+            f"select a.shard from assigned_id a where a.fhir_id = any({ids})))"
+        )
     conditions.extend(
         criteria.dates(alternatives, "r.updated", "(r.updated + interval '1 ms')")
         for alternatives in query.last_updated
