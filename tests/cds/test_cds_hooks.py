@@ -272,6 +272,22 @@ async def test_given_what_is_hidden_when_called_then_the_hub_does_what_it_does_f
     assert len(await ehr.cards(signing(), house.clock())) == 1
 
 
+@pytest.mark.parametrize(("code", "most"), [("17856-6", 10), ("2276-4", 7)])
+async def test_given_something_or_nothing_to_tell_when_called_then_no_more_statements_are_made_than_needed(
+    house: House, ehr: EHR, code: str, most: int
+) -> None:
+    """Who asks, its kind, the number of its JWT, the person, its records, what is known of it, the audit; of a card
+    who has it, and the ledger."""
+    await known(house)
+    both = [draft(code, "77"), draft(code, "77", id="again")]
+    for orders, further in ((both[:1], 0), (both, most - 6)):
+        asked, now = call(*orders, patient=HERE), house.clock()
+        async with counted(house.engine.pool) as seen:
+            cards = await ehr.cards(asked, now)
+        assert len(cards) == (len(orders) if code == "17856-6" else 0)
+        assert len(seen.queries) <= most + further, seen.queries
+
+
 async def show(house: House, rid: int) -> None:
     await house.by_owner(
         "insert into access_grant (shard, organization, rid, because, rule, since)"

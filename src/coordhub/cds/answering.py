@@ -5,7 +5,7 @@ https://cds-hooks.hl7.org/2.0/#cds-service-response
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +19,8 @@ from coordhub.cds.hooks import Hook
 from coordhub.errors import FhirError, Issue
 from coordhub.insight import prior_results, priors, same_question
 from coordhub.insight.prior_results import Priors
-from coordhub.insight.priors import Result
+from coordhub.insight.priors import Pending, Result
+from coordhub.insight.same_question import Question
 from coordhub.r4 import reference
 from coordhub.referral.results import TYPES
 from coordhub.store import agenda, parties, people, resources
@@ -78,12 +79,11 @@ async def answer(context: Context, caller: Caller, hook: Hook) -> Told:
             return NOTHING
         if hook.service.hook == "patient-view":
             return await _waiting(conn, view, whose, now)
-        for order in (*hook.drafts, *orders):
-            question = same_question.asked(priors.codes_of(order.get("code")))
-            if question is None or question.window is None or not _is_of(order, hook.patient):
-                continue
-            found = await prior_results.found(
-                conn, view, whose, question, base=hub.base, now=now, zone=hub.zone or UTC
+        asked = list(_asked(hook, orders))
+        records = await people.same(conn, view, whose) if asked else []
+        for order, question in asked:
+            found = await prior_results.of_records(
+                conn, view, records, question, base=hub.base, now=now, zone=hub.zone or UTC
             )
             found = _without(found, order)
             about = cards.subject(found)
@@ -95,7 +95,7 @@ async def answer(context: Context, caller: Caller, hook: Hook) -> Told:
                     about, found, uuid=uuid, suggestion=uuid4(), base=hub.base,
                     order=f"ServiceRequest/{order['id']}" if draft else None,
                     organization=caller.reference,
-                    patient=await _reference(conn, caller, about.version.patient),
+                    patient=await _whose(conn, caller, about),
                 )
             )  # fmt: skip
             shown.append(_row(uuid, caller, hook, order, found, about, whose))
@@ -125,6 +125,14 @@ async def _fetched(context: Context, caller: Caller, hook: Hook, text: str) -> D
         return None
     now = context.hub.clock()
     return await context.servers.read(caller.organization, hook.server, hook.token, text, now)
+
+
+def _asked(hook: Hook, orders: Sequence[Document]) -> Iterator[tuple[Document, Question]]:
+    """The orders that are for this patient and ask what may be known already, and what that is."""
+    for order in (*hook.drafts, *orders):
+        question = same_question.asked(priors.codes_of(order.get("code")))
+        if question is not None and question.window is not None and _is_of(order, hook.patient):
+            yield order, question
 
 
 def _is_of(order: Document, patient: str) -> bool:
@@ -157,7 +165,11 @@ def _numbers(order: Document) -> set[tuple[str, str]]:
     }
 
 
-async def _reference(conn: Connection, caller: Caller, rid: int | None) -> str:
+async def _whose(conn: Connection, caller: Caller, about: Result | Pending) -> str:
+    """`Patient/id` of an order under way, of which a copy is asked for; a result needs none."""
+    if isinstance(about, Result):
+        return ""
+    rid = about.version.patient
     assert rid is not None
     found = await resources.read_rids(conn, viewer.as_organization(caller.organization), [rid])
     return found[rid].reference if rid in found else ""

@@ -34,13 +34,11 @@ async def meant(
 
     patient: the EHR's own record. at_hub: its server is the hub, and the id is the hub's.
     """
-    found = set(await people.at_its_own(conn, viewer, f"Patient/{fhir_id}"))
+    named = identifiers(patient) if patient is not None else []
+    found = await people.at_its_own(conn, viewer, f"Patient/{fhir_id}", named)
     if at_hub:
         known = await resources.read(conn, viewer, "Patient", fhir_id)
         found |= {known.rid} if known is not None and known.body is not None else set()
-    named = identifiers(patient) if patient is not None else []
-    if named:
-        found |= set(await people.by_identifier(conn, viewer, named))
     if not found:
         return None
     first = min(found)

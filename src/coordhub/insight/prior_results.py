@@ -61,10 +61,27 @@ async def found(
 ) -> Priors:
     """Of the person who is this Patient (rid). itself: rid of the order, where it is stored; that does not count."""
     whose = await people.same(conn, viewer, patient)
+    return await of_records(
+        conn, viewer, whose, question, base=base, now=now, zone=zone, itself=itself
+    )
+
+
+async def of_records(
+    conn: Connection,
+    viewer: Viewer,
+    whose: Sequence[int],
+    question: Question,
+    *,
+    base: str,
+    now: datetime,
+    zone: tzinfo = UTC,
+    itself: int | None = None,
+) -> Priors:
+    """The same of these Patients (rids), who are one person."""
     candidates = await stored.candidates(conn, viewer, whose, question.answers)
     ordered = priors.orders(question, candidates, patients=whose)
     ordered = [one for one in ordered if one.rid != itself]
-    tasks = await stored.tasks_of(conn, viewer, [one.rid for one in ordered])
+    tasks = await stored.tasks_of(conn, viewer, [one.rid for one in ordered]) if ordered else []
     results = priors.results(
         question, candidates, patients=whose, now=now, zone=zone, base=base,
         rejected=await rejected(conn, viewer, candidates, base),
@@ -99,22 +116,19 @@ async def holders(
         return {}
     named = {one.version.rid: _makers(one.document) for one in told}
     pairs = {pair for makers in named.values() for maker in makers if (pair := _local(maker, base))}
-    known = await resources.read_names(conn, viewer, sorted(pairs))
-    sources = await resources.read_rids(
-        conn, EVERYONE, sorted({one.version.source for one in told})
-    )
+    known = await resources.read_names(conn, viewer, sorted(pairs)) if pairs else {}
     found: dict[int, str] = {}
     for one in told:
-        rid = one.version.rid
-        makers = sorted(named[rid], key=lambda maker: not _is_organization(maker, base))
+        makers = sorted(named[one.version.rid], key=lambda maker: not _is_organization(maker, base))
         said = [_called(maker, known, base) for maker in makers]
-        name = next((text for text in said if text), "")
-        source = sources.get(one.version.source)
-        if not name and source is not None:
-            name = _name(source)
-        if name:
-            found[rid] = name
-    return found
+        found[one.version.rid] = next((text for text in said if text), "")
+    unsaid = [one.version for one in told if not found[one.version.rid]]
+    wanted = sorted({version.source for version in unsaid})
+    sources = await resources.read_rids(conn, EVERYONE, wanted) if wanted else {}
+    for version in unsaid:
+        if version.source in sources:
+            found[version.rid] = _name(sources[version.source])
+    return {rid: name for rid, name in found.items() if name}
 
 
 def _makers(document: Document) -> list[Document]:
