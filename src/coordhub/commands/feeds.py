@@ -165,7 +165,8 @@ def list_feeds(
             for name in ("written", "gone", "withheld", "faults")
             if name in told
         )
-        print(one.name, one.source, one.due_at or "-", one.ran_at or "never", came or "-", sep="\t")
+        said = told.get("failed") or came or "-"
+        print(one.name, one.source, one.due_at or "-", one.ran_at or "never", said, sep="\t")
 
 
 duplicates = typer.Typer(

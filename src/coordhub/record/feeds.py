@@ -118,16 +118,17 @@ async def take_in(
     async with hub.engine.pool.acquire() as conn:
         if not held and not await feeds.take(conn, feed.name, hub.clock(), LEASE):
             raise BusyError(feed.name)
-    outcome = Outcome()
+    came: Document = {"failed": "it was broken off; the log says by what"}
     try:
         tables = await asyncio.to_thread(reading.read, files)
         outcome = await _Taking(hub, feed, tables, gone_for_sure=gone_for_sure).run()
+        came = outcome.told()
     except reading.UnreadableError as error:
-        outcome.faults.append(Fault(feed.name, 0, "", str(error)))
+        came = {"failed": str(error)}
         raise
     finally:
         async with hub.engine.pool.acquire() as conn:
-            await feeds.leave(conn, feed.name, hub.clock(), outcome.told())
+            await feeds.leave(conn, feed.name, hub.clock(), came)
     if outcome.written:
         outcome.merged, outcome.to_look_at = await twins.look(hub)
     log(

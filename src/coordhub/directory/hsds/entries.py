@@ -293,7 +293,8 @@ def compact(value: Any) -> Any:
     """Without what says nothing, and without characters that FHIR's strings may not have."""
     if isinstance(value, dict):
         found = {name: compact(inner) for name, inner in value.items()}
-        return {name: inner for name, inner in found.items() if inner not in ("", [], {}, None)}
+        kept = {name: inner for name, inner in found.items() if inner not in ("", [], {}, None)}
+        return kept if kept.keys() != {"url"} else {}  # an extension that says nothing
     if isinstance(value, list):
         return [one for one in map(compact, value) if one not in ("", [], {}, None)]
     return _CONTROL.sub("", value).strip() if isinstance(value, str) else value

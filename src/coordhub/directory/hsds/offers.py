@@ -8,10 +8,10 @@ extension, and what a person has to know before going there in extraDetails too.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from coordhub.directory.hsds import schedules, stated
 from coordhub.directory.hsds.places import KEPT
@@ -35,6 +35,7 @@ UNCLASSIFIED: Final = {
 """A kind of no need: what has no taxonomy term is found by its name, and offered for nothing."""
 
 AIRS: Final = "http://211hsis.org"
+_URI: Final = re.compile(r"(https?://|urn:)\S+")
 _UCUM: Final = "http://unitsofmeasure.org"
 _OLDEST: Final = 130
 
@@ -153,7 +154,7 @@ class Offer:
         name = f"{term.text('taxonomy')} {taxonomy.text('name') if taxonomy else ''}".lower()
         uri = taxonomy.text("uri") if taxonomy else ""
         for stated_uri in (term.text("taxonomy"), uri):
-            if urlsplit(stated_uri).scheme in ("http", "https", "urn"):
+            if _URI.fullmatch(stated_uri):
                 return _coded(stated_uri, term)
         if "211" in name or "airs" in name:
             return _coded(AIRS, term)

@@ -131,7 +131,7 @@ def _table_row(
         term = values.get("taxonomy_term_id") or values.get("taxonomy_id", "")
         values = {**values, "link_id": values["service_id"], "taxonomy_term_id": term}
     if table == "schedules" and "weekday" in values:
-        values = {**values, "freq": "WEEKLY", "byday": _weekday(values["weekday"])}
+        values = {**values, "freq": "WEEKLY", "byday": _weekday(str(values["weekday"]))}
     row = Row(table, str(values.get("id") or ""), values, file, number)
     if table == "attributes":
         tables.add(row, [(ANY, str(values.get("link_id") or ""))])
