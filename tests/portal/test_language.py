@@ -7,6 +7,7 @@ import json
 import re
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +16,7 @@ from coordhub.portal import (
     answering,
     asking,
     board,
+    candidates,
     chart,
     entering,
     errand,
@@ -92,7 +94,14 @@ def _of_board() -> set[str]:
 def _of_patients() -> set[str]:
     known = (occurrences.KINDS, occurrences.STATES, chart.FINDINGS)
     said = {text for each in known for text in each.values()}
-    return {*said, "Primary care", "high risk", "not named"}
+    refers = {*candidates.REASONS.values(), *candidates.WARNINGS.values()}
+    refers |= {one.title for one in candidates.kinds().values()}
+    for form in ({}, {"agreed": ""}, {"anyway": "x"}):
+        for chosen in ([], [1]):
+            for warnings in ((), (1,)):
+                lacking = candidates.lacks(SimpleNamespace(warnings=warnings), chosen, form)
+                refers |= {lacking} if lacking else set()
+    return {*said, *refers, "Primary care", "high risk", "not named"}
 
 
 def _of_figures() -> set[str]:

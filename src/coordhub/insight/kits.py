@@ -111,7 +111,7 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Kit:
-    """community: it goes to social services as well, as far as their data set has it."""
+    """community: it goes to social services as well, as far as their data set has it. title: as people call it."""
 
     name: str
     kinds: frozenset[Code]
@@ -119,6 +119,7 @@ class Kit:
     searches: tuple[Search, ...]
     back: tuple[Expected, ...]
     community: bool = False
+    title: str = ""
 
     @property
     def inputs(self) -> list[dict[str, Any]]:
@@ -178,7 +179,7 @@ def _kit(entry: _Kit, known: Mapping[str, Question]) -> Kit:
         for one in entry.back
     ]
     return Kit(
-        entry.kit, kinds, tuple(answers), tuple(searches), tuple(back), community=entry.community
+        entry.kit, kinds, tuple(answers), tuple(searches), tuple(back), entry.community, entry.title
     )
 
 

@@ -149,7 +149,7 @@ async def send(hub: Hub, caller: Caller, found: Found, wanted: list[tuple[Need, 
     now, patient = instant(hub.clock()), found.patient.reference
     orders = {need.kind: uuid.uuid4().urn for need, _ in wanted}
     concerns = await _concerns(hub, caller.organization, found)
-    consent = _consent(
+    consent = consent_of(
         patient, caller.reference, sorted({one.organization for _, one in wanted}), now
     )
     operations = [Create("Consent", consent, full_url=uuid.uuid4().urn)]
@@ -213,7 +213,7 @@ def _order(
     }
 
 
-def _consent(patient: str, organization: str, recipients: list[str], now: str) -> Document:
+def consent_of(patient: str, organization: str, recipients: list[str], now: str) -> Document:
     role = {"coding": [{"system": f"{_TERMS}/v3-ParticipationType", "code": "IRCP"}]}
     return {
         "resourceType": "Consent",

@@ -19,6 +19,7 @@ from coordhub.portal import (
     patients,
     referring,
     screening,
+    sending,
     voice,
     working,
 )
@@ -32,6 +33,7 @@ DESKS: Final[tuple[Callable[[FastAPI], None], ...]] = (
     screening.add,
     voice.add,
     patients.add,
+    sending.add,
     counting.add,
 )
 

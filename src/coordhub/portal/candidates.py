@@ -1,0 +1,323 @@
+"""Who could help a person with what a clinician asks for, why, what would go along, and the referral that is sent.
+
+http://hl7.org/fhir/R4/servicerequest.html, http://hl7.org/fhir/us/sdoh-clinicalcare (referral management)
+
+It asks what `ServiceRequest/$route` asks (directory.matching), and sends what a system would: order, Task, and the
+Consent of the person to those who are chosen, in one transaction. Consents are no criterion: the person is asked
+now. Nothing is offered here for what is a matter of safety.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any, Final
+from uuid import uuid4
+
+from coordhub.access import viewer
+from coordhub.access.caller import Caller
+from coordhub.directory.matching import prospects
+from coordhub.insight import duplicates, enclosing, kits
+from coordhub.insight.duplicates import ENROLLED, OPEN_REFERRAL, Duplicate
+from coordhub.portal import listed, occurrences, proposing
+from coordhub.portal.occurrences import Paper, Wall
+from coordhub.portal.sheets import name_of, words
+from coordhub.r4 import datasets
+from coordhub.record import parties
+from coordhub.record.commit import commit
+from coordhub.record.hub import Hub, instant
+from coordhub.record.operations import Create
+from coordhub.record.recipients import dataset_of
+from coordhub.referral import screening
+from coordhub.referral.matching import Finding
+from coordhub.referral.same_kind import SDOHCC
+from coordhub.store import resources
+from coordhub.store.engine import Connection
+from coordhub.store.resources import Version
+
+MOST: Final = 6
+"""Services to choose from."""
+MOST_OUT: Final = 10
+"""Services of which it is said why they are not among them."""
+
+NUMBER: Final = "urn:coordhub:order-of-portal"
+_TASK_CODE: Final = "http://hl7.org/fhir/CodeSystem/task-code"
+
+Document = dict[str, Any]
+
+REASONS: Final = {
+    "same-kind": "offers this",
+    "kind-not-stated": "does not say what it offers",
+    "in-area": "serves where the person lives",
+    "served-from-afar": "helps from afar, where the person lives",
+    "out-of-area": "does not serve where the person lives",
+    "area-not-stated": "does not say which area it serves",
+    "area-uncertain": "ask whether it serves this address",
+    "address-not-known": "no address of the person is known",
+    "age-served": "serves this age",
+    "age-not-known": "ask about the age",
+    "below-minimum-age": "the person is too young for it",
+    "above-maximum-age": "the person is too old for it",
+    "sex-served": "serves this person",
+    "sex-not-known": "ask whom it serves",
+    "sex-not-served": "does not serve this person",
+    "eligible": "the person meets its conditions",
+    "eligibility-not-known": "ask about its conditions",
+    "spoken": "speaks the person's language",
+    "interpreted": "has interpreters",
+    "language-not-known": "the person's language is not known",
+    "language-not-stated": "does not say which languages it speaks",
+    "language-not-offered": "does not speak the person's language",
+    "open": "is open in time",
+    "hours-not-stated": "does not say when it is open",
+    "closed": "is not open in time",
+    "by-appointment": "by appointment only",
+    "accessible": "has the access that the person needs",
+    "access-not-stated": "ask about access",
+    "capacity": "has places now",
+    "limited": "has few places",
+    "waitlist": "has a waiting list",
+    "no-capacity": "has no places now",
+    "no-capacity-refused": "said lately that it has no places",
+    "capacity-not-stated": "does not say whether it has places",
+    "capacity-out-of-date": "said long ago whether it has places",
+    "agreed": "takes your referrals",
+    "no-agreement": "does not take your referrals",
+    "not-electronically": "takes no referrals by this hub",
+    "unreachable": "cannot be reached just now",
+    "already-enrolled": "the person is enrolled there already",
+    "on-waiting-list": "the person is on its waiting list already",
+    "open-referral": "a referral for the same is open",
+    "inactive": "is closed",
+    "wrong-service": "offers something else",
+}
+"""Code of a finding -> what it means."""
+
+WARNINGS: Final = {
+    ENROLLED["enrolled"]: "The person is enrolled in such a program already",
+    ENROLLED[
+        "not-enrolled-on-waitlist"
+    ]: "The person is on the waiting list of such a program already",
+    OPEN_REFERRAL: "A referral for the same is open",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What may be asked for. code: of the order; category: of SDOH Clinical Care, "" for a specialty."""
+
+    key: str
+    title: str
+    code: tuple[str, str]
+    category: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """known, ask: what speaks for it, and what is to be asked, in English. whole: it treats, and is shown the
+    whole record; along: what would go with the referral."""
+
+    reference: str
+    name: str
+    organization: str
+    known: tuple[str, ...]
+    ask: tuple[str, ...]
+    whole: bool
+    along: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """out: who cannot, each with why. warnings: what is known already that speaks against sending, with since when
+    and who says so. back: what is to come back. rids: what is shown."""
+
+    patient: Version
+    person: str
+    candidates: tuple[Candidate, ...]
+    out: tuple[tuple[str, tuple[str, ...]], ...]
+    warnings: tuple[tuple[str, str, str], ...]
+    back: tuple[str, ...]
+    rids: tuple[int, ...]
+
+
+def kinds() -> dict[str, Kind]:
+    """By key: needs that a screening finds, and what there is a kit for."""
+    found = {
+        one.kind: Kind(one.kind, one.text, (screening.SNOMED, "410606002"), one.kind)
+        for one in screening.needs().values()
+        if not one.sensitive
+    }
+    for kit in kits.in_use():
+        found.setdefault(kit.name, Kind(kit.name, kit.title or kit.name, sorted(kit.kinds)[0], ""))
+    return found
+
+
+def order(
+    kind: Kind, patient: str, requester: str, recipients: Sequence[str], now: str, urgent: bool
+) -> Document:
+    system, code = kind.code
+    found: Document = {
+        "resourceType": "ServiceRequest",
+        "status": "active",
+        "intent": "order",
+        "priority": "urgent" if urgent else "routine",
+        "code": {"coding": [{"system": system, "code": code}], "text": kind.title},
+        "subject": {"reference": patient},
+        "authoredOn": now,
+        "requester": {"reference": requester},
+    }
+    if kind.category:
+        found["category"] = [{"coding": [{"system": SDOHCC, "code": kind.category}]}]
+    if recipients:
+        found["performer"] = [{"reference": one} for one in recipients]
+    return found
+
+
+async def found(
+    hub: Hub, conn: Connection, own: Version, patient: Version, kind: Kind, urgent: bool, wall: Wall
+) -> Found:
+    """Who could help this Patient, whom the organization sees."""
+    view, now, base = viewer.as_organization(own.rid), hub.clock(), hub.base
+    request = order(kind, patient.reference, own.reference, (), instant(now), urgent)
+    evidence = await duplicates.found(conn, view, request, patient.rid, base=base, now=now)
+    ranked = await prospects(
+        conn, request, parties.document(patient), sender=own.rid, now=now,
+        received=duplicates.received(evidence), zone=hub.zone,
+    )  # fmt: skip
+    ranked = [one for one in ranked if one.recipient and one.organization != own.rid]
+    first = [one for one in ranked if one.verdict == "in"][:MOST]
+    out = [one for one in ranked if one.verdict == "out" and "wrong-service" not in one.reasons]
+    known = await listed.shown(conn, view, [one.recipient for one in (*first, *out[:MOST_OUT])])
+    owners = await resources.read_rids(
+        conn, view,
+        sorted({one.organization for one in first} | {one.evidence.source for one in evidence}),
+    )  # fmt: skip
+    first = [one for one in first if one.recipient in known and one.organization in owners]
+    shares = {
+        one.organization: await dataset_of(conn, one.organization, one.recipient, request, base)
+        for one in first
+    }
+    kit = kits.of(request)
+    along: Mapping[int, list[str]] = {}
+    if kit is not None and shares:
+        along = await enclosing.enclosed(
+            conn, hub.engine, kit, shares, view=view, patient=patient.rid, base=base, now=now,
+            zone=hub.zone or UTC,
+        )  # fmt: skip
+    enclosed = await listed.shown(conn, view, {text for each in along.values() for text in each})
+    names = parties.document(patient).get("name") or [{}]
+    return Found(
+        patient,
+        name_of(names[0]),
+        tuple(
+            Candidate(
+                one.recipient,
+                occurrences.name_in(known[one.recipient]),
+                owners[one.organization].reference,
+                _said(one.findings, "met"),
+                _said(one.findings, "unknown"),
+                shares[one.organization] == datasets.WHOLE,
+                _titles(along.get(one.organization, ()), enclosed),
+            )
+            for one in first
+        ),
+        tuple(
+            (occurrences.name_in(known[one.recipient]), _said(one.findings, "failed"))
+            for one in out[:MOST_OUT]
+            if one.recipient in known
+        ),
+        tuple(_warning(one, owners, wall) for one in evidence),
+        tuple(one.title for one in kit.back) if kit is not None else (),
+        tuple(dict.fromkeys([
+            patient.rid, *(one.evidence.rid for one in evidence),
+            *(one.rid for one in enclosed.values()),
+        ])),
+    )  # fmt: skip
+
+
+def _said(findings: Collection[Finding], outcome: str) -> tuple[str, ...]:
+    return tuple(
+        REASONS[one.code] for one in findings if one.outcome == outcome and one.code in REASONS
+    )
+
+
+def _titles(references: Collection[str], known: Mapping[str, Version]) -> tuple[str, ...]:
+    """What goes along, each name once."""
+    found = []
+    for text in references:
+        if text not in known:
+            continue
+        paper = Paper.of(known[text])
+        named = paper.document.get("medicationCodeableConcept") or paper.document.get("code")
+        found.append(words(named) or paper.version.type)
+    return tuple(dict.fromkeys(found))
+
+
+def _warning(one: Duplicate, owners: Mapping[int, Version], wall: Wall) -> tuple[str, str, str]:
+    by = owners.get(one.evidence.source)
+    return (
+        WARNINGS[one.code],
+        wall.dated(one.since) if one.since is not None else "",
+        occurrences.name_in(by) if by is not None else "",
+    )
+
+
+def lacks(found: Found, chosen: Sequence[Candidate], form: Mapping[str, str]) -> str | None:
+    """What still has to be said before it can be sent."""
+    if not chosen:
+        return "Choose at least one of them."
+    if found.warnings and not form.get("anyway", "").strip():
+        return "Say why it is to be sent although this is known."
+    if form.get("agreed") != "on":
+        return "Ask the person first, and say that it agrees."
+    return None
+
+
+async def send(
+    hub: Hub,
+    caller: Caller,
+    found: Found,
+    kind: Kind,
+    chosen: Sequence[Candidate],
+    *,
+    urgent: bool,
+    words: str,
+    anyway: str,
+    number: str,
+) -> str:
+    """Refer; id of the Task. FhirError where the hub refuses. number: of the form, which is sent once."""
+    now, patient = instant(hub.clock()), found.patient.reference
+    consent = proposing.consent_of(
+        patient, caller.reference, sorted({one.organization for one in chosen}), now
+    )
+    request = order(kind, patient, caller.reference, [one.reference for one in chosen], now, urgent)
+    request["identifier"] = [{"system": NUMBER, "value": number}]
+    if words:
+        request["reasonCode"] = [{"text": words}]
+    if anyway:
+        request["note"] = [{"time": now, "text": anyway}]
+    asked = uuid4().urn
+    task: Document = {
+        "resourceType": "Task",
+        "identifier": [{"system": NUMBER, "value": number}],
+        "status": "requested",
+        "intent": "order",
+        "priority": request["priority"],
+        "code": {"coding": [{"system": _TASK_CODE, "code": "fulfill"}]},
+        "focus": {"reference": asked},
+        "for": {"reference": patient},
+        "authoredOn": now,
+        "requester": {"reference": caller.reference},
+    }
+    done = await commit(
+        hub,
+        caller,
+        [
+            Create("Consent", consent, full_url=uuid4().urn),
+            Create("ServiceRequest", request, full_url=asked),
+            Create("Task", task, full_url=uuid4().urn),
+        ],
+        interaction="transaction",
+    )
+    return done.written[-1].id

@@ -1,0 +1,93 @@
+"""S27, S28: a clinician refers on a page: who could help and why, whom the person leaves out, what is known already."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "stage"))
+
+from browser import browser, clock, joins
+
+__all__ = ["browser", "clock"]
+
+FOOD = "food-insecurity"
+ABSENT = "00000000-0000-4000-8000-000000000000"
+
+
+async def made(who, kind, **elements):
+    answered = await who.ask("POST", f"/{kind}", {"resourceType": kind, **elements})
+    assert answered.status_code == 201, answered.text
+    return f"{kind}/{answered.json()['id']}"
+
+
+async def test_given_a_clinician_when_it_refers_on_a_page_then_it_is_what_a_system_would_have_sent(
+    house, browser
+):
+    riverside, mounds, rides = house.riverside, house.mounds, house.northgate
+    ours, theirs = await house.offers(mounds, FOOD), await house.offers(rides, FOOD)
+    patient = await made(riverside, "Patient", name=[{"family": "Quillfeather"}])
+    await made(
+        riverside, "Observation", status="final", subject={"reference": patient},
+        code={"coding": [{"system": "http://loinc.org", "code": "4548-4"}], "text": "HbA1c"},
+        effectiveDateTime=f"{house.hub.clock():%Y-%m-%d}",
+        valueQuantity={"value": 8.1, "unit": "%"},
+    )  # fmt: skip
+    here = f"/portal/refer/{patient.partition('/')[2]}"
+    await browser.sets_up(
+        "rosa@riverside.example",
+        await joins(house, riverside, "rosa@riverside.example", "coordinator"),
+    )
+    assert (await browser.opens(f"/portal/refer/{ABSENT}")).status_code == 404
+    assert f'href="{here}"' in (await browser.opens(here.replace("refer", "patients"))).text
+
+    # A specialist: who, why, and what goes along
+    clinic = await browser.opens(f"{here}?kind=endocrinology")
+    assert "Lakeside endocrinology clinic" in clinic.text
+    assert "offers this" in clinic.text
+    assert "With it goes: HbA1c." in clinic.text
+    assert "Is shown the record" in clinic.text
+    assert "To come back: consult note" in clinic.text
+
+    # Food: two could help; the person leaves out one
+    listed = await browser.opens(f"{here}?kind={FOOD}")
+    for one in (ours, theirs):
+        assert f'name="whom.{one}"' in listed.text
+    assert "no more than such a service is to have" in listed.text
+    assert "With it goes" not in listed.text
+    fields = {"kind": FOOD, f"whom.{ours}": "on", "words": "three children"}
+    for lacking in ({**fields, "agreed": ""}, {"kind": FOOD, "agreed": "on"}):
+        refused = await browser.sends(here, **lacking)
+        assert refused.status_code == 422
+        assert 'role="alert"' in refused.text
+    assert await riverside.find("Task") == []
+    forged = await browser.http.post(here, data={**fields, "agreed": "on", "seal": "of another"})
+    assert forged.status_code == 404
+    number = "5" * 32
+    sent = await browser.sends(here, **fields, agreed="on", number=number)
+    assert sent.url.path.startswith("/portal/referrals/"), sent.text
+    [order] = await riverside.find(f"ServiceRequest?patient={patient}&intent=order")
+    assert [one["reference"] for one in order["performer"]] == [ours]
+    assert order["reasonCode"] == [{"text": "three children"}]
+    [consent] = await riverside.find(f"Consent?patient={patient}")
+    assert [one["reference"]["reference"] for one in consent["provision"]["actor"]] == [
+        mounds.reference
+    ]
+    [asked] = await house.until(lambda: mounds.find("Task?status=requested"))
+    await mounds.answers(f"Task/{asked['id']}", "accepted")
+    await house.settled()
+    assert await rides.find("Task") == []
+
+    # Again, it says that one is open, and is sent for a reason only
+    again = await browser.opens(f"{here}?kind={FOOD}")
+    assert "A referral for the same is open" in again.text
+    fields |= {"agreed": "on", "number": "6" * 32}
+    assert (await browser.sends(here, **fields)).status_code == 422
+    done = await browser.sends(here, **fields, anyway="it moved")
+    assert done.url.path.startswith("/portal/referrals/"), done.text
+    orders = await riverside.find(f"ServiceRequest?patient={patient}&intent=order")
+    assert [one["note"][0]["text"] for one in orders if "note" in one] == ["it moved"]
+    # Pressed twice, a form is one referral
+    await browser.opens(f"{here}?kind={FOOD}")
+    await browser.sends(here, **fields, anyway="it moved")
+    assert len(await riverside.find(f"ServiceRequest?patient={patient}&intent=order")) == 2
