@@ -139,6 +139,7 @@ async def test_given_two_organizations_when_one_opens_what_the_other_is_asked_th
     email = "lee@rides.example.org"
     await browser.sets_up(email, await joins(house, house.rides, email))
     assert "Nothing new" in browser.page.text
+    assert 'href="/portal/board"' not in browser.page.text, "a desk that is not hers is not named"
     foreign = await browser.opens(f"/portal/tasks/{asked['id']}")
     absent = await browser.opens("/portal/tasks/00000000-0000-4000-8000-000000000000")
     assert foreign.status_code == absent.status_code == 404
@@ -146,6 +147,15 @@ async def test_given_two_organizations_when_one_opens_what_the_other_is_asked_th
         "00000000-0000-4000-8000-000000000000", "x"
     )
     assert whom["name"][0]["family"] not in foreign.text
+
+    # What others of her own organization have a desk for is not there, until she is one of them
+    board = await browser.opens("/portal/board")
+    nothing = await browser.opens("/portal/nothing")
+    assert (board.status_code, board.text) == (404, nothing.text.replace("/nothing", "/board"))
+    await people.take_on(
+        house.hub.engine, Operator("rosa"), email, ["admin", "coordinator"], house.hub.clock()
+    )
+    assert (await browser.opens("/portal/board")).status_code == 200
     # In Spanish, where the browser asks for it, or it was chosen
     spanish = await browser.opens(
         "/portal/worklist", headers={"Accept-Language": "es-MX, en;q=0.5"}

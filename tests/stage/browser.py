@@ -75,9 +75,9 @@ async def browser(house, clock):
         yield Browser(http, clock)
 
 
-async def joins(house, organization, email, role="program-staff"):
+async def joins(house, organization, email, *roles):
     """An operator makes the account; its first password."""
     return await people.add(
-        house.hub.engine, Operator("rosa"), organization.reference, email, "Pat Pantry", role,
-        house.hub.clock(),
+        house.hub.engine, Operator("rosa"), organization.reference, email, "Pat Pantry",
+        roles or ("program-staff",),        house.hub.clock(),
     )  # fmt: skip

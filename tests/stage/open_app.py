@@ -119,7 +119,7 @@ class Account:
 async def account(house: House, email: str, rid: int, role: str = "program-staff") -> Account:
     """Of who works for the organization (rid), or of the patient itself."""
     salt, factor = b"salt" * 4, totp.new_factor()
-    one = Person(uuid4().hex, rid, email, "Ana Ruiz", role, True, None, factor)
+    one = Person(uuid4().hex, rid, email, "Ana Ruiz", (role,), True, None, factor)
     async with house.engine.pool.acquire() as conn:
         await accounts.add(conn, one, Secret(salt, passwords.hashed(PASSWORD, salt)), house.clock())
     return Account(one.id, email, factor)

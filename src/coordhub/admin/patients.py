@@ -32,8 +32,8 @@ async def add(hub: Hub, by: Operator, person: str, email: str, name: str) -> str
         except proxies.CannotBindError as error:
             raise NothingDone(str(error)) from error
         await transact(conn, batch, now=now)
-        one = Person(uuid.uuid4().hex, rid, meant, name.strip(), ROLE, True, now + FIRST)
+        one = Person(uuid.uuid4().hex, rid, meant, name.strip(), (ROLE,), True, now + FIRST)
         if not await accounts.add(conn, one, secret, now):
             raise NothingDone(f"{meant} has an account already.")
-        await note(conn, by, "person-added", now, {"person": one.id, "of": person, "role": ROLE})
+        await note(conn, by, "person-added", now, {"person": one.id, "of": person, "roles": ROLE})
     return password

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,7 +17,11 @@ from coordhub.store.visibility import EVERYONE
 
 ROLES: Final = {
     "program-staff": "answers what its organization is asked",
-    "coordinator": "the same; the board of what its organization has sent is to come",
+    "coordinator": "the same, and follows what its organization has sent",
+    "clinician": "refers patients, and reads what came of it",
+    "privacy-officer": "accounts for disclosures, reviews emergencies, reads why something was shown",
+    "integration-engineer": "follows deliveries and partners, and sends again what was stuck",
+    "admin": "reads the figures of its organization, and who has an account",
 }
 
 FIRST: Final = timedelta(days=7)
@@ -31,12 +36,11 @@ async def add(
     organization: str,
     email: str,
     name: str,
-    role: str,
+    roles: Sequence[str],
     now: datetime,
 ) -> str:
     """An account of somebody who works for `organization` (`Organization/id`); its first password, told once."""
-    if role not in ROLES:
-        raise NothingDone(f"there is no role {role}. Known are {', '.join(ROLES)}.")
+    kept = _roles(roles)
     meant = as_kept(email)
     if not _EMAIL.fullmatch(meant) or not name.strip():
         raise NothingDone("a person has an e-mail address and a name.")
@@ -50,12 +54,12 @@ async def add(
             raise NothingDone(
                 f"{organization} is not in the directory. Name it as Organization/id."
             )
-        one = Person(uuid.uuid4().hex, found.rid, meant, name.strip(), role, True, now + FIRST)
+        one = Person(uuid.uuid4().hex, found.rid, meant, name.strip(), kept, True, now + FIRST)
         if not await accounts.add(conn, one, _secret(password), now):
             raise NothingDone(
                 f"{meant} has an account already. To let it in anew: coordhub people reset {meant}"
             )
-        said = {"person": one.id, "organization": organization, "role": role}
+        said = {"person": one.id, "organization": organization, "roles": " ".join(kept)}
         await note(conn, by, "person-added", now, said)
     return password
 
@@ -67,6 +71,16 @@ async def reset(engine: Engine, by: Operator, email: str, now: datetime) -> str:
         found = await accounts.reset(conn, as_kept(email), _secret(password), now + FIRST)
         await _noted(conn, by, "person-reset", email, found, now)
     return password
+
+
+async def take_on(
+    engine: Engine, by: Operator, email: str, roles: Sequence[str], now: datetime
+) -> None:
+    """These are its roles from now on, also where it has signed in already."""
+    kept = _roles(roles)
+    async with engine.transaction() as conn:
+        found = await accounts.take_on(conn, as_kept(email), kept)
+        await _noted(conn, by, "person-roles", email, found, now, roles=" ".join(kept))
 
 
 async def deactivate(engine: Engine, by: Operator, email: str, now: datetime) -> None:
@@ -127,6 +141,15 @@ async def unbind(engine: Engine, by: Operator, email: str, issuer: str, now: dat
         await _noted(conn, by, "person-unbound", email, found and found[0].id, now)
 
 
+def _roles(named: Sequence[str]) -> tuple[str, ...]:
+    for role in named:
+        if role not in ROLES:
+            raise NothingDone(f"there is no role {role}. Known are {', '.join(ROLES)}.")
+    if not named:
+        raise NothingDone(f"a person has a role, or several: {', '.join(ROLES)}.")
+    return tuple(role for role in ROLES if role in named)
+
+
 def as_kept(email: str) -> str:
     return email.strip().lower()
 
@@ -137,8 +160,14 @@ def _secret(password: str) -> Secret:
 
 
 async def _noted(
-    conn: Connection, by: Operator, act: str, email: str, found: str | None, now: datetime
+    conn: Connection,
+    by: Operator,
+    act: str,
+    email: str,
+    found: str | None,
+    now: datetime,
+    **more: str,
 ) -> None:
     if found is None:
         raise NothingDone(f"nobody has the address {email}. See: coordhub people list")
-    await note(conn, by, act, now, {"person": found})
+    await note(conn, by, act, now, {"person": found, **more})

@@ -16,6 +16,14 @@ people = typer.Typer(
     help="Who may sign in to the portal, for which organization. Needs DATABASE_URL.",
 )
 
+Roles = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="program-staff (without it), coordinator, clinician, privacy-officer, integration-engineer or admin; "
+        "may be repeated. It decides which desks of the portal the person has."
+    ),
+]
+STAFF = ("program-staff",)
 Email = Annotated[str, typer.Argument(help="The address by which the person signs in.")]
 
 
@@ -30,7 +38,7 @@ def add(
     ],
     email: Email,
     name: Annotated[str, typer.Option(help="As colleagues and the audit call the person.")],
-    role: Annotated[str, typer.Option(help="program-staff or coordinator.")] = "program-staff",
+    role: Roles = None,
     home: Home = None,
 ) -> None:
     """Make an account and print its first password, which is changed when it is used; good for a week.
@@ -47,7 +55,23 @@ def add(
             hub = await opened(engine, home)
             print(await patients.add(hub, operator(), organization, email, name))
             return
-        print(await acts.add(engine, operator(), organization, email, name, role, engine.now()))
+        print(
+            await acts.add(
+                engine, operator(), organization, email, name, role or STAFF, engine.now()
+            )
+        )
+
+    act("people", step, home)
+
+
+@people.command("roles")
+def roles(email: Email, role: Roles = None, home: Home = None) -> None:
+    """Say what the person does there from now on; the roles it had before are gone."""
+
+    async def step(engine: Engine) -> None:
+        from coordhub.admin import people as acts
+
+        await acts.take_on(engine, operator(), email, role or STAFF, engine.now())
 
     act("people", step, home)
 
@@ -149,7 +173,7 @@ def list_people(home: Home = None) -> None:
             state = "active" if one.factor is not None else "first password"
             where = named.get(one.organization)
             print(
-                one.email, one.name, one.role, where.reference if where is not None else "-",
+                one.email, one.name, ",".join(one.roles), where.reference if where is not None else "-",
                 state if one.active else "inactive", sep="\t",
             )  # fmt: skip
 

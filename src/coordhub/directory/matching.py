@@ -84,7 +84,7 @@ async def prospects(
         asked,
         [
             (
-                offered_of(one, places, zone),
+                _offered(one, places, zone),
                 Known(
                     one.organization_active,
                     one.agreed,
@@ -133,8 +133,7 @@ class _Record:
 _NO_RECORD = Record()
 
 
-def offered_of(one: offers.Service, places: Mapping[int, str], zone: ZoneInfo | None) -> Offered:
-    """What it offers; `places`: texts of Locations by rid."""
+def _offered(one: offers.Service, places: Mapping[int, str], zone: ZoneInfo | None) -> Offered:
     return read(
         one.text,
         one.reference,

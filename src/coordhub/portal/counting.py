@@ -17,9 +17,9 @@ def add(app: FastAPI) -> None:
 
     @app.get("/portal/figures", include_in_schema=False)
     async def counted(request: Request) -> Response:
-        guest = await guests.staff(request)
-        if guest is None:
-            return guests.go(request, "/sign-in")
+        guest = await guests.at(request, "figures")
+        if isinstance(guest, Response):
+            return guest
         chosen, found = await _figures(request, guest)
         return guests.room(
             request, guest, "figures", 200, here="figures", chosen=chosen,
@@ -28,9 +28,9 @@ def add(app: FastAPI) -> None:
 
     @app.get("/portal/figures.csv", include_in_schema=False)
     async def table(request: Request) -> Response:
-        guest = await guests.staff(request)
-        if guest is None:
-            return guests.go(request, "/sign-in")
+        guest = await guests.at(request, "figures")
+        if isinstance(guest, Response):
+            return guest
         chosen, found = await _figures(request, guest)
         kept = {
             **pages.HEADERS,

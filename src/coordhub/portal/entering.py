@@ -18,7 +18,7 @@ from fastapi import FastAPI, Request, Response
 
 from coordhub.access import totp
 from coordhub.authorization.provider import Provider
-from coordhub.portal import forms, guests, language, pages, signing_in
+from coordhub.portal import desks, forms, guests, language, pages, signing_in
 from coordhub.portal.bounds import Bounds
 from coordhub.portal.signing_in import Session, SignedIn
 
@@ -49,12 +49,13 @@ def add(app: FastAPI) -> None:
     @app.get("/portal", include_in_schema=False)
     async def entered(request: Request) -> Response:
         session = await guests.session_of(request)
-        if session is not None and session.factor is None and session.person.role == "patient":
+        if session is not None and session.factor is None and session.person.roles == ("patient",):
             return guests.go(request, "/apps")
         guest = await guests.staff(request)
         if guest is None:
             return guests.go(request, "/sign-in")
-        return guests.go(request, "/worklist")
+        first = next(iter(desks.of(guest.session.person.roles)))
+        return guests.go(request, f"/{first}")
 
     @app.get("/portal/style.css", include_in_schema=False)
     async def style() -> Response:

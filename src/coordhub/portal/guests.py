@@ -17,7 +17,7 @@ from coordhub.access import viewer
 from coordhub.directory import calendars
 from coordhub.errors import FhirError
 from coordhub.fhir.context import Context
-from coordhub.portal import answering, language, moments, pages, signing_in
+from coordhub.portal import answering, desks, language, moments, pages, signing_in
 from coordhub.portal.language import Words
 from coordhub.portal.signing_in import Session, SignedIn
 from coordhub.record import parties
@@ -86,7 +86,7 @@ def page(
     path = request.url.path.removeprefix("/portal")
     shown = {
         "t": language.words(tag), "language": tag, "languages": language.LANGUAGES,
-        "home": home(request), "guest": None, "here": "", "seal": "",
+        "home": home(request), "guest": None, "desks": {}, "here": "", "seal": "",
         "back": path if BACK.fullmatch(path) and path != "/allow" else "", **more,
     }  # fmt: skip
     headers = dict(pages.HEADERS)
@@ -105,6 +105,7 @@ def room(request: Request, guest: Guest, name: str, status: int, **more: object)
         request, name, status,
         **{
             "guest": guest.session.person,
+            "desks": desks.of(guest.session.person.roles),
             "organization": parties.document(guest.own).get("name", ""),
             "seal": guest.session.seal, **more,
         },
@@ -137,7 +138,17 @@ async def anyone(request: Request) -> Guest | None:
 async def staff(request: Request) -> Guest | None:
     """Who has signed in whole, and works for an organization."""
     guest = await anyone(request)
-    return None if guest is None or guest.session.person.role == "patient" else guest
+    return None if guest is None or guest.is_patient else guest
+
+
+async def at(request: Request, desk: str) -> Guest | Response:
+    """Who works at this desk; else what is answered: the door, or that there is no such page."""
+    guest = await staff(request)
+    if guest is None:
+        return go(request, "/sign-in")
+    if desk not in desks.of(guest.session.person.roles):
+        return room(request, guest, "missing", 404)
+    return guest
 
 
 async def times(request: Request, guest: Guest) -> dict[str, object]:

@@ -24,9 +24,9 @@ def add(app: FastAPI) -> None:
 
     @app.get("/portal/patients", include_in_schema=False)
     async def listed(request: Request) -> Response:
-        guest = await guests.staff(request)
-        if guest is None:
-            return guests.go(request, "/sign-in")
+        guest = await guests.at(request, "patients")
+        if isinstance(guest, Response):
+            return guest
         hub, organization = guests.context_of(request).hub, guest.own.rid
         looked = " ".join(request.query_params.get("who", "").split())[:100]
         if looked:
@@ -45,9 +45,9 @@ def add(app: FastAPI) -> None:
 
     @app.get("/portal/patients/{fhir_id}", include_in_schema=False)
     async def shown(request: Request, fhir_id: str) -> Response:
-        guest = await guests.staff(request)
-        if guest is None:
-            return guests.go(request, "/sign-in")
+        guest = await guests.at(request, "patients")
+        if isinstance(guest, Response):
+            return guest
         hub = guests.context_of(request).hub
         async with hub.engine.pool.acquire() as conn:
             wall = await wall_of(request, guest, conn)

@@ -17,9 +17,9 @@ def add(app: FastAPI) -> None:
 
     @app.get("/portal/board", include_in_schema=False)
     async def listed(request: Request) -> Response:
-        guest = await guests.staff(request)
-        if guest is None:
-            return guests.go(request, "/sign-in")
+        guest = await guests.at(request, "board")
+        if isinstance(guest, Response):
+            return guest
         hub = guests.context_of(request).hub
         async with hub.engine.pool.acquire() as conn:
             found = await board.board(hub, conn, guest.own.rid)
@@ -35,17 +35,17 @@ def add(app: FastAPI) -> None:
 
     @app.get("/portal/referrals/{fhir_id}", include_in_schema=False)
     async def shown(request: Request, fhir_id: str) -> Response:
-        guest = await guests.staff(request)
-        if guest is None:
-            return guests.go(request, "/sign-in")
+        guest = await guests.at(request, "board")
+        if isinstance(guest, Response):
+            return guest
         return await _referral(request, guest, fhir_id)
 
     @app.post("/portal/referrals/{fhir_id}", include_in_schema=False)
     async def answered(request: Request, fhir_id: str) -> Response:
-        guest = await guests.staff(request)
         form = await forms.fields(request)
-        if guest is None:
-            return guests.go(request, "/sign-in")
+        guest = await guests.at(request, "board")
+        if isinstance(guest, Response):
+            return guest
         if form is None or form.get("seal") != guest.session.seal or form.get("act") != "cancel":
             return guests.room(request, guest, "missing", 404)
         return await _cancel(request, guest, fhir_id, form)

@@ -25,9 +25,9 @@ def add(app: FastAPI) -> None:
 
     @app.get("/portal/screening", include_in_schema=False)
     async def listed(request: Request) -> Response:
-        guest = await guests.staff(request)
-        if guest is None:
-            return guests.go(request, "/sign-in")
+        guest = await guests.at(request, "board")
+        if isinstance(guest, Response):
+            return guest
         hub, looked = guests.context_of(request).hub, request.query_params.get("who", "")[:100]
         found = await leave.choices(hub, guest.own.rid, looked, hub.clock())
         await guests.looked(request, guest, "search-type", None, tuple(one.rid for one in found))
@@ -38,34 +38,34 @@ def add(app: FastAPI) -> None:
 
     @app.get("/portal/screening/{fhir_id}", include_in_schema=False)
     async def shown(request: Request, fhir_id: str) -> Response:
-        guest = await guests.staff(request)
-        if guest is None:
-            return guests.go(request, "/sign-in")
+        guest = await guests.at(request, "board")
+        if isinstance(guest, Response):
+            return guest
         return await _form(request, guest, fhir_id, request.query_params.get("of", ""))
 
     @app.post("/portal/screening/{fhir_id}", include_in_schema=False)
     async def filled(request: Request, fhir_id: str) -> Response:
-        guest = await guests.staff(request)
         given = await forms.fields(request, _FIELDS)
-        if guest is None:
-            return guests.go(request, "/sign-in")
+        guest = await guests.at(request, "board")
+        if isinstance(guest, Response):
+            return guest
         if given is None or given.get("seal") != guest.session.seal:
             return guests.room(request, guest, "missing", 404)
         return await _fill(request, guest, fhir_id, given)
 
     @app.get("/portal/screened/{fhir_id}", include_in_schema=False)
     async def told(request: Request, fhir_id: str) -> Response:
-        guest = await guests.staff(request)
-        if guest is None:
-            return guests.go(request, "/sign-in")
+        guest = await guests.at(request, "board")
+        if isinstance(guest, Response):
+            return guest
         return await _found(request, guest, fhir_id)
 
     @app.post("/portal/screened/{fhir_id}", include_in_schema=False)
     async def sent(request: Request, fhir_id: str) -> Response:
-        guest = await guests.staff(request)
         given = await forms.fields(request, _FIELDS)
-        if guest is None:
-            return guests.go(request, "/sign-in")
+        guest = await guests.at(request, "board")
+        if isinstance(guest, Response):
+            return guest
         if given is None or given.get("seal") != guest.session.seal:
             return guests.room(request, guest, "missing", 404)
         return await _send(request, guest, fhir_id, given)

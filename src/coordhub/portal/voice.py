@@ -61,17 +61,17 @@ def add(app: FastAPI) -> None:
 
     @app.get("/portal/referrals/{fhir_id}/voice", include_in_schema=False)
     async def offered(request: Request, fhir_id: str) -> Response:
-        guest = await guests.staff(request)
-        if guest is None:
-            return guests.go(request, "/sign-in")
+        guest = await guests.at(request, "board")
+        if isinstance(guest, Response):
+            return guest
         return await _offer(request, guest, fhir_id)
 
     @app.post("/portal/referrals/{fhir_id}/voice", include_in_schema=False)
     async def made(request: Request, fhir_id: str) -> Response:
-        guest = await guests.staff(request)
         form = await forms.fields(request)
-        if guest is None:
-            return guests.go(request, "/sign-in")
+        guest = await guests.at(request, "board")
+        if isinstance(guest, Response):
+            return guest
         if form is None or form.get("seal") != guest.session.seal:
             return guests.room(request, guest, "missing", 404)
         return await _offer(request, guest, fhir_id, form.get("about", ""))

@@ -26,9 +26,9 @@ def add(app: FastAPI) -> None:
 
     @app.get("/portal/worklist", include_in_schema=False)
     async def listed(request: Request) -> Response:
-        guest = await guests.staff(request)
-        if guest is None:
-            return guests.go(request, "/sign-in")
+        guest = await guests.at(request, "worklist")
+        if isinstance(guest, Response):
+            return guest
         hub = guests.context_of(request).hub
         async with hub.engine.pool.acquire() as conn:
             found = await worklist.worklist(hub, conn, guest.own.rid)
@@ -44,17 +44,17 @@ def add(app: FastAPI) -> None:
 
     @app.get("/portal/tasks/{fhir_id}", include_in_schema=False)
     async def shown(request: Request, fhir_id: str) -> Response:
-        guest = await guests.staff(request)
-        if guest is None:
-            return guests.go(request, "/sign-in")
+        guest = await guests.at(request, "worklist")
+        if isinstance(guest, Response):
+            return guest
         return await _task(request, guest, fhir_id)
 
     @app.post("/portal/tasks/{fhir_id}", include_in_schema=False)
     async def answered(request: Request, fhir_id: str) -> Response:
-        guest = await guests.staff(request)
         form = await forms.fields(request)
-        if guest is None:
-            return guests.go(request, "/sign-in")
+        guest = await guests.at(request, "worklist")
+        if isinstance(guest, Response):
+            return guest
         if form is None or form.get("seal") != guest.session.seal:
             return guests.room(request, guest, "missing", 404)
         return await _answer(request, guest, fhir_id, form)

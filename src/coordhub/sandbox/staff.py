@@ -35,7 +35,7 @@ async def found(hub: Hub, seats: Mapping[str, Seat], key: bytes) -> dict[str, di
         password, factor = _made(key, b"password", email), _made(key, b"factor", email)
         words = base64.b32encode(password[:10]).decode().lower()
         one = Person(
-            uuid.uuid4().hex, seats[organization].rid, email, name, role, True, None, factor
+            uuid.uuid4().hex, seats[organization].rid, email, name, (role,), True, None, factor
         )
         salt = codes.new_salt()
         async with hub.engine.pool.acquire() as conn:

@@ -5,9 +5,12 @@ Every try is counted before it is judged, and for every address, whether anybody
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+import asyncpg
 
 from coordhub.store.engine import Connection
 
@@ -22,13 +25,16 @@ IDLE: Final = timedelta(minutes=30)
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """organization: rid. password_until: of a first password. factor, step: see `access.totp`."""
+    """organization: rid. roles: see `portal.desks`; of a patient, `patient` alone.
+
+    password_until: of a first password. factor, step: see `access.totp`.
+    """
 
     id: str
     organization: int
     email: str
     name: str
-    role: str
+    roles: tuple[str, ...]
     active: bool
     password_until: datetime | None = None
     factor: bytes | None = None
@@ -42,8 +48,12 @@ class Secret:
 
 
 _COLUMNS = (
-    "p.id, p.organization, p.email, p.name, p.role, p.active, p.password_until, p.factor, p.step"
+    "p.id, p.organization, p.email, p.name, p.roles, p.active, p.password_until, p.factor, p.step"
 )
+
+
+def _person(row: asyncpg.Record) -> Person:
+    return Person(row[0], row[1], row[2], row[3], tuple(row[4]), *row[5:9])
 
 
 async def by_email(conn: Connection, email: str) -> tuple[Person, Secret] | None:
@@ -51,7 +61,7 @@ async def by_email(conn: Connection, email: str) -> tuple[Person, Secret] | None
     row = await conn.fetchrow(
         f"select {_COLUMNS}, p.salt, p.hash from person p where p.email = $1", email
     )
-    return None if row is None else (Person(*row[:9]), Secret(*row[9:]))
+    return None if row is None else (_person(row), Secret(*row[9:]))
 
 
 async def by_identity(conn: Connection, issuer: str, subject: str) -> Person | None:
@@ -62,7 +72,7 @@ async def by_identity(conn: Connection, issuer: str, subject: str) -> Person | N
         issuer,
         subject,
     )
-    return None if row is None else Person(*row)
+    return None if row is None else _person(row)
 
 
 async def practitioner(conn: Connection, person: str) -> int | None:
@@ -74,7 +84,7 @@ async def practitioner(conn: Connection, person: str) -> int | None:
 async def is_practitioner(conn: Connection, email: str, rid: int) -> str | None:
     """This is its record in the directory; its id."""
     found: str | None = await conn.fetchval(
-        "update person set practitioner = $2 where email = $1 and role <> 'patient' returning id",
+        "update person set practitioner = $2 where email = $1 and roles <> array['patient'] returning id",
         email,
         rid,
     )
@@ -88,19 +98,29 @@ async def of(conn: Connection, organization: int | None) -> list[Person]:
         " order by p.organization, p.email",
         organization,
     )
-    return [Person(*row) for row in rows]
+    return [_person(row) for row in rows]
+
+
+async def take_on(conn: Connection, email: str, roles: Sequence[str]) -> str | None:
+    """These are its roles from now on; its id. None: nobody of an organization has the address."""
+    found: str | None = await conn.fetchval(
+        "update person set roles = $2 where email = $1 and roles <> array['patient'] returning id",
+        email,
+        list(roles),
+    )
+    return found
 
 
 async def add(conn: Connection, one: Person, secret: Secret, now: datetime) -> bool:
     """False where the address is somebody's."""
     added = await conn.fetchval(
-        "insert into person (id, organization, email, name, role, salt, hash, password_until, factor, created_at)"
+        "insert into person (id, organization, email, name, roles, salt, hash, password_until, factor, created_at)"
         " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (email) do nothing returning id",
         one.id,
         one.organization,
         one.email,
         one.name,
-        one.role,
+        list(one.roles),
         secret.salt,
         secret.hash,
         one.password_until,
@@ -220,7 +240,7 @@ async def session(
         return None
     if now - row[10] >= timedelta(minutes=1):
         await conn.execute("update person_session set seen_at = $2 where hash = $1", hashed, now)
-    return Person(*row[:9]), row[9]
+    return _person(row), row[9]
 
 
 async def set_up(

@@ -45,7 +45,6 @@ class Service:
     agreed: bool | None
     away: datetime | None
     labels: int = 0
-    rid: int = 0
 
 
 def _ids(resource_type: str, *codes: str) -> list[int]:
@@ -86,7 +85,7 @@ def _service(row: Any) -> Service:
     assert version.body is not None
     return Service(
         version.body, version.reference, version.updated, organization, active, bool(apart),
-        tuple(locations), tuple(areas), agreed, away, version.labels, version.rid,
+        tuple(locations), tuple(areas), agreed, away, version.labels,
     )  # fmt: skip
 
 

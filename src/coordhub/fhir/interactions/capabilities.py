@@ -38,7 +38,6 @@ _OWN = frozenset(
         "accounting-of-disclosures",
         "break-glass",
         "current-medications",
-        "find",
         "lower-label",
         "prior-results",
         "read-again",

@@ -16,6 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from coordhub.store.tables.columns import instant, metadata
 
@@ -26,7 +27,12 @@ person = Table(
     Column("organization", BigInteger, nullable=False, comment="rid of whom it works for"),
     Column("email", Text, nullable=False, comment="in small letters; it signs in by it"),
     Column("name", Text, nullable=False),
-    Column("role", Text, nullable=False),
+    Column(
+        "roles",
+        ARRAY(Text),
+        nullable=False,
+        comment="what it does there: a role decides which desks of the portal are shown",
+    ),
     Column("active", Boolean, nullable=False, server_default=text("true")),
     Column("salt", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False, comment="scrypt of the password"),
@@ -54,7 +60,11 @@ person = Table(
         comment="rid of its Practitioner or PractitionerRole; null: none is known",
     ),
     UniqueConstraint("email"),
-    CheckConstraint("role in ('program-staff', 'coordinator', 'patient')", name="role_known"),
+    CheckConstraint(
+        "roles = array['patient'] or (cardinality(roles) > 0 and roles <@ array['program-staff',"
+        " 'coordinator', 'clinician', 'privacy-officer', 'integration-engineer', 'admin'])",
+        name="roles_known",
+    ),
     comment="Who works for an organization with a browser",
 )
 Index("person_organization_idx", person.c.organization)
