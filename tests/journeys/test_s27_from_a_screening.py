@@ -6,6 +6,9 @@ import re
 import sys
 from pathlib import Path
 
+from coordhub.referral.same_kind import SDOHCC
+from coordhub.sandbox import demo
+
 sys.path.append(str(Path(__file__).parents[1] / "stage"))
 
 from browser import browser, clock, joins
@@ -26,9 +29,18 @@ async def test_s27_given_a_family_that_is_asked_when_three_needs_come_up_then_a_
     offering = {FOOD: house.mounds, RIDE: house.northgate, ROOF: await house.joins("shelter")}
     services = {kind: await house.offers(one, kind) for kind, one in offering.items()}
     made = await riverside.ask(
-        "POST", "/Patient", {"resourceType": "Patient", "name": [{"family": "Ruiz"}]}
+        "POST",
+        "/Patient",
+        {
+            "resourceType": "Patient",
+            "name": [{"family": "Ruiz"}],
+            "generalPractitioner": [{"reference": house.lakeside.reference}],
+        },
     )
     patient = f"Patient/{made.json()['id']}"
+    moment = house.hub.clock().isoformat(timespec="milliseconds")
+    doctor = demo.consent(patient, riverside.reference, [house.lakeside.reference], moment)
+    assert (await riverside.ask("POST", "/Consent", doctor)).status_code == 201
     first = await joins(house, riverside, "rosa@riverside.example", "coordinator")
     await browser.sets_up("rosa@riverside.example", first)
 
@@ -66,18 +78,40 @@ async def test_s27_given_a_family_that_is_asked_when_three_needs_come_up_then_a_
     orders = await riverside.find(f"ServiceRequest?patient={patient}&intent=order")
     assert {one["category"][0]["coding"][0]["code"] for one in orders} == {FOOD, ROOF}
     assert len({one["requisition"]["value"] for one in orders}) == 1
-    [consent] = await riverside.find(f"Consent?patient={patient}")
-    told = {one["reference"]["reference"] for one in consent["provision"]["actor"]}
-    assert told == {offering[FOOD].reference, offering[ROOF].reference}
+    consents = await riverside.find(f"Consent?patient={patient}")
+    told = [
+        {each["reference"]["reference"] for each in one["provision"]["actor"]} for one in consents
+    ]
+    assert {offering[FOOD].reference, offering[ROOF].reference} in told
+    assert not any(house.northgate.reference in each for each in told)
+    asked = {}
     for kind in (FOOD, ROOF):
         one = offering[kind]
-        [asked] = await house.until(lambda one=one: one.find("Task?status=requested"))
-        await one.answers(f"Task/{asked['id']}", "accepted")
+        [task_of] = await house.until(lambda one=one: one.find("Task?status=requested"))
+        asked[kind] = f"Task/{task_of['id']}"
+        await one.answers(asked[kind], "accepted")
         reason = await one.find(f"Condition?patient={patient}")
         assert not any("intimate" in str(each) for each in reason)
     await house.settled()
     assert await house.northgate.find("Task") == []
     assert (await riverside.read(f"Task/{task['id']}"))["status"] == "in-progress"
+
+    # Food is given, and the shelter has a waiting list: the family's doctor is told in one message, if it agrees
+    await offering[FOOD].answers(asked[FOOD], "completed")
+    assert await riverside.find("Communication?category=summary") == []
+    at_shelter = await offering[ROOF].read(asked[ROOF])
+    waits = {"coding": [{"system": SDOHCC, "code": "waitlist"}]}
+    held = {**at_shelter, "status": "on-hold", "businessStatus": waits}
+    answered = await offering[ROOF].ask("PUT", f"/{asked[ROOF]}", held)
+    assert answered.status_code == 200, answered.text
+    [summary] = await house.until(lambda: house.lakeside.find("Communication?category=summary"))
+    assert summary["payload"] == [{"contentString": "1 of 2 met. Homeless: on a waiting list."}]
+    await house.settled()
+    assert (await house.lakeside.holds(f"Communication/{summary['id']}"))["payload"] == summary[
+        "payload"
+    ]
+    for one in (offering[FOOD], offering[ROOF], house.northgate):
+        assert await one.find("Communication?category=summary") == []
 
     # Sent once more, the same is the same
     await browser.opens(here)

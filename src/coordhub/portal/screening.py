@@ -30,7 +30,8 @@ def add(app: FastAPI) -> None:
             return guest
         hub, looked = guests.context_of(request).hub, request.query_params.get("who", "")[:100]
         found = await leave.choices(hub, guest.own.rid, looked, hub.clock())
-        await guests.looked(request, guest, "search-type", None, tuple(one.rid for one in found))
+        rids = tuple(one.rid for one in found)
+        await guests.looked(request, guest, "search-type", None, rids, "Patient")
         return guests.room(
             request, guest, "screening_whom", 200, here="board", looked=looked,
             choices=[leave.choice(one) for one in found],
@@ -86,7 +87,7 @@ async def _form(
     patient = await _patient(request, guest, fhir_id)
     if patient is None:
         return guests.room(request, guest, "missing", 404)
-    await guests.looked(request, guest, "read", fhir_id, (patient.rid,))
+    await guests.looked(request, guest, "read", fhir_id, (patient.rid,), "Patient")
     here = f"{guests.home(request)}/screening/{fhir_id}"
     return guests.room(
         request, guest, "screening", status, here="board", person=leave.choice(patient).name,
@@ -128,7 +129,7 @@ async def _found(
     found = await _read(request, guest, fhir_id)
     if found is None:
         return guests.room(request, guest, "missing", 404)
-    await guests.looked(request, guest, "read", fhir_id, found.rids)
+    await guests.looked(request, guest, "read", fhir_id, found.rids, "QuestionnaireResponse")
     home = guests.home(request)
     return guests.room(
         request, guest, "screened", status, here="board", found=found, refused=refused,

@@ -28,8 +28,7 @@ from coordhub.portal import answering, board, forms, guests, language, pages
 from coordhub.portal.bounds import Bounds
 from coordhub.portal.guests import Guest
 from coordhub.portal.sheets import words as words_of
-from coordhub.r4.sensitivity import SDV, VSP
-from coordhub.record import parties
+from coordhub.record import for_patient, parties
 from coordhub.record.commit import commit
 from coordhub.record.hub import Hub, instant
 from coordhub.record.operations import Create
@@ -153,27 +152,21 @@ async def askable(hub: Hub, conn: Connection, organization: int, task: int) -> l
     view = viewer.as_organization(organization)
     met = [one.request for one in episode.needs if one.state == "met"]
     stored = await resources.read_rids(conn, view, [task, *met])
-    if task not in stored or await _is_apart(
-        conn, episode, [one.labels for one in stored.values()]
-    ):
+    if task not in stored or await _is_apart(conn, episode):
         return []
-    documents = {rid: parties.document(stored[rid]) for rid in met if rid in stored}
     return [
-        Asked(About(task, rid), words_of(document.get("code")))
-        for rid, document in documents.items()
-        if not _is_prohibited(document)
+        Asked(About(task, rid), words_of(parties.document(stored[rid]).get("code")))
+        for rid in met
+        if rid in stored
     ]
 
 
-async def _is_apart(conn: Connection, episode: Episode, labels: list[int]) -> bool:
+async def _is_apart(conn: Connection, episode: Episode) -> bool:
+    """Whether the person is not to be asked: for its safety, or because it must not be contacted, or has died."""
     apart = await vsp.marked(conn)
-    asked = any(one.organization in apart for one in episode.candidates)
-    return asked or any(one & (SDV | VSP) for one in labels)
-
-
-def _is_prohibited(order: dict[str, object]) -> bool:
-    """Whether it says that its subject is not to be contacted."""
-    return "contacting-subject-prohibited" in str(order.get("orderDetail", ""))
+    if any(one.organization in apart for one in episode.candidates):
+        return True
+    return await for_patient.whom(conn, episode, "not-received") is None
 
 
 async def _say(hub: Hub, about: About, answer: str, words: str, request_id: str) -> None:

@@ -19,6 +19,7 @@ from coordhub.record import (
     parties,
     reaching,
     sharing,
+    summing_up,
     transitions,
 )
 from coordhub.record.operations import Settled
@@ -180,6 +181,7 @@ async def apply(work: Work) -> None:
     await orders.settle(work)
     await critical.settle(work)
     await parent.settle(work)
+    await summing_up.settle(work)
     await reaching.settle(work)
     await for_patient.settle(work)
 
