@@ -48,6 +48,7 @@ ELSEWHERE = {"phone": "555-999-0000", "line": "9 Elm Road", "latitude": 43.0}
         (ELSEWHERE, None),
         ({"name": "Night Shelter"}, None),
         ({"name": ""}, None),
+        ({"name": "The Ward Street Pantry 2"}, None),
     ],
 )
 def test_given_two_entries_when_compared_then_certain_possible_or_not_alike(
@@ -63,3 +64,8 @@ def test_given_entries_of_one_feed_or_two_that_fit_when_compared_then_none_is_ce
     assert find([entry(1), entry(2)]) == []
     found = find([entry(1), entry(2, "b"), entry(3, "b")])
     assert [(one.kept, one.other, one.certain) for one in found] == [(1, 2, False), (1, 3, False)]
+
+
+def test_given_a_certain_twin_when_compared_then_nothing_else_is_proposed_for_it() -> None:
+    found = find([entry(1), entry(2, "b"), entry(3, "b", name="Ward Street Pantri")])
+    assert [(one.kept, one.other, one.certain) for one in found] == [(1, 2, True)]

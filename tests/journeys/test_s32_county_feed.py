@@ -66,7 +66,9 @@ async def offered(house):
     }  # fmt: skip
     part = {"name": "serviceRequest", "resource": asked}
     answered = await house.riverside.ask(
-        "POST", "/ServiceRequest/$route", {"resourceType": "Parameters", "parameter": [part]}
+        "POST",
+        "/ServiceRequest/$route?_count=1000",
+        {"resourceType": "Parameters", "parameter": [part]},
     )
     assert answered.status_code == 200, answered.text
     found = {}

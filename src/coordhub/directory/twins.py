@@ -3,8 +3,8 @@
 http://hl7.org/fhir/R4/healthcareservice.html
 
 Certain is a pair of one name, of organizations of one name, at one address or telephone, of one kind, where each
-has no other such. What is alike and not that much is for a steward. Entries of one feed are not compared: it
-knows what it lists twice.
+has no other such. What is alike and not that much is for a steward, unless it has its certain twin already. Entries
+of one feed are not compared: it knows what it lists twice.
 """
 
 from __future__ import annotations
@@ -93,10 +93,12 @@ def find(entries: Iterable[Told]) -> list[Twins]:
     for (kept, other), (sure, _) in found:
         for rid in (kept, other):
             certain[rid] = certain.get(rid, 0) + sure
-    return [
+    twins = [
         Twins(kept, other, sure and certain[kept] == certain[other] == 1, because)
         for (kept, other), (sure, because) in found
     ]
+    settled = {rid for one in twins if one.certain for rid in (one.kept, one.other)}
+    return [one for one in twins if one.certain or not {one.kept, one.other} & settled]
 
 
 def _candidates(entries: Iterable[Told]) -> set[tuple[int, int]]:
@@ -151,6 +153,8 @@ def _compare(one: Told, other: Told) -> tuple[bool, tuple[str, ...]] | None:
 def _likeness(one: str, other: str) -> float:
     if one == other:
         return 1.0 if one else 0.0
+    if re.findall(r"\d+", one) != re.findall(r"\d+", other):  # the second of a row is not the first
+        return 0.0
     return SequenceMatcher(None, one, other).ratio()
 
 

@@ -42,7 +42,7 @@ class CannotMergeError(ValueError):
 async def look(hub: Hub) -> tuple[int, int]:
     """Compare what feeds tell of; merge what is certain. How many were merged, and how many wait for a steward."""
     async with hub.engine.pool.acquire() as conn:
-        found = comparing.find(await _told(conn))
+        found = comparing.find(await _told(conn)) if await store.several_tell(conn) else []
         await store.propose(
             conn, [(one.kept, one.other, " ".join(one.because)) for one in found], hub.clock()
         )

@@ -82,3 +82,12 @@ async def feeds_of(conn: Connection, rids: Collection[int]) -> dict[int, str]:
         sorted(rids),
     )
     return {row[0]: row[1] for row in rows}
+
+
+async def several_tell(conn: Connection) -> bool:
+    """Whether more than one feed has entries."""
+    return bool(
+        await conn.fetchval(
+            "select count(*) > 1 from (select distinct feed from directory_entry where not gone) f"
+        )
+    )
