@@ -84,7 +84,7 @@ async def prospects(
         asked,
         [
             (
-                _offered(one, places, zone),
+                offered_of(one, places, zone),
                 Known(
                     one.organization_active,
                     one.agreed,
@@ -133,7 +133,8 @@ class _Record:
 _NO_RECORD = Record()
 
 
-def _offered(one: offers.Service, places: Mapping[int, str], zone: ZoneInfo | None) -> Offered:
+def offered_of(one: offers.Service, places: Mapping[int, str], zone: ZoneInfo | None) -> Offered:
+    """What it offers; `places`: texts of Locations by rid."""
     return read(
         one.text,
         one.reference,

@@ -60,6 +60,15 @@ def _header(name: str, description: str) -> dict[str, Any]:
 
 PRETTY = _query("_pretty", "`true`: with line breaks and indents.", {"type": "boolean"})
 _COUNT = _query("_count", "Entries of one page, 1000 at most.", {"type": "integer", "minimum": 1})
+_NEED = _query("need", "A domain of SDOH Clinical Care, or `system|code`.", {"type": "string"})
+_NEAR_PLACE = _query(
+    "near", "`latitude|longitude|distance|unit`; 50 km where it says none.", {"type": "string"}
+)
+_POSTAL = _query("postal-code", "Of an area that has to be served.", {"type": "string"})
+_STATE = _query("state", "Of an area that has to be served.", {"type": "string"})
+_LANGUAGE = _query("language", "Spoken or interpreted there; BCP 47.", {"type": "string"})
+_OPEN = _query("open", "`now`, or a moment at which it is known to be open.", {"type": "string"})
+_AGE = _query("age", "In years, of whom it has to be for.", {"type": "integer", "minimum": 0})
 _MATCHES = _query(
     "_count", "Matches of one page, 1000 at most; 0 asks only how many there are.",
     {"type": "integer", "minimum": 0},
@@ -462,6 +471,13 @@ ROUTES: tuple[Route, ...] = (
         "For the privacy officer of the organization that wrote the resource: takes the sensitivity `class` from "
         "all its versions; `reason` is kept in the audit.",
         answer="Parameters", reasons=(404, 409, 410, 413, 415, 422), parameters=(TYPE, _ID), body="Parameters",
+    ),
+    Route(
+        "find", "GET", "/HealthcareService/$find", "Operations", "Who helps with this need?",
+        "Services of the directory for a need, near a place, in a language, open at a moment; nearest first. It takes "
+        "nothing that tells of a person: for a patient there is `$route`.",
+        answer="Bundle", reasons=(400,),
+        parameters=(_NEED, _NEAR_PLACE, _POSTAL, _STATE, _LANGUAGE, _OPEN, _AGE, _COUNT),
     ),
     Route(
         "lastn", "GET", "/Observation/$lastn", "Operations", "The newest results of each code",

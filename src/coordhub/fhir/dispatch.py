@@ -102,6 +102,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         parameters=frozenset({"start", "end", "_since", "_type", "_count", "_cursor"}),
     ),
     "extract": Operation(("instance",), ("QuestionnaireResponse",), ("GET",)),
+    "find": Operation(
+        ("type",),
+        ("HealthcareService",),
+        ("GET",),
+        "search",
+        frozenset({"need", "near", "postal-code", "state", "language", "open", "age", "_count"}),
+    ),
     "get-ws-binding-token": Operation(
         ("type", "instance"), ("Subscription",), _ASK, parameters=frozenset({"id"})
     ),

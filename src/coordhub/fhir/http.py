@@ -150,7 +150,11 @@ async def respond(context: Context, request: Request, state: dict[str, Any]) -> 
         if isinstance(entries, list):
             admission.owe(state["guest"], len(entries) // ENTRIES_OF_A_REQUEST)
     is_pretty = is_asked_pretty(asked.query)
-    searches = target.interaction in _SEARCHING or target.operation in ("everything", "lastn")
+    searches = target.interaction in _SEARCHING or target.operation in (
+        "everything",
+        "find",
+        "lastn",
+    )
     async with admission.turn(caller.client or STRANGERS, searches=searches):
         state["is_audited"] = True
         with services.within(sandbox=caller.sandbox):

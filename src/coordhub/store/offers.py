@@ -45,6 +45,7 @@ class Service:
     agreed: bool | None
     away: datetime | None
     labels: int = 0
+    rid: int = 0
 
 
 def _ids(resource_type: str, *codes: str) -> list[int]:
@@ -85,7 +86,7 @@ def _service(row: Any) -> Service:
     assert version.body is not None
     return Service(
         version.body, version.reference, version.updated, organization, active, bool(apart),
-        tuple(locations), tuple(areas), agreed, away, version.labels,
+        tuple(locations), tuple(areas), agreed, away, version.labels, version.rid,
     )  # fmt: skip
 
 

@@ -38,6 +38,7 @@ _OWN = frozenset(
         "accounting-of-disclosures",
         "break-glass",
         "current-medications",
+        "find",
         "lower-label",
         "prior-results",
         "read-again",
