@@ -14,6 +14,7 @@ from coordhub.portal import desks
         (["program-staff"], ["worklist", "patients", "figures"]),
         (["coordinator"], ["worklist", "board", "patients", "figures"]),
         (["clinician"], ["worklist", "board", "patients", "figures"]),
+        (["privacy-officer"], ["privacy"]),
         (["admin"], ["figures"]),
         (["admin", "program-staff"], ["worklist", "patients", "figures"]),
         (["patient"], []),

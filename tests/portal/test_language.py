@@ -19,10 +19,12 @@ from coordhub.portal import (
     candidates,
     chart,
     desks,
+    disclosed,
     entering,
     errand,
     figures,
     language,
+    leave,
     moments,
     occurrences,
     rooms,
@@ -69,7 +71,7 @@ def _said() -> set[str]:
     return {
         *asked, *asking.ANSWERS.values(), *voice.ANSWERS.values(),
         *(one.text for one in screening.needs().values()),
-        *_of_templates(), *_of_rows(), *_of_figures(), *_of_board(), *_of_patients(),
+        *_of_templates(), *_of_rows(), *_of_figures(), *_of_board(), *_of_patients(), *_of_privacy(),
         *reasons, *lacks, *states, *times, *parts
     }  # fmt: skip
 
@@ -104,6 +106,15 @@ def _of_patients() -> set[str]:
                 lacking = candidates.lacks(SimpleNamespace(warnings=warnings), chosen, form)
                 refers |= {lacking} if lacking else set()
     return {*said, *refers, "Primary care", "high risk", "not named"}
+
+
+def _of_privacy() -> set[str]:
+    said = {*disclosed.WHY.values(), *disclosed.PURPOSES.values(), *disclosed.HEAD}
+    kinds = {one for one in leave.KINDS.values() if one}
+    return {
+        *said, *kinds, disclosed.OTHERWISE, "sent to it", "it looked",
+        "somebody who is not in the directory any more",
+    }  # fmt: skip
 
 
 def _of_figures() -> set[str]:

@@ -19,13 +19,14 @@ class Desk:
 
 
 STAFF, COORDINATOR, CLINICIAN = "program-staff", "coordinator", "clinician"
-ADMIN: Final = "admin"
+PRIVACY, ADMIN = "privacy-officer", "admin"
 
 DESKS: Final = {
     "worklist": Desk("Received", frozenset({STAFF, COORDINATOR, CLINICIAN})),
     "board": Desk("Sent", frozenset({COORDINATOR, CLINICIAN})),
     "patients": Desk("Patients", frozenset({STAFF, COORDINATOR, CLINICIAN})),
     "figures": Desk("Figures", frozenset({STAFF, COORDINATOR, CLINICIAN, ADMIN})),
+    "privacy": Desk("Privacy", frozenset({PRIVACY})),
 }
 """By their path below the portal, in the order of the bar; a person begins at its first."""
 

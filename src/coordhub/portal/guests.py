@@ -152,7 +152,7 @@ async def at(request: Request, desk: str) -> Guest | Response:
 
 
 async def times(request: Request, guest: Guest) -> dict[str, object]:
-    """What a page tells times by: `now`, `moment` on the wall of its organization, `span`."""
+    """What a page tells times by: `now`, `moment` and `year` on the wall of its organization, `span`."""
     hub = context_of(request).hub
     async with hub.engine.pool.acquire() as conn:
         calendar = await calendars.calendar_of(
@@ -161,6 +161,7 @@ async def times(request: Request, guest: Guest) -> dict[str, object]:
     return {
         "now": hub.clock(),
         "moment": partial(moments.moment, calendar=calendar, t=guest.t),
+        "year": lambda at: calendar.local(at).year,
         "span": partial(moments.span, t=guest.t),
     }
 

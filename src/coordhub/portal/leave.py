@@ -36,7 +36,7 @@ _SAID: Final = {
     wishes.ONLINE: "Keep this for up to twelve hours",
 }
 _DOES: Final = {"r": "see", "s": "search", "c": "add", "u": "change", "d": "delete"}
-_KINDS: Final = {
+KINDS: Final = {
     None: "everything",
     "Appointment": "appointments",
     "CarePlan": "care plans",
@@ -90,7 +90,7 @@ def points(wish: Wish, t: Words) -> list[Point]:
 
 def _said(one: Grant, t: Words) -> str:
     does = ", ".join(t(word) for letter, word in _DOES.items() if letter in one.letters)
-    kind = t(_KINDS[one.type]) if one.type in _KINDS else str(one.type)
+    kind = t(KINDS[one.type]) if one.type in KINDS else str(one.type)
     whole = (
         t("{does}: {kind}, of the chosen person only", does=does, kind=kind)
         if one.level == "patient"

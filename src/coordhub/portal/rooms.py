@@ -17,6 +17,7 @@ from coordhub.portal import (
     entering,
     guests,
     patients,
+    privacy,
     referring,
     screening,
     sending,
@@ -35,6 +36,7 @@ DESKS: Final[tuple[Callable[[FastAPI], None], ...]] = (
     patients.add,
     sending.add,
     counting.add,
+    privacy.add,
 )
 
 

@@ -50,6 +50,13 @@ def parameters(
     }
 
 
+def purpose_of(one: Disclosure) -> dict[str, str] | None:
+    """For what it was told, as far as the rules on record say so."""
+    if "break-glass" in one.rules:
+        return BREAK_GLASS
+    return _PURPOSE if _RULES.intersection(one.rules) else None
+
+
 def _parts(one: Disclosure, event: str | None) -> Iterator[Parameter]:
     yield _time("date", one.at)
     if one.recipient is not None:
@@ -57,10 +64,8 @@ def _parts(one: Disclosure, event: str | None) -> Iterator[Parameter]:
     yield {"name": "how", "valueCode": "sent" if one.delivery is not None else one.interaction}
     for reference in one.what:
         yield {"name": "what", "valueReference": {"reference": reference}}
-    if "break-glass" in one.rules:
-        yield {"name": "purpose", "valueCoding": BREAK_GLASS}
-    elif _RULES.intersection(one.rules):
-        yield {"name": "purpose", "valueCoding": _PURPOSE}
+    if (purpose := purpose_of(one)) is not None:
+        yield {"name": "purpose", "valueCoding": purpose}
     for rule in one.rules:
         yield {"name": "rule", "valueCode": rule}
     if event is not None:
