@@ -91,3 +91,48 @@ async def test_given_a_clinician_when_it_refers_on_a_page_then_it_is_what_a_syst
     await browser.opens(f"{here}?kind={FOOD}")
     await browser.sends(here, **fields, anyway="it moved")
     assert len(await riverside.find(f"ServiceRequest?patient={patient}&intent=order")) == 2
+
+
+async def test_given_a_result_that_came_home_when_looked_at_then_it_is_new_once_and_asks_for_a_word(
+    house, browser
+):
+    riverside, lakeside = house.riverside, house.lakeside
+    sent, asked = await house.given_asked(riverside, lakeside)
+    await lakeside.answers(asked, "accepted")
+    order = house.target((await lakeside.read(asked))["focus"])
+    critical = {
+        "resourceType": "Observation", "status": "final", "basedOn": [{"reference": order}],
+        "code": {"coding": [{"system": "http://loinc.org", "code": "2823-3"}], "text": "Potassium"},
+        "subject": {"reference": sent.patient}, "performer": [{"reference": lakeside.reference}],
+        "effectiveDateTime": f"{house.hub.clock():%Y-%m-%d}",
+        "valueQuantity": {"value": 6.9, "unit": "mmol/L"},
+        "interpretation": [{"coding": [{
+            "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation",
+            "code": "HH", "display": "Critical high",
+        }]}],
+    }  # fmt: skip
+    await made(
+        lakeside, "Observation", **{k: v for k, v in critical.items() if k != "resourceType"}
+    )
+    await house.settled()
+    email = "rosa@riverside.example"
+    await browser.sets_up(email, await joins(house, riverside, email, "coordinator"))
+
+    first = (await browser.opens("/portal/results")).text
+    new, _, old = first.partition("Looked at already")
+    assert "Potassium" in new
+    assert "6.9 mmol/L (Critical high)" in new
+    assert f"/portal/patients/{sent.patient.partition('/')[2]}" in new
+    assert "Say that a human has seen it" in new
+    assert old == ""
+    new, _, old = (await browser.opens("/portal/results")).text.partition("Looked at already")
+    assert "Nothing new" in new
+    assert "Potassium" in old
+
+    await browser.sends("/portal/sign-out")
+    browser.http.cookies.clear()
+    email = "lee@rides.example.org"
+    await browser.sets_up(email, await joins(house, house.rides, email, "coordinator"))
+    page = (await browser.opens("/portal/results")).text
+    assert "Potassium" not in page
+    assert "Nothing new" in page

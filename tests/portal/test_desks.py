@@ -12,8 +12,8 @@ from coordhub.portal import desks
     ("roles", "seen"),
     [
         (["program-staff"], ["worklist", "patients", "figures"]),
-        (["coordinator"], ["worklist", "board", "patients", "figures"]),
-        (["clinician"], ["worklist", "board", "patients", "figures"]),
+        (["coordinator"], ["worklist", "board", "patients", "results", "figures"]),
+        (["clinician"], ["worklist", "board", "patients", "results", "figures"]),
         (["privacy-officer"], ["privacy"]),
         (["admin"], ["figures"]),
         (["admin", "program-staff"], ["worklist", "patients", "figures"]),

@@ -25,6 +25,7 @@ DESKS: Final = {
     "worklist": Desk("Received", frozenset({STAFF, COORDINATOR, CLINICIAN})),
     "board": Desk("Sent", frozenset({COORDINATOR, CLINICIAN})),
     "patients": Desk("Patients", frozenset({STAFF, COORDINATOR, CLINICIAN})),
+    "results": Desk("Results", frozenset({COORDINATOR, CLINICIAN})),
     "figures": Desk("Figures", frozenset({STAFF, COORDINATOR, CLINICIAN, ADMIN})),
     "privacy": Desk("Privacy", frozenset({PRIVACY})),
 }

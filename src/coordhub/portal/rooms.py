@@ -16,6 +16,7 @@ from coordhub.portal import (
     elsewhere,
     entering,
     guests,
+    homecoming,
     patients,
     privacy,
     referring,
@@ -35,6 +36,7 @@ DESKS: Final[tuple[Callable[[FastAPI], None], ...]] = (
     voice.add,
     patients.add,
     sending.add,
+    homecoming.add,
     counting.add,
     privacy.add,
 )

@@ -25,17 +25,17 @@ def add(app: FastAPI) -> None:
 
     @app.get("/portal/refer/{fhir_id}", include_in_schema=False)
     async def shown(request: Request, fhir_id: str) -> Response:
-        guest = await guests.staff(request)
-        if guest is None:
-            return guests.go(request, "/sign-in")
+        guest = await guests.at(request, "board")
+        if isinstance(guest, Response):
+            return guest
         return await _page(request, guest, fhir_id, dict(request.query_params))
 
     @app.post("/portal/refer/{fhir_id}", include_in_schema=False)
     async def sent(request: Request, fhir_id: str) -> Response:
-        guest = await guests.staff(request)
+        guest = await guests.at(request, "board")
         form = await forms.fields(request, 40)
-        if guest is None:
-            return guests.go(request, "/sign-in")
+        if isinstance(guest, Response):
+            return guest
         if form is None or form.get("seal") != guest.session.seal:
             return guests.room(request, guest, "missing", 404)
         return await _page(request, guest, fhir_id, form, sends=True)

@@ -57,7 +57,11 @@ async def worklist(hub: Hub, conn: Connection, organization: int) -> Listed:
     view = viewer.as_organization(organization)
     lines = await desk.inbox(conn, view, MOST)
     documents = [parties.document(line.task) for line in lines]
-    found = await listed.named(hub, conn, view, documents)
+    told = [  # of an errand, not what it is about: a result that it asks to see is not seen by that
+        {"for": document.get("for")} if line.errand else document
+        for line, document in zip(lines, documents, strict=True)
+    ]
+    found = await listed.named(hub, conn, view, told)
     now = hub.clock()
     items = [
         _item(line, document, found, hub.base, now)
