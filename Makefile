@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all synthea sequences mutations matrix oracle model county year outage answers attacks test-clients chaos bench audit sbom lint format lock clean reset
+.PHONY: help setup run test test-all synthea sequences mutations matrix oracle model county year outage answers attacks test-clients test-browser chaos bench audit sbom lint format lock clean reset
 
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -38,7 +38,7 @@ test: lint
 	$(PY) -m pytest -n 2 --dist loadfile
 
 ## make test-all  the same, and the long runs
-test-all: test synthea sequences mutations matrix oracle model county outage answers attacks chaos test-clients
+test-all: test synthea sequences mutations matrix oracle model county outage answers attacks chaos test-clients test-browser
 
 ## make synthea   every Synthea patient at hand sent and read back (where ../shared holds them)
 synthea: .venv/.dev
@@ -105,6 +105,10 @@ chaos: .venv/.dev
 test-clients: .venv/.dev
 	COORDHUB_FUZZ=$(FUZZ) $(PY) tests/clients/play.py
 
+## make test-browser  journeys in Chromium, each page judged by axe (needs npm and Chromium); pictures in .browser/seen
+test-browser: .venv/.dev
+	$(PY) tests/journeys/browser/play.py
+
 ## make bench     what the hub costs beside Postgres alone; BENCH="ladder --rungs 1000,4000" and others
 bench: .venv/.dev
 	@$(PY) -m bench $(BENCH)
@@ -149,7 +153,7 @@ reset:
 
 ## make clean     remove .venv and caches
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .clients build dist
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .clients .browser build dist
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:

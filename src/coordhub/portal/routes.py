@@ -16,7 +16,7 @@ from fastapi import FastAPI, Request, Response
 from coordhub.access import viewer
 from coordhub.errors import FhirError
 from coordhub.fhir.context import Context
-from coordhub.portal import answering, forms, language, opening, pages, sheets
+from coordhub.portal import answering, forms, guests, language, opening, pages, sheets
 from coordhub.portal.bounds import Bounds
 from coordhub.portal.opening import Closed
 from coordhub.portal.sheets import Sheet
@@ -45,7 +45,7 @@ def add(app: FastAPI) -> None:
     async def shown(request: Request) -> Response:
         found = await _visit(request)
         if found is None:
-            return _page("closed", 404)
+            return _page(request, "closed", 404)
         return await _sheet(request, found)
 
     @app.post("/links/task", include_in_schema=False)
@@ -54,24 +54,24 @@ def add(app: FastAPI) -> None:
         form = await forms.fields(request)
         token = request.cookies.get(COOKIE, "")
         if found is None or form is None or form.get("seal") != opening.seal(token):
-            return _page("closed", 404)
+            return _page(request, "closed", 404)
         if form.get("act") == "leave":
             await opening.leave(_context(request).hub, token)
-            left = _page("left", 200)
+            left = _page(request, "left", 200)
             left.delete_cookie(COOKIE, path=_path(request))
             return left
         return await _answer(request, found, form)
 
     @app.get("/links/{token}", include_in_schema=False)
-    async def offered(token: str) -> Response:
-        return _page("open", 200, wrong=None)
+    async def offered(request: Request, token: str) -> Response:
+        return _page(request, "open", 200, wrong=None)
 
     @app.post("/links/{token}", include_in_schema=False)
     async def opened(request: Request, token: str) -> Response:
         context, admission = _context(request), _context(request).admission
         now = context.hub.clock()
         if bounds.is_over(admission, request.scope, now):
-            return _page("locked", 429)
+            return _page(request, "locked", 429)
         form = await forms.fields(request)
         done = await opening.open_link(context.hub, token, (form or {}).get("code", ""))
         if isinstance(done, Closed):
@@ -83,7 +83,7 @@ def add(app: FastAPI) -> None:
                         request_id=request.state.request_id,
                     )
                 )  # fmt: skip
-            return _closed(done)
+            return _closed(request, done)
         there = Response(status_code=303, headers={**pages.HEADERS, "Location": "task"})
         there.set_cookie(
             COOKIE, done.token, max_age=int(opening.VISIT.total_seconds()), path=_path(request),
@@ -101,20 +101,23 @@ def _path(request: Request) -> str:
     return urlsplit(link_base(_context(request).hub.base)).path
 
 
-def _page(name: str, status: int, **more: object) -> Response:
-    return Response(pages.page(name, **more), status, pages.HEADERS, media_type=HTML)
+def _page(request: Request, name: str, status: int, **more: object) -> Response:
+    """In the language that the browser prefers: a mail is read by whoever is at the desk that day."""
+    tag = guests.spoken(request)
+    shown = pages.page(name, t=language.words(tag), language=tag, **more)
+    return Response(shown, status, {**pages.HEADERS, "Vary": "Accept-Language"}, media_type=HTML)
 
 
-def _closed(done: Closed) -> Response:
+def _closed(request: Request, done: Closed) -> Response:
     match done.why:
         case "unusable":
-            return _page("closed", 404)
+            return _page(request, "closed", 404)
         case "wrong":
-            return _page("open", 403, wrong=done.left)
+            return _page(request, "open", 403, wrong=done.left)
         case "locked":
-            return _page("locked", 429)
+            return _page(request, "locked", 429)
         case "no-code":
-            return _page("no_code", 403)
+            return _page(request, "no_code", 403)
 
 
 async def _visit(request: Request) -> Visit | None:
@@ -127,7 +130,7 @@ async def _sheet(
     """The Task as it is now, and the look on record."""
     context = _context(request)
     async with context.hub.engine.pool.acquire() as conn:
-        found = await sheets.sheet(context.hub, conn, visit)
+        found = await sheets.sheet(context.hub, conn, visit, guests.words(request))
     if found.rids:
         await context.audit.record(
             AuditRow(
@@ -141,19 +144,19 @@ async def _sheet(
 
 def _rendered(request: Request, found: Sheet, refused: tuple[str, ...], status: int) -> Response:
     if found.state in _ENDED:
-        return _page("ended", _ENDED[found.state], state=found.state)
+        return _page(request, "ended", _ENDED[found.state], state=found.state)
     seal = opening.seal(request.cookies.get(COOKIE, ""))
     return _page(
-        "task", status, sheet=found, seal=seal, reasons=answering.reasons(), refused=refused,
+        request, "task", status, sheet=found, seal=seal, reasons=answering.reasons(), refused=refused,
         failures=answering.failures(), seen=found.task.version if found.task else 0,
-        longest=answering.LONGEST, action="task", t=language.words("en"),
+        longest=answering.LONGEST, action="task",
     )  # fmt: skip
 
 
 async def _answer(request: Request, visit: Visit, form: dict[str, str]) -> Response:
     context = _context(request)
     async with context.hub.engine.pool.acquire() as conn:
-        found = await sheets.sheet(context.hub, conn, visit)
+        found = await sheets.sheet(context.hub, conn, visit, guests.words(request))
         view = viewer.as_organization(visit.organization)
         own = (await resources.read_rids(conn, view, [visit.organization])).get(visit.organization)
     what, task, document = form.get("act", ""), found.task, found.document

@@ -15,7 +15,8 @@ from typing import Any, Final, Literal
 
 from coordhub.access import viewer
 from coordhub.directory import calendars
-from coordhub.portal import answering
+from coordhub.portal import answering, moments
+from coordhub.portal.language import Words
 from coordhub.r4 import interval, sensitivity
 from coordhub.record import errands, parties
 from coordhub.record.hub import Hub
@@ -66,7 +67,9 @@ class Sheet:
     errand: str = ""
 
 
-async def sheet(hub: Hub, conn: Connection, visit: Visit, *, ended: bool = False) -> Sheet:
+async def sheet(
+    hub: Hub, conn: Connection, visit: Visit, t: Words, *, ended: bool = False
+) -> Sheet:
     """ended: show also what has ended, which a page that was opened by a link does not."""
     view = viewer.as_organization(visit.organization)
     task = (await resources.read_rids(conn, view, [visit.task])).get(visit.task)
@@ -92,7 +95,7 @@ async def sheet(hub: Hub, conn: Connection, visit: Visit, *, ended: bool = False
     owner = parties.local(document.get("owner"), hub.base) or ""
     calendar = await calendars.calendar_of(conn, owner, hub.base, hub.deadlines.calendar)
     end = _end(document)
-    until = f"{calendar.local(end):%A %d %B %Y, %H:%M} ({calendar.zone.key})" if end else ""
+    until = f"{moments.moment(end, calendar, t)} ({calendar.zone.key})" if end else ""
     status = str(document.get("status"))
     answerable = task.source == HUB and "partOf" in document and _codes(document) <= {"fulfill"}
     told: State = "open" if answerable else "told"

@@ -68,7 +68,7 @@ async def _sheet(request: Request, guest: Guest, fhir_id: str) -> Sheet | None:
         task = await resources.read(conn, view, "Task", fhir_id)
         if task is None or task.body is None:
             return None
-        found = await sheets.sheet(hub, conn, Visit(guest.own.rid, task.rid), ended=True)
+        found = await sheets.sheet(hub, conn, Visit(guest.own.rid, task.rid), guest.t, ended=True)
     return found if found.task is not None else None
 
 
