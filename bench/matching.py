@@ -90,7 +90,7 @@ class Seen:
             return Known(shared=shared)
         names = [
             *(("family", one) for one in ours.families),
-            *(("given", one) for one in ours.given),
+            *(("given", one) for one in ours.given | ours.middles),
         ]
         return Known({one: self.names[one] / total for one in names}, shared)
 

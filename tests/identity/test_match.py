@@ -161,6 +161,43 @@ def test_given_a_rare_name_when_judged_then_it_says_more_than_a_common_one() -> 
     assert rare.bits == judge(one, one, WEIGHTS, Known({("family", "doe"): 0.0002})).bits
 
 
+def test_given_how_common_first_names_are_when_judged_then_second_ones_and_the_sex_are_weighed_by_it_too() -> (
+    None
+):
+    one = traits(person(**{**JANE, "given": "Jane Ann"}))
+
+    def bits(**frequency: float) -> dict[str, float]:
+        names = {("given", name): often for name, often in frequency.items()}
+        verdict = judge(one, one, WEIGHTS, Known(names))
+        return {each.field: each.bits for each in verdict.evidence}
+
+    unknown, common, rare = bits(), bits(jane=0.05, ann=0.04), bits(jane=0.05, ann=0.001)
+    assert unknown["sex"] > 0 == common["sex"]  # who is called Jane is female: said already
+    assert common["middle"] < unknown["middle"] < rare["middle"]
+    assert rare["middle"] - common["middle"] == pytest.approx(5.32, abs=0.01)  # 40 times as rare
+    assert bits(ann=0.04)["sex"] == unknown["sex"]
+    other = traits(person(**{**JANE, "sex": "male"}))
+    said = judge(one, other, WEIGHTS, Known({("given", "jane"): 0.05})).evidence
+    assert next(each.bits for each in said if each.field == "sex") < 0
+
+
+@pytest.mark.parametrize(
+    ("given", "further", "grade"),
+    [
+        ("Maria", {}, "probable"),  # both may be called so, and go by what follows
+        ("Maria Elena", {}, "certain"),
+        ("Maria", {"ssn": "555-12-3456"}, "certain"),
+    ],
+)
+def test_given_one_of_twins_when_only_the_first_name_is_the_same_then_a_person_decides(
+    given: str, further: dict[str, Any], grade: str
+) -> None:
+    one = traits(person(**{**RUIZ, "given": given, **further}))
+    verdict = judge(replace(one, multiple=True), one, WEIGHTS)
+    assert (verdict.grade, "multiple-birth" in verdict.held) == (grade, grade != "certain")
+    assert judge(one, one, WEIGHTS).grade == "certain"
+
+
 def test_given_a_phone_of_many_when_judged_then_it_says_nothing() -> None:
     one = traits(person(**JANE))
     verdict = judge(one, one, WEIGHTS, Known(shared=frozenset({("phone", "9185550101")})))
@@ -217,7 +254,7 @@ def test_given_an_operators_file_when_read_then_it_stands_over_what_is_shipped_o
                  b'{"fields": {"shoe": {"exact": {"m": 0.9, "u": 0.5}}}}',
                  b'{"fields": {"sex": {"close": {"m": 0.9, "u": 0.5}}}}',
                  b'{"fields": {"sex": {"exact": {"m": 1, "u": 0.5}}}}',
-                 b'{"rarest": 0.2}', b'{"shared_by_most": 0}'):  # fmt: skip
+                 b'{"rarest": 0.6}', b'{"shared_by_most": 0}'):  # fmt: skip
         with pytest.raises(weights.UnusableWeightsError):
             weights.read(text)
 

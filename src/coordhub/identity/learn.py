@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from coordhub.identity.compare import FIELDS
+from coordhub.identity.match import NAMES, bounded
 from coordhub.identity.weights import Level, Rival, Weights, odds
 
 ROUNDS: Final = 40
@@ -30,8 +31,8 @@ LEAST: Final = 1e-7
 HELD: Final = 20.0
 """Pairs that the numbers one begins with count as, in each kind: so what never occurs is not impossible."""
 
-WRONG: Final = 5e-5
-"""Share of what is linked that may be expected to be wrong: half of one in ten thousand."""
+WRONG: Final = 1e-4
+"""Share of what is linked that may be expected to be wrong, before what no sum may decide is held back."""
 
 LEAST_CERTAIN: Final = 0.99
 PROBABLE: Final = 0.9
@@ -46,12 +47,15 @@ GUESSED: Final = {("social", "exact"): 1e-4}
 """No key and too rare for a sample: the last four digits are of ten thousand."""
 
 
+_PLACE: Final = {name: number for number, name in enumerate(FIELDS)}
+
+
 class Pattern(msgspec.Struct, frozen=True):
-    """levels: of the fields, in the order of FIELDS. rarity: of the names that both have, family and given:
-    minus log2 of how common they are, rounded; None where they have none, or it is not known."""
+    """levels: of the fields, in the order of FIELDS. rarity: of the names that both have, in the order of
+    match.NAMES: minus log2 of how common they are, rounded; None where they have none, or it is not known."""
 
     levels: tuple[str, ...]
-    rarity: tuple[int | None, int | None] = (None, None)
+    rarity: tuple[int | None, ...] = (None,) * len(NAMES)
 
 
 @dataclass(slots=True)
@@ -138,10 +142,11 @@ def shares(pattern: Pattern, weights: Weights) -> list[float]:
     bits = worth.prior
     for name, level in zip(FIELDS, pattern.levels, strict=True):
         bits += worth.bits[name][level]
-    for name, rarity in zip(("family", "given"), pattern.rarity, strict=True):
-        if rarity is not None:
-            u = min(max(2.0**-rarity, weights.rarest), weights.most_common)
-            bits += log2(weights.fields[name]["exact"].u / u)
+    for name, rarity in zip(NAMES, pattern.rarity, strict=True):
+        if rarity is not None and pattern.levels[_PLACE[name]] == "exact":
+            bits += log2(weights.fields[name]["exact"].u / bounded(2.0**-rarity, weights))
+            if name == "given" and pattern.levels[_PLACE["sex"]] == "exact":
+                bits -= worth.bits["sex"]["exact"]
     against = [
         2
         ** (

@@ -27,6 +27,14 @@ ALONE: Final = ("birth", "given", "email", "social", "identifier")
 """Fields that are a fact each, beside the household."""
 
 
+NAMES: Final = {
+    "family": ("family", "families"),
+    "given": ("given", "given"),
+    "middle": ("given", "middles"),
+}
+"""Fields whose agreement says the more the rarer the name: what it is counted as, and where a record has it."""
+
+
 class Agreement(NamedTuple):
     """level: one of compare.FIELDS, other or missing."""
 
@@ -39,8 +47,8 @@ class Agreement(NamedTuple):
 class Known:
     """What is known of how common values are; by itself nothing.
 
-    frequency: of names, as (family or given, name). shared: phones, addresses and e-mails, as (field, value),
-    that so many records have that they say nothing.
+    frequency: of names, as (family or given, name), second ones among the given. shared: phones, addresses and
+    e-mails, as (field, value), that so many records have that they say nothing.
     """
 
     frequency: Mapping[tuple[str, str], float] = field(default_factory=dict)
@@ -83,11 +91,17 @@ def graded(
     """What follows from these levels."""
     worth = odds(weights)
     evidence = []
+    often = {
+        name: u
+        for name in NAMES
+        if levels[name] == "exact" and (u := frequency(name, one, other, known)) is not None
+    }
     for name, level in levels.items():
         bits = worth.bits[name][level]
-        u = _frequency(name, one, other, weights, known) if level == "exact" else None
-        if u is not None:
-            bits = weights.bits(name, level, u)
+        if name in often:
+            bits = weights.bits(name, level, bounded(often[name], weights))
+        elif name == "sex" and level == "exact" and "given" in often:
+            bits = 0.0
         evidence.append(Agreement(name, level, bits))
     strangers = 2 ** -(sum(each.bits for each in evidence) + worth.prior)
     house = sum(
@@ -133,15 +147,25 @@ def _may_be_twins(one: Traits, other: Traits, weights: Weights) -> bool:
     )
 
 
-def _frequency(
-    name: str, one: Traits, other: Traits, weights: Weights, known: Known
-) -> float | None:
-    """How common the name is that both have, the rarest if they have several."""
-    if not known.frequency or name not in ("family", "given"):
+def frequency(name: str, one: Traits, other: Traits, known: Known) -> float | None:
+    """How common the name is that both have among those who could have it, the rarest if they have several.
+
+    Names are of one sex. So who has the same first name is of the same sex, which is no further agreement; and a
+    second name is twice as common among those of its sex as it is among all.
+    """
+    if not known.frequency or name not in NAMES:
         return None
-    both = one.families & other.families if name == "family" else one.given & other.given
-    often = [known.frequency[name, each] for each in both if (name, each) in known.frequency]
-    return min(max(min(often), weights.rarest), weights.most_common) if often else None
+    kind, values = NAMES[name]
+    both = getattr(one, values) & getattr(other, values)
+    often = [known.frequency[kind, each] for each in both if (kind, each) in known.frequency]
+    if not often:
+        return None
+    return min(often) * (2 if name == "middle" else 1)
+
+
+def bounded(often: float, weights: Weights) -> float:
+    """As it stands for the u of an agreement."""
+    return min(max(often, weights.rarest), weights.most_common)
 
 
 def _held(one: Traits, other: Traits, levels: dict[str, str], weights: Weights) -> list[str]:
@@ -166,11 +190,18 @@ def _held(one: Traits, other: Traits, levels: dict[str, str], weights: Weights) 
         found.append("birth-and-sex")
     if _numbered_apart(one, other):
         found.append("two-numbers")
-    if (one.multiple or other.multiple) and levels["given"] not in ("exact", "nickname"):
+    if (one.multiple or other.multiple) and not _is_told_from_a_twin(levels, agrees):
         found.append("multiple-birth")
     if _named_apart(one, other):
         found.append("generation")
     return found
+
+
+def _is_told_from_a_twin(levels: dict[str, str], agrees: set[str]) -> bool:
+    """Whether it is this one of two who are born together: some share the first name, and are called by the second."""
+    if levels["given"] not in ("exact", "nickname"):
+        return False
+    return levels["middle"] == "exact" or bool(agrees & PERSONAL)
 
 
 def _named_alike(levels: dict[str, str]) -> bool:

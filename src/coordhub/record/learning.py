@@ -13,7 +13,7 @@ from random import Random
 from typing import Final
 
 from coordhub.access import viewer
-from coordhub.identity import compare, weights
+from coordhub.identity import compare, match, weights
 from coordhub.identity.learn import Pattern, Sample
 from coordhub.identity.link import APART, LINKED
 from coordhub.identity.match import Known
@@ -78,14 +78,8 @@ def pattern(ours: Traits, known: Known, theirs: Traits) -> Pattern:
     numbers = weights.in_use()
     levels = compare.levels(ours, theirs, numbers.family_alike, numbers.given_alike, known.shared)
 
-    def rarity(name: str, both: frozenset[str]) -> int | None:
-        often = [known.frequency[name, each] for each in both if (name, each) in known.frequency]
-        return round(-log2(min(often))) if often else None
+    def rarity(name: str) -> int | None:
+        often = match.frequency(name, ours, theirs, known)
+        return round(-log2(often)) if often else None
 
-    return Pattern(
-        tuple(levels.values()),
-        (
-            rarity("family", ours.families & theirs.families),
-            rarity("given", ours.given & theirs.given),
-        ),
-    )
+    return Pattern(tuple(levels.values()), tuple(rarity(name) for name in match.NAMES))

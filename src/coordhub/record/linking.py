@@ -235,7 +235,7 @@ async def known(conn: Connection, of: Traits, total: int) -> Known:
     if total >= COUNTED_FROM:
         names = {
             **{key("surname", each): _Counted("family", each) for each in of.families},
-            **{key("given", each): _Counted("given", each) for each in of.given},
+            **{key("given", each): _Counted("given", each) for each in of.given | of.middles},
         }
         most = int(total * numbers.most_common) + 1
         for at, number in (await persons.how_many(conn, names, most)).items():
