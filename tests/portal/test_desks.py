@@ -16,6 +16,7 @@ from coordhub.portal import desks
         (["clinician"], ["worklist", "board", "patients", "results", "figures"]),
         (["privacy-officer"], ["privacy"]),
         (["admin"], ["figures"]),
+        (["integration-engineer"], ["deliveries"]),
         (["admin", "program-staff"], ["worklist", "patients", "figures"]),
         (["patient"], []),
     ],
@@ -28,4 +29,4 @@ def test_given_what_somebody_does_when_the_portal_opens_then_these_desks_are_the
 
 
 def test_given_the_desks_when_named_then_each_is_of_a_role_that_can_be_given() -> None:
-    assert {role for desk in desks.DESKS.values() for role in desk.roles} <= set(people.ROLES)
+    assert {role for desk in desks.DESKS.values() for role in desk.roles} == set(people.ROLES)

@@ -19,9 +19,9 @@ ROLES: Final = {
     "program-staff": "answers what its organization is asked",
     "coordinator": "the same, and follows what its organization has sent",
     "clinician": "refers patients, and reads what came of it",
-    "privacy-officer": "accounts for disclosures, reviews emergencies, reads why something was shown",
-    "integration-engineer": "follows deliveries and partners, and sends again what was stuck",
-    "admin": "reads the figures of its organization, and who has an account",
+    "privacy-officer": "accounts for disclosures, and reads why something was shown",
+    "integration-engineer": "follows what is delivered to its organization, and has it sent again",
+    "admin": "reads the figures of its organization",
 }
 
 FIRST: Final = timedelta(days=7)

@@ -19,7 +19,7 @@ class Desk:
 
 
 STAFF, COORDINATOR, CLINICIAN = "program-staff", "coordinator", "clinician"
-PRIVACY, ADMIN = "privacy-officer", "admin"
+PRIVACY, INTEGRATION, ADMIN = "privacy-officer", "integration-engineer", "admin"
 
 DESKS: Final = {
     "worklist": Desk("Received", frozenset({STAFF, COORDINATOR, CLINICIAN})),
@@ -27,6 +27,7 @@ DESKS: Final = {
     "patients": Desk("Patients", frozenset({STAFF, COORDINATOR, CLINICIAN})),
     "results": Desk("Results", frozenset({COORDINATOR, CLINICIAN})),
     "figures": Desk("Figures", frozenset({STAFF, COORDINATOR, CLINICIAN, ADMIN})),
+    "deliveries": Desk("Deliveries", frozenset({INTEGRATION})),
     "privacy": Desk("Privacy", frozenset({PRIVACY})),
 }
 """By their path below the portal, in the order of the bar; a person begins at its first."""

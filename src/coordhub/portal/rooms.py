@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 
 from coordhub.portal import (
     allowing,
+    connecting,
     counting,
     elsewhere,
     entering,
@@ -38,6 +39,7 @@ DESKS: Final[tuple[Callable[[FastAPI], None], ...]] = (
     sending.add,
     homecoming.add,
     counting.add,
+    connecting.add,
     privacy.add,
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
@@ -80,6 +80,38 @@ async def troubled(conn: Connection) -> list[Circuit]:
     """Endpoints that are not as usual."""
     rows = await conn.fetch(f"select {_COLUMNS} from circuit order by endpoint")
     return [Circuit(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How an organization is reached at one of its endpoints (rid). unproved: it was changed and has not answered
+    since. waiting: deliveries that are still to be made there; oldest: when the first of them was planned.
+    """
+
+    endpoint: int
+    state: State
+    opened_at: datetime | None
+    probe_at: datetime | None
+    unproved: bool
+    waiting: int
+    oldest: datetime | None
+
+
+async def reached(
+    conn: Connection, organization: int, endpoints: Sequence[int]
+) -> dict[int, Reached]:
+    """By endpoint."""
+    rows = await conn.fetch(
+        "select e.rid, coalesce(c.state, 'closed'), c.opened_at, c.probe_at,"
+        " p.endpoint is not null and p.proved_at is null, w.waiting, w.oldest"
+        " from unnest($2::bigint[]) e(rid) left join circuit c on c.endpoint = e.rid"
+        " left join proof p on p.endpoint = e.rid cross join lateral ("
+        "  select count(*) as waiting, min(d.created_at) as oldest from delivery d"
+        "  where d.endpoint = e.rid and d.organization = $1 and d.state in ('queued', 'leased', 'parked')) w",
+        organization,
+        list(endpoints),
+    )
+    return {row[0]: Reached(*row) for row in rows}
 
 
 async def probe_now(conn: Connection, endpoint: int, now: datetime) -> bool:

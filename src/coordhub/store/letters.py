@@ -115,6 +115,16 @@ async def attempts(conn: Connection, delivery: UUID) -> list[Tried]:
     return [Tried(*row) for row in rows]
 
 
+async def last_attempts(conn: Connection, deliveries: Sequence[UUID]) -> dict[UUID, Tried]:
+    """By delivery, of those that were attempted."""
+    rows = await conn.fetch(
+        "select distinct on (delivery) delivery, number, at, outcome, status, latency_ms, detail from attempt"
+        " where delivery = any($1::uuid[]) order by delivery, number desc",
+        list(deliveries),
+    )
+    return {row[0]: Tried(*row[1:]) for row in rows}
+
+
 async def is_apart(conn: Connection, organization: int, rids: Sequence[int]) -> bool:
     """Whether it is for a victim service provider, or holds something of one."""
     found: bool = await conn.fetchval(

@@ -1,0 +1,77 @@
+"""An integration engineer sees on a page what did not arrive at its organization, and has it sent again."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "stage"))
+
+from browser import browser, clock, joins
+
+__all__ = ["browser", "clock"]
+
+
+async def test_given_a_server_that_refuses_when_its_engineer_looks_then_it_is_sent_again_when_mended(
+    house, browser
+):
+    riverside, lakeside, email = house.riverside, house.lakeside, "lee@lakeside.example.org"
+    await lakeside.behaves({"mode": "reject", "until_count": 1})
+    referral = await riverside.refers(house.referral(riverside, lakeside.reference))
+    dead = "select id from delivery where state = 'dead'"
+    await house.until(lambda: house.value(dead))
+    delivery = str(await house.value(dead))
+    first = await joins(house, lakeside, email, "integration-engineer")
+    begun = await browser.sets_up(email, first)
+    assert begun.url.path == "/portal/deliveries"
+    assert "As usual" in begun.text
+    assert delivery in begun.text
+    assert "Your server refused it (HTTP 422)" in begun.text
+    assert referral.patient.partition("/")[2] not in begun.text
+    spanish = await browser.opens("/portal/deliveries", headers={"Accept-Language": "es"})
+    assert "Su servidor lo rechazó" in spanish.text
+
+    unsaid = await browser.sends("/portal/deliveries", act="discard", delivery=delivery)
+    assert (unsaid.status_code, "Say why" in unsaid.text) == (422, True)
+    again = await browser.sends("/portal/deliveries", act="again", delivery=delivery)
+    assert again.url.path == "/portal/deliveries"
+    await house.settled()
+    assert await house.value("select state from delivery where id = $1::text::uuid", delivery) == (
+        "delivered"
+    )
+    assert await lakeside.received()
+    assert "Everything arrived." in (await browser.opens("/portal/deliveries")).text
+    for act, named, status in (
+        ("again", delivery, 409),
+        ("burn", delivery, 404),
+        ("again", "x", 404),
+    ):
+        told = await browser.sends("/portal/deliveries", act=act, delivery=named)
+        assert told.status_code == status
+        await browser.opens("/portal/deliveries")
+    assert (await browser.sends("/portal/deliveries", act="try", endpoint="x")).status_code == 404
+    [endpoint] = await lakeside.find(f"Endpoint?organization={lakeside.reference}")
+    await browser.opens("/portal/deliveries")
+    tried = await browser.sends("/portal/deliveries", act="try", endpoint=endpoint["id"])
+    assert tried.status_code == 409, "it is as usual"
+    [said] = await house.rows("select query from audit where interaction = 'delivery-replayed'")
+    assert re.fullmatch(r"by=person(:|%3A)[0-9a-f-]{32,36}", said["query"]), said
+
+    # Another organization's engineer neither sees nor moves it
+    await house.value(
+        "update delivery set state = 'dead', reason = 'x' where id = $1::text::uuid returning 1",
+        delivery,
+    )
+    email = "dana@riverside.example.org"
+    browser.http.cookies.clear()
+    foreign = await browser.sets_up(
+        email, await joins(house, riverside, email, "integration-engineer")
+    )
+    assert delivery not in foreign.text
+    moved = await browser.sends("/portal/deliveries", act="again", delivery=delivery)
+    assert moved.status_code == 409
+    assert (
+        await house.value("select state from delivery where id = $1::text::uuid", delivery)
+        == "dead"
+    )
