@@ -17,6 +17,7 @@ from oracle import ACT, LEVEL, SHOWN, WHOLE, Document, Held, Oracle, codings, re
 from world import KEY, Actor, Opened, World
 
 from coordhub.portal import sheets
+from coordhub.portal.language import words
 from coordhub.r4 import document as fhir_json
 from coordhub.r4 import types
 from coordhub.record import notifying
@@ -617,7 +618,7 @@ async def by_page(looker: Looker) -> AsyncIterator[Difference]:
                 types.NUMBER["Task"],
                 one.id,
             )
-            sheet = await sheets.sheet(hub, conn, Visit(looker.actor.rid, rid))
+            sheet = await sheets.sheet(hub, conn, Visit(looker.actor.rid, rid), words("en"))
             yield (
                 f"page of {one.reference}",
                 rid in sheet.rids,

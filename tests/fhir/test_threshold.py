@@ -17,6 +17,7 @@ KEPT = {
     "/docs/swagger-ui.css",
     "/docs/swagger-ui-bundle.js",
     "/links/style.css",
+    "/links/voice/style.css",
     "/portal/style.css",
 }
 """What may be kept: files that are the same for everybody."""
