@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import io
 import json
 import os
+import zipfile
 from random import Random
 from typing import Any
 
@@ -59,3 +62,23 @@ def test_given_feeds_changed_at_random_when_read_then_no_fault_of_ours_and_valid
         assert all(str(fault) for fault in tables.faults)
         taken += bool(read.entries)
     assert taken > FEEDS / 2
+
+
+def test_given_a_zip_that_was_damaged_on_the_way_when_opened_then_it_is_said_and_nothing_breaks() -> (
+    None
+):
+    random, refused = Random(1), 0
+    for packed in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        held = io.BytesIO()
+        with zipfile.ZipFile(held, "w", packed) as archive:
+            archive.writestr("services.csv", "id,name\n" + "1,Pantry\n" * 500)
+        for _ in range(100):
+            damaged = bytearray(held.getvalue())
+            for _ in range(random.randint(1, 6)):
+                damaged[random.randrange(4, len(damaged))] = random.randrange(256)
+            cut = random.randrange(5, len(damaged)) if random.random() < 0.3 else len(damaged)
+            with contextlib.suppress(reading.UnreadableError):
+                reading.unpacked({"feed.zip": bytes(damaged[:cut])})
+                continue
+            refused += 1
+    assert refused > 100

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import csv
 import io
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -58,6 +60,13 @@ def read(files: Mapping[str, bytes]) -> Tables:
     return tables
 
 
+_DAMAGED: Final = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, NotImplementedError,
+    RuntimeError,
+)  # fmt: skip
+"""What is raised of a zip that was cut or changed on the way, or is packed or locked as nobody here can open."""
+
+
 def unpacked(files: Mapping[str, bytes]) -> dict[str, bytes]:
     """Zips opened; raises UnreadableError for what is none."""
     found: dict[str, bytes] = {}
@@ -73,7 +82,7 @@ def unpacked(files: Mapping[str, bytes]) -> dict[str, bytes]:
                         f"{name} unpacks to more than {LARGEST} bytes: send it in parts"
                     )
                 found |= {one.filename: archive.read(one) for one in inside}
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        except _DAMAGED as error:
             raise UnreadableError(f"{name} cannot be unpacked: {type(error).__name__}") from None
     return found
 
