@@ -155,6 +155,21 @@ async def test_given_scopes_without_a_type_when_read_then_it_is_as_absent_as_a_s
     assert await house.read(directory, house.clinic.reference) is None
 
 
+async def test_given_scopes_of_parts_of_types_when_a_chain_is_planned_then_no_linked_row_is_looked_for_by_its_type(
+    house: House,
+) -> None:
+    scopes = " ".join(f"system/{kind}.rs?status=active" for kind in ("Condition", "Observation"))
+    narrow = viewer.of(
+        house.clinic.with_scopes(f"system/Task.rs system/ServiceRequest.rs {scopes}")
+    )
+    asked = parse_query("Task", [("focus:ServiceRequest.status", "active")])
+    async with house.engine.searches.acquire() as conn:
+        composed = await search.composed(conn, house.engine, narrow, asked, limit=10)
+        plan = await conn.fetch(f"explain {composed[0]}", *composed[1])
+    found = "\n".join(line[0] for line in plan)
+    assert "BitmapOr" not in found
+
+
 async def test_given_the_hub_deciding_when_it_looks_then_it_sees_everything(house: House) -> None:
     made = await house.create(house.clinic, patient())
     assert await ways(house, viewer.deciding(), made) == EVERY_WAY
