@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -52,10 +53,10 @@ async def test_given_a_clinician_when_it_refers_on_a_page_then_it_is_what_a_syst
     # Food: two could help; the person leaves out one
     listed = await browser.opens(f"{here}?kind={FOOD}")
     for one in (ours, theirs):
-        assert f'name="whom.{one}"' in listed.text
+        assert f'name="whom.{FOOD}.{one}"' in listed.text
     assert "no more than such a service is to have" in listed.text
     assert "With it goes" not in listed.text
-    fields = {"kind": FOOD, f"whom.{ours}": "on", "words": "three children"}
+    fields = {"kind": FOOD, f"whom.{FOOD}.{ours}": "on", "words": "three children"}
     for lacking in ({**fields, "agreed": ""}, {"kind": FOOD, "agreed": "on"}):
         refused = await browser.sends(here, **lacking)
         assert refused.status_code == 422
@@ -82,15 +83,35 @@ async def test_given_a_clinician_when_it_refers_on_a_page_then_it_is_what_a_syst
     again = await browser.opens(f"{here}?kind={FOOD}")
     assert "A referral for the same is open" in again.text
     fields |= {"agreed": "on", "number": "6" * 32}
+    entry = re.search(rf'name="told.{FOOD}" value="([^"]+)"', again.text)[1]
+    fields[f"told.{FOOD}"] = entry
+    why = {f"because.{FOOD}": "not-enough", f"anyway.{FOOD}": "it moved"}
     assert (await browser.sends(here, **fields)).status_code == 422
-    done = await browser.sends(here, **fields, anyway="it moved")
+    assert f'value="{entry}"' in browser.page.text
+    done = await browser.sends(here, **fields, **why)
     assert done.url.path.startswith("/portal/referrals/"), done.text
     orders = await riverside.find(f"ServiceRequest?patient={patient}&intent=order")
-    assert [one["note"][0]["text"] for one in orders if "note" in one] == ["it moved"]
+    assert [one["note"][0]["text"] for one in orders if "note" in one] == [
+        "What it has is not enough: it moved"
+    ]
     # Pressed twice, a form is one referral
     await browser.opens(f"{here}?kind={FOOD}")
-    await browser.sends(here, **fields, anyway="it moved")
+    await browser.sends(here, **fields, **why)
     assert len(await riverside.find(f"ServiceRequest?patient={patient}&intent=order")) == 2
+    # Or it is left at that; the ledger has what came of each
+    page = await browser.opens(f"{here}?kind={FOOD}")
+    fields[f"told.{FOOD}"] = re.search(rf'name="told.{FOOD}" value="([^"]+)"', page.text)[1]
+    left = await browser.sends(here, **fields, **{f"because.{FOOD}": "enough"})
+    assert left.url.path == f"/portal/patients/{patient.partition('/')[2]}"
+    assert len(await riverside.find(f"ServiceRequest?patient={patient}&intent=order")) == 2
+    said = await house.rows(
+        "select c.code, c.question, f.outcome, f.reason from card c"
+        " join card_feedback f on f.card = c.id order by f.outcome"
+    )
+    assert [tuple(one.values()) for one in said] == [
+        (FOOD, "open-referral", "accepted", None),
+        (FOOD, "open-referral", "overridden", "not-enough"),
+    ]
 
 
 async def test_given_a_result_that_came_home_when_looked_at_then_it_is_new_once_and_asks_for_a_word(

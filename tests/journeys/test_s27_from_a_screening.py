@@ -57,6 +57,8 @@ async def test_s27_given_a_family_that_is_asked_when_three_needs_come_up_then_a_
     # It found three needs, each with who offers it, and a fourth, of which nothing is proposed
     offered = re.findall(r'name="need\.([a-z-]+)" checked', found.text)
     assert sorted(offered) == sorted(services)
+    assert "offers this" in found.text
+    assert "Known already" not in found.text
     assert "may not be safe" in found.text
     assert "intimate-partner-violence" not in found.text
     assert len(await riverside.find(f"Condition?patient={patient}&category=sdoh")) == 4
@@ -65,7 +67,7 @@ async def test_s27_given_a_family_that_is_asked_when_three_needs_come_up_then_a_
     # Nothing is sent before the person agrees
     here = found.url.path
     chosen = {f"need.{kind}": "on" for kind in services}
-    whom = {f"whom.{kind}": service for kind, service in services.items()}
+    whom = {f"whom.{kind}.{service}": "on" for kind, service in services.items()}
     refused = await browser.sends(here, **chosen, **whom)
     assert refused.status_code == 422
     assert await riverside.find("Task") == []
@@ -113,8 +115,13 @@ async def test_s27_given_a_family_that_is_asked_when_three_needs_come_up_then_a_
     for one in (offering[FOOD], offering[ROOF], house.northgate):
         assert await one.find("Communication?category=summary") == []
 
-    # Sent once more, the same is the same
-    await browser.opens(here)
+    # Now it says what is open, and sends it for a reason only; sent once more, the same is the same
+    known = await browser.opens(here)
+    assert known.text.count("A referral for the same is open") == 1, "the food was given"
+    refused = await browser.sends(here, **chosen, **whom, agreed="on")
+    assert refused.status_code == 422
+    assert "although this is known" in refused.text
+    chosen |= {f"because.{ROOF}": "wants-another"}
     again = await browser.sends(here, **chosen, **whom, agreed="on")
     assert len(await riverside.find(f"Task?patient={patient}&intent=order&code=fulfill")) == 1, (
         again.text

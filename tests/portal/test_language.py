@@ -7,12 +7,12 @@ import json
 import re
 from decimal import Decimal
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from coordhub.insight import measures
+from coordhub.insight import measures, told
 from coordhub.portal import (
+    agreed,
     answering,
     asking,
     board,
@@ -27,6 +27,7 @@ from coordhub.portal import (
     leave,
     moments,
     occurrences,
+    reasons,
     rooms,
     working,
     worklist,
@@ -98,13 +99,9 @@ def _of_board() -> set[str]:
 def _of_patients() -> set[str]:
     known = (occurrences.KINDS, occurrences.STATES, chart.FINDINGS)
     said = {text for each in known for text in each.values()}
-    refers = {*candidates.REASONS.values(), *candidates.WARNINGS.values()}
+    refers = {*reasons.REASONS.values(), *reasons.WARNINGS.values(), *told.REASONS.values()}
     refers |= {one.title for one in candidates.kinds().values()}
-    for form in ({}, {"agreed": ""}, {"anyway": "x"}):
-        for chosen in ([], [1]):
-            for warnings in ((), (1,)):
-                lacking = candidates.lacks(SimpleNamespace(warnings=warnings), chosen, form)
-                refers |= {lacking} if lacking else set()
+    refers |= {agreed.NOBODY, agreed.NO_REASON, agreed.NOT_ASKED}
     return {*said, *refers, "Primary care", "high risk", "not named"}
 
 

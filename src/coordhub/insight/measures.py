@@ -282,7 +282,17 @@ def _of_services(found: Sequence[Warning_]) -> list[Figure]:
     return [
         counted(
             group, "told", "Services known already",
-            "times that $route told what a person has already; one for each patient, kind and day", everyone,
+            "times that $route or a page told what a person has already; one for each patient, kind and day",
+            everyone,
+        ),
+        share(
+            group, "left", "Left at that", "of these: left at what the person has, as was said / told",
+            _patients(one for one in found if one.outcome == "accepted"), everyone,
+        ),
+        share(
+            group, "overridden", "Referred all the same",
+            "of these: referred all the same for a reason, as was said / told",
+            _patients(one for one in found if one.outcome == "overridden"), everyone,
         ),
         share(
             group, "not-referred", "Services not asked for twice",

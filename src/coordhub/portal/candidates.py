@@ -1,10 +1,9 @@
-"""Who could help a person with what a clinician asks for, why, what would go along, and the referral that is sent.
+"""Who could help a person with one kind of need, why, what would go along, and what is known already.
 
 http://hl7.org/fhir/R4/servicerequest.html, http://hl7.org/fhir/us/sdoh-clinicalcare (referral management)
 
-It asks what `ServiceRequest/$route` asks (directory.matching), and sends what a system would: order, Task, and the
-Consent of the person to those who are chosen, in one transaction. Consents are no criterion: the person is asked
-now. Nothing is offered here for what is a matter of safety.
+It asks what `ServiceRequest/$route` asks (directory.matching). Consents are no criterion: the person is asked now.
+Nothing is offered here for what is a matter of safety. What is chosen is sent by `agreed`.
 """
 
 from __future__ import annotations
@@ -13,21 +12,18 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Final
-from uuid import uuid4
 
 from coordhub.access import viewer
-from coordhub.access.caller import Caller
 from coordhub.directory.matching import prospects
 from coordhub.insight import duplicates, enclosing, kits
-from coordhub.insight.duplicates import ENROLLED, OPEN_REFERRAL, Duplicate
-from coordhub.portal import listed, occurrences, proposing
+from coordhub.insight.duplicates import Duplicate
+from coordhub.portal import listed, occurrences
 from coordhub.portal.occurrences import Paper, Wall
+from coordhub.portal.reasons import REASONS, WARNINGS
 from coordhub.portal.sheets import name_of, words
 from coordhub.r4 import datasets
 from coordhub.record import parties
-from coordhub.record.commit import commit
 from coordhub.record.hub import Hub, instant
-from coordhub.record.operations import Create
 from coordhub.record.recipients import dataset_of
 from coordhub.referral import screening
 from coordhub.referral.matching import Finding
@@ -41,66 +37,7 @@ MOST: Final = 6
 MOST_OUT: Final = 10
 """Services of which it is said why they are not among them."""
 
-NUMBER: Final = "urn:coordhub:order-of-portal"
-_TASK_CODE: Final = "http://hl7.org/fhir/CodeSystem/task-code"
-
 Document = dict[str, Any]
-
-REASONS: Final = {
-    "same-kind": "offers this",
-    "kind-not-stated": "does not say what it offers",
-    "in-area": "serves where the person lives",
-    "served-from-afar": "helps from afar, where the person lives",
-    "out-of-area": "does not serve where the person lives",
-    "area-not-stated": "does not say which area it serves",
-    "area-uncertain": "ask whether it serves this address",
-    "address-not-known": "no address of the person is known",
-    "age-served": "serves this age",
-    "age-not-known": "ask about the age",
-    "below-minimum-age": "the person is too young for it",
-    "above-maximum-age": "the person is too old for it",
-    "sex-served": "serves this person",
-    "sex-not-known": "ask whom it serves",
-    "sex-not-served": "does not serve this person",
-    "eligible": "the person meets its conditions",
-    "eligibility-not-known": "ask about its conditions",
-    "spoken": "speaks the person's language",
-    "interpreted": "has interpreters",
-    "language-not-known": "the person's language is not known",
-    "language-not-stated": "does not say which languages it speaks",
-    "language-not-offered": "does not speak the person's language",
-    "open": "is open in time",
-    "hours-not-stated": "does not say when it is open",
-    "closed": "is not open in time",
-    "by-appointment": "by appointment only",
-    "accessible": "has the access that the person needs",
-    "access-not-stated": "ask about access",
-    "capacity": "has places now",
-    "limited": "has few places",
-    "waitlist": "has a waiting list",
-    "no-capacity": "has no places now",
-    "no-capacity-refused": "said lately that it has no places",
-    "capacity-not-stated": "does not say whether it has places",
-    "capacity-out-of-date": "said long ago whether it has places",
-    "agreed": "takes your referrals",
-    "no-agreement": "does not take your referrals",
-    "not-electronically": "takes no referrals by this hub",
-    "unreachable": "cannot be reached just now",
-    "already-enrolled": "the person is enrolled there already",
-    "on-waiting-list": "the person is on its waiting list already",
-    "open-referral": "a referral for the same is open",
-    "inactive": "is closed",
-    "wrong-service": "offers something else",
-}
-"""Code of a finding -> what it means."""
-
-WARNINGS: Final = {
-    ENROLLED["enrolled"]: "The person is enrolled in such a program already",
-    ENROLLED[
-        "not-enrolled-on-waitlist"
-    ]: "The person is on the waiting list of such a program already",
-    OPEN_REFERRAL: "A referral for the same is open",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +67,15 @@ class Candidate:
 @dataclass(frozen=True, slots=True)
 class Found:
     """out: who cannot, each with why. warnings: what is known already that speaks against sending, with since when
-    and who says so. back: what is to come back. rids: what is shown."""
+    and who says so; evidence: the same, as it stands. back: what is to come back. rids: what is shown."""
 
+    kind: Kind
     patient: Version
     person: str
     candidates: tuple[Candidate, ...]
     out: tuple[tuple[str, tuple[str, ...]], ...]
     warnings: tuple[tuple[str, str, str], ...]
+    evidence: tuple[Duplicate, ...]
     back: tuple[str, ...]
     rids: tuple[int, ...]
 
@@ -208,6 +147,7 @@ async def found(
     enclosed = await listed.shown(conn, view, {text for each in along.values() for text in each})
     names = parties.document(patient).get("name") or [{}]
     return Found(
+        kind,
         patient,
         name_of(names[0]),
         tuple(
@@ -228,6 +168,7 @@ async def found(
             if one.recipient in known
         ),
         tuple(_warning(one, owners, wall) for one in evidence),
+        tuple(evidence),
         tuple(one.title for one in kit.back) if kit is not None else (),
         tuple(dict.fromkeys([
             patient.rid, *(one.evidence.rid for one in evidence),
@@ -261,63 +202,3 @@ def _warning(one: Duplicate, owners: Mapping[int, Version], wall: Wall) -> tuple
         wall.dated(one.since) if one.since is not None else "",
         occurrences.name_in(by) if by is not None else "",
     )
-
-
-def lacks(found: Found, chosen: Sequence[Candidate], form: Mapping[str, str]) -> str | None:
-    """What still has to be said before it can be sent."""
-    if not chosen:
-        return "Choose at least one of them."
-    if found.warnings and not form.get("anyway", "").strip():
-        return "Say why it is to be sent although this is known."
-    if form.get("agreed") != "on":
-        return "Ask the person first, and say that it agrees."
-    return None
-
-
-async def send(
-    hub: Hub,
-    caller: Caller,
-    found: Found,
-    kind: Kind,
-    chosen: Sequence[Candidate],
-    *,
-    urgent: bool,
-    words: str,
-    anyway: str,
-    number: str,
-) -> str:
-    """Refer; id of the Task. FhirError where the hub refuses. number: of the form, which is sent once."""
-    now, patient = instant(hub.clock()), found.patient.reference
-    consent = proposing.consent_of(
-        patient, caller.reference, sorted({one.organization for one in chosen}), now
-    )
-    request = order(kind, patient, caller.reference, [one.reference for one in chosen], now, urgent)
-    request["identifier"] = [{"system": NUMBER, "value": number}]
-    if words:
-        request["reasonCode"] = [{"text": words}]
-    if anyway:
-        request["note"] = [{"time": now, "text": anyway}]
-    asked = uuid4().urn
-    task: Document = {
-        "resourceType": "Task",
-        "identifier": [{"system": NUMBER, "value": number}],
-        "status": "requested",
-        "intent": "order",
-        "priority": request["priority"],
-        "code": {"coding": [{"system": _TASK_CODE, "code": "fulfill"}]},
-        "focus": {"reference": asked},
-        "for": {"reference": patient},
-        "authoredOn": now,
-        "requester": {"reference": caller.reference},
-    }
-    done = await commit(
-        hub,
-        caller,
-        [
-            Create("Consent", consent, full_url=uuid4().urn),
-            Create("ServiceRequest", request, full_url=asked),
-            Create("Task", task, full_url=uuid4().urn),
-        ],
-        interaction="transaction",
-    )
-    return done.written[-1].id

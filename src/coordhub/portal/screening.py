@@ -8,15 +8,15 @@ from __future__ import annotations
 from fastapi import FastAPI, Request, Response
 
 from coordhub.errors import FhirError
-from coordhub.portal import asking, forms, guests, leave, proposing
+from coordhub.insight.told import REASONS
+from coordhub.portal import agreed, answering, asking, forms, guests, leave, patients, proposing
 from coordhub.portal.guests import Guest
-from coordhub.portal.proposing import Found
 from coordhub.record.commit import commit
 from coordhub.record.hub import instant
 from coordhub.record.operations import Create
 from coordhub.store.resources import Version
 
-_FIELDS = 60
+_FIELDS = 120
 """Of a form with all its answers."""
 
 
@@ -69,7 +69,7 @@ def add(app: FastAPI) -> None:
             return guest
         if given is None or given.get("seal") != guest.session.seal:
             return guests.room(request, guest, "missing", 404)
-        return await _send(request, guest, fhir_id, given)
+        return await _found(request, guest, fhir_id, given)
 
 
 async def _patient(request: Request, guest: Guest, fhir_id: str) -> Version | None:
@@ -106,7 +106,7 @@ async def _fill(request: Request, guest: Guest, fhir_id: str, given: dict[str, s
     if document is None:
         lacking = ("Nothing is answered yet.",)
         return await _form(request, guest, fhir_id, form.id, lacking, 422)
-    caller = proposing.caller(guest.own, request.state.request_id, guest.session.person)
+    caller = agreed.caller(guest.own, request.state.request_id, guest.session.person)
     try:
         done = await commit(
             hub, caller, [Create("QuestionnaireResponse", document)], interaction="create"
@@ -117,39 +117,31 @@ async def _fill(request: Request, guest: Guest, fhir_id: str, given: dict[str, s
     return guests.go(request, f"/screened/{done.written[0].id}")
 
 
-async def _read(request: Request, guest: Guest, fhir_id: str) -> Found | None:
+async def _found(
+    request: Request, guest: Guest, fhir_id: str, given: dict[str, str] | None = None
+) -> Response:
+    """given: what is to be sent, if nothing is lacking."""
     hub = guests.context_of(request).hub
     async with hub.engine.pool.acquire() as conn:
-        return await proposing.found(hub, conn, guest.own.rid, fhir_id)
-
-
-async def _found(
-    request: Request, guest: Guest, fhir_id: str, refused: tuple[str, ...] = (), status: int = 200
-) -> Response:
-    found = await _read(request, guest, fhir_id)
+        wall = await patients.wall_of(request, guest, conn)
+        found = await proposing.screened(hub, conn, guest.own, fhir_id, wall)
     if found is None:
         return guests.room(request, guest, "missing", 404)
+    form = given or {}
+    entries = await agreed.noted(request, guest, found.proposed, form)
+    refused: tuple[str, ...] = ()
+    status = 200
+    if given is not None:
+        parts = proposing.chosen(found, given)
+        sent = await proposing.sent_of(hub, guest.own.rid, found, parts)
+        done = await agreed.settle(request, guest, parts, sent, given, entries)
+        if isinstance(done, Response):
+            return done
+        refused, status = done
     await guests.looked(request, guest, "read", fhir_id, found.rids, "QuestionnaireResponse")
     home = guests.home(request)
     return guests.room(
-        request, guest, "screened", status, here="board", found=found, refused=refused,
+        request, guest, "screened", status, here="board", found=found, refused=refused, form=form,
+        sends=given is not None, entries=entries, overrides=REASONS, longest=answering.LONGEST,
         action=f"{home}/screened/{fhir_id}", again=f"{home}/screening/{found.patient.id}",
     )  # fmt: skip
-
-
-async def _send(request: Request, guest: Guest, fhir_id: str, given: dict[str, str]) -> Response:
-    found = await _read(request, guest, fhir_id)
-    if found is None:
-        return guests.room(request, guest, "missing", 404)
-    wanted = proposing.chosen(found, given)
-    if not wanted:
-        return await _found(request, guest, fhir_id, ("Choose at least one need.",), 422)
-    if given.get("agreed") != "on":
-        lacking = ("Ask the person first, and say that it agrees.",)
-        return await _found(request, guest, fhir_id, lacking, 422)
-    caller = proposing.caller(guest.own, request.state.request_id, guest.session.person)
-    try:
-        task = await proposing.send(guests.context_of(request).hub, caller, found, wanted)
-    except FhirError as error:
-        return await _found(request, guest, fhir_id, guests.refused(error), error.status)
-    return guests.go(request, f"/referrals/{task}")

@@ -16,7 +16,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import urlencode
-from uuid import uuid4
 
 from coordhub import errors
 from coordhub.access import viewer
@@ -25,14 +24,14 @@ from coordhub.directory.matching import prospects
 from coordhub.errors import FhirError, Issue, unprocessable
 from coordhub.fhir import invocation
 from coordhub.fhir.context import Answer, Asked, Context
-from coordhub.insight import duplicates
+from coordhub.insight import duplicates, told
 from coordhub.insight.duplicates import Duplicate
 from coordhub.r4 import document, reference, sensitivity, structure
 from coordhub.record import labels
 from coordhub.record.hub import instant
 from coordhub.referral.matching import Finding, Prospect
-from coordhub.referral.wanted import codes, wanted
-from coordhub.store import cards, grants, parties, resources
+from coordhub.referral.wanted import wanted
+from coordhub.store import grants, resources
 from coordhub.store.engine import Connection
 from coordhub.store.resources import Version
 from coordhub.store.visibility import WHOLE, Viewer
@@ -41,8 +40,6 @@ NAME: Final = "route"
 MOST: Final = 100
 """Candidates that are told where `_count` does not say how many."""
 LIMIT: Final = 1000
-AGAIN_DAYS: Final = 30
-"""So long after having been told, a referral for the same is one too many (docs/measures.md)."""
 
 Document = dict[str, Any]
 Parameter = dict[str, Any]
@@ -86,17 +83,20 @@ async def answer(context: Context, asked: Asked) -> Answer:
             *(e.evidence.source for e in evidence),
         ]
         organizations = await resources.read_rids(conn, view, sorted(set(named)))
-        if evidence and question.subject is not None:
-            await _keep(conn, asked.caller, question, evidence, now)
+        if question.subject is not None and not asked.caller.is_person:
+            await told.keep(
+                conn, asked.caller.organization, asked.caller.client or "", NAME,
+                question.request, question.subject.rid, evidence, now,
+            )  # fmt: skip
     if question.subject is None or question.subject.source != asked.caller.organization:
         found = [_discreet(one) for one in found]
-    told = [
+    parameters = [
         *(_duplicate(one, organizations) for one in evidence),
         {"name": "in", "valueInteger": sum(one.verdict == "in" for one in found)},
         {"name": "out", "valueInteger": sum(one.verdict == "out" for one in found)},
         *(_candidate(one, organizations) for one in found[:most]),
     ]
-    body = document.encode({"resourceType": "Parameters", "parameter": told})
+    body = document.encode({"resourceType": "Parameters", "parameter": parameters})
     seen = [question.rid, question.subject.rid if question.subject else None]
     return Answer(
         200,
@@ -104,30 +104,6 @@ async def answer(context: Context, asked: Asked) -> Answer:
         shown=(*(rid for rid in seen if rid is not None), *(e.evidence.rid for e in evidence)),
         searched=urlencode([("duplicate", one.code) for one in evidence]) or None,
     )
-
-
-async def _keep(
-    conn: Connection,
-    caller: Caller,
-    question: _Question,
-    evidence: list[Duplicate],
-    now: datetime,
-) -> None:
-    """For the ledger of what was not asked for twice: what an organization was told, of whom, of which kind."""
-    coded = sorted(
-        code for name in ("category", "code") for code in codes(question.request.get(name))
-    )
-    if caller.is_person or not coded or await parties.kind_of(conn, caller.organization) == "vsp":
-        return
-    assert question.subject is not None
-    first = evidence[0]
-    days = 0 if first.since is None else max(0, (now - first.since).days)
-    system, code = coded[0]
-    told = cards.Shown(
-        uuid4(), caller.organization, caller.client or "", NAME, "service", system, code,
-        first.code, days, question.subject.rid, AGAIN_DAYS,
-    )  # fmt: skip
-    await cards.show(conn, [told], now)
 
 
 async def _consenting(conn: Connection, caller: Caller, subject: Version | None) -> int | None:
