@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from coordhub.record.hub import system_clock
+from coordhub.sandbox import demo
 from coordhub.store import invariants
 
 HREX = "http://hl7.org/fhir/us/davinci-hrex/CodeSystem/hrex-temp"
@@ -82,12 +83,25 @@ async def test_s24_given_a_holder_when_its_clerk_releases_one_of_two_results_the
     assert not await endo.sees(given)
 
     # nothing is released by the way, nor without saying what, nor another's
-    for status, output in (
-        ("in-progress", released(given)), ("completed", []), ("completed", released(hers)),
-    ):  # fmt: skip
+    another = await hospital.reports(await patient_of(hospital, "R-2"), None)
+    for status, output, at in (
+        ("in-progress", released(given), "output"),
+        ("completed", [], "output"),
+        ("completed", released(hers), "output[0].valueReference"),
+        ("completed", released(given, another), "output[0].valueReference"),
+    ):
         refused = await says(hospital, task, status, output=output)
         assert refused.status_code in (409, 422), refused.text
-        assert refused.json()["issue"][0]["expression"] == ["Task.output"]
+        assert refused.json()["issue"][0]["expression"] == [f"Task.{at}"]
+    # once it is known whose record is the same person's, what is of another is told apart
+    link = {"other": {"reference": hers}, "type": "seealso"}
+    linked = {**await hospital.read(theirs), "link": [link]}
+    done = await hospital.ask("PUT", f"/{theirs}", linked)
+    assert done.status_code == 200, done.text
+    refused = await says(hospital, task, "completed", output=released(given, another))
+    assert [one["expression"] for one in refused.json()["issue"]] == [
+        ["Task.output[1].valueReference"]
+    ]
     assert not await endo.sees(given)
 
     done = await says(hospital, task, "completed", output=released(given))
@@ -154,6 +168,48 @@ async def test_s24_given_a_request_when_it_is_refused_or_cancelled_then_nothing_
         refused = await endo.ask("POST", "/Task", document)
         assert refused.status_code == 422, refused.text
         assert refused.json()["issue"][0]["expression"] == [f"Task.{lacking}"]
+
+
+async def test_s24_given_a_consent_by_which_it_was_asked_when_that_ends_then_nobody_is_asked_nor_shown_any_more(
+    house, clock
+):
+    endo, agency, hospital = house.lakeside, await house.joins("agency"), house.riverside
+    hers, theirs = await patient_of(endo, "E-1"), await patient_of(hospital, "R-1")
+    moment = house.hub.clock().isoformat(timespec="milliseconds")
+    consent = demo.consent(hers, endo.reference, [agency.reference], moment)
+    made = await endo.ask("POST", "/Consent", consent)
+    task = await asks(endo, request(hers, agency))
+    other = await asks(endo, request(hers, hospital))
+    assert await agency.sees(hers)
+    ended = {**made.json(), "status": "inactive"}
+    assert (await endo.ask("PUT", f"/Consent/{ended['id']}", ended)).status_code == 200
+    held = await endo.read(task)
+    assert held["status"] == "cancelled"
+    assert held["statusReason"]["coding"][0]["code"] == "consent-withdrawn"
+    assert not await agency.sees(hers)
+    refused = await says(agency, task, "rejected", statusReason={"text": "too late"})
+    assert refused.status_code == 409, refused.text
+    assert (await endo.read(other))["status"] == "requested", "who treats is asked as before"
+
+    # What was released is hidden by a Consent about that record, and after its time in any case
+    given = await hospital.reports(theirs, None)
+    assert (await says(hospital, other, "completed", output=released(given))).status_code == 200
+    assert await endo.sees(given)
+    denial = demo.consent(theirs, hospital.reference, [endo.reference], moment)
+    denial["provision"]["type"] = "deny"
+    denial["policyRule"]["coding"][0]["code"] = "OPTOUT"
+    made = await hospital.ask("POST", "/Consent", denial)
+    assert not await endo.sees(given)
+    ended = {**made.json(), "status": "inactive"}
+    assert (await hospital.ask("PUT", f"/Consent/{ended['id']}", ended)).status_code == 200
+    assert await endo.sees(given)
+    async with house.hub.engine.pool.acquire() as conn:
+        ends = await conn.fetchval(
+            "select max(g.until) from access_grant g join resource r on r.rid = g.rid"
+            " where r.fhir_id = $1 and g.rule = 'result'",
+            given.partition("/")[2],
+        )
+    assert timedelta(days=29) < ends - house.hub.clock() <= timedelta(days=30)
 
 
 async def test_s24_given_a_victim_service_provider_when_asked_then_it_is_as_with_one_that_never_answers(

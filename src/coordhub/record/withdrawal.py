@@ -3,7 +3,8 @@
 A recipient to whom the patient's record could be shown before the Consent was written, and cannot after,
 is to do no more: who has not taken it on is no longer asked, who has is asked to stop (a Task of code
 abort), the sender's Task says "withdrawn by patient", and what was not sent yet is not sent. What was
-disclosed before stays in the audit.
+disclosed before stays in the audit. Who was asked for data of the patient's, and may not be told of it any
+more, is no longer asked; what was released is hidden by the same rules.
 
 All in the writer's transaction. The patient's open referrals are locked before the Consent is, as by
 everyone who changes something about them; the rules are written; what is then seen is compared.
@@ -65,6 +66,7 @@ async def look_before(work: Work) -> None:
     """Note which recipients are permitted to see their patient, under the lock of their referrals."""
     if work.consenting:
         work.permitted = await consents.permitted(work.conn, sorted(work.episodes))
+        work.permitted |= await consents.requests_told(work.conn, sorted(work.consenting))
 
 
 async def follow(work: Work, apply: Apply) -> bool:
@@ -72,15 +74,26 @@ async def follow(work: Work, apply: Apply) -> bool:
     if not work.consenting:
         return False
     permitted = await consents.permitted(work.conn, sorted(work.episodes))
+    permitted |= await consents.requests_told(work.conn, sorted(work.consenting))
     lost = work.permitted - permitted
     for episode in work.episodes.values():
         for candidate in episode.candidates:
             if candidate.task in lost:
                 await _stop(work, episode, candidate, apply)
+    await _end_requests(work, lost, apply)
     await deliveries.suppress_hidden(
         work.conn, sorted(work.consenting), sorted(lost), work.now, REASON.text
     )
     return bool(lost)
+
+
+async def _end_requests(work: Work, lost: frozenset[int], apply: Apply) -> None:
+    """Nobody is asked any more by these of the Tasks that ask for data."""
+    ended = await consents.lock_requests(work.conn, sorted(lost))
+    stored = await resources.read_rids(work.conn, viewer.deciding(), ended)
+    if stored:
+        updates = [_told(work, stored[rid], {"status": "cancelled"}, REASON) for rid in ended]
+        await apply(work.hub, work.conn, caller.hub(work.hub.organization), updates)
 
 
 async def _stop(work: Work, episode: Episode, candidate: Candidate, apply: Apply) -> None:

@@ -6,12 +6,16 @@ http://hl7.org/fhir/us/davinci-hrex
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 from coordhub.referral.wanted import codes
 
 SYSTEM: Final = "http://hl7.org/fhir/us/davinci-hrex/CodeSystem/hrex-temp"
 KIND: Final = "data-request"
+
+HELD: Final = timedelta(days=30)
+"""So long what was released is shown to who asked."""
 
 
 def asks(task: Mapping[str, Any]) -> bool:

@@ -47,6 +47,28 @@ async def may_be_asked(
     return frozenset(row[0] for row in rows)
 
 
+async def requests_told(conn: Connection, patients: Sequence[int]) -> frozenset[int]:
+    """Tasks that ask for data of these patients, are not answered, and whose holder may be told of it."""
+    rows = await conn.fetch(
+        "select d.task from (select task, owner as organization, subject from errand"
+        "  where subject = any($1::bigint[]) and kind = 'data-request' and closed_at is null) d"
+        " join resource r on r.rid = d.subject and r.shard = (d.subject & 255)::smallint"
+        f" {_JUDGED} where {_PERMITTED}",
+        list(patients),
+    )
+    return frozenset(row[0] for row in rows)
+
+
+async def lock_requests(conn: Connection, tasks: Sequence[int]) -> list[int]:
+    """Those of these Tasks that are not answered yet, and are not until this transaction is over."""
+    rows = await conn.fetch(
+        "select e.task from errand e join resource r on r.rid = e.task and r.shard = (e.task & 255)::smallint"
+        " where e.task = any($1::bigint[]) and e.closed_at is null order by e.task for update",
+        list(tasks),
+    )
+    return [row[0] for row in rows]
+
+
 async def said_of(conn: Connection, patient: int, organizations: Sequence[int]) -> dict[int, str]:
     """Of each of these, whether a referral may show it this patient's record: permitted, denied or unsaid.
 

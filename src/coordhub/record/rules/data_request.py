@@ -3,8 +3,8 @@
 http://hl7.org/fhir/us/davinci-hrex (Task for data request)
 
 One Task, of who asks; its owner, who holds the data, answers on it. What it releases are resources of its own,
-named in `output`; they are shown to who asked by that answer and not before, for a time (record.lapsing), until
-it takes one out again. What is of a sensitive class a Consent has to show. Whether there is anything is said by
+named in `output`; they are shown to who asked by that answer and not before, for a time (HELD), until it takes one
+out again. What is of a sensitive class a Consent has to show. Whether there is anything is said by
 the answer alone.
 
 A victim service provider is asked nothing and tells nothing: such a request stays as it is, as one that nobody
@@ -23,9 +23,9 @@ from coordhub.r4.sensitivity import ALL
 from coordhub.record import lapsing, parties, recipients, transitions
 from coordhub.record.work import Draft, Work
 from coordhub.referral import task_machine as machine
-from coordhub.referral.data_request import KIND, SYSTEM
+from coordhub.referral.data_request import HELD, KIND, SYSTEM
 from coordhub.referral.results import PARTS
-from coordhub.store import consents, grants, resources
+from coordhub.store import consents, grants, people, resources
 from coordhub.store.episodes import Errand
 from coordhub.store.transact import ErrandRow, Grant, ResultEnd
 
@@ -193,21 +193,50 @@ async def _release(work: Work, draft: Draft, before: Document, after: Document) 
             draft, "output", "Name what you release: an output of type data-value with valueReference for each "
             "resource. If there is nothing or nothing is released, set status to rejected.",
         )  # fmt: skip
-    if not named <= own or len(patients) != 1:
-        raise unprocessable(
-            Issue(
-                "value",
-                "Released can be what your organization wrote here, of the record of one patient: name each resource "
-                "by a reference to this hub.",
-                transitions.at(draft, "output"),
-            )
-        )
+    await _refuse_others(work, draft, after, own, patients)
     dataset = await recipients.dataset_of(work.conn, draft.source, "", {}, work.hub.base)
-    until = lapsing.until(work)
+    until = min(lapsing.until(work), work.now + HELD)
     work.batch.grants += [
         Grant(draft.source, rid, draft.rid, "result", 0, dataset, until)
         for rid in sorted(own | patients)
     ]
+
+
+async def _refuse_others(
+    work: Work, draft: Draft, after: Document, own: set[int], patients: set[int]
+) -> None:
+    """422 for each output that is not the holder's, or not of the person that is asked about.
+
+    Whose a record is says the holder; but where the hub knows which of its Patients is the same person as the one
+    that is asked about, it is that one.
+    """
+    assert draft.patient is not None
+    holder = viewer.as_organization(work.caller.organization)
+    same = (await people.same_of_each(work.conn, holder, [draft.patient]))[draft.patient]
+    theirs = patients & set(same) or (
+        set() if await _knows(work, same) else patients if len(patients) == 1 else set()
+    )
+    stored = await resources.read_rids(work.conn, viewer.deciding(), sorted(own))
+    of = {rid: one.patient for rid, one in stored.items()}
+    of |= {one.rid: one.patient for one in work.drafts if one.rid in own}
+    faults = [
+        Issue(
+            "value",
+            "Released can be what your organization wrote here, of the record of one patient, who is the one that is "
+            "asked about: name each resource by a reference to this hub, and leave this one out.",
+            transitions.at(draft, f"output[{place}].valueReference"),
+        )
+        for place, one in enumerate(after.get("output") or ())
+        if (rid := next(iter(_named(work, {"output": [one]})))) not in own
+        or of.get(rid) not in theirs
+    ]
+    if faults:
+        raise unprocessable(*faults)
+
+
+async def _knows(work: Work, same: Collection[int]) -> bool:
+    """Whether the holder wrote a record of this person itself."""
+    return bool(await grants.written_by(work.conn, work.caller.organization, set(same)))
 
 
 def _named(work: Work, document: Document) -> set[int]:
