@@ -18,6 +18,8 @@ from coordhub.portal import (
     board,
     candidates,
     chart,
+    consented,
+    consenting,
     desks,
     disclosed,
     entering,
@@ -27,6 +29,7 @@ from coordhub.portal import (
     leave,
     moments,
     occurrences,
+    provisions,
     reasons,
     rooms,
     working,
@@ -108,6 +111,9 @@ def _of_patients() -> set[str]:
 def _of_privacy() -> set[str]:
     said = {*disclosed.WHY.values(), *disclosed.PURPOSES.values(), *disclosed.HEAD}
     kinds = {one for one in leave.KINDS.values() if one}
+    said |= {*consented.STATES.values(), *consented.WITHDRAWN.values(), *provisions.texts()}
+    said |= {text for pair in consented.ASLEEP.values() for text in pair}
+    said |= {consented.LESS, consenting.LACKS, consenting.OVER}
     return {
         *said, *kinds, disclosed.OTHERWISE, "sent to it", "it looked",
         "somebody who is not in the directory any more",

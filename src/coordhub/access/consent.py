@@ -75,7 +75,7 @@ def rules_of(document: Element, known: Known, now: datetime) -> Reading:
     if not in_force(document):
         return Reading()
     reader = Reader(known)
-    base = _effect(document, reader)
+    base = effect(document, reader)
     provision = document.get("provision")
     if provision is None and base is not False and not _speaks_without_provision(document):
         reader.issues.append(
@@ -154,7 +154,7 @@ class _Flat:
         return covers
 
 
-def _effect(document: Element, reader: Reader) -> bool | None:
+def effect(document: Element, reader: Reader) -> bool | None:
     """What the root says: permit, deny, or nothing that can be followed. Of two that differ: deny."""
     codes = [
         str(coding.get("code")) for coding in (document.get("policyRule") or {}).get("coding") or ()

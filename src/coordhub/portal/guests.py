@@ -28,7 +28,7 @@ from coordhub.store.transact import AuditRow
 
 COOKIE: Final = "coordhub_session"
 HTML: Final = "text/html; charset=utf-8"
-BACK: Final = re.compile(r"/[a-z-]+(/[A-Za-z0-9.-]{1,64})?(\?show=[a-z-]+)?")
+BACK: Final = re.compile(r"/[a-z-]+(/[A-Za-z0-9][A-Za-z0-9.-]{0,63}){0,3}(\?show=[a-z-]+)?")
 """Pages that may be gone back to after the language was chosen."""
 
 

@@ -26,7 +26,7 @@ MOST: Final = 20
 """Patients that are listed."""
 
 _BORN: Final = re.compile(r"[12][0-9]{3}-[01][0-9]-[0-3][0-9]")
-_ID: Final = re.compile(r"[A-Za-z0-9.-]{1,64}")
+ID: Final = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _SAID: Final = {
     wishes.OPENID: "Know that it is you",
     wishes.FHIR_USER: "Know which record of this hub is yours",
@@ -38,27 +38,46 @@ _SAID: Final = {
 _DOES: Final = {"r": "see", "s": "search", "c": "add", "u": "change", "d": "delete"}
 KINDS: Final = {
     None: "everything",
+    "AllergyIntolerance": "allergies",
     "Appointment": "appointments",
+    "Basic": "other entries",
     "CarePlan": "care plans",
     "CareTeam": "care teams",
     "Communication": "messages",
+    "CommunicationRequest": "messages to be sent",
+    "Composition": "summaries",
     "Condition": "conditions",
     "Consent": "consents",
     "Coverage": "insurance",
+    "Device": "devices",
     "DiagnosticReport": "reports",
     "DocumentReference": "documents",
+    "Encounter": "visits",
+    "EpisodeOfCare": "times of care",
+    "FamilyMemberHistory": "illnesses in the family",
+    "Flag": "warnings",
     "Goal": "goals",
     "HealthcareService": "services",
+    "ImagingStudy": "images",
+    "Immunization": "vaccinations",
     "Location": "places",
+    "Media": "pictures and recordings",
+    "MedicationAdministration": "medications that were given",
+    "MedicationDispense": "medications that were handed out",
     "MedicationRequest": "prescriptions",
+    "MedicationStatement": "medications that are taken",
+    "NutritionOrder": "diets",
     "Observation": "results and measurements",
     "Organization": "organizations",
     "Patient": "name, birth date, address and other personal details",
     "Practitioner": "staff",
     "Procedure": "what was done",
+    "Provenance": "notes on who wrote something",
     "QuestionnaireResponse": "answers to questionnaires",
     "RelatedPerson": "relatives and representatives",
+    "RiskAssessment": "assessments of risks",
     "ServiceRequest": "referrals and orders",
+    "Specimen": "samples",
     "Task": "requests and how they go",
 }
 
@@ -135,7 +154,7 @@ async def seen(hub: Hub, organization: int, rid: int) -> Version | None:
 
 async def chosen(hub: Hub, organization: int, fhir_id: str) -> Version | None:
     """The one with this id, if the organization may see it."""
-    if not _ID.fullmatch(fhir_id):
+    if not ID.fullmatch(fhir_id):
         return None
     async with hub.engine.pool.acquire() as conn:
         found = await resources.read(conn, viewer.as_organization(organization), "Patient", fhir_id)

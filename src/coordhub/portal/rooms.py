@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request, Response
 from coordhub.portal import (
     allowing,
     connecting,
+    consenting,
     counting,
     elsewhere,
     entering,
@@ -41,6 +42,7 @@ DESKS: Final[tuple[Callable[[FastAPI], None], ...]] = (
     counting.add,
     connecting.add,
     privacy.add,
+    consenting.add,
 )
 
 

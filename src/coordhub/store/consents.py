@@ -3,11 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from coordhub.r4.sensitivity import VSP
 from coordhub.store.engine import Connection
 from coordhub.store.visibility import RULING, sees
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """Rules that a Consent has come to: how many permit and deny just now, when the next of them begins, and
+    when the last of those that are over ended (with an older version of it, too); None: there is none.
+    """
+
+    permits: int
+    denies: int
+    begins: datetime | None
+    ended: datetime | None
+
+
+async def followed(conn: Connection, consents: Sequence[int]) -> dict[int, Followed]:
+    """Of those of these Consents (rids) of which rules were ever made."""
+    holds = "since <= now() and (until is null or until > now())"
+    rows = await conn.fetch(
+        f"select because, count(*) filter (where permit and {holds}),"
+        f" count(*) filter (where not permit and {holds}),"
+        " min(since) filter (where since > now() and (until is null or until > since)),"
+        " max(until) filter (where until <= now())"
+        " from access_rule where because = any($1::bigint[]) and rule = 'consent' group by because",
+        list(consents),
+    )
+    return {row[0]: Followed(*row[1:]) for row in rows}
 
 
 async def open_referrals(conn: Connection, patients: Sequence[int]) -> list[int]:
