@@ -9,6 +9,7 @@ python -m bench fanout                   changes to acknowledged deliveries, to 
 python -m bench cds --stored 1000000     calls of CDS Hooks: time, cost, and whether the time tells what is hidden
 python -m bench ladder --rungs 1000,4000,16000
 python -m bench matching --persons 200000   records of one person found in a made population
+python -m bench match --persons 200000   calls of Patient/$match and the linking of a record, what they cost
 """
 
 from __future__ import annotations
@@ -45,6 +46,10 @@ def main(arguments: list[str]) -> int:
                 asked.learn_persons,
             )
         )
+    elif asked.what == "match":
+        from bench import match
+
+        told = uvloop.run(match.run(match.Plan(asked.persons)))
     elif asked.what == "cds":
         from bench import cds
 
@@ -85,11 +90,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("items", "referrals", "fanout", "noisy", "ladder", "matching", "cds"),
+        choices=("items", "referrals", "fanout", "noisy", "ladder", "matching", "match", "cds"),
         default="items",
     )
     parser.add_argument("--json", type=Path, help="write all figures to this file")
-    group = parser.add_argument_group("matching")
+    group = parser.add_argument_group("matching, match")
     group.add_argument("--persons", type=int, default=20_000, help="so many at least")
     group.add_argument("--seed", type=int, default=1, help="of the population")
     group.add_argument("--learn", type=int, help="learn weights from the population of this seed")

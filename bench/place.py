@@ -140,8 +140,8 @@ async def _databases(url: str, data: Path | None, home: Path) -> Postgres:
 
 
 @contextlib.asynccontextmanager
-async def place(at: Postgres) -> AsyncIterator[Place]:
-    """The community founded; server, worker and partners running."""
+async def place(at: Postgres, *, works: bool = True) -> AsyncIterator[Place]:
+    """The community founded; server, worker (unless not `works`) and partners running."""
     port, partners = _free_port(), _free_port()
     base, simulated = f"http://127.0.0.1:{port}/fhir", f"http://127.0.0.1:{partners}"
     here = Place(at, base, simulated, await _members(at.url, base, simulated))
@@ -158,10 +158,14 @@ async def place(at: Postgres) -> AsyncIterator[Place]:
     with (
         _running([*python, _SIMULATOR, str(partners)], {}, out / "simulator.out"),
         _running([*python, _CLI, "serve"], environment, out / "server.out") as server,
-        _running([*python, _CLI, "work"], environment, out / "worker.out") as worker,
+        contextlib.ExitStack() as further,
     ):
-        here.pids = [server.pid, worker.pid]
-        await _up(here, (server, worker), out)
+        processes = [server]
+        if works:
+            worker = _running([*python, _CLI, "work"], environment, out / "worker.out")
+            processes.append(further.enter_context(worker))
+        here.pids = [process.pid for process in processes]
+        await _up(here, processes, out)
         yield here
 
 

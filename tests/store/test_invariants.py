@@ -278,6 +278,10 @@ BREAKS: list[tuple[str, str]] = [
         "update idx_person set patient = 1",
     ),
     (
+        "names are counted as often as records say them",
+        "insert into name_count (param, key, number) values (9, 1, 1)",
+    ),
+    (
         "a link of two records is of Patients that are there, and of none that a victim service provider keeps",
         (
             "insert into person_link (one, other, state, score, evidence, since)"
@@ -299,6 +303,7 @@ BREAKS: list[tuple[str, str]] = [
 OF_NOTHING = {
     "update resource_version set rid = rid + (1 << 20)",
     "delete from change where episode is null and op = 'create'",
+    "insert into name_count (param, key, number) values (9, 1, 1)",
     *(f"update {name} set rid = 1" for name in metadata.tables if name.startswith("idx_")),
 }
 """Of `BREAKS`, what leaves rows that belong to no referral or resource: found by looking at everything."""

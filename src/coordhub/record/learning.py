@@ -20,7 +20,7 @@ from coordhub.identity.match import Known
 from coordhub.identity.normalise import BLOCKS, Traits, sought, traits
 from coordhub.record import linking, parties
 from coordhub.record.hub import Hub
-from coordhub.store import persons, resources
+from coordhub.store import names, persons, resources
 from coordhub.store.engine import Connection
 
 RANDOM_PAIRS: Final = 100_000
@@ -32,7 +32,11 @@ async def sample(hub: Hub, records: int, seed: int) -> Sample:
     """Of so many records all pairs with a key in common, and pairs at random. seed: another takes others."""
     found = Sample()
     async with hub.engine.transaction() as conn:
-        found.all_of_them = await persons.how_many_named(conn, BLOCKS["surname"])
+        await persons.lock(conn)
+        while await names.add_up(conn):
+            pass
+    async with hub.engine.transaction() as conn:
+        found.all_of_them = await names.of_kind(conn, BLOCKS["surname"])
         decided = await persons.decided(conn, (LINKED, APART))
         known_pairs = {(pair.one, pair.other) for pair in decided}
         rids = await persons.some(conn, BLOCKS["surname"], records, seed)

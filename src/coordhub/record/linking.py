@@ -23,7 +23,7 @@ from coordhub.identity.match import Known, Verdict
 from coordhub.identity.normalise import BLOCKS, Traits, key, sought, traits
 from coordhub.record import merges, parted, parties, unmatched
 from coordhub.record.hub import Hub
-from coordhub.store import audit, persons, resources
+from coordhub.store import audit, names, persons, resources
 from coordhub.store.engine import Connection
 from coordhub.store.outage import is_outage
 from coordhub.store.persons import Pair
@@ -55,12 +55,13 @@ def evidence(text: str) -> Evidence:
 
 
 async def link(hub: Hub) -> bool:
-    """Look at the next Patients that were written; False where none is due, or another process looks."""
+    """Look at the next Patients that were written; False where nothing is due, or another process looks."""
     async with hub.engine.transaction(at_last=True) as conn:
         if not await persons.try_lock(conn):
             return False
+        counted = await names.add_up(conn)
         due = await persons.claim(conn, AT_ONCE)
-        total = await persons.how_many_named(conn, BLOCKS["surname"]) if due else 0
+        total = await names.of_kind(conn, BLOCKS["surname"]) if due else 0
         for rid in due:
             try:
                 async with conn.transaction():
@@ -69,7 +70,7 @@ async def link(hub: Hub) -> bool:
                 if is_outage(error):
                     raise
                 log("person.stumbled", level="error", rid=rid, error=type(error).__name__)
-    return bool(due)
+    return counted or bool(due)
 
 
 async def _look(hub: Hub, conn: Connection, rid: int, total: int) -> None:
@@ -164,10 +165,10 @@ async def note_unlinked(
     named = await resources.read_rids(conn, viewer.deciding(), saw)
     told = sorted(named.values(), key=lambda each: each.reference)
     await parted.tell(hub, conn, one, other, told)
-    names = [each.reference for each in told]
-    await _note(hub, conn, "person-unlinked", one, other, {**about, "seen-by": " ".join(names)})
-    log("person.unlinked", one=stood.one, other=stood.other, seen_by=len(names))
-    return names
+    seen_by = [each.reference for each in told]
+    await _note(hub, conn, "person-unlinked", one, other, {**about, "seen-by": " ".join(seen_by)})
+    log("person.unlinked", one=stood.one, other=stood.other, seen_by=len(seen_by))
+    return seen_by
 
 
 async def _sides(conn: Connection, one: int, other: int) -> tuple[set[int], set[int]]:
@@ -233,11 +234,10 @@ async def known(conn: Connection, of: Traits, total: int) -> Known:
     )
     frequency: dict[tuple[str, str], float] = {}
     if total >= COUNTED_FROM:
-        names = {
+        said = {
             **{key("surname", each): _Counted("family", each) for each in of.families},
             **{key("given", each): _Counted("given", each) for each in of.given | of.middles},
         }
-        most = int(total * numbers.most_common) + 1
-        for at, number in (await persons.how_many(conn, names, most)).items():
-            frequency[names[at]] = number / total
+        for at, number in (await names.how_many(conn, said)).items():
+            frequency[said[at]] = number / total
     return Known(frequency, frozenset((spread[each].field, spread[each].value) for each in shared))

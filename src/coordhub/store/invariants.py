@@ -429,6 +429,16 @@ INVARIANTS: Final[dict[str, str]] = {
         where r.type <> {NUMBER["Patient"]} or i.patient <> i.rid or r.labels & {VSP} <> 0
            or r.body like 'vsp%'
     """,
+    "names are counted as often as records say them": """
+        select 'name ' || coalesce(i.param, n.param) || ' ' || coalesce(i.key, n.key)
+        from (select param, key, count(*) as number from idx_person where param in (9, 10) group by param, key) i
+        full join (
+            select param, key, sum(number) as number from (
+                select param, key, number from name_count where param <> 0
+                union all select param, key, number from name_change) c
+            group by param, key) n on n.param = i.param and n.key = i.key
+        where coalesce(i.number, 0) <> coalesce(n.number, 0)
+    """,
     "a link of two records is of Patients that are there, and of none that a victim service provider keeps": f"""
         select 'link of ' || k.one || ' and ' || k.other from person_link k
         left join resource a on a.rid = k.one and a.shard = (k.one & 255)::smallint

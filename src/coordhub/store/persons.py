@@ -122,28 +122,6 @@ async def candidates(
     return [version_of(row) for row in rows]
 
 
-async def how_many(
-    conn: Connection, keys: Collection[tuple[int, int]], most: int
-) -> dict[tuple[int, int], int]:
-    """How many records have each of these keys; no more than `most` are counted."""
-    wanted = sorted(keys)
-    rows = await conn.fetch(
-        "select w.param, w.key, n.number from unnest($1::smallint[], $2::bigint[]) w(param, key)"
-        " cross join lateral (select count(*) as number from (select from idx_person i"
-        " where i.param = w.param and i.key = w.key limit $3) c) n",
-        [param for param, _ in wanted],
-        [key for _, key in wanted],
-        most,
-    )
-    return {(row[0], row[1]): row[2] for row in rows}
-
-
-async def how_many_named(conn: Connection, kind: int) -> int:
-    """How many rows there are of a kind of key: nearly one for each record, of surnames."""
-    found: int = await conn.fetchval("select count(*) from idx_person where param = $1", kind)
-    return found
-
-
 async def some(conn: Connection, kind: int, most: int, seed: int) -> list[int]:
     """rids of records that have a key of this kind, as many, taken at random. seed: another takes others."""
     rows = await conn.fetch(

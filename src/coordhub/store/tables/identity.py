@@ -34,6 +34,31 @@ idx_person = Table(
 Index("idx_person_key_idx", idx_person.c.param, idx_person.c.key, idx_person.c.rid)
 Index("idx_person_rid_idx", idx_person.c.rid)
 
+name_change = Table(
+    "name_change",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("param", SmallInteger, nullable=False, comment="kind of key: given or surname"),
+    Column("key", BigInteger, nullable=False, comment="digest of a name"),
+    Column("number", BigInteger, nullable=False, comment="so many records more say it, or less"),
+    comment="Names that came to be said or are said no more, and are not added up yet",
+)
+
+name_count = Table(
+    "name_count",
+    metadata,
+    Column(
+        "param",
+        SmallInteger,
+        nullable=False,
+        comment="kind of key: given or surname; 0: all of the kind that `key` says",
+    ),
+    Column("key", BigInteger, nullable=False, comment="digest of a name"),
+    Column("number", BigInteger, nullable=False, comment="so many records say it"),
+    PrimaryKeyConstraint("param", "key"),
+    comment="How common names are; of no record, and of none that a victim service provider keeps",
+)
+
 person_due = Table(
     "person_due",
     metadata,
