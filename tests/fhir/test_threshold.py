@@ -18,6 +18,7 @@ KEPT = {
     "/docs/swagger-ui-bundle.js",
     "/links/style.css",
     "/links/voice/style.css",
+    "/portal/passkeys.js",
     "/portal/style.css",
 }
 """What may be kept: files that are the same for everybody."""

@@ -653,6 +653,16 @@ async def house(
 
 
 @pytest.fixture
+async def by_name(house: House) -> AsyncIterator[str]:
+    """The same hub by a name: browsers have no passkeys for an address of numbers."""
+    with listener() as listening:
+        address = f"http://localhost:{listening.getsockname()[1]}"
+        hub = replace(house.hub, base=f"{address}/fhir")
+        async with serving(build(house.settings, hub), listening):
+            yield address
+
+
+@pytest.fixture
 async def relay(house: House) -> AsyncIterator[MailRelay]:
     """The mail relay that the hub hands its mail to."""
     async with MailRelay().open() as relay:

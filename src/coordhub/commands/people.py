@@ -170,7 +170,7 @@ def list_people(home: Home = None) -> None:
             rids = sorted({one.organization for one in everyone})
             named = await resources.read_rids(conn, EVERYONE, rids)
         for one in everyone:
-            state = "active" if one.factor is not None else "first password"
+            state = "active" if one.password_until is None else "first password"
             where = named.get(one.organization)
             print(
                 one.email, one.name, ",".join(one.roles), where.reference if where is not None else "-",

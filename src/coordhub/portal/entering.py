@@ -17,6 +17,7 @@ from urllib.parse import quote
 from fastapi import FastAPI, Request, Response
 
 from coordhub.access import totp
+from coordhub.access.passkeys import Place
 from coordhub.authorization.provider import Provider
 from coordhub.portal import desks, forms, guests, language, pages, signing_in
 from coordhub.portal.bounds import Bounds
@@ -95,7 +96,7 @@ def add(app: FastAPI) -> None:
         context, admission = guests.context_of(request), guests.context_of(request).admission
         form, now = await forms.fields(request) or {}, context.hub.clock()
         to = onward(form.get("to"))
-        if not _passwords(request):
+        if not passwords(request):
             return missing(request)
         if bounds.is_over(admission, request.scope, now):
             return sign_in(request, 429, "locked", to=to)
@@ -128,7 +129,7 @@ def add(app: FastAPI) -> None:
         session = await guests.session_of(request)
         if session is None or session.factor is None:
             return guests.go(request, "")
-        return _set_up(request, session, None)
+        return setting_up(request, session, None)
 
     @app.post("/portal/set-up", include_in_schema=False)
     async def set_up(request: Request) -> Response:
@@ -143,7 +144,7 @@ def add(app: FastAPI) -> None:
             form.get("again", ""), form.get("code", ""),
         )  # fmt: skip
         if not isinstance(done, SignedIn):
-            return _set_up(request, session, TROUBLE[done])
+            return setting_up(request, session, TROUBLE[done])
         await guests.noted(request, session.person, "second-factor-set-up", 200)
         return _let_in(request, done, "")
 
@@ -153,12 +154,13 @@ def _keys(request: Request) -> tuple[bytes, ...]:
     return (keys.now, *keys.former)
 
 
-def _set_up(request: Request, session: Session, trouble: str | None) -> Response:
+def setting_up(request: Request, session: Session, trouble: str | None) -> Response:
     assert session.factor is not None
     secret = totp.secret_of(session.factor, _keys(request)[0])
     text = totp.text_of(secret)
     return guests.page(
-        request, "set_up", 200 if trouble is None else 422, trouble=trouble, seal=session.seal,
+        request, "set_up", 200 if trouble is None else 422,
+        passkeys=place(request) is not None, trouble=trouble, seal=session.seal,
         secret=" ".join(text[at : at + 4] for at in range(0, len(text), 4)),
         uri=totp.uri_of(secret, session.person.email, signing_in.ISSUER),
     )  # fmt: skip
@@ -176,14 +178,21 @@ def sign_in(
     provider: Provider | None = request.app.state.provider
     title = "" if provider is None else provider.registration.title
     return guests.page(
-        request, "sign_in", status, trouble=trouble, email=email, to=to, subject=subject,
-        provider=title, passwords=_passwords(request), onward=quote(to, safe=""),
+        request, "sign_in", status, trouble=trouble,
+        email=email, to=to, subject=subject, provider=title, passwords=passwords(request),
+        passkeys=place(request) is not None, onward=quote(to, safe=""),
     )  # fmt: skip
 
 
-def _passwords(request: Request) -> bool:
+def passwords(request: Request) -> bool:
     provider: Provider | None = request.app.state.provider
     return provider is None or provider.registration.passwords
+
+
+def place(request: Request) -> Place | None:
+    """Of passkeys, where people sign in here and browsers have them."""
+    base = guests.context_of(request).hub.base
+    return Place.of(base) if passwords(request) else None
 
 
 def going_on(request: Request, path: str = "", elsewhere: str = "") -> Response:

@@ -31,6 +31,9 @@ HTML: Final = "text/html; charset=utf-8"
 BACK: Final = re.compile(r"/[a-z-]+(/[A-Za-z0-9][A-Za-z0-9.-]{0,63}){0,3}(\?show=[a-z-]+)?")
 """Pages that may be gone back to after the language was chosen."""
 
+SCRIPTED: Final = frozenset({"sign_in", "set_up", "you"})
+"""Pages that have a script of ours, which may ask us."""
+
 
 @dataclass(frozen=True, slots=True)
 class Guest:
@@ -96,6 +99,8 @@ def page(
         headers["Content-Security-Policy"] = headers["Content-Security-Policy"].replace(
             "form-action 'self'", f"form-action 'self' {source}"
         )
+    if name in SCRIPTED:
+        headers["Content-Security-Policy"] += pages.SCRIPTED
     return Response(pages.page(f"rooms/{name}", **shown), status, headers, media_type=HTML)
 
 

@@ -19,6 +19,7 @@ from coordhub.portal import (
     entering,
     guests,
     homecoming,
+    passkeys,
     patients,
     privacy,
     referring,
@@ -26,11 +27,14 @@ from coordhub.portal import (
     sending,
     voice,
     working,
+    you,
 )
 
 DESKS: Final[tuple[Callable[[FastAPI], None], ...]] = (
     entering.add,
     elsewhere.add,
+    passkeys.add,
+    you.add,
     allowing.add,
     working.add,
     referring.add,

@@ -15,7 +15,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from coordhub.access import codes, passwords, totp
@@ -50,11 +50,12 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody is there. factor: that has to be set up before anything is shown."""
+    """Somebody is there. factor: that has to be set up before anything is shown. since: of the sign-in."""
 
     token: str
     person: Person
     factor: bytes | None
+    since: datetime
 
     @property
     def seal(self) -> str:
@@ -112,7 +113,10 @@ async def session_of(hub: Hub, token: str) -> Session | None:
         return None
     async with hub.engine.pool.acquire() as conn:
         found = await accounts.session(conn, hashed(token), hub.clock())
-    return None if found is None else Session(token, *found)
+    if found is None:
+        return None
+    person, factor, until = found
+    return Session(token, person, factor, until - LONGEST)
 
 
 async def set_up(

@@ -47,32 +47,33 @@ class Secret:
     hash: bytes
 
 
-_COLUMNS = (
+COLUMNS = (
     "p.id, p.organization, p.email, p.name, p.roles, p.active, p.password_until, p.factor, p.step"
 )
 
 
-def _person(row: asyncpg.Record) -> Person:
+def person_of(row: asyncpg.Record) -> Person:
+    """Of a row that begins with COLUMNS."""
     return Person(row[0], row[1], row[2], row[3], tuple(row[4]), *row[5:9])
 
 
 async def by_email(conn: Connection, email: str) -> tuple[Person, Secret] | None:
     """Whose address it is; also of who may come in no more."""
     row = await conn.fetchrow(
-        f"select {_COLUMNS}, p.salt, p.hash from person p where p.email = $1", email
+        f"select {COLUMNS}, p.salt, p.hash from person p where p.email = $1", email
     )
-    return None if row is None else (_person(row), Secret(*row[9:]))
+    return None if row is None else (person_of(row), Secret(*row[9:]))
 
 
 async def by_identity(conn: Connection, issuer: str, subject: str) -> Person | None:
     """Whose identity at another provider it is; also of who may come in no more."""
     row = await conn.fetchrow(
-        f"select {_COLUMNS} from person_identity i join person p on p.id = i.person"
+        f"select {COLUMNS} from person_identity i join person p on p.id = i.person"
         " where i.issuer = $1 and i.subject = $2",
         issuer,
         subject,
     )
-    return None if row is None else _person(row)
+    return None if row is None else person_of(row)
 
 
 async def practitioner(conn: Connection, person: str) -> int | None:
@@ -94,11 +95,11 @@ async def is_practitioner(conn: Connection, email: str, rid: int) -> str | None:
 async def of(conn: Connection, organization: int | None) -> list[Person]:
     """Of an organization (rid), or of all."""
     rows = await conn.fetch(
-        f"select {_COLUMNS} from person p where $1::bigint is null or p.organization = $1"
+        f"select {COLUMNS} from person p where $1::bigint is null or p.organization = $1"
         " order by p.organization, p.email",
         organization,
     )
-    return [_person(row) for row in rows]
+    return [person_of(row) for row in rows]
 
 
 async def take_on(conn: Connection, email: str, roles: Sequence[str]) -> str | None:
@@ -131,7 +132,7 @@ async def add(conn: Connection, one: Person, secret: Secret, now: datetime) -> b
 
 
 async def reset(conn: Connection, email: str, secret: Secret, until: datetime) -> str | None:
-    """A first password again, no second factor, no session, in again if it was out; its id."""
+    """A first password again, no second factor, no passkey, no session, in again if it was out; its id."""
     found: str | None = await conn.fetchval(
         "update person set salt = $2, hash = $3, password_until = $4, factor = null, step = 0,"
         " active = true where email = $1 returning id",
@@ -141,6 +142,7 @@ async def reset(conn: Connection, email: str, secret: Secret, until: datetime) -
         until,
     )
     if found is not None:
+        await conn.execute("delete from person_passkey where person = $1", found)
         await out(conn, [found])
     return found
 
@@ -227,10 +229,10 @@ async def begin(
 
 async def session(
     conn: Connection, hashed: bytes, now: datetime
-) -> tuple[Person, bytes | None] | None:
-    """Who is there, and the factor that it is setting up; None: nobody (any more)."""
+) -> tuple[Person, bytes | None, datetime] | None:
+    """Who is there, the factor that it is setting up, and when it ends; None: nobody (any more)."""
     row = await conn.fetchrow(
-        f"select {_COLUMNS}, s.factor, s.seen_at from person_session s join person p on p.id = s.person"
+        f"select {COLUMNS}, s.factor, s.seen_at, s.until from person_session s join person p on p.id = s.person"
         " where s.hash = $1 and s.until > $2 and s.seen_at > $3 and p.active",
         hashed,
         now,
@@ -240,7 +242,7 @@ async def session(
         return None
     if now - row[10] >= timedelta(minutes=1):
         await conn.execute("update person_session set seen_at = $2 where hash = $1", hashed, now)
-    return _person(row), row[9]
+    return person_of(row), row[9], row[11]
 
 
 async def set_up(

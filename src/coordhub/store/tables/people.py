@@ -126,3 +126,34 @@ sign_in_trip = Table(
     comment="Who is away to sign in at another provider; each comes back once",
 )
 Index("sign_in_trip_until_idx", sign_in_trip.c.until)
+
+person_passkey = Table(
+    "person_passkey",
+    metadata,
+    Column("id", LargeBinary, primary_key=True, comment="of the credential, as WebAuthn calls it"),
+    Column("person", Text(collation="C"), nullable=False, comment="person.id"),
+    Column("public_key", LargeBinary, nullable=False, comment="as COSE writes keys"),
+    Column(
+        "uses",
+        BigInteger,
+        nullable=False,
+        comment="as its authenticator counts them; one that does not says 0",
+    ),
+    Column("name", Text, nullable=False, comment="by which the person knows it again"),
+    instant("made_at"),
+    instant("used_at", nullable=True, comment="last; null: not yet"),
+    CheckConstraint("length(id) between 1 and 1023", name="id_as_long_as_may_be"),
+    comment="By what people sign in without a password",
+)
+Index("person_passkey_person_idx", person_passkey.c.person)
+
+passkey_challenge = Table(
+    "passkey_challenge",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True, comment="SHA-256 of what the browser holds"),
+    Column("challenge", LargeBinary, nullable=False),
+    instant("until"),
+    CheckConstraint("length(hash) = 32", name="hash_whole"),
+    comment="What browsers were asked to answer by a passkey; each does once",
+)
+Index("passkey_challenge_until_idx", passkey_challenge.c.until)
