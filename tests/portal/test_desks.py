@@ -11,13 +11,13 @@ from coordhub.portal import desks
 @pytest.mark.parametrize(
     ("roles", "seen"),
     [
-        (["program-staff"], ["worklist", "patients", "figures"]),
-        (["coordinator"], ["worklist", "board", "patients", "results", "figures"]),
-        (["clinician"], ["worklist", "board", "patients", "results", "figures"]),
+        (["program-staff"], ["worklist", "patients", "community", "figures"]),
+        (["coordinator"], ["worklist", "board", "patients", "results", "community", "figures"]),
+        (["clinician"], ["worklist", "board", "patients", "results", "community", "figures"]),
         (["privacy-officer"], ["privacy"]),
-        (["admin"], ["figures"]),
+        (["admin"], ["community", "figures"]),
         (["integration-engineer"], ["deliveries"]),
-        (["admin", "program-staff"], ["worklist", "patients", "figures"]),
+        (["admin", "program-staff"], ["worklist", "patients", "community", "figures"]),
         (["patient"], []),
     ],
     ids=" ".join,

@@ -18,6 +18,7 @@ from coordhub.portal import (
     board,
     candidates,
     chart,
+    community,
     consented,
     consenting,
     desks,
@@ -29,9 +30,12 @@ from coordhub.portal import (
     leave,
     moments,
     occurrences,
+    offering,
+    opening_hours,
     provisions,
     reasons,
     rooms,
+    seeking,
     working,
     worklist,
 )
@@ -76,6 +80,7 @@ def _said() -> set[str]:
         *asked, *asking.ANSWERS.values(), *voice.ANSWERS.values(),
         *(one.text for one in screening.needs().values()),
         *_of_templates(), *_of_rows(), *_of_figures(), *_of_board(), *_of_patients(), *_of_privacy(),
+        *_of_community(),
         *reasons, *lacks, *states, *times, *parts
     }  # fmt: skip
 
@@ -106,6 +111,21 @@ def _of_patients() -> set[str]:
     refers |= {one.title for one in candidates.kinds().values()}
     refers |= {agreed.NOBODY, agreed.NO_REASON, agreed.NOT_ASKED}
     return {*said, *refers, "Primary care", "high risk", "not named"}
+
+
+def _of_community() -> set[str]:
+    said = (
+        community.TABS, seeking.SEXES, offering.LANGUAGES, offering.SEXES, opening_hours.ORDINALS,
+    )  # fmt: skip
+    hours = {
+        opening_hours.EVERY_OTHER, "open now", "open now, until {time}", "closed now",
+        "closed now, opens {moment}", "around the clock", "next {days}",
+    }  # fmt: skip
+    ages = {"{low} to {high} years old", "{low} years or older", "up to {high} years old"}
+    return {
+        *(text for each in said for text in each.values()), *hours, *ages,
+        "said {span} ago", "interpreters", "A service", "{km} km ({miles} mi)",
+    }  # fmt: skip
 
 
 def _of_privacy() -> set[str]:

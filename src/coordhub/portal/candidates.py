@@ -25,7 +25,7 @@ from coordhub.r4 import datasets
 from coordhub.record import parties
 from coordhub.record.hub import Hub, instant
 from coordhub.record.recipients import dataset_of
-from coordhub.referral import screening
+from coordhub.referral import same_kind, screening
 from coordhub.referral.matching import Finding
 from coordhub.referral.same_kind import SDOHCC
 from coordhub.store import resources
@@ -92,6 +92,11 @@ def kinds() -> dict[str, Kind]:
     return found
 
 
+def codes(kind: Kind) -> frozenset[tuple[str, str]]:
+    """Of services that give it."""
+    return same_kind.kinds([(SDOHCC, kind.category) if kind.category else kind.code])
+
+
 def order(
     kind: Kind, patient: str, requester: str, recipients: Sequence[str], now: str, urgent: bool
 ) -> Document:
@@ -114,9 +119,17 @@ def order(
 
 
 async def found(
-    hub: Hub, conn: Connection, own: Version, patient: Version, kind: Kind, urgent: bool, wall: Wall
+    hub: Hub,
+    conn: Connection,
+    own: Version,
+    patient: Version,
+    kind: Kind,
+    urgent: bool,
+    wall: Wall,
+    *,
+    meant: str = "",
 ) -> Found:
-    """Who could help this Patient, whom the organization sees."""
+    """Who could help this Patient, whom the organization sees. meant: `HealthcareService/id` that is told of first."""
     view, now, base = viewer.as_organization(own.rid), hub.clock(), hub.base
     request = order(kind, patient.reference, own.reference, (), instant(now), urgent)
     evidence = await duplicates.found(conn, view, request, patient.rid, base=base, now=now)
@@ -125,6 +138,7 @@ async def found(
         received=duplicates.received(evidence), zone=hub.zone,
     )  # fmt: skip
     ranked = [one for one in ranked if one.recipient and one.organization != own.rid]
+    ranked.sort(key=lambda one: one.recipient != meant)
     first = [one for one in ranked if one.verdict == "in"][:MOST]
     out = [one for one in ranked if one.verdict == "out" and "wrong-service" not in one.reasons]
     known = await listed.shown(conn, view, [one.recipient for one in (*first, *out[:MOST_OUT])])

@@ -125,7 +125,7 @@ async def _in_directory(
 ) -> Sequence[Choice]:
     """Services of a name like these words; where there are none, those that offer what is asked for."""
     if looked.strip():
-        return [_choice(one) for one in await _of_name(hub, view, looked)]
+        return [_choice(one) for one in await of_name(hub, view, looked)]
     text = parties.local(errand.get("focus"), hub.base) or ""
     kind, _, fhir_id = text.partition("/")
     order = await resources.read(conn, view, kind, fhir_id) if fhir_id else None
@@ -151,7 +151,7 @@ def _pair(reference: str) -> tuple[str, str]:
     return kind, fhir_id
 
 
-async def _of_name(hub: Hub, view: Viewer, looked: str) -> list[Version]:
+async def of_name(hub: Hub, view: Viewer, looked: str) -> list[Version]:
     text = "".join(each for each in looked.strip()[:100] if each.isprintable())
     for special in "\\,$|":
         text = text.replace(special, f"\\{special}")

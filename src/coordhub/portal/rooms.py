@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 
 from coordhub.portal import (
     allowing,
+    community,
     connecting,
     consenting,
     counting,
@@ -43,6 +44,7 @@ DESKS: Final[tuple[Callable[[FastAPI], None], ...]] = (
     patients.add,
     sending.add,
     homecoming.add,
+    community.add,
     counting.add,
     connecting.add,
     privacy.add,

@@ -56,7 +56,9 @@ async def _page(
             return guests.room(request, guest, "missing", 404)
         if kind is not None:
             wall = await patients.wall_of(request, guest, conn)
-            found = await candidates.found(hub, conn, guest.own, patient, kind, urgent, wall)
+            found = await candidates.found(
+                hub, conn, guest.own, patient, kind, urgent, wall, meant=form.get("to", "")
+            )
     if sends and found is None:
         return guests.room(request, guest, "missing", 404)
     entries = await agreed.noted(request, guest, [found] if found else [], form)

@@ -8,7 +8,7 @@ directory are addresses, whoever looks.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -22,6 +22,9 @@ from coordhub.store.visibility import DIRECTORY, Viewer, shown, visible
 AFFILIATION: Final = ("urn:coordhub:affiliation", "accepts-referrals")
 """OrganizationAffiliation.code: organization takes referrals of participatingOrganization. Who has one
 active affiliation of this code takes those of nobody else; with healthcareService, for these only."""
+
+NOBODY: Final = 0
+"""Sender, where nobody in particular asks."""
 
 KIND_PARAMETERS: Final = ("service-category", "service-type", "specialty", "program")
 
@@ -65,18 +68,31 @@ async def services(
 
     besides: codes that say no kind. sender: rid of the organization that refers.
     """
-    condition, arguments = visible(viewer, "r", 8)
     listed = sorted(kinds)
+    systems, codes = [system for system, _ in listed], [code for _, code in listed]
+    return await _those(conn, viewer, _OF_KINDS, (systems, codes, sorted(besides)), sender, now)
+
+
+async def entries(
+    conn: Connection, viewer: Viewer, rids: Collection[int] | None, now: datetime
+) -> list[Service]:
+    """These (rids of HealthcareServices), or where None all that there are, as nobody in particular asks for them."""
+    if rids is None:
+        return await _those(conn, viewer, _ALL, (), NOBODY, now)
+    return await _those(conn, viewer, _NAMED, (sorted(rids),), NOBODY, now)
+
+
+async def _those(
+    conn: Connection, viewer: Viewer, fit: str, chosen: Sequence[object], sender: int, now: datetime
+) -> list[Service]:
+    """fit: the rids, by the parameters from $5 on."""
+    first = 5 + len(chosen)
+    condition, arguments = visible(viewer, "r", first)
+    columns = f"{COLUMNS}, {shown(viewer, 'r', first)}"
     rows = await conn.fetch(
-        _SERVICES.format(columns=f"{COLUMNS}, {shown(viewer, 'r', 8)}", visible=condition),
-        [system for system, _ in listed],
-        [code for _, code in listed],
-        sender,
-        now,
-        *AFFILIATION,
-        sorted(besides),
-        *arguments,
-    )
+        fit + _SERVICES.format(columns=columns, visible=condition),
+        sender, now, *AFFILIATION, *chosen, *arguments,
+    )  # fmt: skip
     return [_service(row) for row in rows]
 
 
@@ -100,10 +116,10 @@ _OF_KIND: Final = ", ".join(str(one) for one in _ids("HealthcareService", *KIND_
     "role", "primary-organization", "participating-organization", "service", "active", "date",
 )  # fmt: skip
 
-_SERVICES: Final = f"""
+_OF_KINDS: Final = f"""
 with kind as materialized (
     select coalesce(s.id, 0) as system, k.code
-    from unnest($1::text[], $2::text[]) k(uri, code) left join code_system s on s.uri = k.uri
+    from unnest($5::text[], $6::text[]) k(uri, code) left join code_system s on s.uri = k.uri
     where k.uri = '' or s.id is not null
 ), fit as materialized (
     select i.rid from kind k join idx_token i on i.param in ({_OF_KIND}) and i.code = k.code
@@ -113,18 +129,25 @@ with kind as materialized (
     (select r.rid from resource r
      where r.source = {DIRECTORY} and r.type = {types.NUMBER["HealthcareService"]}
      except select i.rid from idx_token i where i.param in ({_OF_KIND}) and i.code <> all($7::text[]))
-), accord as materialized (
+)"""
+_NAMED: Final = "with fit as (select unnest($5::bigint[]) as rid)"
+_ALL: Final = (
+    f"with fit as (select r.rid from resource r where r.source = {DIRECTORY}"
+    f" and r.type = {types.NUMBER['HealthcareService']})"
+)
+
+_SERVICES: Final = f""", accord as materialized (
     select o.target as organization, s.target as service,
       bool_or(exists (select from idx_reference m where m.rid = a.rid and m.param = {_PARTICIPATING}
-        and m.target = $3)) as agreed
+        and m.target = $1)) as agreed
     from idx_token t join resource a on a.rid = t.rid and a.source = {DIRECTORY} and a.body is not null
-      join code_system c on c.id = t.system and c.uri = $5
+      join code_system c on c.id = t.system and c.uri = $3
       join idx_reference o on o.rid = a.rid and o.param = {_PRIMARY}
       left join idx_reference s on s.rid = a.rid and s.param = {_SERVICE}
-    where t.param = {_ROLE} and t.code = $6
+    where t.param = {_ROLE} and t.code = $4
       and not exists (select from idx_token n where n.rid = a.rid and n.param = {_IN_FORCE} and n.code = 'false')
       and not exists (select from idx_date d where d.rid = a.rid and d.param = {_PERIOD}
-        and (d.low > $4 or d.high <= $4))
+        and (d.low > $2 or d.high <= $2))
     group by 1, 2
 ), away as materialized (
     select organization, min(created_at) as since from delivery
@@ -151,6 +174,34 @@ async def places(conn: Connection, viewer: Viewer, rids: Iterable[int]) -> dict[
         return {}
     found = await read_rids(conn, viewer, wanted)
     return {rid: one.body for rid, one in found.items() if one.source == DIRECTORY and one.body}
+
+
+async def middle(
+    conn: Connection, viewer: Viewer, postal_code: str, city: str
+) -> tuple[float, float] | None:
+    """(latitude, longitude) in the middle of the directory's Locations of this postal code, or city.
+
+    None where it has none there. Those of victim service providers do not count: they would move it.
+    """
+    name, value = (_POSTAL, postal_code) if postal_code else (_CITY, city)
+    condition, arguments = visible(viewer, "r", 3)
+    row = await conn.fetchrow(
+        _MIDDLE.format(visible=condition), name, value, *arguments,
+    )  # fmt: skip
+    return None if row is None or row[0] is None else (row[0], row[1])
+
+
+[_POSTAL, _CITY, _MANAGED] = _ids("Location", "address-postalcode", "address-city", "organization")
+
+_MIDDLE: Final = f"""
+select avg(p.latitude), avg(p.longitude)
+from idx_string i join resource r on r.rid = i.rid join idx_position p on p.rid = r.rid
+where i.param = $1 and i.value = $2 and r.source = {DIRECTORY} and r.body is not null and {{visible}}
+  and not exists (select from idx_reference m join party a on a.organization = m.target and a.kind = 'vsp'
+    where m.rid = r.rid and m.param = {_MANAGED})
+  and not exists (select from idx_reference l join idx_reference o on o.rid = l.rid and o.param = {_PROVIDER}
+    join party a on a.organization = o.target and a.kind = 'vsp' where l.target = r.rid and l.param = {_LOCATION})
+"""
 
 
 @dataclass(frozen=True, slots=True)
