@@ -22,6 +22,7 @@ OUTAGE ?= 500
 FEED_SERVICES ?= 2000
 BENCH ?=
 PERSONS ?= 500
+PAGES ?=
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -105,9 +106,10 @@ chaos: .venv/.dev
 test-clients: .venv/.dev
 	COORDHUB_FUZZ=$(FUZZ) $(PY) tests/clients/play.py
 
-## make test-browser  journeys in Chromium, each page judged by axe (needs npm and Chromium); pictures in .browser/seen
+## make test-browser  journeys in Chromium, each page judged by axe (needs npm and Chromium); pictures in .browser/seen;
+##                PAGES=privacy looks at pages with this in their path, and plays no journey
 test-browser: .venv/.dev
-	$(PY) tests/journeys/browser/play.py
+	COORDHUB_PAGES=$(PAGES) $(PY) tests/journeys/browser/play.py $(if $(PAGES),-k every_page)
 
 ## make bench     what the hub costs beside Postgres alone; BENCH="ladder --rungs 1000,4000" and others
 bench: .venv/.dev

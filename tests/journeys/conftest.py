@@ -371,7 +371,7 @@ class House:
         update = Update("Endpoint", found["id"], document)
         await commit(self.hub, steward, [update], interaction="update")
 
-    async def offers(self, organization: Organization, kind: str) -> str:
+    async def offers(self, organization: Organization, kind: str, name: str = "") -> str:
         """`HealthcareService/id` of a service of this kind, a domain of SDOH Clinical Care, in the directory."""
         steward = Caller(None, DIRECTORY, "Organization/directory", EVERYTHING)
         document: Document = {
@@ -379,7 +379,7 @@ class House:
             "active": True,
             "providedBy": {"reference": organization.reference},
             "category": [{"coding": [{"system": same_kind.SDOHCC, "code": kind}]}],
-            "name": f"{kind} by {organization.key}",
+            "name": name or f"{kind} by {organization.key}",
         }
         done = await commit(
             self.hub, steward, [Create("HealthcareService", document)], interaction="create"

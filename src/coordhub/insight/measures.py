@@ -161,7 +161,7 @@ def of_sent(found: Sequence[Sent]) -> list[Figure]:
         ),
         share(
             group, "no-capacity", "Somebody had no room",
-            "of these: a recipient declined with no-capacity or insufficient-resources / sent",
+            "of these: a recipient declined for want of room, funds or goods / sent",
             ids(lambda one: one.full > 0), everyone,
         ),
     ]  # fmt: skip
@@ -202,7 +202,7 @@ def of_received(found: Sequence[Received]) -> list[Figure]:
         ),
         share(
             group, "declined-full", "Declined for want of room",
-            "of these: with no-capacity or insufficient-resources / received",
+            "of these: for want of room, funds or goods / received",
             ids(lambda one: one.reason in ("no-capacity", "insufficient-resources")), everyone,
         ),
         share(

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 
 from coordhub.access import viewer
 from coordhub.directory import calendars
-from coordhub.portal import answering, moments
+from coordhub.portal import answering, coded, moments
 from coordhub.portal.language import Words
 from coordhub.r4 import interval, sensitivity
 from coordhub.record import errands, parties
@@ -215,12 +215,14 @@ def name_of(name: object) -> str:
 
 
 def words(concept: object) -> str:
+    """As whoever wrote it says; else as we call it; else a code, which is more than nothing."""
     if not isinstance(concept, dict):
         return ""
     codings = [one for one in concept.get("coding") or [] if isinstance(one, dict)]
     said: Iterable[object] = (
         concept.get("text"),
         *(one.get("display") for one in codings),
+        *(coded.words().get((str(one.get("system")), str(one.get("code")))) for one in codings),
         *(one.get("code") for one in codings),
     )
     return next((str(one) for one in said if one), "")

@@ -14,7 +14,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from coordhub.portal import language
 TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice")
 WIDTHS = {"small": 320, "phone": 390, "desk": 1280}
 """320 is what WCAG 1.4.10 asks for: nothing is to be scrolled sideways there."""
+EVERYWHERE = (("light", "phone"), ("light", "desk"), ("dark", "phone"), ("dark", "desk"))
 TALL = 900
 PATIENCE = 30
 ARGUMENTS = (
@@ -50,6 +51,36 @@ _FOCUS = """() => {
   const drawn = getComputedStyle(one);
   return {name: label.trim(), seen: drawn.outlineStyle !== 'none' && parseFloat(drawn.outlineWidth) >= 2};
 }"""
+
+_CONTROLS = """() => {
+  const one = 'a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"]';
+  const groups = new Set();
+  window.controls = [...document.querySelectorAll(one)].filter((each) => {
+    if (each.disabled || !each.checkVisibility() || each.getClientRects().length === 0) return false;
+    if (each.type !== 'radio') return true;
+    const chosen = document.querySelector(`input[type=radio][name="${CSS.escape(each.name)}"]:checked`);
+    if (chosen && chosen !== each) return false;
+    if (groups.has(each.name)) return false;
+    groups.add(each.name);
+    return true;
+  });
+  document.activeElement.blur();
+  return window.controls.map((each) => each.outerHTML.slice(0, 120));
+}"""
+_REACHED = """() => {
+  const one = document.activeElement, at = window.controls.indexOf(one), drawn = getComputedStyle(one);
+  const seen = drawn.outlineStyle !== 'none' && parseFloat(drawn.outlineWidth) >= 2;
+  return [at < 0 ? null : at, seen];
+}"""
+_PIECES = """() => {
+  const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const text = walker.currentNode.nodeValue.trim();
+    if (text && !walker.currentNode.parentElement.closest('script, style')) found.push(text);
+  }
+  return found;
+}"""
+_UNFOLDED = "() => document.querySelectorAll('details').forEach((one) => { one.open = true; })"
 
 
 @dataclass
@@ -158,30 +189,67 @@ class Person:
         await self.page.keyboard.press("ControlOrMeta+A")
         await self.page.keyboard.type(value)
 
+    async def unreached(self) -> list[str]:
+        """Controls that the tab key does not come to, or that do not show that it has."""
+        faults, reached = [], set()
+        names = await _asks(self.page, _CONTROLS)
+        for _ in range(4 * len(names) + 5):  # a date is several stops
+            await self.page.keyboard.press("Tab")
+            at, seen = await _asks(self.page, _REACHED)
+            if at is None:
+                if reached:
+                    break
+                continue
+            if at not in reached and not seen:
+                faults.append(f"nothing shows that it has the focus: {names[at]}")
+            reached.add(at)
+        missed = [name for at, name in enumerate(names) if at not in reached]
+        return faults + [f"not reached by the tab key: {name}" for name in missed]
+
+    async def pieces(self) -> list[str]:
+        """Each piece of text there is, also of what is still closed."""
+        told: list[str] = await _asks(self.page, _PIECES)
+        return told
+
+    async def unfolds(self) -> None:
+        """Opens all that is closed."""
+        await _asks(self.page, _UNFOLDED)
+
     # ---- judging
 
     async def looks(self, what: str) -> None:
         """Judge the page that is shown, and keep pictures of it."""
+        faults = [*await self.faults(what), *self.complaints]
+        assert not faults, f"{self.path}: " + "\n".join(faults)
+
+    async def faults(
+        self,
+        what: str,
+        judged_in: Sequence[tuple[str, str]] = EVERYWHERE,
+        seen_at: Collection[str] = WIDTHS,
+    ) -> list[str]:
+        """What there is against the page that is shown, besides what its console says; pictures are kept.
+
+        judged_in: scheme and width of window in which axe looks at it. seen_at: widths of pictures.
+        """
         self.seen += 1
         faults: list[str] = []
         whole = self.page.viewport_size
         judged = self.page if self.scripts else await self._copied()
         await _asks(judged, _axe())
-        for scheme in ("light", "dark"):
+        for scheme, name in judged_in:
             await judged.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-            for width in (WIDTHS["phone"], WIDTHS["desk"]):
-                await judged.set_viewport_size({"width": width, "height": TALL})
-                for one in await _asks(judged, _AXE, list(TAGS)):
-                    nodes = [
-                        f"{node['html'][:160]} {node['failureSummary']}" for node in one["nodes"]
-                    ]
-                    faults.append(f"{scheme} {width}: {one['id']}: {one['help']}: {nodes[:3]}")
+            await judged.set_viewport_size({"width": WIDTHS[name], "height": TALL})
+            for one in await _asks(judged, _AXE, list(TAGS)):
+                nodes = [f"{node['html'][:160]} {node['failureSummary']}" for node in one["nodes"]]
+                faults.append(f"{scheme} {name}: {one['id']}: {one['help']}: {nodes[:3]}")
         await judged.emulate_media(color_scheme="light")
         for name, width in WIDTHS.items():
             await judged.set_viewport_size({"width": width, "height": TALL})
             wide = await _asks(judged, _WIDE)
             faults += [f"{name}: wider than the window: {one}" for one in wide]
-            await self._pictures(judged, what, name)
+            if name in seen_at:
+                await self._pictures(judged, what, name)
         if judged is not self.page:
             await judged.context.close()
         elif whole is not None:
@@ -192,8 +260,7 @@ class Person:
             faults.append("it does not say which language it is in")
         if not re.search(r"\w", await self.page.title()):
             faults.append("it has no title")
-        faults += self.complaints
-        assert not faults, f"{self.path}: " + "\n".join(faults)
+        return faults
 
     async def _copied(self) -> Page:
         """The same page in a window that runs scripts: what judges is one."""

@@ -1,0 +1,35 @@
+"""What codes are called that come without words: those that the hub itself works by.
+
+http://hl7.org/fhir/R4/datatypes.html#Coding
+
+Systems often send a domain of need as its code alone, and what a screening asked as that of the question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from coordhub.record.bootstrap import questionnaires
+from coordhub.referral import screening
+from coordhub.referral.same_kind import SDOHCC
+
+
+@cache
+def words() -> Mapping[tuple[str, str], str]:
+    """(system, code) -> English words."""
+    asked = {
+        (str(one["system"]), str(one["code"])): str(item["text"])
+        for form in questionnaires()
+        for item in _items(form)
+        if item.get("text")
+        for one in item.get("code") or []
+    }
+    return asked | {(SDOHCC, one.kind): one.text for one in screening.needs().values()}
+
+
+def _items(within: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for item in within.get("item") or []:
+        yield item
+        yield from _items(item)

@@ -1,0 +1,68 @@
+"""Every page that somebody who has signed in can open, and who opens it.
+
+Add a line for a page of yours. What stands in braces is a name of `scene.played`; a page that needs
+something that is not there yet gets it there.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+PAGES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
+    ("mounds", "program-staff"): (
+        "worklist",
+        "worklist?show=active",
+        "worklist?show=done",
+        "tasks/{asked}",
+        "tasks/{at_work}",
+        "tasks/{done}",
+        "patients",
+        "patients/{jane}",
+        "figures",
+        "nowhere",
+    ),
+    ("riverside", "coordinator"): (
+        "worklist",
+        "tasks/{nobody_left}",
+        "tasks/{unseen}",
+        "board",
+        "board?show=open",
+        "board?show=done",
+        "referrals/{stuck}",
+        "referrals/{sent}",
+        "referrals/{ended}",
+        "referrals/{ended}/voice",
+        "screening",
+        "screening?who={family}",
+        "screening/{jane}",
+        "screening/{jane}?of=prapare",
+        "screened/{screened}",
+        "patients",
+        "patients?who={family}",
+        "patients?who=nobody",
+        "figures",
+        "apps",
+    ),
+    ("riverside", "clinician"): (
+        "results",
+        "patients/{jane}",
+        "refer/{jane}",
+        "refer/{jane}?kind=food-insecurity",
+        "refer/{jane}?kind=endocrinology",
+    ),
+    ("rides", "clinician"): ("worklist", "board", "patients", "results"),
+    ("riverside", "privacy-officer"): (
+        "privacy",
+        "privacy?who={family}",
+        "privacy?who=nobody",
+        "privacy/{jane}",
+        "privacy/{jane}?end=2020-01-01",
+    ),
+    ("lakeside", "integration-engineer"): ("deliveries",),
+    ("riverside", "integration-engineer"): ("deliveries",),
+    ("riverside", "admin"): ("figures",),
+}
+"""Member of the sample community and role -> paths below the portal. A page without anything on it is one, too."""
+
+WITH_IDS: Final = ("deliveries",)
+"""Where what a person reads may be ids and addresses: who follows a delivery needs them."""
