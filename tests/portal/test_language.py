@@ -36,6 +36,7 @@ from coordhub.portal import (
     reasons,
     rooms,
     seeking,
+    talking,
     working,
     worklist,
 )
@@ -95,6 +96,8 @@ def _of_board() -> set[str]:
         *why,
         *ways,
         *(desk.title for desk in desks.DESKS.values()),
+        *(board.QUESTION, talking.NOBODY_HEARS, talking.NOBODY_LEFT),
+        *(str(talking.lacks([], words)) for words in ("", "x")),
         "Choose one of them.",
         "waits {span}",
         "since {span}",

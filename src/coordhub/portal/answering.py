@@ -16,7 +16,7 @@ from coordhub.record import errands
 from coordhub.record.commit import commit
 from coordhub.record.hub import Hub, instant
 from coordhub.record.operations import Create, Operation, Update
-from coordhub.referral import conversation, episode
+from coordhub.referral import conversation, episode, wording
 from coordhub.referral import task_machine as machine
 from coordhub.store.accounts import Person
 from coordhub.store.resources import Version
@@ -102,10 +102,12 @@ async def answer(
     """Say it; FhirError where the hub refuses. seen: the version that the person looked at."""
     said, now = words.strip()[:LONGEST], instant(hub.clock())
     if what == "ask":
-        await commit(hub, caller, [_question(task, said, now)], interaction="create")
+        await commit(hub, caller, [_question(task, document, said, now)], interaction="create")
         return
     changed = {**document, "status": STATUS[what], "lastModified": now}
     changed.pop("statusReason", None)
+    if wording.business_of(document) in (conversation.QUESTION, conversation.ANSWERED):
+        del changed["businessStatus"]  # it goes on, with the answer or without
     operations: list[Operation] = []
     if what in ("decline", "fail"):
         changed["statusReason"] = _why(reason if reason in (*REASONS, *FAILURES) else "", said)
@@ -156,13 +158,15 @@ def _given(task: dict[str, Any], said: str, now: str) -> dict[str, Any]:
     }
 
 
-def _question(task: Version, said: str, now: str) -> Create:
+def _question(task: Version, asked: dict[str, Any], said: str, now: str) -> Create:
+    """asked: the Task. Who refers and does not treat sees by the person's Consents, where that is named."""
     coding = {"system": episode.BUSINESS_STATUS_SYSTEM, "code": conversation.QUESTION}
     document = {
         "resourceType": "Communication",
         "status": "completed",
         "topic": {"coding": [coding]},
         "about": [{"reference": task.reference}],
+        **({"subject": asked["for"]} if "for" in asked else {}),
         "sent": now,
         "payload": [{"contentString": said}],
     }

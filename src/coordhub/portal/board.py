@@ -38,6 +38,8 @@ MOST: Final = 300
 
 TABS: Final = {"stuck": "Needs you", "open": "Under way", "done": "Over"}
 
+QUESTION: Final = "Answer what a recipient asks"
+
 LIMITS: Final = {
     "accept-due": "the time to answer was over",
     "accept-by": "the time to answer was over for good",
@@ -121,7 +123,8 @@ def _item(
     out: Out, document: Document, known: dict[str, Version], base: str, now: datetime
 ) -> Item:
     over = out.closed is not None
-    stuck = bool(out.waits) or out.queued
+    asked = out.asked and not over
+    stuck = bool(out.waits) or out.queued or asked
     due = None if over else out.due
     return Item(
         out.task.id,
@@ -133,7 +136,10 @@ def _item(
         out.since,
         due,
         due is not None and due < now,
-        waits=tuple(errands.KINDS[kind] for kind in out.waits if kind in errands.KINDS),
+        waits=(
+            *((QUESTION,) if asked else ()),
+            *(errands.KINDS[kind] for kind in out.waits if kind in errands.KINDS),
+        ),
     )
 
 

@@ -5,11 +5,15 @@ https://www.rfc-editor.org/rfc/rfc9110
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import Final
+
 from fastapi import FastAPI, Request, Response
 
 from coordhub.errors import FhirError
-from coordhub.portal import answering, board, forms, guests
+from coordhub.portal import answering, board, forms, guests, talking
 from coordhub.portal.guests import Guest
+from coordhub.portal.talking import Talk
 
 
 def add(app: FastAPI) -> None:
@@ -46,26 +50,41 @@ def add(app: FastAPI) -> None:
         guest = await guests.at(request, "board")
         if isinstance(guest, Response):
             return guest
-        if form is None or form.get("seal") != guest.session.seal or form.get("act") != "cancel":
+        act = _ACTS.get((form or {}).get("act", ""))
+        if form is None or form.get("seal") != guest.session.seal or act is None:
             return guests.room(request, guest, "missing", 404)
-        return await _cancel(request, guest, fhir_id, form)
+        return await act(request, guest, fhir_id, form)
 
 
-async def _sheet(request: Request, guest: Guest, fhir_id: str) -> board.Sheet | None:
+async def _sheet(
+    request: Request, guest: Guest, fhir_id: str
+) -> tuple[board.Sheet | None, Talk | None]:
+    """The referral, and what is said about it."""
     hub = guests.context_of(request).hub
     async with hub.engine.pool.acquire() as conn:
-        return await board.sheet(hub, conn, guest.own.rid, fhir_id, guest.t)
+        found = await board.sheet(hub, conn, guest.own.rid, fhir_id, guest.t)
+        if found is None:
+            return None, None
+        return found, await talking.talk(conn, guest.own.rid, found.task)
 
 
 async def _referral(
-    request: Request, guest: Guest, fhir_id: str, refused: tuple[str, ...] = (), status: int = 200
+    request: Request,
+    guest: Guest,
+    fhir_id: str,
+    refused: tuple[str, ...] = (),
+    status: int = 200,
+    unsent: str = "",
 ) -> Response:
-    found = await _sheet(request, guest, fhir_id)
+    """unsent: words that were not taken, so that nobody has to write them again."""
+    found, talk = await _sheet(request, guest, fhir_id)
     if found is None:
         return guests.room(request, guest, "missing", 404)
-    await guests.looked(request, guest, "read", fhir_id, found.rids)
+    rids = (*found.rids, *(talk.rids if talk is not None else ()))
+    await guests.looked(request, guest, "read", fhir_id, rids)
     return guests.room(
-        request, guest, "referral", status, here="board", sheet=found, refused=refused,
+        request, guest, "referral", status, here="board", sheet=found, refused=refused, talk=talk,
+        unsent=unsent,
         seen=found.task.version, longest=answering.LONGEST,
         **await guests.times(request, guest),
         action=f"{guests.home(request)}/referrals/{fhir_id}",
@@ -73,7 +92,7 @@ async def _referral(
 
 
 async def _cancel(request: Request, guest: Guest, fhir_id: str, form: dict[str, str]) -> Response:
-    found = await _sheet(request, guest, fhir_id)
+    found, _ = await _sheet(request, guest, fhir_id)
     if found is None:
         return guests.room(request, guest, "missing", 404)
     if found.over:
@@ -87,3 +106,22 @@ async def _cancel(request: Request, guest: Guest, fhir_id: str, form: dict[str, 
     except FhirError as error:
         return await _referral(request, guest, fhir_id, guests.refused(error), error.status)
     return guests.go(request, f"/referrals/{fhir_id}")
+
+
+async def _say(request: Request, guest: Guest, fhir_id: str, form: dict[str, str]) -> Response:
+    found, talk = await _sheet(request, guest, fhir_id)
+    if found is None:
+        return guests.room(request, guest, "missing", 404)
+    refused, status = await talking.send(request, guest, talk, form)
+    if refused:
+        return await _referral(
+            request, guest, fhir_id, refused, status, form.get("words", "")
+        )  # fmt: skip
+    return guests.go(request, f"/referrals/{fhir_id}")
+
+
+_ACTS: Final[dict[str, Callable[[Request, Guest, str, dict[str, str]], Awaitable[Response]]]] = {
+    "cancel": _cancel,
+    "say": _say,
+}
+"""What is pressed -> what follows."""

@@ -21,7 +21,7 @@ from coordhub.r4 import interval, sensitivity
 from coordhub.record import errands, parties
 from coordhub.record.hub import Hub
 from coordhub.record.timing import ROUTINE, priority
-from coordhub.store import resources
+from coordhub.store import resources, vsp
 from coordhub.store.engine import Connection
 from coordhub.store.links import Visit
 from coordhub.store.resources import Version
@@ -99,6 +99,9 @@ async def sheet(
     status = str(document.get("status"))
     answerable = task.source == HUB and "partOf" in document and _codes(document) <= {"fulfill"}
     told: State = "open" if answerable else "told"
+    answers = ANSWERS.get(status, ()) if answerable else ()
+    if visit.organization in await vsp.marked(conn):  # nobody would hear its question
+        answers = tuple(one for one in answers if one != "ask")
     return Sheet(
         state if state != "open" else told,
         words(asked.get("code")) or words(document.get("code")) or "A request",
@@ -112,7 +115,7 @@ async def sheet(
             for each in sensitivity.codings(bits)
             if each["system"] == sensitivity.NOTICE
         ),
-        ANSWERS.get(status, ()) if answerable else (),
+        answers,
         task,
         document,
         tuple(one.rid for one in shown),

@@ -11,9 +11,20 @@ from fastapi import FastAPI, Request, Response
 
 from coordhub.access import viewer
 from coordhub.errors import FhirError
-from coordhub.portal import answering, entering, errand, forms, guests, launching, sheets, worklist
+from coordhub.portal import (
+    answering,
+    entering,
+    errand,
+    forms,
+    guests,
+    launching,
+    sheets,
+    talking,
+    worklist,
+)
 from coordhub.portal.guests import Guest
 from coordhub.portal.sheets import Sheet
+from coordhub.portal.talking import Talk
 from coordhub.record import errands
 from coordhub.store import resources
 from coordhub.store.links import Visit
@@ -78,11 +89,12 @@ async def _task(
     found = await _sheet(request, guest, fhir_id)
     if found is None or found.task is None or found.document is None:
         return guests.room(request, guest, "missing", 404)
-    asked = await _asked(request, guest, found)
-    rids = (*found.rids, *(asked.rids if asked is not None else ()))
+    asked, talk = await _asked(request, guest, found), await _talk(request, guest, found)
+    rids = (*found.rids, *(one for part in (asked, talk) if part for one in part.rids))
     await guests.looked(request, guest, "read", fhir_id, rids)
     return guests.room(
         request, guest, "task", status, here="worklist", sheet=found, refused=refused, asked=asked,
+        talk=talk, **await guests.times(request, guest),
         errand=errands.KINDS.get(found.errand, ""),
         state=worklist.state_of(found.document), seen=found.task.version,
         apps=await launching.offered(guests.context_of(request).hub),
@@ -106,6 +118,13 @@ async def _answer(request: Request, guest: Guest, fhir_id: str, form: dict[str, 
             if begun is None
             else entering.going_on(request, elsewhere=begun)
         )
+    if what == "say":
+        refused, status = await talking.send(
+            request, guest, await _talk(request, guest, found), form
+        )  # fmt: skip
+        if refused:
+            return await _task(request, guest, fhir_id, refused, status)
+        return guests.go(request, f"/tasks/{fhir_id}")
     asked = await _asked(request, guest, found)
     if asked is not None:
         return await _errand(request, guest, found, asked, form)
@@ -123,6 +142,14 @@ async def _answer(request: Request, guest: Guest, fhir_id: str, form: dict[str, 
     except FhirError as error:
         return await _task(request, guest, fhir_id, guests.refused(error), error.status)
     return guests.go(request, f"/tasks/{fhir_id}")
+
+
+async def _talk(request: Request, guest: Guest, found: Sheet) -> Talk | None:
+    """What is said about it; None of an errand."""
+    if found.task is None or found.errand:
+        return None
+    async with guests.context_of(request).hub.engine.pool.acquire() as conn:
+        return await talking.talk(conn, guest.own.rid, found.task)
 
 
 async def _asked(request: Request, guest: Guest, found: Sheet) -> errand.Asked | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from coordhub.r4.sensitivity import VSP
 from coordhub.store.engine import Connection
 from coordhub.store.resources import COLUMNS, WIDTH, Version, version_of
 from coordhub.store.visibility import Viewer, shown, visible
@@ -58,6 +59,7 @@ class Out:
     """A referral of the organization's. due: the next time limit of anybody but a victim service provider.
 
     waits: kinds of what its organization is asked to do about it. queued: a need has nobody left to ask.
+    asked: a recipient, but a victim service provider, waits for information.
     """
 
     task: Version
@@ -66,6 +68,7 @@ class Out:
     due: datetime | None
     waits: tuple[str, ...]
     queued: bool
+    asked: bool
 
 
 async def outbox(conn: Connection, viewer: Viewer, limit: int) -> list[Out]:
@@ -78,7 +81,11 @@ async def outbox(conn: Connection, viewer: Viewer, limit: int) -> list[Out]:
         "   and p.kind is distinct from 'vsp'),"
         " array(select distinct a.kind from errand a where a.episode = e.id and a.owner = $1 and a.closed_at is null"
         "  order by a.kind),"
-        " exists (select from need n where n.episode = e.id and n.state = 'queued')"
+        " exists (select from need n where n.episode = e.id and n.state = 'queued'),"
+        " exists (select from candidate c join resource t on t.rid = c.task and t.shard = (c.task & 255)::smallint"
+        "  where c.episode = e.id and c.ended_at is null and t.body like '{%\"awaiting-information\"%'"
+        f"  and t.labels & {VSP} = 0"
+        "  and not exists (select from party p where p.organization = c.organization and p.kind = 'vsp'))"
         " from (select * from episode where requester = $1"
         "  order by closed_at is not null, opened_at desc, id limit $2) e"
         " join resource r on r.rid = e.id and r.shard = (e.id & 255)::smallint"
@@ -95,6 +102,7 @@ async def outbox(conn: Connection, viewer: Viewer, limit: int) -> list[Out]:
             row[WIDTH + 2],
             tuple(row[WIDTH + 3]),
             row[WIDTH + 4],
+            row[WIDTH + 5],
         )
         for row in rows
         if row[9] is not None

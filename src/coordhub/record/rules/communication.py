@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 
 from coordhub.errors import Issue
-from coordhub.record import hearing, parent, parties, reaching
+from coordhub.record import grants, hearing, parent, parties, reaching
 from coordhub.record.work import Draft, Work
 from coordhub.referral import conversation, wording
 from coordhub.referral import episode as pure
@@ -57,6 +57,7 @@ async def _move(work: Work, draft: Draft, episode: Episode, heard: AbstractSet[i
     """Have the Task of who asks wait, and say to who waits that its answer is there."""
     document = draft.document or {}
     asks = draft.source != episode.requester
+    unread = False
     for candidate in episode.candidates:
         if candidate.organization in work.apart or candidate.status in machine.TERMINAL:
             continue
@@ -66,7 +67,20 @@ async def _move(work: Work, draft: Draft, episode: Episode, heard: AbstractSet[i
                 waits = conversation.waits_at(status)
                 await _say(work, episode, candidate, conversation.QUESTION, waits)
         elif candidate.organization in heard and await _waits(work, episode, candidate):
-            await _say(work, episode, candidate, conversation.ANSWERED, None)
+            if grants.competes(work, episode, candidate.need):
+                unread = True
+            else:
+                await _say(work, episode, candidate, conversation.ANSWERED, None)
+    if unread:
+        draft.warnings.append(
+            Issue(
+                "business-rule",
+                "Who has asked does not read this: several are asked, and until one of them has accepted none is "
+                "told for whom it is. Say it again then, or change the ServiceRequest, which all of them read.",
+                draft.at or draft.type,
+                "warning",
+            )
+        )
 
 
 async def _waits(work: Work, episode: Episode, candidate: Candidate) -> bool:
