@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 
@@ -98,3 +99,28 @@ def open_folder() -> Iterator[Path]:
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder)
+
+
+def test_given_the_sample_provider_when_somebody_is_chosen_there_then_it_is_in_and_nobody_else_is_asked(
+    development: Any,
+) -> None:
+    base = development.credentials()["base"].removesuffix("/fhir")
+    with httpx2.Client(timeout=60, follow_redirects=True) as browser:
+        shown = browser.get(f"{base}/portal/sign-in")
+        assert "Sign in with the sample provider" in shown.text
+        choice = browser.get(f"{base}/portal/sign-in/elsewhere")
+        assert "Chris Coordinator, coordinator" in choice.text
+        chosen = browser.post(str(choice.url), data={"who": "chris@riverside.example.org"})
+        assert chosen.status_code == 200, chosen.text
+        assert browser.get(f"{base}/portal").url.path == "/portal/worklist"
+        asked = dict(choice.url.params)
+        for wrong in (
+            {"client_id": "other"},
+            {"redirect_uri": "https://elsewhere.example/back"},
+            {"code_challenge_method": "plain"},
+            {"response_type": "token"},
+        ):
+            told = browser.get(choice.url.copy_with(params={**asked, **wrong}))
+            assert told.status_code == 400, wrong
+        token = str(choice.url.copy_with(query=None)).replace("/authorize", "/token")
+        assert browser.post(token, data={"code": "x", "code_verifier": "y"}).status_code == 400

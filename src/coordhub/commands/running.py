@@ -23,7 +23,7 @@ def parts(settings: Settings) -> Parts:
 
         from pydantic import SecretStr
 
-        from coordhub.sandbox import place
+        from coordhub.sandbox import login, place
 
         second, half_a_minute = timedelta(seconds=1), timedelta(seconds=30)
         quick = {
@@ -31,6 +31,12 @@ def parts(settings: Settings) -> Parts:
             "retry_cap": half_a_minute,
             "probe_after": second,
             "probe_cap": half_a_minute,
+        }
+        sample = {
+            "sign_in_issuer": ground.login,
+            "sign_in_client": login.CLIENT,
+            "sign_in_title": login.TITLE,
+            "sign_in_by_email": True,
         }
         loopback = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
         return settings.model_copy(
@@ -40,6 +46,7 @@ def parts(settings: Settings) -> Parts:
                     for name, wait in quick.items()
                     if name not in settings.model_fields_set
                 },
+                **(sample if settings.sign_in_issuer is None else {}),
                 "database_url": SecretStr(ground.database_url),
                 "token_key": SecretStr(ground.token_key.decode()),
                 "identity_keys": settings.identity_keys or place.identity_keys(settings.home),

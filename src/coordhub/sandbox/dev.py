@@ -15,17 +15,19 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from socket import socket
 from typing import Any
 
 import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from coordhub.access.token import Tokens
 from coordhub.record.bootstrap import open_hub
 from coordhub.record.hub import Hub
-from coordhub.sandbox import community, place, simulator, staff
+from coordhub.sandbox import community, login, place, simulator, staff
 from coordhub.sandbox.place import Taken
 from coordhub.store import embedded, migrate, roles
 from coordhub.store.engine import Engine
@@ -56,12 +58,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What the parts stand on: made here, given to `Parts`."""
+    """What the parts stand on: made here, given to `Parts`. login: issuer of the sample provider."""
 
     database_url: str
     base: str
     token_key: bytes
     hub: Hub
+    login: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +121,15 @@ class _Running:
             partners = stack.enter_context(place.listen_for_partners(plan.home, plan.port + 1))
             ground = await _ground(stack, plan, listening)
             simulated = f"http://127.0.0.1:{partners.getsockname()[1]}"
+            ground = replace(ground, login=f"{simulated}{login.PATH}")
             portal = f"{ground.base.removesuffix('/fhir')}/portal"
+            provider = login.Login(
+                ground.login, f"{portal}/sign-in/back", staff.known_there(), ground.hub.clock
+            )
+            beside = Starlette(routes=[*provider.routes(), Mount("/", simulator.build())])
             seats = await community.found(ground.hub, simulated, portal)
             ended = [
-                await _serve(stack, simulator.build(), partners),
+                await _serve(stack, beside, partners),
                 _work(stack, parts, ground),
                 await _serve(stack, parts.build(ground), listening),
             ]

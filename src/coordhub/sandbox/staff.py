@@ -1,4 +1,4 @@
-"""Two people of the sample community, who sign in to the portal of the development mode.
+"""People of the sample community, who sign in to the portal of the development mode.
 
 https://www.rfc-editor.org/rfc/rfc6238
 
@@ -17,6 +17,7 @@ from typing import Final
 
 from coordhub.access import codes, passwords, totp
 from coordhub.record.hub import Hub
+from coordhub.sandbox import login
 from coordhub.sandbox.community import Seat
 from coordhub.store import accounts
 from coordhub.store.accounts import Person, Secret
@@ -24,6 +25,10 @@ from coordhub.store.accounts import Person, Secret
 STAFF: Final = {
     "pat@mounds.example.org": ("mounds", "Pat Pantry", "program-staff"),
     "chris@riverside.example.org": ("riverside", "Chris Coordinator", "coordinator"),
+    "casey@riverside.example.org": ("riverside", "Casey Clinician", "clinician"),
+    "robin@riverside.example.org": ("riverside", "Robin Privacy", "privacy-officer"),
+    "ira@riverside.example.org": ("riverside", "Ira Integration", "integration-engineer"),
+    "alex@riverside.example.org": ("riverside", "Alex Admin", "admin"),
 }
 """By address: key of the organization, name, role."""
 
@@ -46,6 +51,11 @@ async def found(hub: Hub, seats: Mapping[str, Seat], key: bytes) -> dict[str, di
     return known
 
 
+def known_there() -> list[login.Known]:
+    """Whom the sample provider knows."""
+    return [login.Known(email, name, role) for email, (_, name, role) in STAFF.items()]
+
+
 def code(secret: str, now: datetime) -> str:
     """What the telephone shows now. secret: as text."""
     return totp.code_at(base64.b32decode(secret), totp.step_at(now))
@@ -55,10 +65,11 @@ def told(portal: str, known: Mapping[str, Mapping[str, str]]) -> str:
     """How to sign in, for who starts the development mode."""
     lines = [f"\n  Portal             {portal}"]
     lines += [
-        f"    as {STAFF[email][2]:<14} {email}  password {each['password']}"
+        f"    as {STAFF[email][2]:<20} {email:<28} password {each['password']}"
         for email, each in known.items()
     ]
-    lines.append("    its code now     coordhub people code [that address]")
+    lines.append("    its code now            coordhub people code [that address]")
+    lines.append(f"    or without either       by {login.TITLE}, where you choose one of them")
     return "\n".join(lines) + "\n"
 
 
