@@ -12,8 +12,7 @@ http://hl7.org/fhir/R4/search.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from math import cos, degrees, radians
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from coordhub.r4 import types
 from coordhub.r4.extract import normalise
@@ -35,9 +34,10 @@ from coordhub.r4.search import (
     UriValue,
 )
 from coordhub.r4.search_criteria import COLUMNS
-from coordhub.r4.search_measures import EARTH_RADIUS, MeasureCondition
 from coordhub.r4.sensitivity import VSP, shown_by
 from coordhub.store import narrowing, vault
+from coordhub.store.arguments import Arguments, Shared, any_of
+from coordhub.store.comparing import Comparing
 from coordhub.store.resources import shard_of_id
 from coordhub.store.visibility import Viewer, visible
 
@@ -69,48 +69,6 @@ _OF_RESOURCE = ("_id", "_lastUpdated", "_security")
 """Parameters of which something stands in columns of the resource itself."""
 
 
-class Arguments:
-    """The values of a statement, each with the type that Postgres is told."""
-
-    def __init__(self) -> None:
-        self.values: list[object] = []
-
-    def add(self, value: object, sql_type: str) -> str:
-        self.values.append(value)
-        return f"${len(self.values)}::{sql_type}"
-
-    def extend(self, values: Sequence[object]) -> None:
-        self.values.extend(values)
-
-    @property
-    def following(self) -> int:
-        return len(self.values) + 1
-
-
-class Shared:
-    """Look-ups that a statement makes once, before it begins, and reads wherever it needs them.
-
-    Each place that looks a resource up by itself is planned by itself, and a search has many.
-    """
-
-    def __init__(self) -> None:
-        self._names: dict[str, str] = {}
-
-    def named(self, key: str, lookup: Callable[[], str]) -> str:
-        """A query for the rids that `lookup` finds; `key` says what is looked up."""
-        if key not in self._names:
-            self._names[key] = lookup()
-        return f"select rid from s{list(self._names).index(key)}"
-
-    @property
-    def beginning(self) -> str:
-        """What the statement begins with."""
-        parts = (
-            f"s{at}(rid) as materialized ({sql})" for at, sql in enumerate(self._names.values())
-        )
-        return f"with {', '.join(parts)} " if self._names else ""
-
-
 class Criteria:
     """Makes conditions for one statement.
 
@@ -126,7 +84,7 @@ class Criteria:
         shared: Shared | None = None,
     ) -> None:
         self._viewer = viewer
-        self._systems = systems
+        self._values = Comparing(systems, arguments)
         self._arguments = arguments
         self._shared = shared
         self._hops = 0
@@ -172,26 +130,18 @@ class Criteria:
         rows = self._criterion(leaf, None)
         return f"(select count(*) from ({rows} limit {most + 1}) c) > {most}"
 
-    def dates(
-        self, values: Iterable[DateValue], low: str, high: str, *, moment: bool = False
-    ) -> str:
-        """Any of these. moment: what is compared covers a year at most, so that an index of low is of use."""
-        return any_of(self._date(value, low, high, moment=moment) for value in values)
-
     def dated(self, criterion: Criterion, row: str) -> str:
         """A condition on alias `row` of idx_date, of a parameter of which a resource has one value."""
         values = (each for each in criterion.values if isinstance(each, DateValue))
         moment = is_moment(criterion.parameter)
-        return self.dates(values, f"{row}.low", f"{row}.high", moment=moment)
+        return self._values.dates(values, f"{row}.low", f"{row}.high", moment=moment)
+
+    def updated(self, values: Iterable[DateValue], row: str) -> str:
+        """A condition on when alias `row` of table resource was last updated: to the millisecond."""
+        return self._values.dates(values, f"{row}.updated", f"({row}.updated + interval '1 ms')")
 
     def _add(self, value: object, sql_type: str) -> str:
         return self._arguments.add(value, sql_type)
-
-    def _number(self, value: object) -> str:
-        return self._add(str(value), "text") + "::numeric"
-
-    def _system(self, system: str | None) -> str:
-        return self._add(self._systems.get(system, -1) if system else 0, "int")
 
     def _linked(
         self,
@@ -247,7 +197,8 @@ class Criteria:
             return f"{row}.fhir_id = any({self._add(ids, 'text[]')})"
         if parameter.code == "_lastUpdated":
             values = (each for each in criterion.values if isinstance(each, DateValue))
-            return self.dates(values, f"{row}.updated", f"({row}.updated + interval '1 ms')")
+            assert row is not None, "no index has it"
+            return self.updated(values, row)
         table = _BESIDE.get((parameter.kind, modifier or ""), TABLES[parameter.kind])
         first = criterion.values[0]
         if isinstance(first, MissingValue):
@@ -327,24 +278,24 @@ class Criteria:
                 if modifier == "exact":
                     folded = self._add(normalise(text), "text")
                     return f"i.value = {folded} and i.exact = {self._add(text, 'text')}"
-                return self._like("i.value", text, within=modifier == "contains")
+                return self._values.like("i.value", text, within=modifier == "contains")
             case ReferenceValue():
                 return self._reference(value, parameter, modifier)
             case DateValue():
-                return self._date(value, "i.low", "i.high", moment=is_moment(parameter))
+                return self._values.date(value, "i.low", "i.high", moment=is_moment(parameter))
             case NumberValue():
-                return self._measure(value.condition, "i.low", "i.high")
+                return self._values.measure(value.condition, "i.low", "i.high")
             case QuantityValue():
-                return self._quantity(value, "i.system", "i.code")
+                return self._values.quantity(value, "i.system", "i.code")
             case UriValue(text):
                 if modifier == "above":
                     return f"i.value = any({self._add(value.ancestors(), 'text[]')})"
                 exact = f"i.value = {self._add(text, 'text')}"
                 if modifier == "below":
-                    return f"{exact} or {self._like('i.value', text.rstrip('/') + '/')}"
+                    return f"{exact} or {self._values.like('i.value', text.rstrip('/') + '/')}"
                 return exact
             case NearValue():
-                return self._near(value)
+                return self._values.near(value)
             case CompositeValue(parts):
                 return self._composite(parts)
         raise AssertionError(value)
@@ -352,7 +303,7 @@ class Criteria:
     def _token(self, value: TokenValue, system: str, code: str) -> str:
         parts = []
         if not value.any_system:
-            parts.append(f"{system} = {self._system(value.system)}")
+            parts.append(f"{system} = {self._values.system(value.system)}")
         if value.code is not None:
             stored = self._stored([value.code])
             if code == "i.code" and len(stored) > 1:
@@ -367,10 +318,6 @@ class Criteria:
             return list(codes)
         keeper, vaulted = self._viewer.organization, vault.in_use()
         return [*codes, *(vaulted.blind(keeper, code) for code in codes)]
-
-    def _like(self, column: str, text: str, *, within: bool = False) -> str:
-        pattern = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        return f"{column} like {self._add(f'%{pattern}%' if within else f'{pattern}%', 'text')}"
 
     def _reference(
         self, value: ReferenceValue, parameter: SearchParameter, modifier: str | None
@@ -412,74 +359,6 @@ class Criteria:
             f"select {shard} union all select a.shard from assigned_id a where a.fhir_id = {known}))"
         )
 
-    def _date(self, value: DateValue, low: str, high: str, *, moment: bool = False) -> str:
-        comparisons = value.condition.comparisons
-        compared = [
-            f"{low if each.bound == 'low' else high} {each.operator} {self._add(each.at, 'timestamptz')}"
-            for each in comparisons
-        ]
-        fits = "(" + f" {value.condition.joined} ".join(compared) + ")"
-        if moment and all(each.operator in (">", ">=") for each in comparisons):
-            since = self._add(min(each.at for each in comparisons), "timestamptz")
-            return f"({fits} and {low} > {since} - interval '367 days')"
-        return fits
-
-    def _measure(self, condition: MeasureCondition, low: str, high: str) -> str:
-        """The bounds, written so that the indexes of low, and of high where it differs, are of use."""
-        bounds = []
-        for bound in condition.bounds:
-            at = self._number(bound.at)
-            if bound.end == "low":
-                bounds.append(f"{low} {bound.operator} {at}")
-            elif bound.operator in ("<", "<="):
-                # high is never below low, so that the index of low ends the scan.
-                bounds.append(f"({low} {bound.operator} {at} and {high} {bound.operator} {at})")
-            else:
-                bounds.append(
-                    f"({low} {bound.operator} {at}"
-                    f" or ({low} <> {high} and {high} {bound.operator} {at}))"
-                )
-        return "(" + f" {condition.joined} ".join(bounds) + ")"
-
-    def _quantity(self, value: QuantityValue, system: str, code: str) -> str:
-        if value.unit is not None and value.canonical is not None:
-            dimension = self._add(value.unit.dimension, "text")
-            within = self._measure(value.canonical, "i.canonical_low", "i.canonical_high")
-            return f"i.dimension = {dimension} and {within}"
-        parts = [self._measure(value.condition, "i.low", "i.high")]
-        if value.system is not None:
-            parts.append(f"{system} = {self._system(value.system)}")
-            if value.code is not None:
-                parts.append(f"{code} = {self._add(value.code, 'text')}")
-        elif value.code is not None:
-            unit = self._add(value.code, "text")
-            parts.append(f"({code} = {unit} or i.unit = {unit})")
-        return " and ".join(parts)
-
-    def _near(self, value: NearValue) -> str:
-        """A box that an index can find, and the distance itself by the haversine formula."""
-        angle = degrees(value.distance / EARTH_RADIUS) * 1.000001
-        south, north = value.latitude - angle, value.latitude + angle
-        box = [f"i.latitude between {self._add(south, 'float8')} and {self._add(north, 'float8')}"]
-        if south > -90 and north < 90:
-            width = min(180.0, angle / min(cos(radians(south)), cos(radians(north))) * 1.000001)
-            # Across the date line the box has two parts.
-            boxes = [
-                f"i.longitude between {self._add(value.longitude - width + turn, 'float8')}"
-                f" and {self._add(value.longitude + width + turn, 'float8')}"
-                for turn in (0, 360, -360)
-                if value.longitude - width + turn <= 180 and value.longitude + width + turn >= -180
-            ]
-            box.append(any_of(boxes))
-        latitude = self._add(value.latitude, "float8")
-        longitude = self._add(value.longitude, "float8")
-        distance = (
-            f"2 * {EARTH_RADIUS} * asin(least(1, sqrt("
-            f"sin(radians(i.latitude - {latitude}) / 2) ^ 2 + cos(radians({latitude}))"
-            f" * cos(radians(i.latitude)) * sin(radians(i.longitude - {longitude}) / 2) ^ 2)))"
-        )
-        return f"{' and '.join(box)} and {distance} <= {self._add(value.distance, 'float8')}"
-
     def _composite(self, parts: Sequence[object]) -> str:
         # the code first, as in the table, where a parameter names it last
         first, second, *more = sorted(parts, key=lambda part: not isinstance(part, TokenValue))
@@ -487,7 +366,7 @@ class Criteria:
         conditions = [self._token(first, "i.system", "i.code"), self._component(second)]
         for third in more:
             assert isinstance(third, NumberValue)
-            conditions.append(self._measure(third.condition, "i.third", "i.third"))
+            conditions.append(self._values.measure(third.condition, "i.third", "i.third"))
         return " and ".join(conditions)
 
     def _component(self, value: object) -> str:
@@ -495,13 +374,13 @@ class Criteria:
             case TokenValue():
                 return self._token(value, "i.value_system", "i.value")
             case StringValue(text):
-                return self._like("i.value", text)
+                return self._values.like("i.value", text)
             case NumberValue():
-                return self._measure(value.condition, "i.low", "i.high")
+                return self._values.measure(value.condition, "i.low", "i.high")
             case QuantityValue():
-                return self._quantity(value, "i.value_system", "i.value")
+                return self._values.quantity(value, "i.value_system", "i.value")
             case DateValue():
-                return self._date(value, "i.first", "i.last")
+                return self._values.date(value, "i.first", "i.last")
             case ReferenceValue(id=None, reference=reference):
                 return f"i.value = {self._add(reference.text if reference else '', 'text')}"
             case ReferenceValue():
@@ -542,8 +421,3 @@ def _tells_type(asked: Condition) -> bool:
         case Chain():
             return True
     return False
-
-
-def any_of(conditions: Iterable[str]) -> str:
-    listed = list(conditions)
-    return f"({listed[0]})" if len(listed) == 1 else f"(({') or ('.join(listed)}))"

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from coordhub.r4 import types
 from coordhub.r4.search_result import ANY, Include
 from coordhub.store import narrowing
-from coordhub.store.criteria import Arguments
+from coordhub.store.arguments import Arguments
 from coordhub.store.engine import Connection
 from coordhub.store.resources import COLUMNS, WIDTH, Version, version_of
 from coordhub.store.visibility import Viewer, shown, visible

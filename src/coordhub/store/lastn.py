@@ -8,7 +8,7 @@ from __future__ import annotations
 from coordhub.r4.parameters import parameters
 from coordhub.r4.search import Query
 from coordhub.store import narrowing
-from coordhub.store.criteria import Arguments
+from coordhub.store.arguments import Arguments
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.resources import COLUMNS, Version, version_of
 from coordhub.store.search_types import matching

@@ -34,7 +34,8 @@ from coordhub.r4.search import (
 )
 from coordhub.r4.search_criteria import values_of
 from coordhub.store import narrowing, persons
-from coordhub.store.criteria import Arguments, Criteria, Shared, any_of
+from coordhub.store.arguments import Arguments, Shared, any_of
+from coordhub.store.criteria import Criteria
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.resources import COLUMNS, WIDTH, Version, shard_of_id, version_of
 from coordhub.store.sorting import Walk, beyond, keys_of, order_by, walk_of
@@ -285,10 +286,7 @@ def _matching(
             f"r.fhir_id = any({ids}) and r.shard = any({shards} || array("
             f"select a.shard from assigned_id a where a.fhir_id = any({ids})))"
         )
-    conditions.extend(
-        criteria.dates(alternatives, "r.updated", "(r.updated + interval '1 ms')")
-        for alternatives in query.last_updated
-    )
+    conditions.extend(criteria.updated(alternatives, "r") for alternatives in query.last_updated)
     if criteria.patient is not None:
         conditions.append(f"r.patient = {criteria.patient}")
     conditions.extend(criteria.condition(each) for each in query.criteria)

@@ -13,7 +13,7 @@ from coordhub.r4 import types
 from coordhub.r4.compartments import Compartment
 from coordhub.r4.search import Query
 from coordhub.store import narrowing, search
-from coordhub.store.criteria import Arguments
+from coordhub.store.arguments import Arguments
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.resources import COLUMNS, shard_of_id
 from coordhub.store.search import Page

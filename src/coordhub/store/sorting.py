@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from coordhub.r4.parameters import SearchParameter, single_valued, sources
 from coordhub.r4.search import SortKey
-from coordhub.store.criteria import TABLES, Arguments
+from coordhub.store.arguments import Arguments
+from coordhub.store.criteria import TABLES
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl
 from coordhub.r4 import types
 from coordhub.r4.search import parse_query
 from coordhub.store import narrowing, search
-from coordhub.store.criteria import Arguments
+from coordhub.store.arguments import Arguments
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.log_order import IN_PLACE, WAITS
 from coordhub.store.subscriptions import COLUMNS, REPRESENTED, Subscribed, subscribed
