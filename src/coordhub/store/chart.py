@@ -15,7 +15,7 @@ from typing import Final
 from coordhub.r4 import types
 from coordhub.r4.parameters import parameters
 from coordhub.r4.sensitivity import SDV, VSP
-from coordhub.store import narrowing
+from coordhub.store import desk, narrowing
 from coordhub.store.engine import Connection
 from coordhub.store.resources import COLUMNS, WIDTH, Version, version_of
 from coordhub.store.visibility import Viewer, shown, visible
@@ -44,13 +44,17 @@ async def known(conn: Connection, viewer: Viewer, limit: int) -> list[Known]:
     named = narrowing.of_codes(viewer, "Task", ["patient"])
     of_task, arguments = visible(named, "t", 4)
     condition, further = visible(viewer, "r", 4 + len(arguments))
+    sent = desk.newest(
+        "episode", "id, opened_at, closed_at", "requester", "opened_at", "closed_at", 3
+    )
+    asked = desk.newest(
+        "candidate", "task, asked_at, ended_at", "organization", "asked_at", "ended_at", 3
+    )
     rows = await conn.fetch(
         f"select {COLUMNS}, {shown(viewer, 'r', 4 + len(arguments))}, x.open, x.since from ("
         "  select t.patient, count(*) filter (where a.open) as open, max(a.at) as since from ("
-        "   (select e.id as task, e.opened_at as at, e.closed_at is null as open from episode e"
-        "     where e.requester = $1 order by e.closed_at is not null, e.opened_at desc limit $3)"
-        "   union all (select c.task, c.asked_at, c.ended_at is null from candidate c where c.organization = $1"
-        "     order by c.ended_at is not null, c.asked_at desc limit $3)) a"
+        f"   select id as task, opened_at as at, closed_at is null as open from {sent} e"
+        f"   union all select task, asked_at, ended_at is null from {asked} c) a"
         "  join resource t on t.rid = a.task and t.shard = (a.task & 255)::smallint"
         f"  where t.patient is not null and t.body is not null and t.labels & {SDV | VSP} = 0 and {of_task}"
         "  group by t.patient) x"

@@ -18,6 +18,22 @@ _RUNS: Final = (
 """A timer that is somebody's time limit."""
 
 
+def newest(table: str, columns: str, whose: str, since: str, ended: str, argument: int = 2) -> str:
+    """The rows of one organization ($1), what is open first, the newest first in each: at most $`argument`.
+
+    Open and over apart, each along its index: of a history of any length no more is read than is shown.
+    """
+    parts = (
+        f"(select {columns} from {table} where {whose} = $1 and {ended} is {over}"
+        f" order by {since} desc limit ${argument})"
+        for over in ("null", "not null")
+    )
+    return (
+        f"(select {columns} from ({' union all '.join(parts)}) one"
+        f" order by {ended} is not null, {since} desc limit ${argument})"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """A Task for the organization. since: when it was asked. due: the next time limit of it.
@@ -35,12 +51,15 @@ class Line:
 async def inbox(conn: Connection, viewer: Viewer, limit: int) -> list[Line]:
     """What the organization is asked: what is open first, the newest first in each; at most `limit`."""
     condition, arguments = visible(viewer, "r", 3)
+    asked = newest("candidate", "task, asked_at, ended_at", "organization", "asked_at", "ended_at")
+    errands = newest(
+        "errand", "task, kind, opened_at, closed_at", "owner", "opened_at", "closed_at"
+    )
     rows = await conn.fetch(
         f"select {COLUMNS}, {shown(viewer, 'r', 3)}, a.since, a.errand, a.ended,"
         f" (select min(w.due_at) from timer w where w.subject = a.task and {_RUNS})"
-        " from (select c.task, c.asked_at as since, '' as errand, c.ended_at as ended from candidate c"
-        "   where c.organization = $1"
-        "  union all select e.task, e.opened_at, e.kind, e.closed_at from errand e where e.owner = $1) a"
+        f" from (select task, asked_at as since, '' as errand, ended_at as ended from {asked} c"
+        f"  union all select task, opened_at, kind, closed_at from {errands} x) a"
         " join resource r on r.rid = a.task and r.shard = (a.task & 255)::smallint"
         f" where {condition} order by a.ended is not null, a.since desc, a.task limit $2",
         viewer.organization,
@@ -74,6 +93,7 @@ class Out:
 async def outbox(conn: Connection, viewer: Viewer, limit: int) -> list[Out]:
     """What the organization has referred: what is open first, the newest first in each; at most `limit`."""
     condition, arguments = visible(viewer, "r", 3)
+    sent = newest("episode", "id, opened_at, closed_at", "requester", "opened_at", "closed_at")
     rows = await conn.fetch(
         f"select {COLUMNS}, {shown(viewer, 'r', 3)}, e.opened_at, e.closed_at,"
         f" (select min(w.due_at) from timer w left join candidate c on c.task = w.subject"
@@ -86,8 +106,7 @@ async def outbox(conn: Connection, viewer: Viewer, limit: int) -> list[Out]:
         "  where c.episode = e.id and c.ended_at is null and t.body like '{%\"awaiting-information\"%'"
         f"  and t.labels & {VSP} = 0"
         "  and not exists (select from party p where p.organization = c.organization and p.kind = 'vsp'))"
-        " from (select * from episode where requester = $1"
-        "  order by closed_at is not null, opened_at desc, id limit $2) e"
+        f" from {sent} e"
         " join resource r on r.rid = e.id and r.shard = (e.id & 255)::smallint"
         f" where {condition} order by e.closed_at is not null, e.opened_at desc, e.id",
         viewer.organization,

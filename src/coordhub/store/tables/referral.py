@@ -42,6 +42,18 @@ episode = Table(
 )
 Index("episode_request_idx", episode.c.request)
 Index("episode_patient_idx", episode.c.patient)
+Index(
+    "episode_open_idx",
+    episode.c.requester,
+    episode.c.opened_at,
+    postgresql_where=text("closed_at is null"),
+)
+Index(
+    "episode_closed_idx",
+    episode.c.requester,
+    episode.c.opened_at,
+    postgresql_where=text("closed_at is not null"),
+)
 
 candidate = Table(
     "candidate",
@@ -84,6 +96,18 @@ candidate = Table(
 )
 Index("candidate_request_idx", candidate.c.request)
 Index("candidate_organization_idx", candidate.c.organization, candidate.c.asked_at)
+Index(
+    "candidate_open_idx",
+    candidate.c.organization,
+    candidate.c.asked_at,
+    postgresql_where=text("ended_at is null"),
+)
+Index(
+    "candidate_ended_idx",
+    candidate.c.organization,
+    candidate.c.asked_at,
+    postgresql_where=text("ended_at is not null"),
+)
 
 need = Table(
     "need",
@@ -149,7 +173,18 @@ errand = Table(
     comment="What the hub asks a person other than to meet a need; rebuilt from the Tasks by reproject",
 )
 Index("errand_episode_idx", errand.c.episode)
-Index("errand_open_idx", errand.c.owner, postgresql_where=text("closed_at is null"))
+Index(
+    "errand_open_idx",
+    errand.c.owner,
+    errand.c.opened_at,
+    postgresql_where=text("closed_at is null"),
+)
+Index(
+    "errand_closed_idx",
+    errand.c.owner,
+    errand.c.opened_at,
+    postgresql_where=text("closed_at is not null"),
+)
 Index("errand_subject_idx", errand.c.subject)
 
 timer = Table(
