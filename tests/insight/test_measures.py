@@ -172,6 +172,22 @@ def test_given_areas_when_told_then_small_ones_are_not_there_and_small_parts_hav
     assert all(tuple(row) == measures.AREA_COLUMNS for row in rows)
 
 
+def test_given_what_somebody_knows_of_an_area_when_told_then_what_is_left_of_others_is_not_below_ten():
+    known = [
+        Area("food", "607", 31, 20, 5, 3, 45, 40), Area("food", "608", 5, 5, 0, 0, 20, 12),
+        Area("food", "609", 40, 20, 20, 0, 40, 20),
+    ]  # fmt: skip
+    found = [
+        Area("food", "607", 40, 20, 20, 3, 50, 45), Area("food", "608", 40, 14, 20, 0, 50, 25),
+        Area("food", "609", 40, 20, 20, 0, 40, 20),
+    ]  # fmt: skip
+    rows = measures.told_areas(found, known)
+    assert [tuple(row.values())[1:] for row in rows] == [
+        ("608", 40, None, 20, 0, 50, 25), ("609", 40, 20, 20, 0, 40, 20),
+    ]  # fmt: skip
+    assert len(measures.told_areas(found)) == 3
+
+
 def test_given_a_report_when_written_then_what_is_held_has_no_number_anywhere():
     figures = (
         *measures.of_sent([sent(number) for number in range(12)]),

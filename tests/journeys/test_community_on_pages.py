@@ -164,6 +164,16 @@ async def test_given_a_directory_when_looked_through_on_pages_then_who_fits_is_t
     assert hidden.status_code == absent.status_code == 404
     assert hidden.text.replace(secret, ABSENT) == absent.text
 
+    # The same on a map, without who must not be found, and how it went, once there is something
+    for query, expected in {"": 3, f"need={FOOD}": 3, "need=homelessness": 0}.items():
+        drawn = await browser.opens(f"/portal/community/map?{query}")
+        listed = {one for one in known if known[one] in drawn.text}
+        assert listed == ({"Near", "Far", "Full"} if expected else set()), query
+        assert ("<circle" in drawn.text) == bool(expected)
+        assert "Hidden" not in drawn.text
+        assert secret not in drawn.text
+    assert "Nothing to tell of the last" in (await browser.opens("/portal/community/months")).text
+
     # From its page somebody is referred to it
     sent = await riverside.ask("POST", "/Patient", {
         "resourceType": "Patient", "name": [{"family": "Quillfeather"}],

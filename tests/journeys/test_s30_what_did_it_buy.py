@@ -12,13 +12,16 @@ from typing import Any
 
 import pytest
 
+from coordhub.access import viewer
 from coordhub.admin import reporting
 from coordhub.admin.acts import Operator
 from coordhub.fhir.operations import evaluate_measure
 from coordhub.insight import reports
 from coordhub.record.hub import system_clock
-from coordhub.store import clients, prices
+from coordhub.store import clients, prices, resources
+from coordhub.store import measures as counted
 from coordhub.store.prices import Price
+from coordhub.store.visibility import EVERYONE
 
 sys.path.append(str(Path(__file__).parents[1] / "stage"))
 
@@ -118,6 +121,13 @@ async def test_s30_given_a_month_when_reported_then_each_has_its_own_figures_and
     # And another month has none of them
     before = await evaluated(riverside, begun - 60 * DAY, begun - 30 * DAY)
     assert count(before["sent.sent"]) == 0
+    # Of the community's numbers each knows what it asked, or was asked, and nothing else
+    async with house.hub.engine.pool.acquire() as conn:
+        for who, needs in {riverside: 11, mounds: 10, house.lakeside: 1, house.rides: 0}.items():
+            version = await resources.read(conn, EVERYONE, "Organization", who.id)
+            view = viewer.as_organization(version.rid)
+            known = await counted.areas_known(conn, view, begun - DAY, now + DAY)
+            assert sum(one.needs for one in known) == needs, who.key
     # And the operator prints the same as CSV, and the community's without names
     month = f"{begun.astimezone(house.hub.zone or UTC):%Y-%m}"
     if f"{now.astimezone(house.hub.zone or UTC):%Y-%m}" == month:

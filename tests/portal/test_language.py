@@ -127,7 +127,7 @@ def _of_community() -> set[str]:
     ages = {"{low} to {high} years old", "{low} years or older", "up to {high} years old"}
     return {
         *(text for each in said for text in each.values()), *hours, *ages,
-        "said {span} ago", "interpreters", "A service", "{km} km ({miles} mi)",
+        "said {span} ago", "interpreters", "Another need", "quarter {n} of {year}", "A service", "{km} km ({miles} mi)",
     }  # fmt: skip
 
 

@@ -328,22 +328,31 @@ def _spared(group: str, what: str, avoided: Sequence[Warning_]) -> list[Figure]:
     ]  # fmt: skip
 
 
-def told_areas(found: Iterable[Area]) -> list[Mapping[str, object]]:
-    """Rows of the community: a number below ten, or one that can be subtracted to it, is None."""
+def told_areas(found: Iterable[Area], known: Iterable[Area] = ()) -> list[Mapping[str, object]]:
+    """Rows of the community: a number below ten, or one that can be subtracted to it, is None.
+
+    known: what the reader knows of these by itself; what is left of a number without it is not to be below ten either.
+    """
     rows: list[Mapping[str, object]] = []
+    own = {(one.kind, one.zip3): one for one in known}
     for one in found:
-        if one.needs < FEW:
+        mine = own.get((one.kind, one.zip3), Area(one.kind, one.zip3, 0, 0, 0, 0, 0, 0))
+        if one.needs < FEW or _is_few(one.needs - mine.needs):
             continue
 
-        def told(part: int, whole: int = one.needs) -> int | None:
-            return None if _is_few(part) or _is_few(whole - part) else part
+        def told(name: str, whole: str, one: Area = one, mine: Area = mine) -> int | None:
+            part, rest = getattr(one, name), getattr(one, whole) - getattr(one, name)
+            others = part - getattr(mine, name)
+            left = rest - (getattr(mine, whole) - getattr(mine, name))
+            return None if any(_is_few(each) for each in (part, rest, others, left)) else int(part)
 
+        asked = one.asked if one.asked >= FEW and not _is_few(one.asked - mine.asked) else None
         rows.append(
             {
-                "kind": one.kind, "zip3": one.zip3, "needs": one.needs, "met": told(one.met),
-                "unmet": told(one.unmet), "nobody-to-ask": told(one.nobody),
-                "asked": None if _is_few(one.asked) else one.asked,
-                "no-capacity": told(one.full, one.asked) if one.asked >= FEW else None,
+                "kind": one.kind, "zip3": one.zip3, "needs": one.needs, "met": told("met", "needs"),
+                "unmet": told("unmet", "needs"), "nobody-to-ask": told("nobody", "needs"),
+                "asked": 0 if one.asked == 0 else asked,
+                "no-capacity": None if asked is None else told("full", "asked"),
             }
         )  # fmt: skip
     return rows

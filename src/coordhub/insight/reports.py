@@ -12,6 +12,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, Final
 
 from coordhub.insight import measures, same_question
@@ -55,15 +56,36 @@ async def report(
     conn: Connection, viewer: Viewer, start: datetime, end: datetime, now: datetime
 ) -> Report:
     """Of the viewer's organization."""
-    told = await cards.told(conn, viewer, start, end)
+    [found] = await in_turn(conn, viewer, [start, end], now)
+    return found
+
+
+async def in_turn(
+    conn: Connection, viewer: Viewer, edges: Sequence[datetime], now: datetime
+) -> list[Report]:
+    """Of the viewer's organization, one for each span between two edges that follow each other."""
+    first, last = edges[0], edges[-1]
+    told = await cards.told(conn, viewer, first, last)
     later = await cards.ordered(conn, viewer, await _orderings(conn, viewer, told))
-    figures = [
-        *measures.of_sent(await rows.sent(conn, viewer, start, end)),
-        *measures.of_visits(await rows.visits(conn, viewer, start, end)),
-        *measures.of_received(await rows.received(conn, viewer, start, end)),
-        *measures.of_warnings(measures.warnings(told, later, now)),
+    sent = await rows.sent(conn, viewer, first, last)
+    visits = await rows.visits(conn, viewer, first, last)
+    received = await rows.received(conn, viewer, first, last)
+    return [
+        Report(
+            start,
+            end,
+            (
+                *measures.of_sent([one for one in sent if start <= one.opened_at < end]),
+                *measures.of_visits([one for one in visits if start <= one.at < end]),
+                *measures.of_received([one for one in received if start <= one.asked_at < end]),
+                *measures.of_warnings(
+                    measures.warnings([one for one in told if start <= one.at < end], later, now)
+                ),
+            ),
+            end <= now - measures.MATURE,
+        )
+        for start, end in pairwise(edges)
     ]
-    return Report(start, end, tuple(figures), end <= now - measures.MATURE)
 
 
 async def _orderings(conn: Connection, viewer: Viewer, told: Sequence[Told]) -> list[Ordering]:

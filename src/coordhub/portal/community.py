@@ -19,7 +19,11 @@ from coordhub.store.visibility import DIRECTORY
 
 SERVICE: Final = "HealthcareService"
 
-TABS: Final = {"community": "Look for a service"}
+TABS: Final = {
+    "community": "Look for a service",
+    "community/map": "Map and gaps",
+    "community/months": "Over the months",
+}
 """By their path below the portal."""
 
 

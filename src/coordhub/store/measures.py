@@ -133,20 +133,34 @@ async def areas(conn: Connection, start: datetime, end: datetime) -> list[Area]:
 
     Those of the sandbox are nobody's.
     """
-    code = parameters("Patient")["address-postalcode"].id
-    rows = await conn.fetch(
-        "select n.kind, coalesce(upper(left(z.zip, 3)), ''), count(*), count(*) filter (where n.state = 'met'),"
-        " count(*) filter (where n.state = 'unmet'),"
-        " count(*) filter (where c.asked = 0 and n.state in ('unmet', 'queued')),"
-        " sum(c.asked), sum(c.no_room)"
-        " from need n join episode e on e.id = n.episode"
-        " left join lateral (select min(i.value) as zip from idx_string i where i.rid = e.patient"
-        f"  and i.shard = (e.patient & 255)::smallint and i.param = {code}) z on true"
-        f" cross join lateral (select count(*) as asked, count(*) filter (where c.reason in {FULL}) as no_room"
-        "  from candidate c where c.episode = n.episode and c.need = n.ordinal) c"
-        f" where n.opened_at >= $1 and n.opened_at < $2 and {_NOT_APART}"
-        " and not exists (select from sandbox s where s.organization = e.requester) group by 1, 2 order by 1, 2",
-        start,
-        end,
-    )
+    rows = await conn.fetch(_AREAS.format(known="true"), start, end)
     return [Area(row[0], row[1], *(int(each) for each in row[2:])) for row in rows]
+
+
+async def areas_known(
+    conn: Connection, viewer: Viewer, start: datetime, end: datetime
+) -> list[Area]:
+    """Of these, what the viewer's organization knows by itself: it asked, or was asked."""
+    rows = await conn.fetch(_AREAS.format(known=_KNOWN), start, end, viewer.organization)
+    return [Area(row[0], row[1], *(int(each) for each in row[2:])) for row in rows]
+
+
+_KNOWN = (
+    "(e.requester = $3 or exists (select from candidate k where k.episode = e.id and k.need = n.ordinal"
+    " and k.organization = $3))"
+)
+_AREAS = (
+    "select n.kind, coalesce(upper(left(z.zip, 3)), ''), count(*), count(*) filter (where n.state = 'met'),"
+    " count(*) filter (where n.state = 'unmet'),"
+    " count(*) filter (where c.asked = 0 and n.state in ('unmet', 'queued')),"
+    " sum(c.asked), sum(c.no_room)"
+    " from need n join episode e on e.id = n.episode"
+    " left join lateral (select min(i.value) as zip from idx_string i where i.rid = e.patient"
+    f"  and i.shard = (e.patient & 255)::smallint and i.param = {parameters('Patient')['address-postalcode'].id}) z"
+    " on true"
+    f" cross join lateral (select count(*) as asked, count(*) filter (where c.reason in {FULL}) as no_room"
+    "  from candidate c where c.episode = n.episode and c.need = n.ordinal) c"
+    f" where n.opened_at >= $1 and n.opened_at < $2 and {_NOT_APART}"
+    " and not exists (select from sandbox s where s.organization = e.requester) and {known}"
+    " group by 1, 2 order by 1, 2"
+)
