@@ -32,6 +32,7 @@ from coordhub.store import (
     resources,
 )
 from coordhub.store.audit import append
+from coordhub.store.emergencies import Note, Use, note
 from coordhub.store.engine import Engine
 from coordhub.store.transact import AuditRow
 
@@ -170,6 +171,16 @@ async def filled(house: House) -> tuple[str, str]:
     row = AuditRow("kitchen", house.kitchen.rid, "read", 200, "Patient", None, (written[0].rid,))
     async with house.engine.transaction() as conn:
         await append(conn, row, house.hub.clock())
+        # (the record was opened in an emergency, and somebody noted what it found)
+        use = Use(
+            written[0].rid,
+            written[0].rid,
+            house.kitchen.rid,
+            house.hub.clock(),
+            house.hub.clock(),
+            None,
+        )
+        await note(conn, use, house.clinic.rid, Note("justified", CANARY, "x", house.hub.clock()))
     document = {**await house.document(task), "status": "cancelled"}
     await house.update(house.clinic, document["id"], document)
     await house.relay()  # what is queued now is never sent
@@ -193,7 +204,7 @@ async def test_given_a_chart_when_expunged_then_its_content_is_in_no_table(house
     before = await found_anywhere(house.url, CANARY)
     assert {"pg_stats",
             "public.resource", "public.resource_version", "public.idx_string", "public.idx_token",
-            "public.idx_composite", "public.access_rule"} <= set(before)  # fmt: skip
+            "public.idx_composite", "public.access_rule", "public.emergency_review"} <= set(before)  # fmt: skip
     assert await house.value("select count(*) from delivery where state = 'queued'") > 0
 
     outcome = await expunge(house, patient, "patient")

@@ -23,6 +23,7 @@ from coordhub.portal import (
     consenting,
     desks,
     disclosed,
+    emergencies,
     entering,
     errand,
     figures,
@@ -40,7 +41,7 @@ from coordhub.portal import (
     working,
     worklist,
 )
-from coordhub.record import errands
+from coordhub.record import errands, reviewing
 from coordhub.referral import screening, task_machine, timeline, voice
 from coordhub.referral.episode import BUSINESS_STATUSES
 
@@ -136,7 +137,8 @@ def _of_privacy() -> set[str]:
     kinds = {one for one in leave.KINDS.values() if one}
     said |= {*consented.STATES.values(), *consented.WITHDRAWN.values(), *provisions.texts()}
     said |= {text for pair in consented.ASLEEP.values() for text in pair}
-    said |= {consented.LESS, consenting.LACKS, consenting.OVER}
+    said |= {consented.LESS, consenting.LACKS, consenting.OVER, emergencies.OPEN, emergencies.LACKS}
+    said |= set(reviewing.VERDICTS.values())
     return {
         *said, *kinds, disclosed.OTHERWISE, "sent to it", "it looked",
         "somebody who is not in the directory any more",

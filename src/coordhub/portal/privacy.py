@@ -9,7 +9,7 @@ from typing import Final
 
 from fastapi import FastAPI, Request, Response
 
-from coordhub.portal import disclosed, guests, leave, pages
+from coordhub.portal import disclosed, emergencies, guests, leave, pages
 from coordhub.portal.disclosed import Line, Span
 from coordhub.portal.guests import Guest
 from coordhub.store.resources import Version
@@ -38,6 +38,7 @@ def add(app: FastAPI) -> None:
             looked=looked,
             found=found,
             most=leave.MOST,
+            waiting=await emergencies.waiting(request, guest),
         )
 
     @app.get("/portal/privacy/{fhir_id}", include_in_schema=False)

@@ -17,6 +17,7 @@ from coordhub.portal import (
     consenting,
     counting,
     elsewhere,
+    emergencies,
     entering,
     guests,
     homecoming,
@@ -51,6 +52,7 @@ DESKS: Final[tuple[Callable[[FastAPI], None], ...]] = (
     connecting.add,
     privacy.add,
     consenting.add,
+    emergencies.add,
 )
 
 

@@ -99,6 +99,7 @@ begin
         delete from subscription_secret s where s.subscription = any(rids_);
         delete from subscription_deletion s where s.subscription = any(rids_);
         delete from subscription s where s.rid = any(rids_);
+        delete from emergency_review e where e.notice = any(rids_) or e.patient = any(rids_);
         delete from voice_link l where l.episode = any(rids_) or l.request = any(rids_);
         delete from link l where l.task = any(rids_) or l.organization = any(rids_);
         delete from visit v where v.task = any(rids_) or v.organization = any(rids_);

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 APPLICATION: Final = "coordhub_app"
 
 APPEND_ONLY: Final = (
-    "attempt", "audit", "audit_seal", "card", "card_feedback", "mending", "resource_version",
+    "attempt", "audit", "audit_seal", "card", "card_feedback", "emergency_review", "mending",
+    "resource_version",
 )  # fmt: skip
 
 READ_ONLY: Final = ("alembic_version", "expunge", "expunged", "legal_hold", "retention")

@@ -122,6 +122,30 @@ Index("access_rule_because_idx", access_rule.c.because)
 Index("access_rule_feed_idx", access_rule.c.actor, access_rule.c.xid)
 Index("access_rule_begins_idx", access_rule.c.actor, access_rule.c.since)
 Index("access_rule_ends_idx", access_rule.c.actor, access_rule.c.until)
+Index(
+    "access_rule_emergency_idx",
+    access_rule.c.patient,
+    postgresql_where=text("rule = 'break-glass'"),
+)
+
+emergency_review = Table(
+    "emergency_review",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column(
+        "notice", BigInteger, nullable=False, comment="rid of the Communication that told of it"
+    ),
+    Column("patient", BigInteger, nullable=False, comment="rid of the Patient whose record it was"),
+    Column("organization", BigInteger, nullable=False, comment="rid of whose officer it was"),
+    Column("verdict", Text, nullable=False),
+    Column("said", Text, nullable=False, comment="what was found, in a sentence"),
+    Column("account", Text, nullable=False, comment="whose account it was"),
+    instant("at"),
+    CheckConstraint("verdict in ('justified', 'followed-up')", name="verdict_known"),
+    comment="What privacy officers noted of emergencies, append only; of one the newest stands",
+)
+Index("emergency_review_notice_idx", emergency_review.c.notice)
+Index("emergency_review_patient_idx", emergency_review.c.patient)
 
 revealed = Table(
     "revealed",
