@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 import statistics
+import sys
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from coordhub.r4 import document as fhir_json
+
+sys.path.append(str(Path(__file__).parents[1] / "stage"))
+
+from ehr import draft, registered
+from ehr import told as told_by
 
 SDOH = "http://hl7.org/fhir/us/sdoh-clinicalcare/CodeSystem/SDOHCC-CodeSystemTemporaryCodes"
 
@@ -97,6 +104,21 @@ async def test_s12_given_whatever_the_provider_does_when_the_sender_looks_then_i
     await house.settled()
     before = await seen_by_sender(house, sent)
     looks = await told_of_provider(house, safe, sent)
+    # no card tells of it: not to who referred, who opens the chart or orders the same, nor to another
+    ehrs = [await registered(house, name) for name in ("riverside", "mounds")]
+    order = await house.riverside.read(sent.order)
+    again = {**draft("", sent.patient[8:]), "code": order["code"]}
+
+    async def cards():
+        now = house.hub.clock()
+        return [
+            said
+            for ehr in ehrs
+            for drafts in ((), (again,))
+            for said in await told_by(ehr, now, sent.patient, *drafts)
+        ]
+
+    assert await cards() == []
     told = len(await house.riverside.received())
 
     await outcome(safe, task)
@@ -109,6 +131,7 @@ async def test_s12_given_whatever_the_provider_does_when_the_sender_looks_then_i
             assert _timeless(now[3]) == _timeless(then[3]), then[0]
         else:
             assert now == then
+    assert await cards() == []
     assert len(await house.riverside.received()) == told
     mine = await house.riverside.read(sent.task)
     assert mine["status"] == "accepted"

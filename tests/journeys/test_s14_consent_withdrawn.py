@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 from coordhub.r4 import document as fhir_json
 from coordhub.sandbox import demo
+
+sys.path.append(str(Path(__file__).parents[1] / "stage"))
+
+from ehr import registered, told
 
 
 async def refers_again(house, sender, recipient, sent):
@@ -47,6 +53,9 @@ async def test_s14_given_two_recipients_when_the_patient_withdraws_then_both_sto
     ride = await refers_again(house, riverside, rides, sent)
     at_rides = await house.until(lambda: rides.asked(ride))
     assert await rides.sees(sent.patient)
+    ehr = await registered(house, "rides")
+    waits = ["1 request waits for your answer"]
+    assert await told(ehr, house.hub.clock(), sent.patient) == waits
     await rides.answers(at_rides, "accepted")
     await house.until(
         lambda: house.value(
@@ -75,6 +84,8 @@ async def test_s14_given_two_recipients_when_the_patient_withdraws_then_both_sto
     assert asked["statusReason"]["coding"][0]["code"] == "consent-withdrawn"
     assert not await shelter.sees(house.target(asked["focus"]))
     assert await riverside.sees(sent.patient)
+    # nor does a card say that there is anybody, or anything to do
+    assert await told(ehr, house.hub.clock(), sent.patient) == []
 
     # The sender is told
     mine = await riverside.read(sent.task)

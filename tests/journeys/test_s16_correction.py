@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from coordhub.sandbox import demo
+
+sys.path.append(str(Path(__file__).parents[1] / "stage"))
+
+from ehr import draft, registered, told
 
 
 async def corrects(maker, result, status, value=None):
@@ -88,19 +95,29 @@ async def test_s16_given_four_copies_when_the_result_is_corrected_and_withdrawn_
     lab, lakeside, riverside = house.metrolab, house.lakeside, house.riverside
     result = await lab.reports(sent.patient, sent.order)
     await house.settled()
+    ehr, again = await registered(house, "lakeside"), draft("17856-6", sent.patient[8:])
+
+    async def card():
+        return await told(ehr, house.hub.clock(), sent.patient, again)
+
     assert await prior(lakeside, sent) == [(result, "7.10")]
+    [said] = await card()
+    assert said.startswith("HbA1c 7.10 %")
 
     await corrects(lab, result, "corrected", 6.4)
     assert await prior(lakeside, sent) == [(result, "6.4")]
+    [said] = await card()
+    assert said.startswith("HbA1c 6.4 %")
     await corrects(lab, result, "entered-in-error")
     await house.settled()
     # who asks what there is already, by itself or by a card, is not told of what does not count
     assert await prior(lakeside, sent) == []
-    told = await versions_sent(house, result)
+    assert not any("6.4" in said or "7.1" in said for said in await card())
+    sent_to = await versions_sent(house, result)
     each = [(1, "delivered"), (2, "delivered"), (3, "delivered")]
-    assert set(told) == {"Lakeside Endocrinology", "Riverside Primary Care", "heart", "nurse"}
+    assert set(sent_to) == {"Lakeside Endocrinology", "Riverside Primary Care", "heart", "nurse"}
     # who had the second only when the third was there is not sent what does not count
-    for states in told.values():
+    for states in sent_to.values():
         assert [version for version, _ in states] == [1, 2, 3]
         assert states[0] == each[0]
         assert states[2] == each[2]

@@ -35,6 +35,8 @@ from coordhub.portal import (
     opening_hours,
     provisions,
     reasons,
+    releasing,
+    requesting,
     rooms,
     seeking,
     talking,
@@ -114,6 +116,14 @@ def _of_patients() -> set[str]:
     refers = {*reasons.REASONS.values(), *reasons.WARNINGS.values(), *told.REASONS.values()}
     refers |= {one.title for one in candidates.kinds().values()}
     refers |= {agreed.NOBODY, agreed.NO_REASON, agreed.NOT_ASKED}
+    refers |= {
+        *releasing.PURPOSES.values(),
+        releasing.NOT_TICKED,
+        releasing.NO_REASON,
+        releasing.NO_DAY,
+    }
+    refers |= {one.title for one in requesting.questions().values()}
+    refers |= {releasing.OVER, requesting.NOBODY, requesting.NOTHING, requesting.NOT_TO_BE_ASKED}
     return {*said, *refers, "Primary care", "high risk", "not named"}
 
 

@@ -12,6 +12,8 @@ import httpx2
 from joserfc import jws
 from joserfc.jwk import ECKey
 
+from coordhub.store import clients
+
 LOINC = "http://loinc.org"
 SIGN = "coordhub-prior-results-sign"
 HOOKS = {
@@ -71,6 +73,26 @@ class EHR:
     async def feeds_back(self, now: datetime, *told: Document) -> int:
         answered = await self.call({"feedback": list(told)}, now, path="/feedback")
         return answered.status_code
+
+
+async def registered(house: Any, name: str) -> EHR:
+    """Of the organization whose client has this name, with its key."""
+    made = EHR(name, house.hub.base, house.http)
+    async with house.hub.engine.pool.acquire() as conn:
+        assert await clients.set_keys(conn, name, json.dumps(made.keys), None)
+    return made
+
+
+async def told(ehr: EHR, now: datetime, patient: str, *drafts: Document) -> list[str]:
+    """Summaries of the cards of who opens the chart of a Patient of the hub, or signs drafts of orders for it."""
+    number = patient.partition("/")[2]
+    body = call(*drafts, patient={"resourceType": "Patient", "id": number})
+    body["fhirServer"] = ehr.base
+    service = SIGN
+    if not drafts:
+        service, body["hook"] = "coordhub-patient-view", "patient-view"
+        body["context"] = {"userId": "Practitioner/1", "patientId": number}
+    return [one["summary"] for one in await ehr.cards(body, now, service=service)]
 
 
 def draft(code: str, patient: str, **others: Any) -> Document:

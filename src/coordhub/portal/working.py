@@ -26,6 +26,7 @@ from coordhub.portal.guests import Guest
 from coordhub.portal.sheets import Sheet
 from coordhub.portal.talking import Talk
 from coordhub.record import errands
+from coordhub.referral import data_request
 from coordhub.store import resources
 from coordhub.store.links import Visit
 
@@ -89,6 +90,8 @@ async def _task(
     found = await _sheet(request, guest, fhir_id)
     if found is None or found.task is None or found.document is None:
         return guests.room(request, guest, "missing", 404)
+    if data_request.asks(found.document):
+        return guests.go(request, f"/releases/{fhir_id}")
     asked, talk = await _asked(request, guest, found), await _talk(request, guest, found)
     rids = (*found.rids, *(one for part in (asked, talk) if part for one in part.rids))
     await guests.looked(request, guest, "read", fhir_id, rids)

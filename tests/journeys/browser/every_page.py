@@ -24,6 +24,10 @@ PAGES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("riverside", "coordinator"): (
         "worklist",
         "tasks/{nobody_left}",
+        "releases/{data_asked}",
+        "releases/{data_asked}?who={family}&whose={jane}",
+        "releases/{data_asked}?who=nobody",
+        "releases/{data_given}",
         "tasks/{unseen}",
         "board",
         "board?show=open",
@@ -49,7 +53,9 @@ PAGES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
         "refer/{jane}",
         "refer/{jane}?kind=food-insecurity",
         "refer/{jane}?kind=endocrinology",
+        "requests/{jane}",
     ),
+    ("lakeside", "clinician"): ("requests/{hers}", "requests/{hers}?who=nobody"),
     ("rides", "clinician"): ("worklist", "board", "patients", "results"),
     ("riverside", "privacy-officer"): (
         "privacy",

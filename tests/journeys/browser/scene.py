@@ -8,6 +8,8 @@ FOOD, ROOF = "food-insecurity", "homelessness"
 SDOHCC = "http://hl7.org/fhir/us/sdoh-clinicalcare/CodeSystem/SDOHCC-CodeSystemTemporaryCodes"
 LOINC, SNOMED = "http://loinc.org", "http://snomed.info/sct"
 READING = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
+HREX = "http://hl7.org/fhir/us/davinci-hrex/CodeSystem/hrex-temp"
+ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 FULL = {
     "coding": [{"system": "urn:coordhub:task-status-reason", "code": "no-capacity"}],
     "text": "at capacity",
@@ -58,6 +60,7 @@ async def played(house, coordinator):
     known |= await _food(house, jane)
     known |= await _nobody_left(house)
     known |= await _critical(house, sent)
+    known |= await _data(house, jane)
     there = f"/portal/screening/{known['jane']}"
     await coordinator.opens(f"{there}?of=prapare")
     found = await coordinator.sends(there, **FAMILY)
@@ -126,6 +129,36 @@ async def _food(house, jane):
     assert answered.status_code == 200, answered.text
     [asked] = await house.until(lambda: mounds.find("Task?status=requested"))
     return {**tasks, "asked": asked["id"]}
+
+
+async def _data(house, jane):
+    """Lakeside asks Riverside for results of Jane's twice: one is released, the other is to be looked at on Monday."""
+    lakeside, riverside = house.lakeside, house.riverside
+    hers = await made(lakeside, "Patient", **JANE)
+    [result, *_] = await riverside.find(f"Observation?patient={jane}&code=4548-4")
+    tasks = {"hers": id_of(hers)}
+    for name, what in (("data_given", "HbA1c"), ("data_asked", "HbA1c, creatinine")):
+        task = await made(
+            lakeside, "Task", status="requested", intent="order", description=what,
+            code={"coding": [{"system": HREX, "code": "data-request"}]},
+            **{"for": {"reference": hers}}, owner={"reference": riverside.reference},
+            authoredOn=house.hub.clock().isoformat(timespec="seconds"),
+            reasonCode=concept(ACT_REASON, "TREAT", "treatment"),
+            input=[{
+                "type": {"coding": [{"system": HREX, "code": "data-query"}]},
+                "valueString": "Observation?code=4548-4,2160-0&date=ge2026-01-01",
+            }],
+        )  # fmt: skip
+        tasks[name] = id_of(task)
+        document = {**await riverside.read(task), "status": "in-progress"}
+        document["businessStatus"] = {"text": "Results will be reviewed for release on Monday"}
+        if name == "data_given":
+            kind = {"coding": [{"system": HREX, "code": "data-value"}]}
+            output = {"type": kind, "valueReference": {"reference": f"Observation/{result['id']}"}}
+            document |= {"status": "completed", "output": [output]}
+        answered = await riverside.ask("PUT", f"/{task}", document)
+        assert answered.status_code == 200, answered.text
+    return tasks
 
 
 WANTED = ("ServiceRequest", "Task", "Consent")
