@@ -101,3 +101,87 @@ async def test_given_there_is_nobody_when_the_coordinator_says_so_then_the_refer
         assert (said.status_code, ended) == (404, "in-progress")
     else:
         assert ended == "failed"
+
+
+async def test_given_the_only_one_declines_when_the_coordinator_looks_then_it_refers_again_or_closes_it(
+    house, browser
+):
+    riverside, hillcrest = house.riverside, house.hillcrest
+    why = {**FULL["coding"][0], "code": "needs-exceed-capability"}  # it would have a place
+    sent = []
+    for number in range(2):
+        bundle = house.referral(riverside, hillcrest.reference, kind=SHELTER, agreed=False)
+        house.permitted(bundle, riverside, hillcrest.reference)
+        sent.append(await riverside.refers(bundle))
+        task = await house.until(lambda number=number: hillcrest.asked(sent[number]))
+        declined = {
+            **await hillcrest.read(task),
+            "status": "rejected",
+            "statusReason": {"coding": [why]},
+        }
+        assert (await hillcrest.ask("PUT", f"/{task}", declined)).status_code == 200
+    await house.settled()
+    ids = [one.task.partition("/")[2] for one in sent]
+    await signed_in(house, browser)
+
+    # Both have ended, and need somebody all the same
+    board = await browser.opens("/portal/board")
+    assert board.text.count("Nobody helped: refer again, or close it") == 2
+    page = await browser.opens(f"/portal/referrals/{ids[0]}")
+    link = re.search(r'href="(/portal/refer/[^"]+)"', page.text)[1].replace("&amp;", "&")
+    form = await browser.opens(link)
+    offered = re.findall(rf'name="whom\.{SHELTER}\.([^"]+)"', form.text)
+    names = [(await riverside.read(one))["name"] for one in offered]
+    assert names, "others offer it"
+    assert not [one for one in names if "Hillcrest" in one], "who has declined is not among these"
+    assert "Hillcrest" in (await browser.opens(link.replace("again", "not"))).text
+    await browser.opens(link)
+    fields = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form.text))
+    done = await browser.sends(
+        link.partition("?")[0],
+        **{**fields, f"whom.{SHELTER}.{offered[0]}": "on", "agreed": "on"},
+    )
+    assert done.url.path.startswith("/portal/referrals/"), done.text
+    again = await riverside.read("Task/" + done.url.path.rpartition("/")[2])
+    assert house.target(again["basedOn"][0]) == sent[0].task
+
+    # The other one is closed with a word of its own, once; neither stands there any more
+    page = await browser.opens(f"/portal/referrals/{ids[1]}")
+    assert "Nothing: this is over." not in page.text
+    closed = await browser.sends(f"/portal/referrals/{ids[1]}", act="close")
+    assert "Nothing: this is over." in closed.text
+    tags = (await riverside.read(sent[1].task))["meta"]["tag"]
+    assert [one["code"] for one in tags] == ["laid-aside"]
+    assert (await browser.sends(f"/portal/referrals/{ids[1]}", act="close")).status_code == 409
+    assert "Nobody helped" not in (await browser.opens("/portal/board")).text
+
+
+async def test_given_a_result_of_no_known_order_when_nothing_is_to_choose_then_it_is_looked_up_or_answers_none(
+    house, browser
+):
+    riverside, lab = house.riverside, house.lakeside
+    sent, asked = await house.given_asked(riverside, lab)
+    family = (await riverside.read(sent.patient))["name"][0]["family"]
+    result = {
+        "resourceType": "Observation", "status": "final", "code": {"text": "HbA1c"},
+        "basedOn": [{"type": "ServiceRequest", "identifier": {"system": "urn:x", "value": "nobody's"}}],
+    }  # fmt: skip
+    made = await lab.ask("POST", "/Observation", result)
+    assert made.status_code == 201, made.text
+    await house.settled()
+    email = "lee@lakeside.example.org"
+    await browser.sets_up(email, await joins(house, lab, email))
+    [errand] = await lab.find("Task?code=match-result&status=requested")
+    page = f"/portal/tasks/{errand['id']}"
+    shown = await browser.opens(page)
+    assert "Nobody could tell which one." in shown.text
+    assert "It answers none of them" in shown.text
+    none = await browser.opens(page, params={"who": "zzz"})
+    assert "Nothing like it is among what you were asked." in none.text
+    found = await browser.opens(page, params={"who": family.upper()})
+    assert re.findall(r'name="chosen" value="([^"]+)"', found.text) == [asked]
+    done = await browser.sends(f"{page}?who={family}", act="did", chosen=asked)
+    assert done.status_code == 200, done.text
+    await house.settled()
+    assert (await riverside.told(sent.task)).events[-1]["what"] in ("result", "errand-done")
+    assert await riverside.find("Observation?code:text=HbA1c")

@@ -41,7 +41,7 @@ async def test_given_a_recipient_who_asks_when_it_is_answered_on_a_page_then_it_
         board = await browser.opens("/portal/board")
         assert "Answer what a recipient asks" in board.text
         page = await browser.opens(mine)
-        assert "Mounds Food Bank asks" in page.text
+        assert "Your answer to Mounds Food Bank" in page.text
         assert "Any &lt;allergies&gt;?" in page.text
         question = re.search(r'name="answers" value="([^"]+)"', page.text)[1]
 

@@ -40,6 +40,7 @@ from coordhub.portal import (
     rooms,
     seeking,
     talking,
+    unhelped,
     working,
     worklist,
 )
@@ -99,7 +100,7 @@ def _of_board() -> set[str]:
         *why,
         *ways,
         *(desk.title for desk in desks.DESKS.values()),
-        *(board.QUESTION, talking.NOBODY_HEARS, talking.NOBODY_LEFT),
+        *(board.QUESTION, unhelped.REFER_AGAIN, talking.NOBODY_HEARS, talking.NOBODY_LEFT),
         *(str(talking.lacks([], words)) for words in ("", "x")),
         "Choose one of them.",
         "waits {span}",

@@ -79,7 +79,7 @@ class Part:
 class Sent:
     """What a referral says beside its parts. identifiers: of the order, by kind; requisition, task: of all.
 
-    more: further elements of the order, by kind.
+    more: further elements of the order, by kind. based_on: `Task/id` of what has ended, that it is asked for again.
     """
 
     urgent: bool = False
@@ -88,6 +88,7 @@ class Sent:
     requisition: Document | None = None
     task: Document | None = None
     more: Mapping[str, Document] = field(default_factory=dict)
+    based_on: str = ""
 
 
 def caller(organization: Version, request_id: str | None, person: Person) -> Caller:
@@ -215,6 +216,8 @@ async def send(hub: Hub, caller: Caller, parts: Sequence[Part], sent: Sent) -> s
     }
     if sent.task is not None:
         task["identifier"] = [sent.task]
+    if sent.based_on:
+        task["basedOn"] = [{"reference": sent.based_on}]
     if others:
         kind = {"text": "further need"}
         task["input"] = [{"type": kind, "valueReference": one} for one in others]

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from coordhub.access import viewer
-from coordhub.portal import listed
+from coordhub.portal import listed, unhelped
 from coordhub.portal.language import Words
 from coordhub.portal.listed import Item, Listed
 from coordhub.portal.sheets import name_of, words
@@ -22,6 +22,7 @@ from coordhub.record import errands, parties
 from coordhub.record.commit import commit
 from coordhub.record.hub import Hub, instant
 from coordhub.record.operations import Update
+from coordhub.record.parent import code_of
 from coordhub.record.timing import ROUTINE, priority
 from coordhub.referral import task_machine as machine
 from coordhub.referral import timeline as pure
@@ -98,12 +99,15 @@ class Sheet:
 
 async def board(hub: Hub, conn: Connection, organization: int) -> Listed:
     view = viewer.as_organization(organization)
-    found = await desk.outbox(conn, view, MOST)
+    left = await unhelped.left(hub, conn, organization)
+    again = {one.task.rid for one in left}
+    newest = await desk.outbox(conn, view, MOST)
+    found = [*left, *(one for one in newest if one.task.rid not in again)]
     documents = [parties.document(one.task) for one in found]
     known = await listed.named(hub, conn, view, documents)
     now = hub.clock()
     items = [
-        _item(one, document, known, hub.base, now)
+        _item(one, document, known, hub.base, now, left=one.task.rid in again)
         for one, document in zip(found, documents, strict=True)
     ]
     items.sort(key=_order)
@@ -120,11 +124,17 @@ def _order(item: Item) -> tuple[Any, ...]:
 
 
 def _item(
-    out: Out, document: Document, known: dict[str, Version], base: str, now: datetime
+    out: Out,
+    document: Document,
+    known: dict[str, Version],
+    base: str,
+    now: datetime,
+    *,
+    left: bool,
 ) -> Item:
     over = out.closed is not None
     asked = out.asked and not over
-    stuck = bool(out.waits) or out.queued or asked
+    stuck = bool(out.waits) or out.queued or asked or left
     due = None if over else out.due
     return Item(
         out.task.id,
@@ -137,6 +147,7 @@ def _item(
         due,
         due is not None and due < now,
         waits=(
+            *((unhelped.REFER_AGAIN,) if left else ()),
             *((QUESTION,) if asked else ()),
             *(errands.KINDS[kind] for kind in out.waits if kind in errands.KINDS),
         ),
@@ -190,7 +201,7 @@ async def sheet(
         priority(document) != ROUTINE,
         state_of(document),
         told.closed_at is not None,
-        words(why),
+        _why(why, t),
         tuple(steps),
         tuple(reversed(happened)),
         task,
@@ -211,6 +222,14 @@ def steps_of(expected: Sequence[pure.Next], called: Names, now: datetime) -> lis
         )
         for step in expected
     ]
+
+
+def _why(reason: object, t: Words) -> str:
+    """A reason, in the language where it is one of the hub's; what somebody said besides stands behind it."""
+    said, known = words(reason), machine.REASONS.get(code_of(reason, machine.REASON_SYSTEM))
+    if known is None or not said.startswith(known.text):
+        return said
+    return f"{t(known.text)}{said[len(known.text) :]}"
 
 
 def _what(event: pure.Event, t: Words) -> str:

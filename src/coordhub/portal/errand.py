@@ -16,6 +16,7 @@ from coordhub.access import viewer
 from coordhub.access.caller import Caller
 from coordhub.directory.matching import prospects
 from coordhub.errors import FhirError
+from coordhub.portal import listed
 from coordhub.portal.sheets import Sheet, name_of, words
 from coordhub.r4.search import parse_query
 from coordhub.record import parties
@@ -23,13 +24,16 @@ from coordhub.record.commit import commit
 from coordhub.record.hub import Hub, instant
 from coordhub.record.operations import Update
 from coordhub.referral import wanted
-from coordhub.store import resources, search
+from coordhub.store import desk, resources, search
 from coordhub.store.engine import Connection
 from coordhub.store.resources import Version
 from coordhub.store.visibility import Viewer
 
 MOST: Final = 20
-"""Of the directory, that are listed."""
+"""Of the directory, or of its orders, that are listed."""
+
+LOOKED_THROUGH: Final = 300
+"""Tasks of an organization among which it looks for one: what is open, and the newest."""
 
 Document = dict[str, Any]
 
@@ -108,8 +112,8 @@ async def asked(
         return None
     view = viewer.as_organization(organization)
     if found.errand == "find-provider":
-        listed = await _in_directory(hub, conn, view, document, looked)
-        return Asked(found.errand, ways, tuple(listed), looked, ())
+        offered = await _in_directory(hub, conn, view, document, looked)
+        return Asked(found.errand, ways, tuple(offered), looked, ())
     named = parties.locals_of(
         [one.get("valueReference") for one in document.get("input") or ()], hub.base
     )
@@ -117,7 +121,35 @@ async def asked(
     known = await resources.read_names(conn, view, pairs) if pairs else {}
     versions = [one for one in known.values() if one.body is not None]
     choices = [_choice(one) for one in versions] if any(way.chooses for way in ways) else []
+    if found.errand == "match-result" and (looked.strip() or not choices):
+        choices, shown = await _asked_with(hub, conn, view, looked)
+        return Asked(found.errand, ways, tuple(choices), looked, shown)
+    if found.errand == "match-result":
+        return Asked(found.errand, ways, tuple(choices), "", tuple(one.rid for one in versions))
     return Asked(found.errand, ways, tuple(choices), None, tuple(one.rid for one in versions))
+
+
+async def _asked_with(
+    hub: Hub, conn: Connection, view: Viewer, looked: str
+) -> tuple[list[Choice], tuple[int, ...]]:
+    """Orders that the organization was asked with, of a name or a person like these words; none without words."""
+    sought = [each.casefold() for each in looked.split()[:5]]
+    if not sought:
+        return [], ()
+    lines = [one for one in await desk.inbox(conn, view, LOOKED_THROUGH) if not one.errand]
+    documents = [parties.document(one.task) for one in lines]
+    known = await listed.named(hub, conn, view, documents)
+    choices: list[Choice] = []
+    rids: list[int] = []
+    for line, document in zip(lines, documents, strict=True):
+        name = listed.title(document, known, hub.base)
+        person = listed.person(document, known, hub.base)
+        told = f"{name} {person}".casefold()
+        if all(each in told for each in sought) and len(choices) < MOST:
+            beside = ", ".join(one for one in (person, f"{line.since:%Y-%m-%d}") if one)
+            choices.append(Choice(line.task.reference, name, beside))
+            rids.append(line.task.rid)
+    return choices, tuple(rids)
 
 
 async def _in_directory(

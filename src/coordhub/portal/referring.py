@@ -11,9 +11,10 @@ from typing import Final
 from fastapi import FastAPI, Request, Response
 
 from coordhub.errors import FhirError
-from coordhub.portal import answering, board, forms, guests, talking
+from coordhub.portal import answering, board, forms, guests, talking, unhelped
 from coordhub.portal.guests import Guest
 from coordhub.portal.talking import Talk
+from coordhub.record import parties
 
 
 def add(app: FastAPI) -> None:
@@ -80,11 +81,15 @@ async def _referral(
     found, talk = await _sheet(request, guest, fhir_id)
     if found is None:
         return guests.room(request, guest, "missing", 404)
+    hub = guests.context_of(request).hub
+    async with hub.engine.pool.acquire() as conn:
+        unmet = await unhelped.unmet(hub, conn, guest.own.rid, found.task)
+    whom = parties.local(found.document.get("for"), hub.base) or ""
     rids = (*found.rids, *(talk.rids if talk is not None else ()))
     await guests.looked(request, guest, "read", fhir_id, rids)
     return guests.room(
         request, guest, "referral", status, here="board", sheet=found, refused=refused, talk=talk,
-        unsent=unsent,
+        unsent=unsent, unmet=unmet, patient=whom.removeprefix("Patient/"),
         seen=found.task.version, longest=answering.LONGEST,
         **await guests.times(request, guest),
         action=f"{guests.home(request)}/referrals/{fhir_id}",
@@ -108,6 +113,24 @@ async def _cancel(request: Request, guest: Guest, fhir_id: str, form: dict[str, 
     return guests.go(request, f"/referrals/{fhir_id}")
 
 
+async def _close(request: Request, guest: Guest, fhir_id: str, form: dict[str, str]) -> Response:
+    found, _ = await _sheet(request, guest, fhir_id)
+    if found is None:
+        return guests.room(request, guest, "missing", 404)
+    if not unhelped.is_left(found.document):
+        return await _referral(
+            request, guest, fhir_id, ("This cannot be answered so any more.",), 409
+        )  # fmt: skip
+    caller = answering.caller(guest.own, request.state.request_id, guest.session.person)
+    try:
+        await unhelped.lay_aside(
+            guests.context_of(request).hub, caller, found.task, forms.version(form.get("seen", ""))
+        )
+    except FhirError as error:
+        return await _referral(request, guest, fhir_id, guests.refused(error), error.status)
+    return guests.go(request, f"/referrals/{fhir_id}")
+
+
 async def _say(request: Request, guest: Guest, fhir_id: str, form: dict[str, str]) -> Response:
     found, talk = await _sheet(request, guest, fhir_id)
     if found is None:
@@ -122,6 +145,7 @@ async def _say(request: Request, guest: Guest, fhir_id: str, form: dict[str, str
 
 _ACTS: Final[dict[str, Callable[[Request, Guest, str, dict[str, str]], Awaitable[Response]]]] = {
     "cancel": _cancel,
+    "close": _close,
     "say": _say,
 }
 """What is pressed -> what follows."""

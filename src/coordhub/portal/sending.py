@@ -6,6 +6,7 @@ https://www.rfc-editor.org/rfc/rfc9110
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 from uuid import uuid4
 
@@ -13,7 +14,7 @@ from fastapi import FastAPI, Request, Response
 
 from coordhub.access import viewer
 from coordhub.insight.told import REASONS
-from coordhub.portal import agreed, answering, candidates, chart, forms, guests, patients
+from coordhub.portal import agreed, answering, candidates, chart, forms, guests, patients, unhelped
 from coordhub.portal.agreed import Sent
 from coordhub.portal.guests import Guest
 
@@ -49,16 +50,21 @@ async def _page(
     """With what was chosen so far; `sends`: it is to be sent, if nothing is lacking."""
     hub = guests.context_of(request).hub
     kind, urgent = candidates.kinds().get(form.get("kind", "")), form.get("urgent") == "on"
-    found, status = None, 200
+    found, status, again = None, 200, None
     async with hub.engine.pool.acquire() as conn:
         patient = await chart.patient(conn, viewer.as_organization(guest.own.rid), fhir_id)
         if patient is None:
             return guests.room(request, guest, "missing", 404)
+        if form.get("again"):
+            again = await unhelped.ended(conn, guest.own.rid, form["again"])
         if kind is not None:
             wall = await patients.wall_of(request, guest, conn)
             found = await candidates.found(
                 hub, conn, guest.own, patient, kind, urgent, wall, meant=form.get("to", "")
             )
+    if again is not None and found is not None:  # who did not help is not asked for it again
+        others = tuple(one for one in found.candidates if one.organization not in again.out)
+        found = replace(found, candidates=others)
     if sends and found is None:
         return guests.room(request, guest, "missing", 404)
     entries = await agreed.noted(request, guest, [found] if found else [], form)
@@ -66,7 +72,8 @@ async def _page(
     if sends and found is not None:
         number = {"system": NUMBER, "value": _number(form)}
         words = form.get("words", "").strip()[: answering.LONGEST]
-        sent = Sent(urgent, words, {found.kind.key: number}, task=number)
+        based_on = again.reference if again is not None else ""
+        sent = Sent(urgent, words, {found.kind.key: number}, task=number, based_on=based_on)
         parts = [agreed.part(found, form)]
         done = await agreed.settle(request, guest, parts, sent, form, entries)
         if isinstance(done, Response):
@@ -78,6 +85,7 @@ async def _page(
         request, guest, "refer", status, here="patients", person=chart.listing(patient).name,
         fhir_id=fhir_id, kinds=candidates.kinds(), kind=kind, urgent=urgent, found=found,
         refused=told, form=form, number=_number(form), longest=answering.LONGEST, sends=sends,
+        again=again.reference.partition("/")[2] if again is not None else "",
         entries=entries, overrides=REASONS, action=f"{guests.home(request)}/refer/{fhir_id}",
     )  # fmt: skip
 

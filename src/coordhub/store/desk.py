@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from coordhub.r4.parameters import parameters
 from coordhub.r4.sensitivity import VSP
 from coordhub.store.engine import Connection
 from coordhub.store.resources import COLUMNS, WIDTH, Version, version_of
@@ -32,6 +33,10 @@ def newest(table: str, columns: str, whose: str, since: str, ended: str, argumen
         f"(select {columns} from ({' union all '.join(parts)}) one"
         f" order by {ended} is not null, {since} desc limit ${argument})"
     )
+
+
+_LOOKED_AT: Final = 2000
+"""Referrals that have ended among which those without help are looked for: the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +128,35 @@ async def outbox(conn: Connection, viewer: Viewer, limit: int) -> list[Out]:
             row[WIDTH + 4],
             row[WIDTH + 5],
         )
+        for row in rows
+        if row[9] is not None
+    ]
+
+
+async def unhelped(conn: Connection, viewer: Viewer, since: datetime, limit: int) -> list[Out]:
+    """What the organization has referred since then that has ended with a need unmet, the newest first.
+
+    Not what a person was asked about before it ended, nor what it has asked again for by another Task.
+    """
+    condition, arguments = visible(viewer, "r", 5)
+    rows = await conn.fetch(
+        f"select {COLUMNS}, {shown(viewer, 'r', 5)}, e.opened_at, e.closed_at from"
+        " (select * from episode where requester = $1 and closed_at is not null and opened_at > $2"
+        f"  order by opened_at desc, id limit {_LOOKED_AT}) e"
+        " join resource r on r.rid = e.id and r.shard = (e.id & 255)::smallint"
+        " where exists (select from need n where n.episode = e.id and n.state = 'unmet')"
+        " and not exists (select from errand a where a.episode = e.id and a.kind in ('find-provider', 'make-contact'))"
+        " and not exists (select from idx_reference i join episode f on f.id = i.rid"
+        "  where i.target = e.id and i.param = $4 and f.requester = e.requester)"
+        f" and {condition} order by e.opened_at desc, e.id limit $3",
+        viewer.organization,
+        since,
+        limit,
+        parameters("Task")["based-on"].id,
+        *arguments,
+    )
+    return [
+        Out(version_of(row), row[WIDTH], row[WIDTH + 1], None, (), queued=False, asked=False)
         for row in rows
         if row[9] is not None
     ]

@@ -50,12 +50,17 @@ async def played(house, coordinator):
     ):
         await house.offers(one, kind, name)
     await lakeside.behaves({"mode": "reject", "until_count": 1})
-    await riverside.refers(house.referral(riverside, lakeside.reference))
+    left = await riverside.refers(house.referral(riverside, lakeside.reference))
     dead = "select exists (select from delivery where state = 'dead')"
     await house.until(lambda: house.value(dead))  # which ended that referral
     sent = await riverside.refers(house.referral(riverside, lakeside.reference))
     jane = await made(riverside, "Patient", **JANE)
-    known = {"jane": id_of(jane), "family": "Quillfeather", "sent": id_of(sent.task)}
+    known = {
+        "jane": id_of(jane),
+        "family": "Quillfeather",
+        "sent": id_of(sent.task),
+        "left": id_of(left.task),
+    }
     await _record(house, jane)
     known |= await _food(house, jane)
     known |= await _nobody_left(house)
@@ -115,6 +120,14 @@ async def _food(house, jane):
         for status in answers:
             await mounds.answers(task, status)
         tasks[name] = id_of(task)
+        if name == "at_work":
+            tasks["asks"] = id_of(sent.task)
+            await made(
+                mounds, "Communication", status="completed", about=[{"reference": task}],
+                topic=concept("urn:coordhub:business-status", "awaiting-information", "Question"),
+                subject={"reference": sent.patient},
+                payload=[{"contentString": "Is there anything that she must not eat, and can she carry a box?"}],
+            )  # fmt: skip
     tasks["ended"] = id_of(sent.task)
     bundle = house.referral(house.riverside, mounds.reference, kind=FOOD)
     kept = [one for one in bundle["entry"] if one["resource"]["resourceType"] in WANTED]
