@@ -4,88 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import timedelta
 from random import Random
 from typing import Any
 
-import httpx2
 import pytest
 from authenticator import UP, Authenticator, raw, text
-from open_app import PASSWORD, Account, account
-from open_door import OPERATOR, doors
+from open_app import PASSWORD, account
+from open_door import OPERATOR
 from open_hub import House
+from window import ORIGIN, RP, Opens, windows
 
 from coordhub.access import passkeys
 from coordhub.access.passkeys import Place
 from coordhub.admin import people
 
-ORIGIN, RP = "https://hub.example", "hub.example"
-
-
-@dataclass(slots=True)
-class Window:
-    """Of one browser: what it was shown last, and its cookies."""
-
-    http: httpx2.AsyncClient
-    house: House
-    page: httpx2.Response | None = None
-
-    async def opens(self, path: str) -> httpx2.Response:
-        self.page = await self.http.get(path)
-        return self.page
-
-    async def sends(self, path: str, **fields: str) -> httpx2.Response:
-        shown = self.page.text if self.page is not None else ""
-        seal = dict(re.findall(r'name="(seal)" value="([^"]*)"', shown))
-        self.page = await self.http.post(path, data={**seal, **fields})
-        return self.page
-
-    async def signs_in(self, who: Account) -> None:
-        self.house.clock.ahead += timedelta(seconds=30)  # no code is good twice
-        page = await self.http.post("/portal/sign-in", data=who.form(self.house))
-        assert page.status_code == 303
-
-    async def is_in(self) -> bool:
-        page = await self.http.get("/portal")
-        return page.headers["location"] != "/portal/sign-in"
-
-    async def adds(self, one: Authenticator) -> httpx2.Response:
-        await self.opens("/portal/you")
-        shown = self.page
-        asked = await self.sends("/portal/you/passkey")
-        self.page = shown
-        if asked.status_code != 200:
-            return asked
-        return await self.sends(
-            "/portal/you/passkeys", credential=one.makes(asked.json()), name="Phone"
-        )
-
-    async def asked(self) -> dict[str, Any]:
-        found: dict[str, Any] = (await self.http.post("/portal/sign-in/passkey")).json()
-        return found
-
-    async def shows(self, credential: str) -> int:
-        form = {"credential": credential}
-        return (await self.http.post("/portal/sign-in/with-passkey", data=form)).status_code
-
-    async def enters(self, one: Authenticator) -> int:
-        return await self.shows(one.uses_it(await self.asked()))
-
-
-Opens = Callable[[], Window]
-
-
-@pytest.fixture
-async def windows(house: House) -> AsyncIterator[Opens]:
-    hub = dataclasses.replace(house.hub, base=f"{ORIGIN}/fhir")
-    async with doors(dataclasses.replace(house, hub=hub)) as [http]:
-        transport = http._transport
-        yield lambda: Window(
-            httpx2.AsyncClient(transport=transport, base_url=ORIGIN, timeout=60), house
-        )
+__all__ = ["windows"]
 
 
 async def test_given_a_passkey_when_made_used_and_removed_then_it_lets_in_as_long_as_it_is_there(

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from coordhub.admin import people
 from coordhub.insight import measures, told
 from coordhub.portal import (
+    admitting,
     agreed,
     answering,
     asking,
@@ -43,6 +45,7 @@ from coordhub.portal import (
     unhelped,
     working,
     worklist,
+    you,
 )
 from coordhub.record import errands, reviewing
 from coordhub.referral import screening, task_machine, timeline, voice
@@ -85,7 +88,7 @@ def _said() -> set[str]:
         *asked, *asking.ANSWERS.values(), *voice.ANSWERS.values(),
         *(one.text for one in screening.needs().values()),
         *_of_templates(), *_of_rows(), *_of_figures(), *_of_board(), *_of_patients(), *_of_privacy(),
-        *_of_community(),
+        *_of_community(), *_of_admin(),
         *reasons, *lacks, *states, *times, *parts
     }  # fmt: skip
 
@@ -141,6 +144,12 @@ def _of_community() -> set[str]:
         *(text for each in said for text in each.values()), *hours, *ages,
         "said {span} ago", "interpreters", "Another need", "quarter {n} of {year}", "A service", "{km} km ({miles} mi)",
     }  # fmt: skip
+
+
+def _of_admin() -> set[str]:
+    said = {*admitting.TITLES.values(), *people.ROLES.values(), people.LAST_ADMIN}
+    said |= {admitting.NO_ROLE, admitting.UNFIT, admitting.UNDONE, you.NOT_MADE, you.ONLY_WAY}
+    return said | {"May not come in", "Comes in", "Has not come yet", "Passkey"}
 
 
 def _of_privacy() -> set[str]:

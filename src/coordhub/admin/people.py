@@ -1,4 +1,8 @@
-"""People of organizations who come with a browser: let in, let in anew, let out, by operators."""
+"""People of organizations who come with a browser: let in, let in anew, let out, by operators or their own admins.
+
+An admin acts `within` its organization (rid): nobody of another is there for it, nor a patient, and it leaves an
+admin behind, so that the organization does not lock itself out. An operator acts on everybody.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from coordhub.access import codes, passwords, viewer
-from coordhub.admin.acts import NothingDone, Operator, note
-from coordhub.store import accounts, elsewhere, resources
+from coordhub.admin.acts import NothingDone, NotKnown, Operator, note
+from coordhub.store import accounts, elsewhere, passkeys, resources
 from coordhub.store.accounts import Person, Secret
 from coordhub.store.engine import Connection, Engine
 from coordhub.store.visibility import EVERYONE
@@ -21,11 +25,13 @@ ROLES: Final = {
     "clinician": "refers patients, and reads what came of it",
     "privacy-officer": "accounts for disclosures, and reads why something was shown",
     "integration-engineer": "follows what is delivered to its organization, and has it sent again",
-    "admin": "reads the figures of its organization",
+    "admin": "says who works for its organization here, and reads its figures",
 }
 
 FIRST: Final = timedelta(days=7)
 """So long a first password is good."""
+
+LAST_ADMIN: Final = "Your organization would have no admin. Make somebody else an admin first."
 
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
@@ -64,30 +70,58 @@ async def add(
     return password
 
 
-async def reset(engine: Engine, by: Operator, email: str, now: datetime) -> str:
-    """A new first password for who has lost password or telephone, or was let out; told once."""
+async def reset(
+    engine: Engine, by: Operator, email: str, now: datetime, within: int | None = None
+) -> str:
+    """A new first password for who has lost password, telephone or passkey, or was let out; told once."""
     password = passwords.first_password()
     async with engine.transaction() as conn:
+        await _is_there(conn, email, within)
         found = await accounts.reset(conn, as_kept(email), _secret(password), now + FIRST)
         await _noted(conn, by, "person-reset", email, found, now)
     return password
 
 
 async def take_on(
-    engine: Engine, by: Operator, email: str, roles: Sequence[str], now: datetime
+    engine: Engine,
+    by: Operator,
+    email: str,
+    roles: Sequence[str],
+    now: datetime,
+    within: int | None = None,
 ) -> None:
     """These are its roles from now on, also where it has signed in already."""
     kept = _roles(roles)
     async with engine.transaction() as conn:
+        await _is_there(conn, email, within)
         found = await accounts.take_on(conn, as_kept(email), kept)
+        await _has_admin(conn, within)
         await _noted(conn, by, "person-roles", email, found, now, roles=" ".join(kept))
 
 
-async def deactivate(engine: Engine, by: Operator, email: str, now: datetime) -> None:
+async def deactivate(
+    engine: Engine, by: Operator, email: str, now: datetime, within: int | None = None
+) -> None:
     """It is out, at once."""
     async with engine.transaction() as conn:
+        await _is_there(conn, email, within)
         found = await accounts.deactivate(conn, as_kept(email))
+        await _has_admin(conn, within)
         await _noted(conn, by, "person-deactivated", email, found, now)
+
+
+async def remove_passkeys(
+    engine: Engine, by: Operator, email: str, now: datetime, within: int | None = None
+) -> None:
+    """None of its passkeys lets it in any more; its sessions end. Who had no password needs a first one again."""
+    async with engine.transaction() as conn:
+        await _is_there(conn, email, within)
+        known = await accounts.by_email(conn, as_kept(email))
+        if known is not None:
+            if not await passkeys.remove_all(conn, known[0].id):
+                raise NothingDone(f"{email} has no passkey.")
+            await accounts.out(conn, [known[0].id])
+        await _noted(conn, by, "person-passkeys-removed", email, known and known[0].id, now)
 
 
 async def practitioner(
@@ -139,6 +173,21 @@ async def unbind(engine: Engine, by: Operator, email: str, issuer: str, now: dat
                 raise NothingDone(f"{email} is not bound at {issuer}.")
             await accounts.out(conn, [found[0].id])
         await _noted(conn, by, "person-unbound", email, found and found[0].id, now)
+
+
+async def _is_there(conn: Connection, email: str, within: int | None) -> None:
+    """Whoever is somebody else's is nobody's. Who else changes who its admins are, waits."""
+    if within is None:
+        return
+    await accounts.hold_admins(conn, within)
+    found = await accounts.by_email(conn, as_kept(email))
+    if found is None or found[0].organization != within or found[0].roles == ("patient",):
+        raise NotKnown(f"nobody of this organization has the address {email}.")
+
+
+async def _has_admin(conn: Connection, within: int | None) -> None:
+    if within is not None and not await accounts.hold_admins(conn, within):
+        raise NothingDone(LAST_ADMIN)
 
 
 def _roles(named: Sequence[str]) -> tuple[str, ...]:

@@ -157,6 +157,18 @@ def _issuer(given: str | None) -> str:
     return known
 
 
+@people.command("remove-passkeys")
+def remove_passkeys(email: Email, home: Home = None) -> None:
+    """Remove all passkeys of a person, whose device is lost; it is signed out."""
+
+    async def step(engine: Engine) -> None:
+        from coordhub.admin import people as acts
+
+        await acts.remove_passkeys(engine, operator(), email, engine.now())
+
+    act("people", step, home)
+
+
 @people.command("list")
 def list_people(home: Home = None) -> None:
     """Print who has an account: address, name, role, organization, and how it stands."""

@@ -26,6 +26,7 @@ DESKS: Final = {
     "board": Desk("Sent", frozenset({COORDINATOR, CLINICIAN})),
     "patients": Desk("Patients", frozenset({STAFF, COORDINATOR, CLINICIAN})),
     "results": Desk("Results", frozenset({COORDINATOR, CLINICIAN})),
+    "people": Desk("People", frozenset({ADMIN})),
     "community": Desk("Community", frozenset({STAFF, COORDINATOR, CLINICIAN, ADMIN})),
     "figures": Desk("Figures", frozenset({STAFF, COORDINATOR, CLINICIAN, ADMIN})),
     "deliveries": Desk("Deliveries", frozenset({INTEGRATION})),

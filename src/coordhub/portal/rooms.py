@@ -11,6 +11,7 @@ from typing import Final
 from fastapi import FastAPI, Request, Response
 
 from coordhub.portal import (
+    admitting,
     allowing,
     community,
     connecting,
@@ -55,6 +56,7 @@ DESKS: Final[tuple[Callable[[FastAPI], None], ...]] = (
     counting.add,
     connecting.add,
     privacy.add,
+    admitting.add,
     consenting.add,
     emergencies.add,
 )

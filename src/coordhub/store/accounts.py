@@ -102,6 +102,26 @@ async def of(conn: Connection, organization: int | None) -> list[Person]:
     return [person_of(row) for row in rows]
 
 
+async def hold_admins(conn: Connection, organization: int) -> int:
+    """How many of its people are admins and may come in; nobody else changes them until this is over."""
+    rows = await conn.fetch(
+        "select id from person where organization = $1 and active and 'admin' = any(roles)"
+        " order by id for update",
+        organization,
+    )
+    return len(rows)
+
+
+async def one_of(conn: Connection, organization: int, person: str) -> Person | None:
+    """Who works for it, by its id; also of who may come in no more."""
+    row = await conn.fetchrow(
+        f"select {COLUMNS} from person p where p.id = $1 and p.organization = $2 and p.roles <> array['patient']",
+        person,
+        organization,
+    )
+    return None if row is None else person_of(row)
+
+
 async def take_on(conn: Connection, email: str, roles: Sequence[str]) -> str | None:
     """These are its roles from now on; its id. None: nobody of an organization has the address."""
     found: str | None = await conn.fetchval(

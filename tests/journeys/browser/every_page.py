@@ -69,7 +69,7 @@ PAGES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ),
     ("lakeside", "integration-engineer"): ("deliveries",),
     ("riverside", "integration-engineer"): ("deliveries",),
-    ("riverside", "admin"): ("figures",),
+    ("riverside", "admin"): ("people", "figures", "you"),
 }
 """Member of the sample community and role -> paths below the portal. A page without anything on it is one, too."""
 

@@ -13,7 +13,7 @@ import scene
 from browser import Browser, joins
 from every_page import PAGES, WITH_IDS
 
-from coordhub.portal import board
+from coordhub.portal import board, language
 from coordhub.record import errands
 from coordhub.referral import task_machine as machine
 from coordhub.referral.episode import BUSINESS_STATUSES
@@ -34,10 +34,12 @@ TOKEN = re.compile(r"[\w-]+")
 
 
 def _said() -> dict[str, str]:
-    """English -> Spanish, where these differ."""
+    """English -> Spanish, where these differ; each language calls itself by its own name."""
     parts = files("coordhub.portal").joinpath("messages", "es").iterdir()
     told = [json.loads(one.read_text("utf-8")) for one in parts if one.name.endswith(".json")]
-    return {en: es for each in told for en, es in each.items() if en != es} | {"None": ""}
+    own = language.LANGUAGES.values()
+    differ = {en: es for each in told for en, es in each.items() if en != es and en not in own}
+    return differ | {"None": ""}
 
 
 async def test_given_every_page_when_opened_by_whose_it_is_then_it_fits_and_reads_and_is_reached_by_keys(
