@@ -30,6 +30,7 @@ EXEMPT = {
     ),
     "resources.version_of": "Shapes a row that a statement with a Viewer has found; no I/O.",
     "scope_criteria.holds": "A condition on a row that a statement with a Viewer has at hand; no I/O.",
+    "visibility.ruling_at": "SQL of the rule that decided, for a statement with a Viewer; no I/O.",
     "clients.read": "Who calls, before there is a Viewer: a reference, no content.",
     "clients.presenting": "Who calls, before there is a Viewer: a reference, no content.",
     "clients.of_all": "The operators' list of clients: references, no content.",

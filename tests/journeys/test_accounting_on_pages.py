@@ -13,6 +13,8 @@ sys.path.append(str(Path(__file__).parents[1] / "stage"))
 
 from browser import browser, clock, joins
 
+from coordhub.sandbox import demo
+
 __all__ = ["browser", "clock"]
 
 
@@ -39,6 +41,22 @@ async def test_given_a_referral_when_the_privacy_officer_looks_then_the_page_acc
     assert "For coordination of care" in told.text
     assert "a referral to it named this" in told.text
     assert re.search(r"From 20\d\d-\d\d-\d\d to 20\d\d-\d\d-\d\d, as of 20\d\d ", told.text)
+    # Of each line the chain: which rule and grant stood then, and because of what
+    chains = re.findall(rf'href="({page}/disclosures/\d+)"', told.text)
+    assert chains
+    texts = [(await browser.opens(one)).text for one in chains]
+    assert all("No rule of the patient&#39;s spoke of it" in text for text in texts)
+    assert any("A referral to it named this" in text for text in texts)
+    assert any(referral.task in text for text in texts), texts
+    # (as it stood then: what was agreed to since, has not shown it)
+    since = demo.consent(
+        referral.patient, riverside.reference, [house.lakeside.reference], "2020-01-05T09:00:00Z"
+    )
+    assert (await riverside.ask("POST", "/Consent", since)).status_code == 201
+    assert [(await browser.opens(one)).text for one in chains] == texts
+    await house.lakeside.ask("GET", f"/{referral.patient}")
+    newest = re.search(rf'href="({page}/disclosures/\d+)"', (await browser.opens(page)).text)[1]
+    assert "A Consent permitted it" in (await browser.opens(newest)).text
     table = await browser.opens(f"{page}/disclosures.csv")
     rows = table.text.splitlines()
     assert rows[0] == "When,To whom,How,What,For what,Why,References"
@@ -57,7 +75,7 @@ async def test_given_a_referral_when_the_privacy_officer_looks_then_the_page_acc
     await browser.sets_up(email, await joins(house, house.lakeside, email, "privacy-officer"))
     assert page not in (await browser.opens(f"/portal/privacy?who={family}")).text
     hers, nobodys = page.rpartition("/")[2], "00000000-0000-4000-8000-000000000000"
-    for path in ("", "/disclosures.csv"):
+    for path in ("", "/disclosures.csv", chains[0].removeprefix(page)):
         foreign = await browser.opens(f"/portal/privacy/{hers}{path}")
         absent = await browser.opens(f"/portal/privacy/{nobodys}{path}")
         assert foreign.status_code == absent.status_code == 404

@@ -108,6 +108,12 @@ async def test_given_consents_when_the_officer_reads_and_ends_one_then_it_is_in_
     assert "In force" not in (await browser.opens(page)).text
     assert (await browser.sends(one, act="end", words="again")).status_code == 409
 
+    # What was shown before, was by this Consent, and the accounting leads there; what is shown after, is not
+    account = await browser.opens(page.removesuffix("/consents"))
+    chains = re.findall(r'href="([^"]+/disclosures/[0-9]+)"', account.text)
+    permitted = [(await browser.opens(chain)).text for chain in chains]
+    assert any("A Consent permitted it" in text and f'href="{one}"' in text for text in permitted)
+
     # Who only saw the patient, or has another role, is told nothing
     await signs_in(house, browser, rides, "privacy-officer")
     assert await is_absent(browser, page, hers)

@@ -19,6 +19,7 @@ from coordhub.portal import (
     asking,
     board,
     candidates,
+    chained,
     chart,
     community,
     consented,
@@ -158,7 +159,8 @@ def _of_privacy() -> set[str]:
     said |= {*consented.STATES.values(), *consented.WITHDRAWN.values(), *provisions.texts()}
     said |= {text for pair in consented.ASLEEP.values() for text in pair}
     said |= {consented.LESS, consenting.LACKS, consenting.OVER, emergencies.OPEN, emergencies.LACKS}
-    said |= set(reviewing.VERDICTS.values())
+    said |= {*reviewing.VERDICTS.values(), *chained.RULES.values(), *chained.MADE_BY.values()}
+    said |= {chained.UNRULED, chained.NOTHING}
     return {
         *said, *kinds, disclosed.OTHERWISE, "sent to it", "it looked",
         "somebody who is not in the directory any more",

@@ -68,8 +68,9 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One disclosure. what: kinds, each with how many; why: by which rules, in words."""
+    """One disclosure. seq: its number in the audit. what: kinds, each with how many; why: by which rules, in words."""
 
+    seq: int
     at: datetime
     to: str
     how: str
@@ -123,24 +124,29 @@ async def lines(
         if len(told) > MOST:
             return None
         known = await listed.shown(conn, view, {one.recipient for one in told if one.recipient})
-    return [_line(one, known, t) for one in reversed(told)]
+    return [line(one, known, t) for one in reversed(told)]
 
 
-def _line(one: Disclosure, known: Mapping[str, Version], t: Words) -> Line:
+def line(one: Disclosure, known: Mapping[str, Version], t: Words) -> Line:
     purpose = accounting.purpose_of(one)
-    kinds = Counter(reference.partition("/")[0] for reference in one.what)
-    what = (
-        t(leave.KINDS.get(kind, kind)) + (f" ({n})" if n > 1 else "") for kind, n in kinds.items()
-    )
     return Line(
+        one.seq,
         one.at,
         _name(one.recipient, known, t),
         t("sent to it") if one.delivery is not None else t("it looked"),
-        tuple(what),
+        kinds_of(one.what, t),
         t(PURPOSES[purpose["code"]]) if purpose is not None else "",
         tuple(t(WHY[rule]) for rule in one.rules if rule in WHY) or (t(OTHERWISE),),
         one.what,
         "break-glass" in one.rules,
+    )
+
+
+def kinds_of(references: Sequence[str], t: Words) -> tuple[str, ...]:
+    """Of `Type/id` of each: kinds in words, with how many of it there are."""
+    kinds = Counter(reference.partition("/")[0] for reference in references)
+    return tuple(
+        t(leave.KINDS.get(kind, kind)) + (f" ({n})" if n > 1 else "") for kind, n in kinds.items()
     )
 
 

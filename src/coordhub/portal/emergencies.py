@@ -8,7 +8,6 @@ emergency and who treated are what the holder has to keep.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -17,7 +16,16 @@ from urllib.parse import parse_qs
 from fastapi import FastAPI, Request, Response
 
 from coordhub.access import viewer
-from coordhub.portal import answering, consented, forms, guests, leave, listed, provisions
+from coordhub.portal import (
+    answering,
+    consented,
+    disclosed,
+    forms,
+    guests,
+    leave,
+    listed,
+    provisions,
+)
 from coordhub.portal.guests import Guest
 from coordhub.record import reviewing
 from coordhub.store import accounts, disclosures, resources
@@ -202,10 +210,5 @@ async def _looks(request: Request, guest: Guest, use: Use) -> list[Looked]:
             continue
         if one.interaction == ledger.INTERACTION:  # the opening itself
             continue
-        kinds = Counter(reference.partition("/")[0] for reference in one.what)
-        what = (
-            guest.t(leave.KINDS.get(kind, kind)) + (f" ({n})" if n > 1 else "")
-            for kind, n in kinds.items()
-        )
-        looks.append(Looked(one.at, tuple(what), one.what))
+        looks.append(Looked(one.at, disclosed.kinds_of(one.what, guest.t), one.what))
     return looks

@@ -5,16 +5,19 @@ https://www.rfc-editor.org/rfc/rfc9110, https://www.rfc-editor.org/rfc/rfc4180
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from fastapi import FastAPI, Request, Response
 
-from coordhub.portal import disclosed, emergencies, guests, leave, pages
+from coordhub.portal import chained, disclosed, emergencies, guests, leave, pages, patients
 from coordhub.portal.disclosed import Line, Span
 from coordhub.portal.guests import Guest
 from coordhub.store.resources import Version
 
 ACT: Final = "$accounting-of-disclosures"
+
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 
 
 def add(app: FastAPI) -> None:
@@ -53,6 +56,26 @@ def add(app: FastAPI) -> None:
         return guests.room(
             request, guest, "disclosures", 200, here="privacy", whose=leave.choice(found),
             asked=asked, told=told, most=disclosed.MOST, **await guests.times(request, guest),
+        )  # fmt: skip
+
+    @app.get("/portal/privacy/{fhir_id}/disclosures/{seq}", include_in_schema=False)
+    async def why(request: Request, fhir_id: str, seq: str) -> Response:
+        guest = await guests.at(request, "privacy")
+        if isinstance(guest, Response):
+            return guest
+        hub = guests.context_of(request).hub
+        found = await disclosed.patient(hub, guest.own.rid, fhir_id)
+        if found is None or not _NUMBER.fullmatch(seq):
+            return guests.room(request, guest, "missing", 404)
+        async with hub.engine.pool.acquire() as conn:
+            wall = await patients.wall_of(request, guest, conn)
+        told = await chained.told(hub, guest.own.rid, found, int(seq), wall)
+        if told is None:
+            return guests.room(request, guest, "missing", 404)
+        await guests.looked(request, guest, "$why", fhir_id, (found.rid, *told.rids), "Patient")
+        return guests.room(
+            request, guest, "chain", 200, here="privacy", whose=leave.choice(found), told=told,
+            **await guests.times(request, guest),
         )  # fmt: skip
 
     @app.get("/portal/privacy/{fhir_id}/disclosures.csv", include_in_schema=False)

@@ -35,7 +35,7 @@ with chart as materialized (
     from audit a
     where a.rids && (select coalesce(array_agg(rid), '{{}}') from chart)
       and a.at >= $3 and a.at < $4 and a.organization <> all($2::bigint[])
-      and a.interaction <> all($5::text[]) and {TOLD}
+      and a.interaction <> all($5::text[]) and {TOLD} and ($8::bigint is null or a.seq = $8)
     order by a.seq limit $6
 )
 select t.seq, t.at, o.type, o.fhir_id, t.interaction, t.delivery,
@@ -49,7 +49,7 @@ select t.seq, t.at, o.type, o.fhir_id, t.interaction, t.delivery,
         where c.actor = t.organization and c.patient = $1 and c.rule = 'break-glass' and c.since <= t.at
           and c.until > t.at
         order by 1),
-    exists (select from chart c where c.rid = any(t.rids) and c.source = $7)
+    exists (select from chart c where c.rid = any(t.rids) and c.source = $7), t.organization
 from told t left join resource o on o.rid = t.organization and o.shard = (t.organization & 255)::smallint
 order by t.seq
 """
@@ -60,7 +60,7 @@ class Disclosure:
     """recipient: `Organization/<id>` or a person's, None if it is not there any more. what: `Type/id` of each.
 
     rules: by which it was shown then, of the grants and emergencies that are on record; empty: none is.
-    is_of_own: the organization told wrote some of it, so that it also sees the AuditEvent.
+    is_of_own: the organization told wrote some of it, so that it also sees the AuditEvent. actor: rid of the recipient.
     """
 
     seq: int
@@ -71,12 +71,19 @@ class Disclosure:
     what: tuple[str, ...]
     rules: tuple[str, ...]
     is_of_own: bool
+    actor: int | None
 
 
 async def of_patient(
-    conn: Connection, viewer: Viewer, patient: int, since: datetime, until: datetime, most: int
+    conn: Connection,
+    viewer: Viewer,
+    patient: int,
+    since: datetime,
+    until: datetime,
+    most: int,
+    only: int | None = None,
 ) -> list[Disclosure]:
-    """Oldest first; at most `most` + 1, so that the caller sees that there are more."""
+    """Oldest first; at most `most` + 1, so that the caller sees that there are more. only: the one with this seq."""
     rows = await conn.fetch(
         _STATEMENT,
         patient,
@@ -86,6 +93,7 @@ async def of_patient(
         _WRITES,
         most + 1,
         viewer.organization,
+        only,
     )
     return [
         Disclosure(
@@ -100,6 +108,7 @@ async def of_patient(
             ),
             tuple(row[8]),
             row[9],
+            row[10],
         )
         for row in rows
     ]

@@ -306,6 +306,23 @@ RULING = f"""        from access_rule c
 """The rule that decides, named `c`, of actor_, patient_, rid_, type_, labels_; there is none of what a
 victim service provider wrote."""
 
+
+def ruling_at(instant: str) -> str:
+    """RULING of an instant (SQL) that is over, by the rules that had been made by then; labels and codes are today's.
+
+    A rule of a Consent says since when it counts, which may be for ever, and not when it was made. That was with the
+    newest version of the Consent before the rule ended, as each new one ends all rules of the one before.
+    """
+    made = (
+        "(select max(v.updated) from (select rid, shard, updated from resource_version"
+        " union all select rid, shard, updated from resource) v where v.rid = c.because"
+        " and v.shard = (c.because & 255)::smallint and (c.until is null or v.updated < c.until))"
+    )
+    made_by_then = f"and (c.rule <> 'consent' or coalesce({made}, c.since) <= {instant})"
+    decided = "order by c.precedence"
+    return RULING.replace("now()", instant).replace(decided, f"{made_by_then} {decided}")
+
+
 FUNCTIONS = f"""
 create or replace function access_shows(
     actor_ bigint, rid_ bigint, patient_ bigint, type_ smallint, labels_ bigint, quarantined_ boolean,

@@ -9,16 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from coordhub.r4 import types
 from coordhub.r4.sensitivity import VSP
 from coordhub.store.audit_trail import TOLD
 from coordhub.store.engine import Connection
-from coordhub.store.visibility import RULING, Viewer, visible
+from coordhub.store.visibility import HUB, RULING, Viewer, ruling_at, visible
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """The rule that decided. permit: what it says. rule: its kind. because: rid of what made it."""
+    """The rule that decided. permit: what it says. rule: its kind. because: rid of what made it. id: its own."""
 
+    id: int
     permit: bool
     rule: str
     because: int
@@ -56,7 +58,7 @@ async def decision(conn: Connection, viewer: Viewer, rid: int, actor: int) -> De
     row = await conn.fetchrow(
         "select access_shows(a.actor_, r.rid, r.patient, r.type, r.labels, r.quarantined, null),"
         " r.labels, r.quarantined,"
-        " w.permit, w.rule, w.because, w.since, w.until from resource r cross join lateral"
+        " w.id, w.permit, w.rule, w.because, w.since, w.until from resource r cross join lateral"
         " (select $2::bigint actor_, r.rid rid_, r.patient patient_, r.type type_, r.labels labels_) a"
         f" left join lateral (select c.* {RULING}) w on r.labels & {VSP} = 0"
         f" where r.rid = $1 and r.shard = ($1 & 255)::smallint and {condition}",
@@ -78,6 +80,67 @@ async def decision(conn: Connection, viewer: Viewer, rid: int, actor: int) -> De
     )
     ruling = None if row[3] is None else Ruling(*row[3:])
     return Decision(row[0], row[1], row[2], ruling, [Granted(*one) for one in grants])
+
+
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """What let an actor see a resource then, as far as rules and grants are on record: as in a Decision."""
+
+    ruling: Ruling | None
+    grants: tuple[Granted, ...]
+
+
+async def stood(
+    conn: Connection,
+    viewer: Viewer,
+    patient: int,
+    references: Sequence[tuple[str, str]],
+    actor: int,
+    at: datetime,
+) -> dict[str, Stood]:
+    """Of these resources (type and id), by `Type/id`, what decided at that instant whether the actor saw them.
+
+    Of what an accounting tells of only (`store.disclosures`): what the viewer wrote of its Patient's chart, and the hub
+    made of that. For the Task by which the hub asks stands the one of which it was made. Of what tells of a victim
+    service provider nothing is told.
+    """
+    rows = await conn.fetch(
+        "select r.type, r.fhir_id, r.rid, w.id, w.permit, w.rule, w.sender, w.since, w.until"
+        " from unnest($1::smallint[], $2::text[]) n(type, id)"
+        " join resource r on r.type = n.type and r.fhir_id = n.id"
+        " join resource p on p.rid = r.patient and p.shard = (r.patient & 255)::smallint and p.source = $5"
+        " cross join lateral"
+        " (select $3::bigint actor_, r.rid rid_, r.patient patient_, r.type type_, r.labels labels_) a"
+        f" left join lateral (select {_SENDERS}, c.* {ruling_at('$4::timestamptz')}) w on r.labels & {VSP} = 0"
+        " where r.patient = $6 and r.source = any($7::bigint[])",
+        [types.NUMBER[kind] for kind, _ in references],
+        [fhir_id for _, fhir_id in references],
+        actor,
+        at,
+        viewer.organization,
+        patient,
+        [viewer.organization, HUB],
+    )
+    grants = await conn.fetch(
+        f"select c.rid, c.rule, {_SENDERS}, c.since, c.labels from access_grant c"
+        " join resource r on r.rid = c.rid and r.shard = (c.rid & 255)::smallint"
+        f" where c.rid = any($1::bigint[]) and c.organization = $2 and r.labels & {VSP} = 0"
+        " and c.since <= $3 and (c.until is null or c.until > $3) order by c.since, c.rule, c.because",
+        [row[2] for row in rows],
+        actor,
+        at,
+    )
+    return {
+        f"{types.name_of(row[0])}/{row[1]}": Stood(
+            None if row[3] is None else Ruling(*row[3:]),
+            tuple(Granted(*one[1:]) for one in grants if one[0] == row[2]),
+        )
+        for row in rows
+    }
+
+
+_SENDERS = "coalesce((select d.episode from candidate d where d.task = c.because limit 1), c.because) as sender"
+"""Of a decision `c`, the Task of whoever referred, where it was made because of the one by which the hub asks."""
 
 
 @dataclass(frozen=True, slots=True)
