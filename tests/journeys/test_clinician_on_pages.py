@@ -150,6 +150,27 @@ async def test_given_a_result_that_came_home_when_looked_at_then_it_is_new_once_
     assert "Nothing new" in new
     assert "Potassium" in old
 
+    # Both sides see what is to come back, and that it has
+    here = f"/portal/referrals/{sent.task.partition('/')[2]}"
+    page = (await browser.opens(here)).text
+    assert "<strong>Consult note</strong>" in page
+    assert "still missing" in page
+    await browser.sends("/portal/sign-out")
+    browser.http.cookies.clear()
+    email = "dana@lakeside.example"
+    await browser.sets_up(email, await joins(house, lakeside, email, "clinician"))
+    there = f"/portal/tasks/{asked.partition('/')[2]}"
+    assert "still missing" in (await browser.opens(there)).text
+    await made(
+        lakeside, "DocumentReference", status="current", subject={"reference": sent.patient},
+        type={"coding": [{"system": "http://loinc.org", "code": "34133-9"}]},
+        context={"related": [{"reference": order}]},
+        content=[{"attachment": {"contentType": "text/plain", "data": "U2Vlbi4="}}],
+    )  # fmt: skip
+    page = (await browser.opens(there)).text
+    assert "has come" in page
+    assert "still missing" not in page
+
     await browser.sends("/portal/sign-out")
     browser.http.cookies.clear()
     email = "lee@rides.example.org"

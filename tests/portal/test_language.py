@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from coordhub.admin import people
-from coordhub.insight import measures, told
+from coordhub.insight import kits, measures, told
 from coordhub.portal import (
     admitting,
     agreed,
@@ -120,6 +120,7 @@ def _of_patients() -> set[str]:
     said = {text for each in known for text in each.values()}
     refers = {*reasons.REASONS.values(), *reasons.WARNINGS.values(), *told.REASONS.values()}
     refers |= {one.title for one in candidates.kinds().values()}
+    refers |= {one.title for kit in kits.in_use() for one in kit.back}
     refers |= {agreed.NOBODY, agreed.NO_REASON, agreed.NOT_ASKED}
     refers |= {
         *releasing.PURPOSES.values(),

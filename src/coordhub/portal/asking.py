@@ -81,6 +81,19 @@ def forms() -> Mapping[str, Form]:
     }
 
 
+def called(response: Document) -> str:
+    """What the questionnaire that this answers is called; "" where it is none that is read here."""
+    panel = screening.panel_of(response)
+    return next(
+        (
+            one.title
+            for one in forms().values()
+            if panel is not None and screening.panel_of({"questionnaire": one.url}) == panel
+        ),
+        "",
+    )
+
+
 def _questions(items: list[Document]) -> Iterator[Question]:
     for item in items:
         code = item["code"][0]["code"]

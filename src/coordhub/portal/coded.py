@@ -2,7 +2,8 @@
 
 http://hl7.org/fhir/R4/datatypes.html#Coding
 
-Systems often send a domain of need as its code alone, and what a screening asked as that of the question.
+Systems often send a domain of need as its code alone, a test or a note as that of LOINC, and what a screening asked as
+that of the question.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from coordhub.insight import kits, same_question
 from coordhub.record.bootstrap import questionnaires
 from coordhub.referral import screening
 from coordhub.referral.same_kind import SDOHCC
@@ -26,7 +28,21 @@ def words() -> Mapping[tuple[str, str], str]:
         if item.get("text")
         for one in item.get("code") or []
     }
-    return asked | {(SDOHCC, one.kind): one.text for one in screening.needs().values()}
+    tests = {code: one.title for code, one in same_question.in_use().items() if one.title}
+    notes = {
+        code: one.title.partition(",")[0]
+        for kit in kits.in_use()
+        for one in kit.back
+        for code in one.codes
+    }
+    kinds = {code: kit.title for kit in kits.in_use() if kit.title for code in kit.kinds}
+    return (
+        notes
+        | kinds
+        | tests
+        | asked
+        | {(SDOHCC, one.kind): one.text for one in screening.needs().values()}
+    )
 
 
 def _items(within: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

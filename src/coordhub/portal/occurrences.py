@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from coordhub.portal import moments
+from coordhub.portal import asking, moments
 from coordhub.portal.language import Words
 from coordhub.portal.sheets import name_of, value_of, words
 from coordhub.r4 import interval
@@ -207,6 +207,8 @@ def title(paper: Paper) -> str:
             names = ("type", "category")
         case "ImagingStudy":
             names = ("procedureCode", "modality")
+        case "QuestionnaireResponse":
+            return asking.called(document)
         case _:
             names = ("code",)
     for name in names:

@@ -10,8 +10,9 @@ from typing import Final
 
 from fastapi import FastAPI, Request, Response
 
+from coordhub.access import viewer
 from coordhub.errors import FhirError
-from coordhub.portal import answering, board, forms, guests, talking, unhelped
+from coordhub.portal import answering, board, due_back, forms, guests, talking, unhelped
 from coordhub.portal.guests import Guest
 from coordhub.portal.talking import Talk
 from coordhub.record import parties
@@ -81,15 +82,16 @@ async def _referral(
     found, talk = await _sheet(request, guest, fhir_id)
     if found is None:
         return guests.room(request, guest, "missing", 404)
-    hub = guests.context_of(request).hub
+    hub, view = guests.context_of(request).hub, viewer.as_organization(guest.own.rid)
     async with hub.engine.pool.acquire() as conn:
         unmet = await unhelped.unmet(hub, conn, guest.own.rid, found.task)
+        back = await due_back.due_back(hub, conn, view, found.task)
     whom = parties.local(found.document.get("for"), hub.base) or ""
     rids = (*found.rids, *(talk.rids if talk is not None else ()))
     await guests.looked(request, guest, "read", fhir_id, rids)
     return guests.room(
         request, guest, "referral", status, here="board", sheet=found, refused=refused, talk=talk,
-        unsent=unsent, unmet=unmet, patient=whom.removeprefix("Patient/"),
+        unsent=unsent, unmet=unmet, patient=whom.removeprefix("Patient/"), due_back=back,
         seen=found.task.version, longest=answering.LONGEST,
         **await guests.times(request, guest),
         action=f"{guests.home(request)}/referrals/{fhir_id}",

@@ -13,6 +13,7 @@ from coordhub.access import viewer
 from coordhub.errors import FhirError
 from coordhub.portal import (
     answering,
+    due_back,
     entering,
     errand,
     forms,
@@ -93,11 +94,14 @@ async def _task(
     if data_request.asks(found.document):
         return guests.go(request, f"/releases/{fhir_id}")
     asked, talk = await _asked(request, guest, found), await _talk(request, guest, found)
+    hub, view = guests.context_of(request).hub, viewer.as_organization(guest.own.rid)
+    async with hub.engine.pool.acquire() as conn:
+        back = await due_back.due_back(hub, conn, view, found.task)
     rids = (*found.rids, *(one for part in (asked, talk) if part for one in part.rids))
     await guests.looked(request, guest, "read", fhir_id, rids)
     return guests.room(
         request, guest, "task", status, here="worklist", sheet=found, refused=refused, asked=asked,
-        talk=talk, **await guests.times(request, guest),
+        talk=talk, due_back=back, **await guests.times(request, guest),
         errand=errands.KINDS.get(found.errand, ""),
         state=worklist.state_of(found.document), seen=found.task.version,
         apps=await launching.offered(guests.context_of(request).hub),
