@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +16,12 @@ from coordhub.record.reindex import reindex
 from coordhub.record.reproject import reproject
 from coordhub.store import vault
 from coordhub.store.invariants import violations
+
+sys.path.append(str(Path(__file__).parents[1] / "stage"))
+
+from browser import browser, clock, joins
+
+__all__ = ["browser", "clock"]
 
 ONE = Act("A. Operator", "it is no provider any more")
 TWO = Act("B. Officer", "its board has said so")
@@ -233,7 +242,7 @@ async def test_s13_given_a_process_that_does_not_know_of_the_mark_when_the_provi
 
 
 async def test_s13_given_a_mark_when_it_is_to_be_taken_away_then_two_persons_and_reasons_are_needed(
-    house, operators, safe
+    house, operators, safe, browser
 ):
     organization = safe.reference
     with pytest.raises(vsp_acts.CannotMarkError, match="Nobody has proposed"):
@@ -248,8 +257,42 @@ async def test_s13_given_a_mark_when_it_is_to_be_taken_away_then_two_persons_and
     with pytest.raises(vsp_acts.CannotMarkError, match="within 7 days"):
         await vsp_acts.confirm_release(replace(operators, clock=lambda: later), TWO, organization)
 
+    # On the portal the provider's own officer is asked, and refuses; nobody else knows of the page
+    async def signs_in(whose, name):
+        browser.http.cookies.clear()
+        email = f"{name}@officers.example.org"
+        await browser.sets_up(email, await joins(house, whose, email, "privacy-officer"))
+        return await browser.opens("/portal/marks")
+
+    absent = (await signs_in(house.riverside, "dana")).text
+    assert absent.replace("/marks", "/nowhere") == (
+        await browser.opens("/portal/nowhere")
+    ).text.replace("/marks", "/nowhere")
+    assert (await browser.sends("/portal/marks", act="confirm", words="x")).status_code == 404
+    assert "Marks" not in (await browser.opens("/portal/privacy")).text
+    shown = await signs_in(safe, "kim")
+    assert ONE.reason in shown.text
+    mine = {"organization": organization.partition("/")[2]}
+    assert (
+        await browser.sends("/portal/marks", act="refuse", words=" ", **mine)
+    ).status_code == 422
+    await browser.sends("/portal/marks", act="refuse", words="we still help victims", **mine)
+    assert "Nothing is proposed." in (await browser.opens("/portal/marks")).text
+    with pytest.raises(vsp_acts.CannotMarkError, match="Nobody has proposed"):
+        await vsp_acts.confirm_release(operators, TWO, organization)
+    # Who runs the hub confirms it there, but not who has proposed it by the same name
+    await vsp_acts.propose_release(operators, Act("pat  pantry", "closed"), organization)
+    shown = await signs_in(SimpleNamespace(reference=house.hub.organization), "rosa")
+    assert "You have proposed it yourself" in shown.text
+    assert (
+        await browser.sends("/portal/marks", act="confirm", words="x", **mine)
+    ).status_code == 409
+    await vsp_acts.propose_release(operators, ONE, organization)
+
     made = await creates(safe, woman("S-1"))
-    await vsp_acts.confirm_release(operators, TWO, organization)
+    await browser.opens("/portal/marks")
+    done = await browser.sends("/portal/marks", act="confirm", words="its work ends", **mine)
+    assert done.status_code == 200, done.text
     house.hub.lists.forget()
 
     # what was the provider's stays so
@@ -258,14 +301,15 @@ async def test_s13_given_a_mark_when_it_is_to_be_taken_away_then_two_persons_and
     assert not await house.riverside.sees(f"Patient/{made.json()['id']}")
     acts = await house.rows("select act, account, reason from vsp_mark order by id")
     assert [(each["act"], each["account"]) for each in acts] == [
-        ("mark", "A. Operator"), ("propose", "A. Operator"), ("confirm", "B. Officer"),
+        ("mark", "A. Operator"), ("propose", "A. Operator"), ("refuse", acts[2]["account"]),
+        ("propose", "pat  pantry"), ("propose", "A. Operator"), ("confirm", acts[5]["account"]),
     ]  # fmt: skip
     assert (
         await house.value(
             "select count(*) from audit where interaction in"
-            " ('vsp-mark', 'vsp-release-proposed', 'vsp-mark-released')"
+            " ('vsp-mark', 'vsp-release-proposed', 'vsp-release-refused', 'vsp-mark-released')"
         )
-        == 3
+        == 6
     )
 
 

@@ -32,6 +32,7 @@ from coordhub.portal import (
     figures,
     language,
     leave,
+    marks,
     moments,
     occurrences,
     offering,
@@ -161,7 +162,7 @@ def _of_privacy() -> set[str]:
     said |= {text for pair in consented.ASLEEP.values() for text in pair}
     said |= {consented.LESS, consenting.LACKS, consenting.OVER, emergencies.OPEN, emergencies.LACKS}
     said |= {*reviewing.VERDICTS.values(), *chained.RULES.values(), *chained.MADE_BY.values()}
-    said |= {chained.UNRULED, chained.NOTHING}
+    said |= {chained.UNRULED, chained.NOTHING, marks.LACKS, marks.OVER}
     return {
         *said, *kinds, disclosed.OTHERWISE, "sent to it", "it looked",
         "somebody who is not in the directory any more",

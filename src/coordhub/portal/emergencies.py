@@ -24,6 +24,7 @@ from coordhub.portal import (
     guests,
     leave,
     listed,
+    officer,
     provisions,
 )
 from coordhub.portal.guests import Guest
@@ -93,7 +94,7 @@ def add(app: FastAPI) -> None:
         await guests.looked(request, guest, "search-type", None, rids, "Communication")
         return guests.room(
             request, guest, "emergencies", 200, here="privacy", lines=lines, most=MOST,
-            waiting=sum(not one.reviewed for one in lines), **await guests.times(request, guest),
+            parts=await officer.parts(request, guest), **await guests.times(request, guest),
         )  # fmt: skip
 
     @app.get("/portal/emergencies/{fhir_id}", include_in_schema=False)
@@ -122,12 +123,6 @@ def add(app: FastAPI) -> None:
             guest.session.person.id,
         )  # fmt: skip
         return guests.go(request, f"/emergencies/{line.id}")
-
-
-async def waiting(request: Request, guest: Guest) -> int:
-    """How many wait for a review."""
-    async with guests.context_of(request).hub.engine.pool.acquire() as conn:
-        return await ledger.unreviewed(conn, viewer.as_organization(guest.own.rid))
 
 
 async def _found(request: Request, guest: Guest, fhir_id: str) -> Line | None:

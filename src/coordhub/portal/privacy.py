@@ -10,7 +10,7 @@ from typing import Final
 
 from fastapi import FastAPI, Request, Response
 
-from coordhub.portal import chained, disclosed, emergencies, guests, leave, pages, patients
+from coordhub.portal import chained, disclosed, guests, leave, officer, pages, patients
 from coordhub.portal.disclosed import Line, Span
 from coordhub.portal.guests import Guest
 from coordhub.store.resources import Version
@@ -41,7 +41,7 @@ def add(app: FastAPI) -> None:
             looked=looked,
             found=found,
             most=leave.MOST,
-            waiting=await emergencies.waiting(request, guest),
+            parts=await officer.parts(request, guest),
         )
 
     @app.get("/portal/privacy/{fhir_id}", include_in_schema=False)

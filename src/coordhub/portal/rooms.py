@@ -22,6 +22,7 @@ from coordhub.portal import (
     entering,
     guests,
     homecoming,
+    marks,
     passkeys,
     patients,
     privacy,
@@ -59,6 +60,7 @@ DESKS: Final[tuple[Callable[[FastAPI], None], ...]] = (
     admitting.add,
     consenting.add,
     emergencies.add,
+    marks.add,
 )
 
 

@@ -8,6 +8,7 @@ is written from then on: what was the provider's stays as it is.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 from coordhub.access import viewer
@@ -90,25 +91,49 @@ async def propose_release(hub: Hub, act: Act, organization: str) -> None:
         await _audit(hub, conn, act, "vsp-release-proposed", found)
 
 
-async def confirm_release(hub: Hub, act: Act, organization: str) -> None:
-    """Take the mark away, as another person has proposed."""
+async def confirm_release(
+    hub: Hub, act: Act, organization: str, *, also_known_as: Sequence[str] = ()
+) -> None:
+    """Take the mark away, as another person has proposed. also_known_as: what else who confirms may be called."""
     _said(act)
     async with hub.engine.transaction() as conn:
-        found = await _named(conn, organization)
-        await _marked(conn, found)
-        last, now = await vsp.last_act(conn, found.rid), hub.clock()
-        if last is None or last.act != "propose" or last.at + WAIT < now:
-            raise CannotMarkError(
-                f"Nobody has proposed it within {WAIT.days} days. Propose it first: coordhub vsp"
-                f" release-mark {organization}"
-            )
-        if _person(last.account) == _person(act.by):
+        found, last, now = *await _proposed(hub, conn, organization), hub.clock()
+        if is_same(last.account, (act.by, *also_known_as)):
             raise CannotMarkError("Who has proposed it cannot confirm it: another person has to.")
         directory = parties.document(found) if found.source == DIRECTORY else {}
         await vsp.set_kind(conn, found.rid, kind_of(directory))
         await vsp.note(conn, vsp.Act(found.rid, "confirm", act.by, act.reason, now))
         await _audit(hub, conn, act, "vsp-mark-released", found)
     hub.lists.forget()
+
+
+async def refuse_release(
+    hub: Hub, act: Act, organization: str, *, also_known_as: Sequence[str] = ()
+) -> None:
+    """The mark stays, whoever proposed otherwise: that takes one person, and it may be proposed anew."""
+    _said(act)
+    async with hub.engine.transaction() as conn:
+        found, _ = await _proposed(hub, conn, organization)
+        await vsp.note(conn, vsp.Act(found.rid, "refuse", act.by, act.reason, hub.clock()))
+        await _audit(hub, conn, act, "vsp-release-refused", found)
+
+
+async def _proposed(hub: Hub, conn: Connection, organization: str) -> tuple[Version, vsp.Act]:
+    """The marked organization, and the proposal that waits: nobody else decides it before the transaction ends."""
+    found = await _named(conn, organization)
+    await _marked(conn, found)
+    last = await vsp.last_act(conn, found.rid)
+    if last is None or last.act != "propose" or last.at + WAIT < hub.clock():
+        raise CannotMarkError(
+            f"Nobody has proposed it within {WAIT.days} days. Propose it first: coordhub vsp"
+            f" release-mark {organization}"
+        )
+    return found, last
+
+
+def is_same(account: str, names: Sequence[str]) -> bool:
+    """Whether one of these names of a person is that account."""
+    return _person(account) in {_person(name) for name in names}
 
 
 async def new_key(hub: Hub, act: Act, organization: str) -> str:

@@ -40,7 +40,7 @@ HIGHEST = 8
 
 
 class Act(NamedTuple):
-    """act: mark; propose, confirm (of the mark's removal)."""
+    """act: mark; propose, confirm, refuse (of the mark's removal)."""
 
     organization: int
     act: str
@@ -105,6 +105,20 @@ async def last_act(conn: Connection, organization: int) -> Act | None:
         organization,
     )
     return None if row is None else Act(*row)
+
+
+async def proposed(conn: Connection, organization: int | None, since: datetime) -> list[Act]:
+    """Removals of marks, of this organization's or of all, that were proposed since then and wait; oldest first."""
+    rows = await conn.fetch(
+        "select n.organization, n.act, n.account, n.reason, n.at from (select distinct on (m.organization) m.*"
+        " from vsp_mark m where $1::bigint is null or m.organization = $1"
+        " order by m.organization, m.id desc) n"
+        " join party p on p.organization = n.organization and p.kind = 'vsp'"
+        " where n.act = 'propose' and n.at >= $2 order by n.at",
+        organization,
+        since,
+    )
+    return [Act(*row) for row in rows]
 
 
 async def places_state(conn: Connection, providers: Sequence[int]) -> tuple[object, ...]:

@@ -234,12 +234,12 @@ vsp_mark = Table(
         "act",
         Text,
         nullable=False,
-        comment="mark; propose, confirm: of its removal, which takes two persons",
+        comment="mark; propose, confirm, refuse: of its removal, which takes two persons",
     ),
     Column("account", Text, nullable=False, comment="who did it"),
     Column("reason", Text, nullable=False),
     instant("at"),
-    CheckConstraint("act in ('mark', 'propose', 'confirm')", name="act_known"),
+    CheckConstraint("act in ('mark', 'propose', 'confirm', 'refuse')", name="act_known"),
     comment="What was done about the mark of victim service providers, append only",
 )
 Index("vsp_mark_organization_idx", vsp_mark.c.organization)
