@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all synthea sequences mutations matrix oracle model county year outage answers attacks test-clients test-browser chaos bench audit sbom lint format lock clean reset
+.PHONY: help setup run test test-all synthea sequences mutations matrix oracle model county year outage answers attacks test-clients test-browser chaos races bench audit sbom lint format lock clean reset
 
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -11,6 +11,7 @@ PYTHON ?=
 CHAOS_KILLS ?= 100
 CHAOS_CRASHES ?= 5
 CHAOS_REFERRALS ?= 10000
+RACES ?= 100
 FUZZ ?= 10
 ATTACKS ?= 10000
 MUTATIONS ?= 10000
@@ -39,7 +40,7 @@ test: lint
 	$(PY) -m pytest -n 2 --dist loadfile
 
 ## make test-all  the same, and the long runs
-test-all: test synthea sequences mutations matrix oracle model county outage answers attacks chaos test-clients test-browser
+test-all: test races synthea sequences mutations matrix oracle model county outage answers attacks chaos test-clients test-browser
 
 ## make synthea   every Synthea patient at hand sent and read back (where ../shared holds them)
 synthea: .venv/.dev
@@ -48,6 +49,10 @@ synthea: .venv/.dev
 ## make sequences  long random sequences of interactions, and all that is stored consistent after each
 sequences: .venv/.dev
 	COORDHUB_SEQUENCES=$(SEQUENCES) COORDHUB_SEQUENCE_LENGTH=80 $(PY) -m pytest tests/fhir/test_sequences.py
+
+## make races     S09: two of five accept in the same moment, a hundred times
+races: .venv/.dev
+	COORDHUB_JOURNEY_RACES=$(RACES) $(PY) -m pytest tests/journeys/test_s09_first_accept_wins.py -s
 
 ## make mutations  a good referral changed at random 10,000 times: never a 5xx, nothing half stored
 mutations: .venv/.dev

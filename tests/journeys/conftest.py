@@ -70,6 +70,9 @@ strategies.use(
 Document = dict[str, Any]
 
 KEY = "a test key that is long enough for it"
+NO_TLS = False
+"""The hub of a journey is spoken to by http; to read whom the world trusts takes longer than to start."""
+
 PATIENCE = 60.0
 FHIR = "application/fhir+json"
 LARGEST_BODY = 1024 * 1024
@@ -414,7 +417,7 @@ class House:
             address = f"http://127.0.0.1:{listening.getsockname()[1]}"
             async with (
                 serving(build(settings or self.settings), listening),
-                httpx2.AsyncClient(base_url=address, timeout=30) as client,
+                httpx2.AsyncClient(base_url=address, timeout=30, verify=NO_TLS) as client,
             ):
                 yield client
 
@@ -643,7 +646,7 @@ async def house(
         stack.push_async_callback(routing.end)
         limits = httpx2.Limits(max_connections=100, max_keepalive_connections=50)
         http = await stack.enter_async_context(
-            httpx2.AsyncClient(base_url=address, limits=limits, timeout=30)
+            httpx2.AsyncClient(base_url=address, limits=limits, timeout=30, verify=NO_TLS)
         )
         running = House(hub, routing, http, partners, Tokens(KEY.encode(), engine), settings)
         for seat in seats.values():

@@ -6,7 +6,7 @@ import asyncio
 import os
 
 RIDES = "transportation-insecurity"
-RUNS = int(os.environ.get("COORDHUB_JOURNEY_RACES", "100"))
+RUNS = int(os.environ.get("COORDHUB_JOURNEY_RACES", "20"))
 
 
 async def test_s09_given_five_ride_services_when_two_accept_at_once_then_one_wins_and_all_are_told(

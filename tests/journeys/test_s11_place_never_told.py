@@ -192,10 +192,14 @@ async def told_everywhere(house, operators, tmp_path):
     vault.use(vault.Vault())
 
 
-async def paths(house, references):
-    """Every way to read."""
+async def paths(house, role):
+    """Every way to read; of kinds of which nothing is stored, by the first role alone."""
     statement = (await house.riverside.ask("GET", "/metadata")).json()
+    rows = await house.rows("select fhir_id, type, version from resource order by rid")
     kinds = [each["type"] for each in statement["rest"][0]["resource"]]
+    if role != ROLES[0]:
+        stored = {house.type_name(row["type"]) for row in rows}
+        kinds = [kind for kind in kinds if kind in stored]
     yield "/_history?_count=200"
     yield "/metadata"
     for kind in kinds:
@@ -208,7 +212,6 @@ async def paths(house, references):
     yield f"/Location?near={LATITUDE}|{LONGITUDE}|5|km".replace("|", "%7C")
     yield f"/Practitioner?name={FAMILY}"
     yield f"/PractitionerRole?practitioner.family={FAMILY}"
-    rows = await house.rows("select fhir_id, type, version from resource order by rid")
     for row in rows:
         reference = f"{house.type_name(row['type'])}/{row['fhir_id']}"
         yield f"/{reference}"
@@ -227,11 +230,10 @@ async def paths(house, references):
 async def test_s11_given_its_place_told_everywhere_when_every_role_reads_everything_then_it_is_nowhere(
     house, told_everywhere, caplog
 ):
-    _, references, _ = told_everywhere
     caplog.set_level(logging.DEBUG)
     asked, leaks = 0, []
     for role in ROLES:
-        async for path in paths(house, references):
+        async for path in paths(house, role):
             answered = await house.members[role].ask("GET", path)
             assert answered.status_code < 500, (path, answered.text)
             asked += 1

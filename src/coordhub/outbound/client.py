@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -75,6 +75,12 @@ def trusting(authorities: Path) -> ssl.SSLContext:
     return context
 
 
+@cache
+def _public_authorities() -> ssl.SSLContext:
+    """Read once, which takes 25 ms: clients share it, and none changes it."""
+    return httpx2.create_ssl_context(trust_env=False)
+
+
 class _TooLarge(Exception):
     pass
 
@@ -101,7 +107,7 @@ class Outbound:
             raise ValueError("the TLS context must verify certificates and host names")
         self._timeouts = timeouts or Timeouts()
         self._largest_answer = largest_answer
-        verify = tls or httpx2.create_ssl_context(trust_env=False)
+        verify = tls or _public_authorities()
         # Without TLS nobody proves who answers: that is for the named networks only.
         self._transports = {
             "https": _transport(verify, connections, allowed_networks, public=True),
