@@ -11,7 +11,7 @@ from pathlib import Path
 from coordhub.access.caller import Caller
 from coordhub.access.scopes import EVERYTHING
 from coordhub.directory.hsds.offers import COST, STATUS
-from coordhub.portal import moments
+from coordhub.portal import moments, remarks
 from coordhub.portal.language import words
 from coordhub.r4 import document as fhir_json
 from coordhub.record.commit import commit
@@ -19,7 +19,8 @@ from coordhub.record.operations import Create
 from coordhub.referral.hours import SCHEDULE, TIME_ZONE
 from coordhub.referral.offered import CAPACITY, ELIGIBLE, USAGE_CONTEXT
 from coordhub.referral.same_kind import SDOHCC
-from coordhub.store.visibility import DIRECTORY
+from coordhub.store import resources
+from coordhub.store.visibility import DIRECTORY, EVERYONE
 
 sys.path.append(str(Path(__file__).parents[1] / "stage"))
 
@@ -28,6 +29,7 @@ from browser import browser, clock, joins
 __all__ = ["browser", "clock"]
 
 FOOD = "food-insecurity"
+EARLY = "Closes early on Fridays"
 ABSENT = "00000000-0000-4000-8000-000000000000"
 STEWARD = Caller(None, DIRECTORY, "Organization/directory", EVERYTHING)
 
@@ -192,6 +194,19 @@ async def test_given_a_directory_when_looked_through_on_pages_then_who_fits_is_t
     assert first is not None
     assert first[1] == its["urn:uuid:Far"]
 
+    # What somebody has noticed of it stands there for all
+    page = f"/portal/services/{known['Near']}"
+    await browser.opens(page)
+    assert (await browser.sends(page, words=" ")).status_code == 422
+    assert (await browser.sends(page, words=EARLY, seal="of another")).status_code == 404
+    await browser.opens(page)
+    assert EARLY in (await browser.sends(page, words=EARLY)).text
+    assert (await browser.sends(f"/portal/services/{secret}", words=EARLY)).status_code == 404
+
+    async with house.hub.engine.pool.acquire() as conn:
+        whose = await resources.read(conn, EVERYONE, "Organization", safe.id)
+        assert not await remarks.may_write(conn, whose.rid)
+
     # Who does not refer looks, and is not led there
     browser.http.cookies.clear()
     email = "pat@mounds.example.org"
@@ -200,3 +215,16 @@ async def test_given_a_directory_when_looked_through_on_pages_then_who_fits_is_t
     assert looked.status_code == 200
     assert "/portal/refer/" not in looked.text
     assert "Quillfeather" not in looked.text
+
+    # What Riverside's staff noted there is an errand of who keeps it, and shown until that has looked after it
+    assert EARLY in looked.text
+    worklist = await browser.opens("/portal/worklist")
+    [errand] = re.findall(r'href="/portal/tasks/([^"]+)">Look after what was noted', worklist.text)
+    asked = await browser.opens(f"/portal/tasks/{errand}")
+    assert EARLY in asked.text
+    assert ">Near<" in asked.text
+    await browser.sends(f"/portal/tasks/{errand}", act="did")
+    [note] = await riverside.find("Communication?category=service-note")
+    assert note["status"] == "completed"
+    assert (await mounds.read(f"Task/{errand}"))["status"] == "completed"
+    assert EARLY not in (await browser.opens(f"/portal/services/{known['Near']}")).text

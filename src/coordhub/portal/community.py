@@ -11,10 +11,27 @@ from fastapi import FastAPI, Request, Response
 
 from coordhub.access import viewer
 from coordhub.directory import finding
-from coordhub.portal import candidates, chart, desks, guests, leave, offering, patients, seeking
+from coordhub.errors import FhirError
+from coordhub.portal import (
+    answering,
+    candidates,
+    chart,
+    desks,
+    forms,
+    guests,
+    leave,
+    offering,
+    patients,
+    remarks,
+    seeking,
+)
 from coordhub.portal.guests import Guest
+from coordhub.portal.occurrences import Wall
+from coordhub.portal.offering import Sheet
+from coordhub.record import service_notes
 from coordhub.referral.matching import Wanted
 from coordhub.store import resources
+from coordhub.store.engine import Connection
 from coordhub.store.visibility import DIRECTORY
 
 SERVICE: Final = "HealthcareService"
@@ -55,23 +72,63 @@ def add(app: FastAPI) -> None:
             return guest
         return await page(request, guest, fhir_id)
 
+    @app.post("/portal/services/{fhir_id}", include_in_schema=False)
+    async def noted(request: Request, fhir_id: str) -> Response:
+        form = await forms.fields(request)
+        guest = await guests.at(request, "community")
+        if isinstance(guest, Response):
+            return guest
+        if form is None or form.get("seal") != guest.session.seal:
+            return guests.room(request, guest, "missing", 404)
+        return await _note(request, guest, fhir_id, " ".join(form.get("words", "").split()))
+
+
+async def _sheet(
+    request: Request, guest: Guest, conn: Connection, fhir_id: str, wall: Wall
+) -> Sheet | None:
+    hub = guests.context_of(request).hub
+    view = viewer.as_organization(guest.own.rid)
+    version = await resources.read(conn, view, SERVICE, fhir_id)
+    if version is None or version.body is None or version.source != DIRECTORY:
+        return None
+    anything = Wanted(kinds=frozenset(), now=wall.now)
+    entries = await finding.listed(conn, [version.rid], anything, hub.zone)
+    return (await offering.sheets(conn, [one for one, _ in entries], wall)).get(version.rid)
+
+
+async def _note(request: Request, guest: Guest, fhir_id: str, text: str) -> Response:
+    hub = guests.context_of(request).hub
+    async with hub.engine.pool.acquire() as conn:
+        wall = await patients.wall_of(request, guest, conn)
+        sheet = await _sheet(request, guest, conn, fhir_id, wall)
+        if sheet is None or not await remarks.may_write(conn, guest.own.rid):
+            return guests.room(request, guest, "missing", 404)
+    if not text or len(text) > service_notes.LONGEST:
+        return await page(
+            request, guest, fhir_id, ("Write what you have noticed, in a few words.",), 422
+        )
+    caller = answering.caller(guest.own, request.state.request_id, guest.session.person)
+    try:
+        written = await remarks.write(hub, caller, sheet, text)
+    except FhirError as error:
+        return await page(request, guest, fhir_id, guests.refused(error), error.status)
+    if written is not None:
+        await guests.looked(request, guest, "create", written[0], (written[1],), "Communication")
+    return guests.go(request, f"/services/{fhir_id}")
+
 
 async def page(
     request: Request, guest: Guest, fhir_id: str, refused: tuple[str, ...] = (), status: int = 200
 ) -> Response:
     """Of one service; of a victim service provider's, as of one that is not there."""
     hub = guests.context_of(request).hub
-    view = viewer.as_organization(guest.own.rid)
     async with hub.engine.pool.acquire() as conn:
-        version = await resources.read(conn, view, SERVICE, fhir_id)
-        if version is None or version.body is None or version.source != DIRECTORY:
-            return guests.room(request, guest, "missing", 404)
         wall = await patients.wall_of(request, guest, conn)
-        anything = Wanted(kinds=frozenset(), now=wall.now)
-        entries = await finding.listed(conn, [version.rid], anything, hub.zone)
-        sheets = await offering.sheets(conn, [one for one, _ in entries], wall)
-    if version.rid not in sheets:
-        return guests.room(request, guest, "missing", 404)
+        sheet = await _sheet(request, guest, conn, fhir_id, wall)
+        if sheet is None:
+            return guests.room(request, guest, "missing", 404)
+        notes = await remarks.of(hub, conn, guest.own.rid, sheet, wall)
+        writes = await remarks.may_write(conn, guest.own.rid)
     refers = "board" in desks.of(guest.session.person.roles)
     looked = " ".join(request.query_params.get("who", "").split())[:100] if refers else ""
     whom = [
@@ -79,9 +136,11 @@ async def page(
         for one in (await leave.choices(hub, guest.own.rid, looked, hub.clock()) if looked else [])
         if not chart.is_apart(one)
     ]
-    await guests.looked(request, guest, "read", fhir_id, (version.rid,), SERVICE)
+    rids = (sheet.rid, *(one.rid for one in notes))
+    await guests.looked(request, guest, "read", fhir_id, rids, SERVICE)
     return guests.room(
-        request, guest, "service", status, here="community", sheet=sheets[version.rid], refused=refused,
+        request, guest, "service", status, here="community", sheet=sheet, notes=notes, writes=writes,
+        longest=service_notes.LONGEST, refused=refused,
         refers=refers, looked=looked, whom=whom, most=leave.MOST, printed=wall.dated(wall.now),
         action=f"{guests.home(request)}/services/{fhir_id}",
     )  # fmt: skip

@@ -60,6 +60,10 @@ WAYS: Final[dict[str, tuple[Way, ...]]] = {
         Way("did", "It can be done as changed", "completed"),
         Way("not", "It cannot be done so: give it back", "rejected"),
     ),
+    "service-note": (
+        Way("did", "It is corrected in the directory", "completed"),
+        Way("not", "There is nothing to correct", "rejected"),
+    ),
     "abort": (
         Way("did", "We have stopped", "completed"),
         Way("not", "It cannot be stopped any more", "rejected"),

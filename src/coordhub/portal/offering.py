@@ -51,7 +51,8 @@ class Contact:
 class Sheet:
     """All in words of the reader's language, but for what the directory says itself.
 
-    room: what it said of its places, said: how long ago that was; "" where it says nothing. tone: good, open or bad.
+    provider: rid of the organization. room: what it said of its places, said: how long ago that was; "" where it
+    says nothing. tone: good, open or bad.
     whom: for whom it is. updated: when the entry was changed last. needs: keys of what may be asked of it.
     """
 
@@ -59,6 +60,7 @@ class Sheet:
     id: str
     name: str
     organization: str
+    provider: int
     kinds: tuple[str, ...]
     about: str
     details: str
@@ -121,6 +123,7 @@ def _sheet(entry: Listed, owner: Document, areas: Sequence[Document], wall: Wall
         entry.service.reference.partition("/")[2],
         str(document.get("name") or "") or str(owner.get("name") or "") or t("A service"),
         str(owner.get("name") or ""),
+        entry.service.organization,
         tuple(dict.fromkeys(each for one in kinds if (each := words(one)))),
         str(document.get("comment") or ""),
         str(document.get("extraDetails") or ""),

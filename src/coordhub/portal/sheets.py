@@ -158,6 +158,12 @@ def _request(
     yield from (("Kind", text) for one in asked.get("category") or [] if (text := words(one)))
     if (quantity := asked.get("quantityQuantity")) is not None:
         yield "How much", _quantity(quantity)
+    for about in asked.get("about") or []:
+        if said := about.get("display"):
+            yield "About", str(said)
+    for part in asked.get("payload") or []:
+        if said := part.get("contentString"):
+            yield "Note", str(said)
     if said := asked.get("patientInstruction"):
         yield "Told to the person", str(said)
     for note in (*(asked.get("note") or []), *(document.get("note") or [])):

@@ -43,6 +43,7 @@ KINDS: Final = {
     "choose": "Choose one of the offers",
     "find-provider": "Find somebody who can help",
     "not-received": "Look after what the person says it did not get",
+    "service-note": "Look after what was noted on a service of yours",
     "data-request": "Release data that is asked for, or say why not",
 }
 """Code of Task.code -> its display. A kind that R4 has a code for keeps that; data-request is asked by another

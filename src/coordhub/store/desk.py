@@ -78,6 +78,21 @@ async def inbox(conn: Connection, viewer: Viewer, limit: int) -> list[Line]:
     ]
 
 
+async def notes(conn: Connection, viewer: Viewer, organization: int, limit: int) -> list[Version]:
+    """Communications of the directory about services of an organization that wait to be looked after, newest first."""
+    condition, arguments = visible(viewer, "r", 3)
+    rows = await conn.fetch(
+        f"select {COLUMNS}, {shown(viewer, 'r', 3)} from errand e"
+        " join resource r on r.rid = e.subject and r.shard = (e.subject & 255)::smallint"
+        " where e.owner = $1 and e.kind = 'service-note' and e.closed_at is null"
+        f" and {condition} order by e.opened_at desc, e.task limit $2",
+        organization,
+        limit,
+        *arguments,
+    )
+    return [version_of(row) for row in rows if row[9] is not None]
+
+
 @dataclass(frozen=True, slots=True)
 class Out:
     """A referral of the organization's. due: the next time limit of anybody but a victim service provider.

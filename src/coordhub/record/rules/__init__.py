@@ -41,6 +41,7 @@ from coordhub.record.rules import (
     reopening,
     result,
     screening,
+    service_note,
     stop_request,
     subscription,
     voice,
@@ -161,6 +162,8 @@ async def apply(work: Work) -> None:
             await _task(work, draft)
         elif draft.type == "Communication" and reminder.reminds(work, draft):
             await reminder.apply(work, draft)
+        elif draft.type == "Communication" and service_note.notes(draft):
+            await service_note.apply(work, draft)
         elif draft.type in ("Communication", "AppointmentResponse"):
             await communication.apply(work, draft)
         elif draft.type == "Appointment":

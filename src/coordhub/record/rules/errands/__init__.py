@@ -20,6 +20,7 @@ from coordhub.record.rules.errands import (
     find_provider,
     match_result,
     re_confirm,
+    service_note,
     still_needed,
 )
 from coordhub.record.work import Draft, Work
@@ -38,6 +39,7 @@ ANSWERED: Final[dict[str, Answered]] = {
     match_result.KIND: match_result.answered,
     "still-needed": still_needed.answered,
     "re-confirm": re_confirm.answered,
+    "service-note": service_note.answered,
 }
 """Kind of errand -> what follows from an answer of its owner, whose draft has been found legal.
 
