@@ -9,6 +9,7 @@ from pathlib import Path
 
 from coordhub.admin import people
 from coordhub.admin.acts import Operator
+from coordhub.referral.offered import offered
 
 sys.path.append(str(Path(__file__).parents[1] / "stage"))
 
@@ -18,7 +19,7 @@ __all__ = ["browser", "clock"]
 
 
 async def test_s06_given_staff_with_a_browser_when_it_accepts_starts_and_completes_then_the_sender_has_it(
-    house, browser
+    house, browser, clock
 ):
     riverside, mounds = house.riverside, house.mounds
     first = await joins(house, mounds, "pat@mounds.example.org")
@@ -78,6 +79,36 @@ async def test_s06_given_staff_with_a_browser_when_it_accepts_starts_and_complet
     assert "fewer than 10" in counted.text
     table = await browser.opens(f"/portal/figures.csv?month={house.hub.clock():%Y-%m}")
     assert "received,completed,Completed,<10" in table.text
+
+    # Whether it has places is said by one press; nobody says it of another's service
+    listed = await browser.opens("/portal/worklist")
+    assert "Nothing was said yet." in listed.text
+    other = await riverside.refers(
+        house.referral(riverside, mounds.reference, kind="food-insecurity")
+    )
+    declined = {"coding": [{"system": "urn:coordhub:task-status-reason", "code": "no-capacity"}]}
+    task = await house.until(lambda: mounds.asked(other))
+    document = {**await mounds.read(task), "status": "rejected", "statusReason": declined}
+    assert (await mounds.ask("PUT", f"/{task}", document)).status_code == 200
+    clock.ahead += timedelta(seconds=1)
+    listed = await browser.opens("/portal/worklist")
+    assert "You declined for want of places 0 min ago: until " in listed.text
+    service = await house.service_of(mounds)
+    full = f"/portal/places/{service.partition('/')[2]}"
+    said = await browser.sends(full, state="no-capacity")
+    assert "Full · said 0 min ago" in said.text
+    entry = await riverside.read(service)
+    told = offered(entry, service, 1, updated=house.hub.clock()).capacity
+    assert told.status == "no-capacity"
+    assert entry["name"] in said.text
+    seen = await browser.sends(full, state="limited")
+    assert re.search(r'value="limited" aria-pressed="true"', seen.text)
+    assert len((await riverside.read(service))["extension"]) == len(entry["extension"])
+    other = (await house.service_of(house.rides)).partition("/")[2]
+    for wrong in ({"state": "no-capacity"}, {"state": "capacity", "seal": "of another"}):
+        path = f"/portal/places/{other}" if "seal" not in wrong else full
+        await browser.opens("/portal/worklist")
+        assert (await browser.sends(path, **wrong)).status_code == 404
 
     # The sender has it, with what was given; and the audit says who of the food bank it was
     mine = await riverside.read(sent.task)

@@ -21,6 +21,7 @@ from coordhub.portal import (
     launching,
     sheets,
     talking,
+    vacancies,
     worklist,
 )
 from coordhub.portal.guests import Guest
@@ -42,18 +43,15 @@ def add(app: FastAPI) -> None:
         guest = await guests.at(request, "worklist")
         if isinstance(guest, Response):
             return guest
-        hub = guests.context_of(request).hub
-        async with hub.engine.pool.acquire() as conn:
-            found = await worklist.worklist(hub, conn, guest.own.rid)
-        await guests.looked(request, guest, "search-type", None, found.rids)
-        show = request.query_params.get("show", "open")
-        show = show if show in TABS else "open"
-        return guests.room(
-            request, guest, "worklist", 200, show=show, here="worklist",
-            back=f"/worklist?show={show}", tabs=TABS, found=found, most=worklist.MOST,
-            counts={tab: len(found.under(tab)) for tab in TABS},
-            **await guests.times(request, guest),
-        )  # fmt: skip
+        return await _worklist(request, guest)
+
+    @app.post("/portal/places/{fhir_id}", include_in_schema=False)
+    async def said(request: Request, fhir_id: str) -> Response:
+        form = await forms.fields(request)
+        guest = await guests.at(request, "worklist")
+        if isinstance(guest, Response):
+            return guest
+        return await _say(request, guest, fhir_id, form or {})
 
     @app.get("/portal/tasks/{fhir_id}", include_in_schema=False)
     async def shown(request: Request, fhir_id: str) -> Response:
@@ -71,6 +69,41 @@ def add(app: FastAPI) -> None:
         if form is None or form.get("seal") != guest.session.seal:
             return guests.room(request, guest, "missing", 404)
         return await _answer(request, guest, fhir_id, form)
+
+
+async def _worklist(
+    request: Request, guest: Guest, refused: tuple[str, ...] = (), status: int = 200
+) -> Response:
+    hub = guests.context_of(request).hub
+    async with hub.engine.pool.acquire() as conn:
+        found = await worklist.worklist(hub, conn, guest.own.rid)
+        places = await vacancies.vacancies(hub, conn, guest.own)
+    await guests.looked(request, guest, "search-type", None, found.rids)
+    show = request.query_params.get("show", "open")
+    show = show if show in TABS else "open"
+    return guests.room(
+        request, guest, "worklist", status, show=show, refused=refused, here="worklist",
+        back=f"/worklist?show={show}", tabs=TABS, found=found, most=worklist.MOST,
+        counts={tab: len(found.under(tab)) for tab in TABS}, places=places,
+        states=vacancies.STATES,
+        **await guests.times(request, guest),
+    )  # fmt: skip
+
+
+async def _say(request: Request, guest: Guest, fhir_id: str, form: dict[str, str]) -> Response:
+    """What a service of its organization has of places."""
+    hub, state = guests.context_of(request).hub, form.get("state", "")
+    async with hub.engine.pool.acquire() as conn:
+        places = await vacancies.vacancies(hub, conn, guest.own)
+    found = next((one for one in places if one.id == fhir_id), None)
+    sealed = form.get("seal") == guest.session.seal
+    if not sealed or found is None or state not in vacancies.STATES:
+        return guests.room(request, guest, "missing", 404)
+    try:
+        await vacancies.say(hub, guest, found, state, request.state.request_id)
+    except FhirError as error:
+        return await _worklist(request, guest, guests.refused(error), error.status)
+    return guests.go(request, "/worklist")
 
 
 async def _sheet(request: Request, guest: Guest, fhir_id: str) -> Sheet | None:
