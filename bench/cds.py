@@ -9,6 +9,7 @@ new result that is hidden from it, and of patients of whom there is none: the me
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import random
@@ -28,6 +29,7 @@ from bench import documents, machine, report
 from bench.drive import Lap, Refused, offered, percentile
 from bench.items import Asker, located
 from bench.loader import OBSERVATIONS, Loader
+from bench.pages import SETTLED, counting
 from bench.place import RECIPIENT, SENDER, Place, place, postgres
 from bench.wire import Server
 from coordhub.access.caller import Caller
@@ -115,7 +117,7 @@ async def run(plan: Plan) -> dict[str, Any]:
     print(
         f"{plan.observations} observations, {plan.rate:g} calls a second offered, {busy.rate:.1f} answered:"
         f" p50 {p50:.1f} ms, p95 {p95:.1f} ms, {cards} cards, refused {dict(busy.refused) or 'none'};"
-        f" CPU of a call {cost[0]:.2f} ms of the hub and {cost[1]:.2f} ms of Postgres"
+        f" CPU of a call {cost[0]:.2f} ms of the hub and {cost[1]:.2f} ms of Postgres, {cost[2]:.0f} pages"
     )
     print(
         f"hidden {medians[0]:.2f} ms, absent {medians[1]:.2f} ms (medians of {len(hidden)} and {len(absent)}"
@@ -123,7 +125,7 @@ async def run(plan: Plan) -> dict[str, Any]:
     )
     return {
         "machine": known, "observations": plan.observations, "rate": plan.rate, "answered": busy.rate,
-        "p50_ms": p50, "p95_ms": p95, "cards": cards, "cpu_ms": sum(cost), "cpu_hub_ms": cost[0],
+        "p50_ms": p50, "p95_ms": p95, "cards": cards, "cpu_ms": sum(cost[:2]), "cpu_hub_ms": cost[0], "pages": cost[2],
         "hidden_ms": medians[0], "absent_ms": medians[1],
     }  # fmt: skip
 
@@ -181,8 +183,8 @@ async def _apart(here: Place) -> tuple[list[str], list[str]]:
 
 async def _busy(
     plan: Plan, here: Place, ehr: _Hospital, patients: list[str]
-) -> tuple[Lap, int, tuple[float, float]]:
-    """The lap at the rate; how many cards there were; CPU in ms of a call, the hub's and Postgres's."""
+) -> tuple[Lap, int, tuple[float, float, float]]:
+    """The lap at the rate; how many cards there were; of a call CPU in ms, the hub's and Postgres's, and pages."""
     count = int(plan.rate * (plan.seconds + 3))
     chosen = [random.Random(n).choice(patients) for n in range(count)]
     following, asker, cards = iter(ehr.calls(chosen)), Asker(ehr.server), itertools.count()
@@ -193,11 +195,15 @@ async def _busy(
             next(cards)
 
     await offered(work, 32, plan.rate, 3.0)  # connections made, statements prepared
-    shown, before = next(cards), machine.cpu(here.pids, here.postgres.postmaster)
-    lap = await offered(work, 32, plan.rate, plan.seconds)
-    used = machine.cpu(here.pids, here.postgres.postmaster) - before
+    await asyncio.sleep(SETTLED)
+    shown = next(cards)
+    async with counting(here.postgres.url) as cost:
+        before = machine.cpu(here.pids, here.postgres.postmaster)
+        lap = await offered(work, 32, plan.rate, plan.seconds)
+        used = machine.cpu(here.pids, here.postgres.postmaster) - before
     done = max(1, lap.done)
-    return lap, next(cards) - shown - 1, (used.hub * 1000 / done, used.postgres * 1000 / done)
+    each = (used.hub * 1000 / done, used.postgres * 1000 / done, cost.pages / done)
+    return lap, next(cards) - shown - 1, each
 
 
 async def _compared(

@@ -13,8 +13,7 @@ import json
 import statistics
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from random import Random
@@ -25,6 +24,7 @@ import asyncpg
 from bench import documents, machine, population, report
 from bench.drive import percentile
 from bench.items import Asker
+from bench.pages import SETTLED, counting
 from bench.place import RECIPIENT, SENDER, Place, place, postgres
 from coordhub.access.caller import Caller
 from coordhub.access.scopes import EVERYTHING
@@ -56,13 +56,6 @@ class Plan:
 
     persons: int
     seed: int = population.SEEDS[0]
-
-
-@dataclass(slots=True)
-class Cost:
-    """Of one act, as it is on average. pages: 8 kB buffers that were looked at."""
-
-    pages: float = 0.0
 
 
 async def run(plan: Plan) -> dict[str, Any]:
@@ -107,7 +100,7 @@ async def _load(plan: Plan, here: Place, hub: Hub) -> list[_Made]:
         await linking.link(hub)
         await conn.execute("truncate person_due")
         await conn.execute("vacuum analyze")
-        await asyncio.sleep(11)
+        await asyncio.sleep(SETTLED)
     finally:
         await conn.close()
     return made
@@ -147,7 +140,7 @@ async def _asked(
     taken, bytes_ = [], []
     for request in requests[:20]:
         await asker.ask(0, request, 200)
-    async with _counting(here.postgres.url) as cost:
+    async with counting(here.postgres.url) as cost:
         used = machine.cpu(here.pids, here.postgres.postmaster)
         for request in requests[20:]:
             begun = time.perf_counter()
@@ -194,7 +187,7 @@ async def _linked(hub: Hub, rids: Sequence[int]) -> dict[str, Any]:
     async with hub.engine.pool.acquire_at_last() as conn:
         conn.add_query_logger(hear)
     begun = time.perf_counter()
-    async with _counting(hub.engine.url) as cost:
+    async with counting(hub.engine.url) as cost:
         while await linking.link(hub):
             pass
         lasted = time.perf_counter() - begun
@@ -205,24 +198,3 @@ async def _linked(hub: Hub, rids: Sequence[int]) -> dict[str, Any]:
         "pages": round(cost.pages / len(rids)),
         "statements": round(statements / len(rids), 1),
     }
-
-
-@asynccontextmanager
-async def _counting(url: str) -> AsyncIterator[Cost]:
-    """Pages that all backends of this database look at meanwhile, once they have said so."""
-    cost = Cost()
-    conn = await asyncpg.connect(url)
-    try:
-        before = await _pages(conn)
-        yield cost
-        await asyncio.sleep(11)  # a backend that is idle tells after ten seconds
-        cost.pages = await _pages(conn) - before
-    finally:
-        await conn.close()
-
-
-async def _pages(conn: Any) -> int:
-    found: int = await conn.fetchval(
-        "select blks_hit + blks_read from pg_stat_database where datname = current_database()"
-    )
-    return found

@@ -114,7 +114,8 @@ async def _settle(
     if stood is not None and stood.state == LINKED and state != LINKED:
         await note_unlinked(hub, conn, ours, other, stood, {"by": "coordhub"})
     if state is None:
-        await persons.remove(conn, [(one, another)])
+        if stood is not None:
+            await persons.remove(conn, [(one, another)])
         return
     said = Evidence({each.field: each.level for each in verdict.evidence}, held)
     text = msgspec.json.encode(said).decode()
