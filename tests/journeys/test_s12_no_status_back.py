@@ -18,6 +18,12 @@ sys.path.append(str(Path(__file__).parents[1] / "stage"))
 from ehr import draft, registered
 from ehr import told as told_by
 
+sys.path.append(str(Path(__file__).parents[1] / "stage"))
+
+from browser import browser, clock, joins
+
+__all__ = ["browser", "clock"]
+
 SDOH = "http://hl7.org/fhir/us/sdoh-clinicalcare/CodeSystem/SDOHCC-CodeSystemTemporaryCodes"
 
 
@@ -232,7 +238,7 @@ def soon(**span):
 
 
 async def test_s12_given_a_release_when_the_sender_looks_then_it_sees_accepted_and_completed_and_no_more(
-    house, safe
+    house, safe, browser
 ):
     sent, task = await given_accepted(house, safe)
     assert await house.riverside.find(f"Task?part-of={sent.task}") == []
@@ -260,6 +266,7 @@ async def test_s12_given_a_release_when_the_sender_looks_then_it_sees_accepted_a
     assert not await house.riverside.sees(f"Task/{told['id']}")
     assert (await house.riverside.ask("GET", f"/Task/{told['id']}/_history")).status_code == 404
     assert await house.riverside.find(f"Task?part-of={sent.task}") == []
+    await on_pages(house, safe, browser, sent, task)
     # what was disclosed stays on record
     rid = await house.value("select rid from resource where fhir_id = $1", told["id"])
     riverside = await house.value("select rid from resource where fhir_id = $1", house.riverside.id)
@@ -269,6 +276,43 @@ async def test_s12_given_a_release_when_the_sender_looks_then_it_sees_accepted_a
         riverside,
         rid,
     )
+
+
+async def on_pages(house, safe, browser, sent, task):
+    """An advocate writes down the same release, and that she takes it back; Riverside knows of no such page."""
+    there = f"/portal/written-releases/{task.partition('/')[2]}"
+    for organization in (house.riverside, safe):
+        browser.http.cookies.clear()
+        email = f"pat@{organization.key}.example.org"
+        await browser.sets_up(email, await joins(house, organization, email, "program-staff"))
+        if organization is safe:
+            break
+        absent = await browser.opens("/portal/nowhere")
+        for path in ("/portal/written-releases", there):
+            found = await browser.opens(path)
+            assert found.status_code == 404
+            assert re.sub('back=[^"]*', "", found.text) == re.sub('back=[^"]*', "", absent.text)
+    assert there in (await browser.opens(f"/portal/tasks/{task.partition('/')[2]}")).text
+    assert "Not told" in (await browser.opens("/portal/written-releases")).text
+    assert "It was withdrawn then." in (await browser.opens(there)).text
+    until = f"{soon(days=10):%Y-%m-%d}"
+    assert (await browser.sends(there, act="release", until=until)).status_code == 422
+    late = await browser.sends(there, act="release", until="2199-01-01", signed="on")
+    assert late.status_code == 422
+    done = await browser.sends(there, act="release", until=until, signed="on")
+    assert "It ends then, in" in done.text
+    (told,) = await house.riverside.find(f"Task?part-of={sent.task}")
+    assert told["status"] == "completed"
+    assert "until " in (await browser.opens("/portal/written-releases")).text
+    await browser.opens(there)
+    assert (await browser.sends(there, act="release", until=until, signed="on")).status_code == 409
+    over = await browser.sends(there, act="withdraw", reason="oral")
+    assert over.text.count("It was withdrawn then.") == 2
+    assert await house.riverside.find(f"Task?part-of={sent.task}") == []
+    notes = await safe.find("Provenance?_count=50")
+    [note] = [one for one in notes if "reason" in one]
+    assert note["reason"] == [{"text": "Withdrawn by word of mouth"}]
+    assert not await house.riverside.sees(f"Provenance/{note['id']}")
 
 
 async def test_s12_given_a_release_when_its_time_is_over_then_the_status_is_hidden_again(

@@ -39,6 +39,7 @@ from coordhub.portal import (
     opening_hours,
     provisions,
     reasons,
+    released,
     releasing,
     requesting,
     rooms,
@@ -48,6 +49,7 @@ from coordhub.portal import (
     vacancies,
     working,
     worklist,
+    written_releases,
     you,
 )
 from coordhub.record import errands, reviewing
@@ -164,6 +166,7 @@ def _of_privacy() -> set[str]:
     said |= {text for pair in consented.ASLEEP.values() for text in pair}
     said |= {consented.LESS, consenting.LACKS, consenting.OVER, emergencies.OPEN, emergencies.LACKS}
     said |= {*reviewing.VERDICTS.values(), *chained.RULES.values(), *chained.MADE_BY.values()}
+    said |= {*released.SAID.values(), *written_releases.LACKS.values()}
     said |= {chained.UNRULED, chained.NOTHING, marks.LACKS, marks.OVER}
     return {
         *said, *kinds, disclosed.OTHERWISE, "sent to it", "it looked",

@@ -34,6 +34,7 @@ from coordhub.portal import (
     surveying,
     voice,
     working,
+    written_releases,
     you,
 )
 
@@ -61,6 +62,7 @@ DESKS: Final[tuple[Callable[[FastAPI], None], ...]] = (
     consenting.add,
     emergencies.add,
     marks.add,
+    written_releases.add,
 )
 
 

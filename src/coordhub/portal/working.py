@@ -23,6 +23,7 @@ from coordhub.portal import (
     talking,
     vacancies,
     worklist,
+    written_releases,
 )
 from coordhub.portal.guests import Guest
 from coordhub.portal.sheets import Sheet
@@ -138,6 +139,7 @@ async def _task(
         errand=errands.KINDS.get(found.errand, ""),
         state=worklist.state_of(found.document), seen=found.task.version,
         apps=await launching.offered(guests.context_of(request).hub),
+        apart=await written_releases.is_apart(request, guest),
         reasons=answering.reasons(), failures=answering.failures(), longest=answering.LONGEST,
         action=f"{guests.home(request)}/tasks/{fhir_id}",
     )  # fmt: skip

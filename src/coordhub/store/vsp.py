@@ -59,6 +59,15 @@ class Told(NamedTuple):
     until: datetime
 
 
+class Released(NamedTuple):
+    """A release, in force or not. until: as it was written. end: when nothing is told by it any more."""
+
+    consent: int
+    task: int
+    until: datetime
+    end: datetime
+
+
 async def marked(conn: Connection) -> frozenset[int]:
     rows = await conn.fetch("select organization from party where kind = 'vsp'")
     return frozenset(row[0] for row in rows)
@@ -330,6 +339,30 @@ async def releases_of(conn: Connection, task: int, now: datetime) -> list[Told]:
         now,
     )
     return [Told(*row) for row in rows]
+
+
+async def released(conn: Connection, provider: int, tasks: Sequence[int]) -> list[Released]:
+    """All releases there ever were of what became of these Tasks that ask this provider, the last to end first."""
+    rows = await conn.fetch(
+        "select v.consent, v.task, v.until, least(v.until, g.until) from vsp_release v"
+        " join candidate c on c.task = v.task and c.organization = $1"
+        " join access_grant g on g.because = v.consent and g.rule = 'release'"
+        " where v.task = any($2::bigint[]) order by 4 desc, v.consent desc",
+        provider,
+        list(tasks),
+    )
+    return [Released(*row) for row in rows]
+
+
+async def asked_by(conn: Connection, provider: int, tasks: Sequence[int]) -> dict[int, int]:
+    """Who referred, by these Tasks that ask this provider."""
+    rows = await conn.fetch(
+        "select c.task, e.requester from candidate c join episode e on e.id = c.episode"
+        " where c.organization = $1 and c.task = any($2::bigint[])",
+        provider,
+        list(tasks),
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 async def release(conn: Connection, consent: int) -> Told | None:
