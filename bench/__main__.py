@@ -9,6 +9,7 @@ python -m bench fanout                   changes to acknowledged deliveries, to 
 python -m bench cds --stored 1000000     calls of CDS Hooks: time, cost, and whether the time tells what is hidden
 python -m bench ladder --rungs 1000,4000,16000
 python -m bench matching --persons 200000   records of one person found in a made population
+python -m bench portal --tasks 1000000 --users 500   pages of the portal's desks
 python -m bench match --persons 200000   calls of Patient/$match and the linking of a record, what they cost
 """
 
@@ -50,6 +51,10 @@ def main(arguments: list[str]) -> int:
         from bench import match
 
         told = uvloop.run(match.run(match.Plan(asked.persons)))
+    elif asked.what == "portal":
+        from bench import portal
+
+        told = uvloop.run(portal.run(portal.Plan(asked.tasks, asked.users, asked.seconds)))
     elif asked.what == "cds":
         from bench import cds
 
@@ -90,7 +95,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("items", "referrals", "fanout", "noisy", "ladder", "matching", "match", "cds"),
+        choices=(
+            "items",
+            "referrals",
+            "fanout",
+            "noisy",
+            "ladder",
+            "matching",
+            "match",
+            "cds",
+            "portal",
+        ),
         default="items",
     )
     parser.add_argument("--json", type=Path, help="write all figures to this file")
@@ -117,6 +132,9 @@ def _parser() -> argparse.ArgumentParser:
     group = parser.add_argument_group("cds")
     group.add_argument("--stored", type=int, default=100_000, help="observations")
     group.add_argument("--calls", type=float, default=50.0, help="a second, offered")
+    group = parser.add_argument_group("portal")
+    group.add_argument("--tasks", type=int, default=100_000, help="so many, give or take a few")
+    group.add_argument("--users", type=int, default=500, help="people, five of an organization")
     group = parser.add_argument_group("ladder")
     group.add_argument("--rungs", default="1000,4000", help="patients at each rung")
     group.add_argument("--times", type=int, default=15, help="requests of each shape and caller")

@@ -7,6 +7,7 @@ Everything is read with the Viewer of the organization, and says what `$status-o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -97,22 +98,33 @@ class Sheet:
     rids: tuple[int, ...]
 
 
-async def board(hub: Hub, conn: Connection, organization: int) -> Listed:
+async def board(hub: Hub, conn: Connection, organization: int, show: str) -> Listed:
+    """What is under `show`, of which alone it is looked up whom it is for; and how much there is under each tab.
+
+    show: what is no tab is what needs somebody, if there is any of that, else what is under way.
+    """
     view = viewer.as_organization(organization)
     left = await unhelped.left(hub, conn, organization)
     again = {one.task.rid for one in left}
     newest = await desk.outbox(conn, view, MOST)
     found = [*left, *(one for one in newest if one.task.rid not in again)]
-    documents = [parties.document(one.task) for one in found]
-    known = await listed.named(hub, conn, view, documents)
+    tabs = [_tab(one, one.task.rid in again) for one in found]
+    if show not in TABS:
+        show = "stuck" if "stuck" in tabs else "open"
+    kept = [
+        (one, parties.document(one.task))
+        for one, tab in zip(found, tabs, strict=True)
+        if tab == show
+    ]
+    known = await listed.named(hub, conn, view, [document for _, document in kept])
     now = hub.clock()
     items = [
         _item(one, document, known, hub.base, now, left=one.task.rid in again)
-        for one, document in zip(found, documents, strict=True)
+        for one, document in kept
     ]
     items.sort(key=_order)
-    rids = [one.task.rid for one in found] + [one.rid for one in known.values()]
-    return Listed(tuple(items), tuple(rids))
+    rids = [one.task.rid for one, _ in kept] + [one.rid for one in known.values()]
+    return Listed(tuple(items), tuple(rids), show, Counter(tabs), len(found) >= MOST)
 
 
 def _order(item: Item) -> tuple[Any, ...]:
@@ -121,6 +133,13 @@ def _order(item: Item) -> tuple[Any, ...]:
         return (1, False, False, 0, -item.since.timestamp())
     due = item.due.timestamp() if item.due is not None else float("inf")
     return (0, not item.late, not item.urgent, due, item.since.timestamp())
+
+
+def _tab(out: Out, left: bool) -> str:
+    over = out.closed is not None
+    if out.waits or out.queued or left or (out.asked and not over):
+        return "stuck"
+    return "done" if over else "open"
 
 
 def _item(
@@ -134,11 +153,10 @@ def _item(
 ) -> Item:
     over = out.closed is not None
     asked = out.asked and not over
-    stuck = bool(out.waits) or out.queued or asked or left
     due = None if over else out.due
     return Item(
         out.task.id,
-        "stuck" if stuck else "done" if over else "open",
+        _tab(out, left),
         listed.title(document, known, base),
         listed.person(document, known, base),
         priority(document) != ROUTINE,

@@ -45,13 +45,14 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """rids: what is shown, for the audit."""
+    """One tab of a list. rids: what is shown, for the audit. show: which. counts: of each tab that was looked
+    at. is_full: there may be more."""
 
     items: tuple[Item, ...]
     rids: tuple[int, ...]
-
-    def under(self, tab: str) -> list[Item]:
-        return [item for item in self.items if item.tab == tab]
+    show: str
+    counts: Mapping[str, int]
+    is_full: bool
 
 
 async def named(

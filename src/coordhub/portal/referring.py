@@ -28,15 +28,12 @@ def add(app: FastAPI) -> None:
             return guest
         hub = guests.context_of(request).hub
         async with hub.engine.pool.acquire() as conn:
-            found = await board.board(hub, conn, guest.own.rid)
+            show = request.query_params.get("show", "")
+            found = await board.board(hub, conn, guest.own.rid, show)
         await guests.looked(request, guest, "search-type", None, found.rids)
-        show = request.query_params.get("show", "")
-        if show not in board.TABS:
-            show = "stuck" if found.under("stuck") else "open"
         return guests.room(
-            request, guest, "board", 200, show=show, here="board", back=f"/board?show={show}",
+            request, guest, "board", 200, here="board", back=f"/board?show={found.show}",
             tabs=board.TABS, found=found, most=board.MOST, **await guests.times(request, guest),
-            counts={tab: len(found.under(tab)) for tab in board.TABS},
         )  # fmt: skip
 
     @app.get("/portal/referrals/{fhir_id}", include_in_schema=False)

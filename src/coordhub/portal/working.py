@@ -76,16 +76,16 @@ async def _worklist(
     request: Request, guest: Guest, refused: tuple[str, ...] = (), status: int = 200
 ) -> Response:
     hub = guests.context_of(request).hub
-    async with hub.engine.pool.acquire() as conn:
-        found = await worklist.worklist(hub, conn, guest.own.rid)
-        places = await vacancies.vacancies(hub, conn, guest.own)
-    await guests.looked(request, guest, "search-type", None, found.rids)
     show = request.query_params.get("show", "open")
     show = show if show in TABS else "open"
+    async with hub.engine.pool.acquire() as conn:
+        found = await worklist.worklist(hub, conn, guest.own.rid, show)
+        places = await vacancies.vacancies(hub, conn, guest.own)
+    await guests.looked(request, guest, "search-type", None, found.rids)
     return guests.room(
-        request, guest, "worklist", status, show=show, refused=refused, here="worklist",
+        request, guest, "worklist", status, refused=refused, here="worklist",
         back=f"/worklist?show={show}", tabs=TABS, found=found, most=worklist.MOST,
-        counts={tab: len(found.under(tab)) for tab in TABS}, places=places,
+        places=places,
         states=vacancies.STATES,
         **await guests.times(request, guest),
     )  # fmt: skip

@@ -7,6 +7,7 @@ Everything is read with the Viewer of the organization; what is not shown to it 
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Any, Final
 
@@ -53,23 +54,30 @@ BUSINESS: Final = {
 Document = dict[str, Any]
 
 
-async def worklist(hub: Hub, conn: Connection, organization: int) -> Listed:
+async def worklist(hub: Hub, conn: Connection, organization: int, show: str) -> Listed:
+    """What is under `show`, and how much there is under each tab that is open; of what is over, where it is shown.
+
+    What is not shown is not looked at: neither whom it is for, nor what was over long ago.
+    """
     view = viewer.as_organization(organization)
-    lines = await desk.inbox(conn, view, MOST)
+    lines = await desk.inbox(conn, view, MOST, over=show == "done")
     documents = [parties.document(line.task) for line in lines]
+    tabs = [_tab(line, document) for line, document in zip(lines, documents, strict=True)]
+    kept = [
+        (line, document)
+        for line, document, tab in zip(lines, documents, tabs, strict=True)
+        if tab == show
+    ]
     told = [  # of an errand, not what it is about: a result that it asks to see is not seen by that
-        {"for": document.get("for")} if line.errand else document
-        for line, document in zip(lines, documents, strict=True)
+        {"for": document.get("for")} if line.errand else document for line, document in kept
     ]
     found = await listed.named(hub, conn, view, told)
     now = hub.clock()
-    items = [
-        _item(line, document, found, hub.base, now)
-        for line, document in zip(lines, documents, strict=True)
-    ]
-    items.sort(key=_order)
-    rids = [line.task.rid for line in lines] + [one.rid for one in found.values()]
-    return Listed(tuple(items), tuple(rids))
+    items = sorted(
+        (_item(line, document, found, hub.base, now) for line, document in kept), key=_order
+    )
+    rids = [line.task.rid for line, _ in kept] + [one.rid for one in found.values()]
+    return Listed(tuple(items), tuple(rids), show, Counter(tabs), len(lines) >= MOST)
 
 
 def _order(item: Item) -> tuple[Any, ...]:
@@ -80,14 +88,21 @@ def _order(item: Item) -> tuple[Any, ...]:
     return (0, not item.urgent, due, item.since.timestamp())
 
 
+def _tab(line: Line, document: Document) -> str:
+    status = str(document.get("status"))
+    if status not in NEW | ACTIVE:
+        return "done"
+    return "open" if status in NEW or line.errand else "active"
+
+
 def _item(
     line: Line, document: Document, found: dict[str, Version], base: str, now: datetime
 ) -> Item:
-    status = str(document.get("status"))
-    over = status not in NEW | ACTIVE
+    tab = _tab(line, document)
+    over = tab == "done"
     return Item(
         line.task.id,
-        "done" if over else "open" if status in NEW or line.errand else "active",
+        tab,
         errands.KINDS[line.errand] if line.errand else listed.title(document, found, base),
         listed.person(document, found, base),
         priority(document) != ROUTINE,

@@ -19,15 +19,24 @@ _RUNS: Final = (
 """A timer that is somebody's time limit."""
 
 
-def newest(table: str, columns: str, whose: str, since: str, ended: str, argument: int = 2) -> str:
+def newest(
+    table: str,
+    columns: str,
+    whose: str,
+    since: str,
+    ended: str,
+    argument: int = 2,
+    over: bool = True,
+) -> str:
     """The rows of one organization ($1), what is open first, the newest first in each: at most $`argument`.
 
     Open and over apart, each along its index: of a history of any length no more is read than is shown.
+    over: also what is over.
     """
     parts = (
-        f"(select {columns} from {table} where {whose} = $1 and {ended} is {over}"
+        f"(select {columns} from {table} where {whose} = $1 and {ended} is {how}"
         f" order by {since} desc limit ${argument})"
-        for over in ("null", "not null")
+        for how in (("null", "not null") if over else ("null",))
     )
     return (
         f"(select {columns} from ({' union all '.join(parts)}) one"
@@ -53,12 +62,18 @@ class Line:
     ended: datetime | None
 
 
-async def inbox(conn: Connection, viewer: Viewer, limit: int) -> list[Line]:
-    """What the organization is asked: what is open first, the newest first in each; at most `limit`."""
+async def inbox(conn: Connection, viewer: Viewer, limit: int, *, over: bool = True) -> list[Line]:
+    """What the organization is asked: what is open first, the newest first in each; at most `limit`.
+
+    over: also what is over.
+    """
     condition, arguments = visible(viewer, "r", 3)
-    asked = newest("candidate", "task, asked_at, ended_at", "organization", "asked_at", "ended_at")
-    errands = newest(
-        "errand", "task, kind, opened_at, closed_at", "owner", "opened_at", "closed_at"
+    asked, errands = (
+        newest(*one, over=over)
+        for one in (
+            ("candidate", "task, asked_at, ended_at", "organization", "asked_at", "ended_at"),
+            ("errand", "task, kind, opened_at, closed_at", "owner", "opened_at", "closed_at"),
+        )
     )
     rows = await conn.fetch(
         f"select {COLUMNS}, {shown(viewer, 'r', 3)}, a.since, a.errand, a.ended,"
