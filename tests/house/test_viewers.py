@@ -41,6 +41,7 @@ EXEMPT = {
         "The same of those whose data are asked for: who may not be told any more; rids of Tasks."
     ),
     "consents.lock_requests": "Those of them, locked, that nobody has answered yet: rids, no content.",
+    "results.asking": "Who wrote that it wants a copy, before it is asked what it sees: rids, no content.",
     "mailboxes.waiting": "What is owed at one address, for the worker: ids and rids, no content.",
     "measures.areas": "Counts of the community for the operator: nobody's name, nothing of victim service providers.",
     "expunge.chart": "All of a patient's chart, to be removed by its owner's command: rids, no content.",

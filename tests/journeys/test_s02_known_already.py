@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from coordhub.sandbox import demo
-from coordhub.store import clients
+from coordhub.store import clients, invariants
 
 sys.path.append(str(Path(__file__).parents[1] / "stage"))
 
@@ -228,3 +228,54 @@ async def test_s04_and_s05_given_an_order_under_way_when_the_same_is_ordered_the
     assert await ehr.feeds_back(now, told) == 200
     rows = await house.rows("select outcome, reason from card_feedback")
     assert rows == [{"outcome": "overridden", "reason": "treatment-change"}]
+
+
+async def test_s04_given_who_follows_the_card_when_the_result_comes_then_it_is_brought_what_it_may_see_anyway(
+    house, ehr
+):
+    riverside, lakeside, lab, now = (
+        house.riverside,
+        house.lakeside,
+        house.metrolab,
+        house.hub.clock(),
+    )
+    stranger = await house.joins("stranger", treats=True)
+    sent, task = await house.given_asked(riverside, lab)
+    await lab.answers(task, "accepted")
+    moment = now.isoformat(timespec="milliseconds")
+    names = [lakeside.reference]
+    consent = await made(riverside, demo.consent(sent.patient, riverside.reference, names, moment))
+    copy = {
+        "resourceType": "CommunicationRequest", "status": "active",
+        "subject": {"reference": sent.patient}, "about": [{"reference": sent.order}],
+    }  # fmt: skip
+    asked = await made(lakeside, {**copy, "recipient": [{"reference": lakeside.reference}]})
+    # who ordered is shown that it is wanted; for another nobody asks
+    assert await riverside.sees(asked)
+    other = await made(lakeside, {**copy, "recipient": [{"reference": stranger.reference}]})
+    assert not await riverside.sees(other)
+
+    first = await lab.reports(sent.patient, sent.order)
+    await house.settled()
+    assert (await lakeside.holds(first))["status"] == "final"
+    assert await stranger.holds(first) is None
+    states = (
+        "select d.state from delivery d join resource r on r.rid = d.rid"
+        " join resource o on o.rid = d.organization where r.fhir_id = $1 and o.fhir_id = $2"
+    )
+    whose = lakeside.reference.partition("/")[2]
+    assert await house.rows(states, first.partition("/")[2], whose) == [{"state": "delivered"}]
+
+    # When the Consent by which it saw all that ends, nothing comes any more, and nothing says that there is any
+    ended = {**await riverside.read(consent), "status": "inactive"}
+    assert (await riverside.ask("PUT", f"/{consent}", ended)).status_code == 200
+    denial = demo.consent(sent.patient, riverside.reference, names, moment)
+    denial["provision"]["type"] = "deny"
+    await made(riverside, denial)
+    second = await lab.reports(sent.patient, sent.order, "6.8")
+    await house.settled()
+    assert await riverside.sees(second)
+    assert await lakeside.holds(second) is None
+    assert await house.rows(states, second.partition("/")[2], whose) == []
+    async with house.hub.engine.pool.acquire() as conn:
+        assert await invariants.violations(conn, house.hub.clock()) == []

@@ -4,8 +4,10 @@ http://hl7.org/fhir/R4/patient-definitions.html#Patient.generalPractitioner,
 http://hl7.org/fhir/R4/communicationrequest.html
 
 Believed of who keeps the record it stands in: the doctor of the Patient, the CommunicationRequest of who
-sent the order. Whether one of them may see a result is the patient's to say, and is asked at every look
-and before every delivery. The care team is not here: it sees the chart while it is one (record.care_teams).
+sent the order. An organization that treats may ask for a copy for itself, of an order that it sees: that shows
+it nothing, it is brought what it may see anyway (`asking`). Whether one of them may see a result is the
+patient's to say, and is asked at every look and before every delivery. The care team is not here: it sees the
+chart while it is one (record.care_teams).
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import Any, Final
 from coordhub.access import viewer
 from coordhub.directory import services
 from coordhub.record import parties
-from coordhub.store import resources, results
+from coordhub.store import consents, resources, results
 from coordhub.store.engine import Connection
 from coordhub.store.episodes import Episode
 from coordhub.store.visibility import EVERYONE
@@ -55,6 +57,38 @@ async def of(conn: Connection, base: str, episode: Episode) -> dict[int, str]:
                 found.setdefault(behind.organization.rid, address)
     found.pop(episode.requester, None)
     return dict(list(found.items())[:MOST])
+
+
+async def asking(conn: Connection, base: str, episode: Episode, result: int) -> frozenset[int]:
+    """Who has asked for a copy for itself, and sees both the order and this result (rid) already."""
+    if episode.patient is None:
+        return frozenset()
+    wishes = dict(await results.asking(conn, episode.patient, episode.requester))
+    if not wishes:
+        return frozenset()
+    asked = dict.fromkeys((episode.request, *(need.request for need in episode.needs)))
+    stored = await resources.read_rids(conn, viewer.deciding(), [*asked, *wishes])
+    documents = {
+        rid: parties.document(each) for rid, each in stored.items() if each.body is not None
+    }
+    wanted = {
+        (wishes[rid], order)
+        for rid in wishes.keys() & documents.keys()
+        for order in asked.keys() & documents.keys()
+        if _is_about(base, documents[rid], stored[order].reference, documents[order])
+        and await asks_for_itself(conn, base, documents[rid], wishes[rid])
+    }
+    seen = await consents.are_shown(
+        conn, sorted({one for one, _ in wanted}), [result, *sorted({order for _, order in wanted})]
+    )
+    return frozenset(one for one, order in wanted if {(one, order), (one, result)} <= seen)
+
+
+async def asks_for_itself(conn: Connection, base: str, request: Document, author: int) -> bool:
+    """Whether this CommunicationRequest of the author's names its own organization to hear of it, and nobody else."""
+    named = _locals(base, request.get("recipient"))
+    behind = [await services.recipient(conn, one, base) for one in named]
+    return bool(named) and all(one is not None and one.organization.rid == author for one in behind)
 
 
 async def doctors(conn: Connection, base: str, patient: Document) -> frozenset[int]:

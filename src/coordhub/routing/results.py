@@ -37,6 +37,7 @@ async def planned(
 ) -> list[Planned]:
     """The deliveries of a change of a result: one for each whom it is meant for or who has a copy."""
     meant = await results.shown_to(conn, change.rid, pure.TYPES)
+    meant |= dict.fromkeys(await circle.asking(conn, hub.base, episode, change.rid), True)
     called_back = await _called_back(conn, episode, change)
     told = policy.concerned(change, episode, results=meant, holders=called_back)
     may = {one: meant.get(one, False) or one in called_back for one in told}
@@ -55,6 +56,7 @@ async def named_by(
     rows: list[Planned] = []
     for found in named:
         meant = await results.shown_to(conn, found.rid, pure.TYPES)
+        meant |= dict.fromkeys(await circle.asking(conn, hub.base, episode, found.rid), True)
         may = {one: sees for one, sees in meant.items() if one != found.author}
         version = (found.rid, found.version)
         rows += await _rows(hub, conn, episode, change.seq, version, may, new_id)

@@ -368,6 +368,10 @@ INVARIANTS: Final[dict[str, str]] = {
           and not (g.rule = 'party' and g.rid = g.because and exists (
                 select from resource n
                 where n.rid = g.rid and n.source = {HUB} and n.type = {NUMBER["Communication"]}))
+          -- who ordered, of who asks for a copy
+          and not (g.rule = 'party' and g.rid = g.because and exists (
+                select from resource n join episode e on e.patient = n.patient and e.requester = g.organization
+                where n.rid = g.rid and n.source <> e.requester and n.type = {NUMBER["CommunicationRequest"]}))
           -- of a plan of care, who belongs to its team
           and g.rule <> 'team'
           -- who stands in for who is away

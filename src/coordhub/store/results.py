@@ -143,6 +143,20 @@ async def copies(conn: Connection, patient: int, requester: int) -> list[int]:
     return [row[0] for row in rows]
 
 
+async def asking(conn: Connection, patient: int, requester: int) -> list[tuple[int, int]]:
+    """Of whom is to hear of something about the patient, what others wrote that treat: rid, and who wrote it."""
+    rows = await conn.fetch(
+        "select r.rid, r.source from resource r"
+        " join party p on p.organization = r.source and p.kind = 'treatment'"
+        " where r.patient = $1 and r.type = $2 and r.source <> $3"
+        " and r.body is not null and not r.quarantined order by r.rid",
+        patient,
+        types.NUMBER["CommunicationRequest"],
+        requester,
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
 async def roles(conn: Connection, viewer: Viewer, practitioner: int) -> list[Version]:
     """The PractitionerRoles of the directory in which this Practitioner (rid) acts; two are enough to know."""
     condition, arguments = visible(viewer, "r", 4)

@@ -30,6 +30,7 @@ from coordhub.record.rules import (
     around,
     asked,
     communication,
+    copy_asked,
     data_request,
     errands,
     note,
@@ -178,6 +179,7 @@ async def apply(work: Work) -> None:
             result.apply(work, draft)
             await around.apply(work, draft)
             await note.apply(work, draft)
+            await copy_asked.apply(work, draft)
             await screening.apply(work, draft)
             await voice.apply(work, draft)
     result.settle(work)
