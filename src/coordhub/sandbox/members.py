@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 SYSTEM = "urn:coordhub:sandbox"
@@ -282,11 +283,25 @@ def documents(member: Member, partners: str, portal: str) -> dict[str, Document]
             "name": member.name,
             "telecom": [_phone(member)],
             "address": address,
+            "position": _position(code),
             "managingOrganization": _to(key, "organization"),
         }
         service["location"] = [_to(key, "location")]
         role["location"] = [_to(key, "location")]
     return {_urn(key, part): document for part, document in made.items()}
+
+
+_TOWN = {
+    "01001": ("42.101", "-72.590"), "01002": ("42.124", "-72.548"), "01003": ("42.098", "-72.571"),
+    "01004": ("42.083", "-72.623"), "01005": ("42.107", "-72.512"), "01006": ("42.139", "-72.601"),
+    "01007": ("42.152", "-72.563"), "01009": ("42.092", "-72.586"),
+}  # fmt: skip
+"""Where the postal codes of Springvale are, about: degrees north and east."""
+
+
+def _position(code: str) -> Document:
+    latitude, longitude = _TOWN[code]
+    return {"latitude": Decimal(latitude), "longitude": Decimal(longitude)}
 
 
 _KINDS = {"prov": "Healthcare Provider", "cg": "Community Group"}
