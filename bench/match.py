@@ -33,6 +33,7 @@ from coordhub.record import linking
 from coordhub.record.bootstrap import open_hub
 from coordhub.record.commit import commit
 from coordhub.record.hub import Hub
+from coordhub.record.matching import tells_enough
 from coordhub.record.operations import Create
 from coordhub.store import persons
 from coordhub.store.engine import Engine
@@ -123,19 +124,18 @@ async def _asked(
 ) -> dict[str, Any]:
     server = here.server(key)
     asker = Asker(server)
-    chosen = Random(7).sample(made, CALLS + 20)
+    described = [
+        {
+            "resourceType": "Patient",
+            **{name: each for name, each in one.patient.items() if name in elements},
+        }
+        for one in Random(7).sample(made, 2 * CALLS)
+    ]
+    asked = [one for one in described if tells_enough(one)][
+        : CALLS + 20
+    ]  # no newborn without a name
     requests = [
-        server.request(
-            "POST",
-            "/Patient/$match",
-            json.dumps(
-                {
-                    "resourceType": "Patient",
-                    **{name: one.patient[name] for name in elements if name in one.patient},
-                }
-            ).encode(),
-        )
-        for one in chosen
+        server.request("POST", "/Patient/$match", json.dumps(one).encode()) for one in asked
     ]
     taken, bytes_ = [], []
     for request in requests[:20]:
