@@ -7,6 +7,7 @@ import re
 import sys
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 from coordhub.access.caller import Caller
 from coordhub.access.scopes import EVERYTHING
@@ -19,7 +20,7 @@ from coordhub.record.operations import Create
 from coordhub.referral.hours import SCHEDULE, TIME_ZONE
 from coordhub.referral.offered import CAPACITY, ELIGIBLE, USAGE_CONTEXT
 from coordhub.referral.same_kind import SDOHCC
-from coordhub.store import resources
+from coordhub.store import resources, twins
 from coordhub.store.visibility import DIRECTORY, EVERYONE
 
 sys.path.append(str(Path(__file__).parents[1] / "stage"))
@@ -228,3 +229,40 @@ async def test_given_a_directory_when_looked_through_on_pages_then_who_fits_is_t
     assert note["status"] == "completed"
     assert (await mounds.read(f"Task/{errand}"))["status"] == "completed"
     assert EARLY not in (await browser.opens(f"/portal/services/{known['Near']}")).text
+
+    # Whoever runs the hub looks after what nobody else has, and after services that two feeds tell of
+    nowhere = await browser.opens("/portal/community/steward")
+    assert nowhere.status_code == 404
+    await browser.opens(f"/portal/services/{known['Far']}")
+    await browser.sends(f"/portal/services/{known['Far']}", words="Moved to Main Street")
+    async with house.hub.engine.pool.acquire() as conn:
+        pair = [
+            (await resources.read(conn, EVERYONE, "HealthcareService", known[one])).rid
+            for one in ("Near", "Far")
+        ]
+        await twins.propose(conn, [(*pair, "name-alike phone")], house.hub.clock())
+    browser.http.cookies.clear()
+    runs = SimpleNamespace(reference=house.hub.organization)
+    await browser.sets_up("ops@hub.example", await joins(house, runs, "ops@hub.example", "admin"))
+    steward = "/portal/community/steward"
+    shown = await browser.opens(steward)
+    for said in (
+        "Moved to Main Street",
+        "names that are alike, the same telephone",
+        ">Near<",
+        ">Far<",
+    ):
+        assert said in shown.text, said
+    note = re.search(r'name="note" value="([^"]+)"', shown.text)[1]
+    assert (await browser.sends(steward, act="corrected", note=note, seal="x")).status_code == 404
+    await browser.opens(steward)
+    assert "Moved to Main" not in (await browser.sends(steward, act="corrected", note=note)).text
+    assert (await browser.sends(steward, act="corrected", note=note)).status_code == 409
+    errands = await mounds.find("Task?code=service-note&status=completed")
+    assert sum(one["focus"]["reference"].endswith(note) for one in errands) == 1
+    both = {"kept": known["Near"], "other": known["Far"]}
+    assert "No two are alike." in (await browser.sends(steward, act="merged", **both)).text
+    assert (await riverside.read(f"HealthcareService/{known['Far']}"))["active"] is False
+    await browser.sends(steward, act="apart", **both)
+    assert (await browser.opens(steward)).text.count("They are two") == 0
+    assert (await browser.sends(steward, act="apart", kept="x", other="y")).status_code == 409

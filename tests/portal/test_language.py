@@ -44,6 +44,7 @@ from coordhub.portal import (
     requesting,
     rooms,
     seeking,
+    stewarding,
     talking,
     unhelped,
     vacancies,
@@ -140,7 +141,7 @@ def _of_patients() -> set[str]:
 
 def _of_community() -> set[str]:
     said = (
-        community.TABS, seeking.SEXES, offering.LANGUAGES, offering.SEXES, opening_hours.ORDINALS,
+        community.TABS, stewarding.BECAUSE, seeking.SEXES, offering.LANGUAGES, offering.SEXES, opening_hours.ORDINALS,
     )  # fmt: skip
     hours = {
         opening_hours.EVERY_OTHER, "open now", "open now, until {time}", "closed now",
@@ -149,7 +150,9 @@ def _of_community() -> set[str]:
     ages = {"{low} to {high} years old", "{low} years or older", "up to {high} years old"}
     return {
         *(text for each in said for text in each.values()), *hours, *ages,
-        "said {span} ago", "interpreters", "Another need", "quarter {n} of {year}", "A service", "{km} km ({miles} mi)",
+        "said {span} ago", community.KEEPS, stewarding.OVER,
+        "Write what you have noticed, in a few words.", "interpreters", "Another need",
+        "quarter {n} of {year}", "A service", "{km} km ({miles} mi)",
     }  # fmt: skip
 
 

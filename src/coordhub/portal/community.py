@@ -32,7 +32,7 @@ from coordhub.record import service_notes
 from coordhub.referral.matching import Wanted
 from coordhub.store import resources
 from coordhub.store.engine import Connection
-from coordhub.store.visibility import DIRECTORY
+from coordhub.store.visibility import DIRECTORY, HUB
 
 SERVICE: Final = "HealthcareService"
 
@@ -42,6 +42,16 @@ TABS: Final = {
     "community/months": "Over the months",
 }
 """By their path below the portal."""
+KEEPS: Final = "To look after"
+
+
+def keeps(guest: Guest) -> bool:
+    """Whether it looks after the directory: an admin of whoever runs the hub, or is the steward."""
+    return guest.own.rid in (HUB, DIRECTORY) and desks.ADMIN in guest.session.person.roles
+
+
+def tabs(guest: Guest) -> dict[str, str]:
+    return {**TABS, **({"community/steward": KEEPS} if keeps(guest) else {})}
 
 
 def add(app: FastAPI) -> None:
@@ -60,7 +70,7 @@ def add(app: FastAPI) -> None:
         rids = () if found is None else found.rids
         await guests.looked(request, guest, "$find", None, rids, SERVICE)
         return guests.room(
-            request, guest, "community", 200, here="community", tab="community", tabs=TABS, sought=sought,
+            request, guest, "community", 200, here="community", tab="community", tabs=tabs(guest), sought=sought,
             found=found, kinds=candidates.kinds(), languages_known=offering.LANGUAGES, sexes=seeking.SEXES,
             distances=seeking.DISTANCES, longest=seeking.LONGEST, oldest=seeking.OLDEST, back="/community",
         )  # fmt: skip

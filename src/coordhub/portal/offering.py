@@ -124,7 +124,7 @@ def _sheet(entry: Listed, owner: Document, areas: Sequence[Document], wall: Wall
         str(document.get("name") or "") or str(owner.get("name") or "") or t("A service"),
         str(owner.get("name") or ""),
         entry.service.organization,
-        tuple(dict.fromkeys(each for one in kinds if (each := words(one)))),
+        tuple(dict.fromkeys(t(each) for one in kinds if (each := words(one)))),
         str(document.get("comment") or ""),
         str(document.get("extraDetails") or ""),
         tuple(dict.fromkeys(contacts)),

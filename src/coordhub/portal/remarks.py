@@ -17,7 +17,8 @@ from coordhub.record.hub import Hub
 from coordhub.store import desk, resources
 from coordhub.store import parties as kinds
 from coordhub.store.engine import Connection
-from coordhub.store.visibility import EVERYONE
+from coordhub.store.resources import Version
+from coordhub.store.visibility import EVERYONE, Viewer
 
 MOST: Final = 100
 SERVICE: Final = "HealthcareService/"
@@ -25,39 +26,50 @@ SERVICE: Final = "HealthcareService/"
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """who: the organization that wrote it. day: when."""
+    """id: of the Communication. who: the organization that wrote it. day: when. service, name: id and name of what
+    it is about."""
 
     rid: int
+    id: str
     text: str
     who: str
     day: str
+    service: str
+    name: str
 
 
 async def of(
     hub: Hub, conn: Connection, organization: int, sheet: Sheet, wall: Wall
 ) -> list[Remark]:
-    """Those that nobody has looked after yet, newest first."""
+    """Those on a service that nobody has looked after yet, newest first."""
     view = viewer.as_organization(organization)
-    found = []
-    for version in await desk.notes(conn, view, sheet.provider, MOST):
-        document = parties.document(version)
-        if SERVICE + sheet.id not in parties.locals_of(document.get("about"), hub.base):
-            continue
-        writer = parties.local(document.get("sender"), hub.base) or ""
-        kind, _, fhir_id = writer.partition("/")
-        named = await resources.read(conn, view, kind, fhir_id) if fhir_id else None
-        said = wall.said(document.get("sent"))
-        found.append(
-            Remark(
-                version.rid,
-                " ".join(
-                    str(one.get("contentString", "")) for one in document.get("payload") or ()
-                ),
-                str(parties.document(named).get("name", "")) if named and named.body else "",
-                said[2] if said is not None else "",
-            )
-        )
-    return found
+    found = await desk.notes(conn, view, sheet.provider, MOST)
+    told = [await _remark(hub, conn, view, one, wall) for one in found]
+    return [one for one in told if one.service == sheet.id]
+
+
+async def waiting(hub: Hub, conn: Connection, organization: int, wall: Wall) -> list[Remark]:
+    """Those on any service."""
+    view = viewer.as_organization(organization)
+    found = await desk.notes(conn, view, None, MOST)
+    return [await _remark(hub, conn, view, one, wall) for one in found]
+
+
+async def _remark(hub: Hub, conn: Connection, view: Viewer, note: Version, wall: Wall) -> Remark:
+    document = parties.document(note)
+    writer = parties.local(document.get("sender"), hub.base) or ""
+    kind, _, fhir_id = writer.partition("/")
+    named = await resources.read(conn, view, kind, fhir_id) if fhir_id else None
+    about: dict[str, object] = next(iter(document.get("about") or ()), {})
+    service = parties.local(about, hub.base) or ""
+    said = wall.said(document.get("sent"))
+    return Remark(
+        note.rid, note.id,
+        " ".join(str(one.get("contentString", "")) for one in document.get("payload") or ()),
+        str(parties.document(named).get("name", "")) if named and named.body else "",
+        said[2] if said is not None else "",
+        service.removeprefix(SERVICE), str(about.get("display", "")),
+    )  # fmt: skip
 
 
 async def may_write(conn: Connection, organization: int) -> bool:

@@ -39,7 +39,7 @@ def add(app: FastAPI) -> None:
             entries = [one for one in entries if codes & one.offered.kinds]
         await guests.noted(request, guest.session.person, "community", 200)
         return guests.room(
-            request, guest, "map", 200, here="community", tab="community/map", tabs=community.TABS,
+            request, guest, "map", 200, here="community", tab="community/map", tabs=community.tabs(guest),
             kinds=known, need=need, chosen=chosen, drawing=atlas.drawing(entries),
             towns=atlas.towns(entries), whole=len(entries), needs=needs, printed=wall.dated(wall.now),
         )  # fmt: skip
@@ -52,6 +52,6 @@ def add(app: FastAPI) -> None:
         found = await plots.of(guests.context_of(request).hub, guest.own.rid, guest.t)
         await guests.noted(request, guest.session.person, "figures", 200)
         return guests.room(
-            request, guest, "months", 200, here="community", tab="community/months", tabs=community.TABS,
+            request, guest, "months", 200, here="community", tab="community/months", tabs=community.tabs(guest),
             plots=found, wide=plots.WIDE, high=plots.HIGH, edge=plots.EDGE,
         )  # fmt: skip

@@ -93,19 +93,36 @@ async def inbox(conn: Connection, viewer: Viewer, limit: int, *, over: bool = Tr
     ]
 
 
-async def notes(conn: Connection, viewer: Viewer, organization: int, limit: int) -> list[Version]:
-    """Communications of the directory about services of an organization that wait to be looked after, newest first."""
+async def notes(
+    conn: Connection, viewer: Viewer, organization: int | None, limit: int
+) -> list[Version]:
+    """Communications of the directory about services of an organization, or any, that wait to be looked after, newest
+    first."""
     condition, arguments = visible(viewer, "r", 3)
     rows = await conn.fetch(
         f"select {COLUMNS}, {shown(viewer, 'r', 3)} from errand e"
         " join resource r on r.rid = e.subject and r.shard = (e.subject & 255)::smallint"
-        " where e.owner = $1 and e.kind = 'service-note' and e.closed_at is null"
+        " where ($1::bigint is null or e.owner = $1) and e.kind = 'service-note' and e.closed_at is null"
         f" and {condition} order by e.opened_at desc, e.task limit $2",
         organization,
         limit,
         *arguments,
     )
     return [version_of(row) for row in rows if row[9] is not None]
+
+
+async def asks_of(conn: Connection, viewer: Viewer, note: int) -> Version | None:
+    """The Task by which somebody is asked to look after a note (rid), while it is."""
+    condition, arguments = visible(viewer, "r", 2)
+    row = await conn.fetchrow(
+        f"select {COLUMNS}, {shown(viewer, 'r', 2)} from errand e"
+        " join resource r on r.rid = e.task and r.shard = (e.task & 255)::smallint"
+        " where e.subject = $1 and e.kind = 'service-note' and e.closed_at is null"
+        f" and {condition}",
+        note,
+        *arguments,
+    )
+    return None if row is None or row[9] is None else version_of(row)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ PAGES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
         "patients",
         "patients/{jane}",
         "figures",
+        "community",
+        "community?need=food-insecurity&place=01301&age=30&language=es",
         "nowhere",
     ),
     ("riverside", "coordinator"): (
@@ -48,6 +50,14 @@ PAGES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
         "patients?who={family}",
         "patients?who=nobody",
         "figures",
+        "community?name=pantry",
+        "community?need=employment-status&open=on&room=on",
+        "community/map",
+        "community/map?need=food-insecurity",
+        "community/months",
+        "services/{pantry}",
+        "services/{pantry}?who={family}",
+        "services/{pantry}?who=nobody",
         "apps",
     ),
     ("riverside", "clinician"): (

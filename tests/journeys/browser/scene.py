@@ -43,12 +43,16 @@ def id_of(reference):
 async def played(house, coordinator):
     """What happened, and the ids of it by the names of `every_page`. coordinator: Riverside's, at a browser."""
     riverside, lakeside, mounds = house.riverside, house.lakeside, house.mounds
+    known = {}
     for one, kind, name in (
         (mounds, FOOD, "Mounds pantry"),
         (house.northgate, FOOD, "Northgate kitchen"),
         (house.eastside, ROOF, "Eastside beds"),
     ):
-        await house.offers(one, kind, name)
+        known[name] = id_of(await house.offers(one, kind, name))
+    pantry = f"/portal/services/{known['Mounds pantry']}"
+    await coordinator.opens(pantry)
+    await coordinator.sends(pantry, words="Closes early on Fridays")
     await lakeside.behaves({"mode": "reject", "until_count": 1})
     left = await riverside.refers(house.referral(riverside, lakeside.reference))
     dead = "select exists (select from delivery where state = 'dead')"
@@ -56,6 +60,7 @@ async def played(house, coordinator):
     sent = await riverside.refers(house.referral(riverside, lakeside.reference))
     jane = await made(riverside, "Patient", **JANE)
     known = {
+        "pantry": known["Mounds pantry"],
         "jane": id_of(jane),
         "family": "Quillfeather",
         "sent": id_of(sent.task),
