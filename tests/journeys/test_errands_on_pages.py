@@ -142,8 +142,30 @@ async def test_given_the_only_one_declines_when_the_coordinator_looks_then_it_re
         **{**fields, f"whom.{SHELTER}.{offered[0]}": "on", "agreed": "on"},
     )
     assert done.url.path.startswith("/portal/referrals/"), done.text
+    await house.settled()
     again = await riverside.read("Task/" + done.url.path.rpartition("/")[2])
     assert house.target(again["basedOn"][0]) == sent[0].task
+
+    # Of that one another can be asked instead, which ends it first
+    page = await browser.opens(done.url.path)
+    assert "nobody else is asked by itself" in page.text
+    [link] = [
+        one.replace("&amp;", "&")
+        for one in re.findall(r'href="(/portal/refer/[^"]+again=[^"]+)"', page.text)
+    ]
+    form = await browser.opens(link)
+    assert "asked no longer as soon as you send this" in form.text
+    names = re.findall(rf'name="whom\.{SHELTER}\.([^"]+)"', form.text)
+    assert names
+    assert offered[0] not in names
+    fields = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form.text))
+    for agreed, ended in (({}, "accepted"), ({"agreed": "on"}, "cancelled")):
+        moved = await browser.sends(
+            link.partition("?")[0], **{**fields, f"whom.{SHELTER}.{names[0]}": "on", **agreed}
+        )
+        assert (await riverside.read(f"Task/{again['id']}"))["status"] == ended
+    newest = await riverside.read("Task/" + moved.url.path.rpartition("/")[2])
+    assert house.target(newest["basedOn"][0]) == f"Task/{again['id']}"
 
     # The other one is closed with a word of its own, once; neither stands there any more
     page = await browser.opens(f"/portal/referrals/{ids[1]}")

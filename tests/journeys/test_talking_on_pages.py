@@ -33,6 +33,14 @@ async def test_given_a_recipient_who_asks_when_it_is_answered_on_a_page_then_it_
         email = "pat@mounds.example.org"
         await pantry.sets_up(email, await joins(house, mounds, email))
 
+        # Whom to call is said without naming anybody
+        family = (await riverside.read(sent.patient))["name"][0]["family"]
+        call = await browser.opens(f"{mine}/call")
+        assert "<h2>Mounds Food Bank</h2>" in call.text
+        assert "what is waited for from you: accept or decline" in call.text
+        assert family not in call.text
+        assert (await pantry.opens(f"{mine}/call")).status_code == 404
+
         # It asks; its Task waits, and the board says who is needed
         await pantry.opens(theirs)
         await pantry.sends(theirs, act="ask", words="Any <allergies>?")

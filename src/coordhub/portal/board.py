@@ -72,13 +72,14 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is expected. phone: by which its owner is called."""
+    """What is expected. phone: by which its owner is called. theirs: of a recipient, who may be called."""
 
     what: str
     who: str
     phone: str
     by: datetime | None
     late: bool
+    theirs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +238,7 @@ def steps_of(expected: Sequence[pure.Next], called: Names, now: datetime) -> lis
             called.phone(step.ordinal if step.who == "recipient" else None, step.who),
             step.by,
             step.by is not None and step.by < now,
+            step.who == "recipient",
         )
         for step in expected
     ]
@@ -282,7 +284,10 @@ class Names:
         return name_of(name[0]) if isinstance(name, list) and name else str(name or "")
 
     def phone(self, ordinal: int | None, who: str) -> str:
-        found = self.known.get(self._reference(ordinal, who))
+        reference = self._reference(ordinal, who)
+        if reference == self.told.requester:  # nobody calls itself
+            return ""
+        found = self.known.get(reference)
         listed = parties.document(found).get("telecom") or [] if found is not None else []
         return next(
             (

@@ -128,11 +128,16 @@ async def found(
     wall: Wall,
     *,
     meant: str = "",
+    ending: Collection[int] = (),
 ) -> Found:
-    """Who could help this Patient, whom the organization sees. meant: `HealthcareService/id` that is told of first."""
+    """Who could help this Patient, whom the organization sees. meant: `HealthcareService/id` that is told of first.
+
+    ending: rids of orders that end when this is sent, which are nothing that is known already.
+    """
     view, now, base = viewer.as_organization(own.rid), hub.clock(), hub.base
     request = order(kind, patient.reference, own.reference, (), instant(now), urgent)
     evidence = await duplicates.found(conn, view, request, patient.rid, base=base, now=now)
+    evidence = [one for one in evidence if one.evidence.rid not in ending]
     ranked = await prospects(
         conn, request, parties.document(patient), sender=own.rid, now=now,
         received=duplicates.received(evidence), zone=hub.zone,

@@ -12,7 +12,7 @@ from fastapi import FastAPI, Request, Response
 
 from coordhub.access import viewer
 from coordhub.errors import FhirError
-from coordhub.portal import answering, board, due_back, forms, guests, talking, unhelped
+from coordhub.portal import ahead, answering, board, due_back, forms, guests, talking, unhelped
 from coordhub.portal.guests import Guest
 from coordhub.portal.talking import Talk
 from coordhub.record import parties
@@ -42,6 +42,21 @@ def add(app: FastAPI) -> None:
         if isinstance(guest, Response):
             return guest
         return await _referral(request, guest, fhir_id)
+
+    @app.get("/portal/referrals/{fhir_id}/call", include_in_schema=False)
+    async def called(request: Request, fhir_id: str) -> Response:
+        guest = await guests.at(request, "board")
+        if isinstance(guest, Response):
+            return guest
+        found, _ = await _sheet(request, guest, fhir_id)
+        if found is None:
+            return guests.room(request, guest, "missing", 404)
+        await guests.looked(request, guest, "read", fhir_id, found.rids)
+        return guests.room(
+            request, guest, "call", 200, here="board", sheet=found,
+            back_to=f"{guests.home(request)}/referrals/{fhir_id}",
+            **await guests.times(request, guest),
+        )  # fmt: skip
 
     @app.post("/portal/referrals/{fhir_id}", include_in_schema=False)
     async def answered(request: Request, fhir_id: str) -> Response:
@@ -82,13 +97,14 @@ async def _referral(
     hub, view = guests.context_of(request).hub, viewer.as_organization(guest.own.rid)
     async with hub.engine.pool.acquire() as conn:
         unmet = await unhelped.unmet(hub, conn, guest.own.rid, found.task)
+        follows = await ahead.ahead(conn, guest.own.rid, found.task)
         back = await due_back.due_back(hub, conn, view, found.task)
     whom = parties.local(found.document.get("for"), hub.base) or ""
     rids = (*found.rids, *(talk.rids if talk is not None else ()))
     await guests.looked(request, guest, "read", fhir_id, rids)
     return guests.room(
         request, guest, "referral", status, here="board", sheet=found, refused=refused, talk=talk,
-        unsent=unsent, unmet=unmet, patient=whom.removeprefix("Patient/"), due_back=back,
+        unsent=unsent, unmet=unmet, ahead=follows, patient=whom.removeprefix("Patient/"), due_back=back,
         seen=found.task.version, longest=answering.LONGEST,
         **await guests.times(request, guest),
         action=f"{guests.home(request)}/referrals/{fhir_id}",

@@ -55,10 +55,15 @@ class Unmet:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A referral to go on from. reference: of its Task. out: `Organization/id` of who was asked and did not help."""
+    """A referral to go on from, by its Task. out: `Organization/id` of who was asked and did not help.
 
-    reference: str
+    is_open: it has to end first. orders: rids of what it asks for.
+    """
+
+    task: Version
     out: frozenset[str]
+    is_open: bool
+    orders: frozenset[int]
 
 
 def is_left(document: Document) -> bool:
@@ -109,18 +114,36 @@ def kind_of(order: Document) -> str:
 
 
 async def ended(conn: Connection, organization: int, fhir_id: str) -> Ended | None:
-    """What the organization has referred and is to go on from; None where it has none of this id that has ended."""
+    """What the organization has referred and is to go on from; None where it has none of this id, or work has begun."""
     view = viewer.as_organization(organization)
     task = await resources.read(conn, view, "Task", fhir_id)
     if task is None or task.body is None:
         return None
     episode = (await episodes.read(conn, [task.rid])).get(task.rid)
-    if episode is None or episode.requester != organization or episode.state == "open":
+    if episode is None or episode.requester != organization:
         return None
     apart = await vsp.marked(conn)
+    is_open = episode.state == "open"
+    if is_open and any(
+        one.started_at is not None or one.organization in apart for one in episode.candidates
+    ):
+        return None
     asked = sorted({one.organization for one in episode.candidates} - apart)
     known = await resources.read_rids(conn, view, asked)
-    return Ended(task.reference, frozenset(one.reference for one in known.values()))
+    out = frozenset(one.reference for one in known.values())
+    return Ended(task, out, is_open, frozenset(one.request for one in episode.needs))
+
+
+async def end(hub: Hub, caller: Caller, found: Ended) -> None:
+    """Withdraw it, so that it can be asked for anew; FhirError where the hub refuses."""
+    changed = {
+        **parties.document(found.task),
+        "status": "cancelled",
+        "statusReason": machine.concept(machine.REASONS["requester-cancelled"]),
+        "lastModified": instant(hub.clock()),
+    }
+    update = Update("Task", found.task.id, changed, if_match=found.task.version)
+    await commit(hub, caller, [update], interaction="update")
 
 
 async def lay_aside(hub: Hub, caller: Caller, task: Version, seen: int | None) -> None:

@@ -37,6 +37,8 @@ PAGES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
         "referrals/{stuck}",
         "referrals/{asks}",
         "referrals/{left}",
+        "referrals/{sent}/call",
+        "referrals/{left}/call",
         "refer/{jane}?kind=food-insecurity&again={left}",
         "referrals/{sent}",
         "referrals/{ended}",

@@ -163,3 +163,36 @@ async def test_given_a_page_when_printed_left_in_a_hurry_or_not_there_then_it_is
     assert away
     await pat.opens(page)
     assert pat.path.startswith("/portal/sign-in")
+
+
+async def test_given_a_recipient_who_asks_when_its_coordinator_answers_in_spanish_then_it_reads_that_and_goes_on(
+    house, windows
+):
+    sent, task = await house.given_asked(house.riverside, house.mounds)
+    pat = await signs_in(house, windows, house.mounds, width="phone")
+    await pat.opens(f"/portal/tasks/{task.partition('/')[2]}")
+    await pat.shown("Ask for information")
+    await pat.fills("Your question", "Is there anything that she must not eat?")
+    await pat.presses("Send the question")
+    assert await pat.says("Waits for information")
+    await pat.looks("asked")
+    # It stands first on the board, with its words on the page of the referral
+    chris = await signs_in(house, windows, house.riverside, "coordinator", tag="es", scripts=False)
+    await chris.opens("/portal/board")
+    assert await chris.says("Answer what a recipient asks")
+    await opens_sent(house, chris, sent)
+    assert "Is there anything that she must not eat?" in await chris.text()
+    await chris.looks("question")
+    name = (await house.mounds.read(house.mounds.reference))["name"]
+    await chris.fills(chris.t("Your answer to {who}", who=name), "Sin frutos secos")
+    await chris.presses("Send the answer")
+    await chris.looks("answered")
+    await chris.opens("/portal/board")
+    assert not await chris.says("Answer what a recipient asks")
+    # Who has asked reads the answer, and goes on
+    await pat.opens(f"/portal/tasks/{task.partition('/')[2]}")
+    assert "Sin frutos secos" in await pat.text()
+    assert await pat.says("Information has come")
+    await pat.presses("Accept")
+    assert not await pat.says("Information has come")
+    await pat.looks("goes-on")
