@@ -114,6 +114,15 @@ async def test_given_consents_when_the_officer_reads_and_ends_one_then_it_is_in_
     permitted = [(await browser.opens(chain)).text for chain in chains]
     assert any("A Consent permitted it" in text and f'href="{one}"' in text for text in permitted)
 
+    # What is another patient's, is not there under this one, though both are theirs
+    another, _ = await house.given_asked(riverside, rides)
+    [foreign] = await riverside.find(f"Consent?patient={another.patient}")
+    assert await is_absent(browser, f"{page}/{foreign['id']}", foreign["id"])
+    account = await browser.opens(f"/portal/privacy/{another.patient.partition('/')[2]}")
+    number = re.search(r"/disclosures/([0-9]+)", account.text)[1]
+    under = f"/portal/privacy/{hers}/disclosures/{number}"
+    assert await is_absent(browser, under, f"/{number}", "/999999999")
+
     # Who only saw the patient, or has another role, is told nothing
     await signs_in(house, browser, rides, "privacy-officer")
     assert await is_absent(browser, page, hers)

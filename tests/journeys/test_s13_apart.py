@@ -257,6 +257,8 @@ async def test_s13_given_a_mark_when_it_is_to_be_taken_away_then_two_persons_and
     with pytest.raises(vsp_acts.CannotMarkError, match="within 7 days"):
         await vsp_acts.confirm_release(replace(operators, clock=lambda: later), TWO, organization)
 
+    made = await creates(safe, woman("S-1"))
+
     # On the portal the provider's own officer is asked, and refuses; nobody else knows of the page
     async def signs_in(whose, name):
         browser.http.cookies.clear()
@@ -270,6 +272,12 @@ async def test_s13_given_a_mark_when_it_is_to_be_taken_away_then_two_persons_and
     ).text.replace("/marks", "/nowhere")
     assert (await browser.sends("/portal/marks", act="confirm", words="x")).status_code == 404
     assert "Marks" not in (await browser.opens("/portal/privacy")).text
+    hers, nobody = made.json()["id"], "00000000-0000-4000-8000-000000000000"
+    for path in ("", "/consents", "/disclosures/1", "/disclosures.csv"):
+        foreign = await browser.opens(f"/portal/privacy/{hers}{path}")
+        nothing = await browser.opens(f"/portal/privacy/{nobody}{path}")
+        assert foreign.status_code == nothing.status_code == 404
+        assert foreign.text.replace(hers, "x") == nothing.text.replace(nobody, "x")
     shown = await signs_in(safe, "kim")
     assert ONE.reason in shown.text
     mine = {"organization": organization.partition("/")[2]}
@@ -289,7 +297,6 @@ async def test_s13_given_a_mark_when_it_is_to_be_taken_away_then_two_persons_and
     ).status_code == 409
     await vsp_acts.propose_release(operators, ONE, organization)
 
-    made = await creates(safe, woman("S-1"))
     await browser.opens("/portal/marks")
     done = await browser.sends("/portal/marks", act="confirm", words="its work ends", **mine)
     assert done.status_code == 200, done.text

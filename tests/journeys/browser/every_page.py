@@ -78,12 +78,18 @@ PAGES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
         "privacy?who=nobody",
         "privacy/{jane}",
         "privacy/{jane}?end=2020-01-01",
+        "privacy/{jane}/disclosures/{disclosed}",
+        "privacy/{jane}/consents",
+        "privacy/{jane}/consents/{consent}",
+        "emergencies",
+        "emergencies/{opened}",
     ),
+    ("lakeside", "privacy-officer"): ("emergencies", "privacy/{hers}/consents"),
     ("lakeside", "integration-engineer"): ("deliveries",),
     ("riverside", "integration-engineer"): ("deliveries",),
     ("riverside", "admin"): ("people", "figures", "you"),
 }
 """Member of the sample community and role -> paths below the portal. A page without anything on it is one, too."""
 
-WITH_IDS: Final = ("deliveries",)
-"""Where what a person reads may be ids and addresses: who follows a delivery needs them."""
+WITH_IDS: Final = ("deliveries", "emergencies/", "privacy/{jane}/disclosures")
+"""Where what a person reads may be ids and addresses: who follows a delivery, or what was looked at, needs them."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from coordhub.admin.acts import Operator, change_client
+
 FOOD, ROOF = "food-insecurity", "homelessness"
 SDOHCC = "http://hl7.org/fhir/us/sdoh-clinicalcare/CodeSystem/SDOHCC-CodeSystemTemporaryCodes"
 LOINC, SNOMED = "http://loinc.org", "http://snomed.info/sct"
@@ -71,6 +73,7 @@ async def played(house, coordinator):
     known |= await _nobody_left(house)
     known |= await _critical(house, sent)
     known |= await _data(house, jane)
+    known |= await _officer(house, jane)
     there = f"/portal/screening/{known['jane']}"
     await coordinator.opens(f"{there}?of=prapare")
     found = await coordinator.sends(there, **FAMILY)
@@ -203,6 +206,40 @@ async def _nobody_left(house):
     found = "Task?code=find-provider&status=requested"
     [errand] = await house.until(lambda: house.riverside.find(found))
     return {"stuck": id_of(sent.task), "nobody_left": errand["id"]}
+
+
+async def _officer(house, jane):
+    """For who answers for Jane's record: what she agreed to, what was sent of it, and who opened it in an emergency."""
+    riverside, lakeside = house.riverside, house.lakeside
+    [consent, *_] = await riverside.find(f"Consent?patient={jane}")
+    disclosed = await house.until(lambda: house.value(
+        "select max(a.seq) from audit a join resource r on r.rid = any(a.rids)"
+        " where r.fhir_id = $1 and a.interaction = 'disclosure'", id_of(jane)
+    ))  # fmt: skip
+    name = {"family": "Lake", "given": ["Dana"]}
+    doctor = await made(lakeside, "Practitioner", name=[name])
+    by = Operator("rosa")
+    await change_client(house.hub.engine, by, "lakeside", house.hub.clock(), break_glass=True)
+    said = {
+        "patient": {"valueReference": {"reference": jane}},
+        "purpose": {"valueCode": "ETREAT"},
+        "reason": {"valueString": "brought in unconscious"},
+        "practitioner": {"valueReference": {"reference": doctor}},
+        "emergency": {"valueString": "Hypoglycemia"},
+    }
+    asked = {
+        "resourceType": "Parameters",
+        "parameter": [{"name": name, **value} for name, value in said.items()],
+    }
+
+    async def opened():
+        answered = await lakeside.ask("POST", "/Patient/$break-glass", asked)
+        return answered if answered.status_code == 200 else None  # known within five seconds
+
+    await house.until(opened)
+    await lakeside.find(f"Condition?patient={jane}")
+    [notice] = await riverside.find(f"Communication?subject={jane}&category=alert")
+    return {"consent": consent["id"], "disclosed": disclosed, "opened": notice["id"]}
 
 
 async def _critical(house, sent):
