@@ -79,6 +79,14 @@ async def test_s06_given_staff_with_a_browser_when_it_accepts_starts_and_complet
     assert "fewer than 10" in counted.text
     table = await browser.opens(f"/portal/figures.csv?month={house.hub.clock():%Y-%m}")
     assert "received,completed,Completed,<10" in table.text
+    # The rows behind it are there for whose they are; what is of another desk is not
+    rows = f"/portal/figures/rows?month={house.hub.clock():%Y-%m}"
+    assert f"{rows}&amp;of=received.completed" in counted.text
+    behind = await browser.opens(f"{rows}&of=received.completed")
+    assert f'href="{page}"' in behind.text
+    assert family in behind.text
+    for other in ("sent.sent", "received.declined", "nonsense"):
+        assert (await browser.opens(f"{rows}&of={other}")).status_code == 404, other
 
     # Whether it has places is said by one press; nobody says it of another's service
     listed = await browser.opens("/portal/worklist")

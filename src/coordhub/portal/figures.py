@@ -6,7 +6,8 @@ docs/measures.md
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
@@ -14,9 +15,12 @@ from typing import Final
 from coordhub.access import viewer
 from coordhub.insight import measures, reports
 from coordhub.insight.measures import Figure
+from coordhub.portal import chart, listed
 from coordhub.portal.language import Words
 from coordhub.portal.moments import MONTHS
+from coordhub.record import parties
 from coordhub.record.hub import Hub
+from coordhub.store import resources
 
 GROUPS: Final = {
     "sent": "What you referred",
@@ -38,6 +42,8 @@ class Line:
     formula: str
     bar: Decimal | None
     few: bool
+    key: str = ""
+    """By which the rows behind it are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +94,64 @@ def lines(found: reports.Report, t: Words) -> list[tuple[str, list[Line]]]:
     for group, title in GROUPS.items():
         figures = [one for one in found.figures if one.group == group]
         if group == "sent" or any(one.count or one.total for one in figures):
-            told.append((t(title), [_line(one, t) for one in figures]))
+            told.append((t(title), [replace(_line(one, t), key=_key(one)) for one in figures]))
     return told
+
+
+def _key(one: Figure) -> str:
+    return f"{one.group}.{one.code}" if one.of else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """What stands behind a figure. rows: path of the page of each, what it is about, and whom for. whole: how many."""
+
+    title: str
+    rows: tuple[tuple[str, str, str], ...]
+    whole: int
+    rids: tuple[int, ...]
+
+
+DESK_OF: Final = {
+    "sent": "board",
+    "received": "worklist",
+    "tests": "patients",
+    "services": "patients",
+}
+"""Group of figures -> whose desk leads to what is behind them."""
+_PAGE_OF: Final = {"sent": "referrals", "received": "tasks"}
+MOST: Final = 200
+
+
+async def behind(
+    hub: Hub, organization: int, chosen: Month, key: str, known: Collection[str], t: Words
+) -> Behind | None:
+    """Tasks, or of warnings Patients, as far as the organization sees them; whoever sees a row may count it.
+
+    known: desks of who asks; None where none of them is that of this figure.
+    """
+    found = next(
+        (one for one in (await of(hub, organization, chosen)).figures if _key(one) == key), None
+    )
+    if found is None or not key or DESK_OF[found.group] not in known:
+        return None
+    view = viewer.as_organization(organization)
+    rids = list(dict.fromkeys(found.of))
+    async with hub.engine.pool.acquire() as conn:
+        versions = await resources.read_rids(conn, view, rids[:MOST])
+        shown = [one for rid in rids[:MOST] if (one := versions.get(rid)) and one.body is not None]
+        tasks = [one for one in shown if one.type == "Task"]
+        about = await listed.named(hub, conn, view, [parties.document(one) for one in tasks])
+    rows = []
+    for one in shown:
+        document = parties.document(one)
+        if one.type == "Task":
+            what = listed.title(document, about, hub.base), listed.person(document, about, hub.base)
+            rows.append((f"/{_PAGE_OF[found.group]}/{one.id}", *what))
+        elif not chart.is_apart(one):
+            rows.append((f"/patients/{one.id}", "", chart.listing(one).name))
+    title = t(found.title.removesuffix(f", {found.currency}"))
+    return Behind(title, tuple(rows), len(rids), tuple(one.rid for one in shown))
 
 
 def _line(one: Figure, t: Words) -> Line:

@@ -19,6 +19,7 @@ PAGES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
         "patients",
         "patients/{jane}",
         "figures",
+        "figures/rows?month={month}&of=received.asked",
         "community",
         "community?need=food-insecurity&place=01301&age=30&language=es",
         "nowhere",

@@ -63,6 +63,7 @@ async def played(house, coordinator):
     jane = await made(riverside, "Patient", **JANE)
     known = {
         "pantry": known["Mounds pantry"],
+        "month": f"{house.hub.clock():%Y-%m}",
         "jane": id_of(jane),
         "family": "Quillfeather",
         "sent": id_of(sent.task),
