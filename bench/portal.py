@@ -13,7 +13,7 @@ import hashlib
 import json
 import random
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -26,7 +26,7 @@ from rich.table import Table
 
 from bench import desks, machine, report
 from bench.desks import County
-from bench.drive import percentile
+from bench.drive import Refused, percentile
 from bench.place import KEY, Place, place, postgres
 from bench.wire import Server, Wire
 from coordhub import app
@@ -106,12 +106,15 @@ async def run(plan: Plan) -> dict[str, Any]:
                 stored, size = await _stored(engine)
                 guests = await _people(hub, county, plan.users)
                 costs = await _costs(hub, here, guests)
+                report.tell(f"statements and pages: {costs}")
             finally:
                 await engine.close()
             server = Server(here.base.removesuffix("/fhir"))
             alone = await _alone(server, guests)
+            for view, taken in alone.items():
+                report.tell(f"{view} alone: p50 {percentile(taken, 0.5) * 1000:.1f} ms")
             before = machine.cpu(here.pids, at.postmaster)
-            crowd = await _crowd(server, guests, plan.seconds)
+            crowd, refused = await _crowd(server, guests, plan.seconds)
             used = machine.cpu(here.pids, at.postmaster) - before
     report.show(str(known))
     table = Table(title=f"{stored} Tasks, {len(guests)} people", title_justify="left")
@@ -141,9 +144,15 @@ async def run(plan: Plan) -> dict[str, Any]:
     print(
         f"loaded in {loaded:.0f} s, {size / 2**30:.1f} GiB; {views / plan.seconds:.1f} views a second,"
         f" CPU of a view {used.hub * 1000 / max(1, views):.1f} ms of the hub and"
-        f" {used.postgres * 1000 / max(1, views):.1f} ms of Postgres"
+        f" {used.postgres * 1000 / max(1, views):.1f} ms of Postgres; refused {dict(refused) or 'none'}"
     )
-    return {"machine": known, "tasks": stored, "people": len(guests), "views": told}
+    return {
+        "machine": known,
+        "tasks": stored,
+        "people": len(guests),
+        "views": told,
+        "refused": dict(refused),
+    }
 
 
 async def _stored(engine: Engine) -> tuple[int, int]:
@@ -265,13 +274,16 @@ async def _look(
     request, begun = guest.request(server, view, chance), time.perf_counter()
     answer = await wire.ask(request)
     if answer.status != 200:
-        raise RuntimeError(f"{view} was answered {answer.status}")
+        raise Refused(str(answer.status))
     return wire, time.perf_counter() - begun
 
 
-async def _crowd(server: Server, guests: Sequence[Guest], seconds: float) -> dict[str, list[float]]:
-    """All of them: a list, mostly, and often what stands on it."""
+async def _crowd(
+    server: Server, guests: Sequence[Guest], seconds: float
+) -> tuple[dict[str, list[float]], Counter[str]]:
+    """All of them: a list, mostly, and often what stands on it; and how many were refused, by status."""
     taken: dict[str, list[float]] = defaultdict(list)
+    told: Counter[str] = Counter()
     until = time.perf_counter() + seconds
 
     async def person(number: int, guest: Guest) -> None:
@@ -281,11 +293,14 @@ async def _crowd(server: Server, guests: Sequence[Guest], seconds: float) -> dic
         wire = await server.connect()
         while time.perf_counter() < until:
             for view in (views[0], chance.choice(views[1:])):
-                wire, passed = await _look(server, wire, guest, view, chance)
-                taken[view].append(passed)
+                try:
+                    wire, passed = await _look(server, wire, guest, view, chance)
+                    taken[view].append(passed)
+                except Refused as refused:  # told to come again
+                    told[str(refused)] += 1
                 rest = until - time.perf_counter()
                 await asyncio.sleep(max(0, min(chance.expovariate(1 / READS), rest)))
         wire.close()
 
     await asyncio.gather(*(person(n, one) for n, one in enumerate(guests) if one.known))
-    return taken
+    return taken, told

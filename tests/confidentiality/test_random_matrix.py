@@ -16,9 +16,10 @@ from random import Random
 from typing import Any
 
 import asyncpg
+import desks
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from oracle import ICD10, OVER, WHOLE, Document, Oracle
+from oracle import ICD10, OVER, WHOLE, Document, Held, Oracle
 from paths import expected_mark, marked
 from world import CLASSES, POLICIES, World, actors, bare, condition, consent, label, measured
 
@@ -30,6 +31,7 @@ from coordhub.record.operations import Create, Update
 from coordhub.store import reporting, resources
 
 WORLDS = int(os.environ.get("COORDHUB_MATRIX_WORLDS", "8"))
+FULL = os.environ.get("COORDHUB_MATRIX") == "full"
 CAST = {
     "clinic": True,
     "spec": True,
@@ -57,6 +59,39 @@ async def test_given_any_small_world_when_everybody_looks_then_each_is_shown_wha
         patient = world.records["one"]
         for looking in POLICIES:
             await _compare(world, await world.oracle(looking), looking, patient, happened)
+
+
+@settings(
+    max_examples=max(1, WORLDS // 8),
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(random=st.randoms(use_true_random=False), policy=st.sampled_from(POLICIES))
+async def test_given_any_small_world_when_people_open_pages_then_none_says_what_the_oracle_hides(
+    lasting_url: str, random: Random, policy: str
+) -> None:
+    async with bare(lasting_url, policy, _cast(random)) as world:
+        happened = await _happen(world, random)
+        oracle, patient = await world.oracle(policy), world.records["one"]
+        held = _of(oracle, patient)
+        actors_ = list(world.actors.values())
+        if not FULL:
+            actors_ = random.sample(actors_, 2)
+        async with world.open(policy) as opened:
+            for actor in actors_:
+                cookie = await desks.signed_in(opened, actor)
+                async for what, got, expected in desks.by_desks(
+                    opened, oracle, actor, held, cookie
+                ):
+                    assert got == expected, (actor.name, what, policy, happened)
+
+
+def _of(oracle: Oracle, patient: str) -> list[Held]:
+    return [
+        each
+        for each in oracle.held.values()
+        if oracle.patient(each) == patient and each.current is not None
+    ]
 
 
 def _cast(random: Random) -> dict[str, bool]:
@@ -214,10 +249,7 @@ def _dimensions(
 async def _compare(
     world: World, oracle: Oracle, policy: str, patient: str, happened: list[str]
 ) -> None:
-    held = [
-        each for each in oracle.held.values()
-        if oracle.patient(each) == patient and each.current is not None
-    ]  # fmt: skip
+    held = _of(oracle, patient)
     names = [(each.type, each.id) for each in held]
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(world.open(policy))
