@@ -32,6 +32,26 @@ async def test_given_a_server_that_refuses_when_its_engineer_looks_then_it_is_se
     spanish = await browser.opens("/portal/deliveries", headers={"Accept-Language": "es"})
     assert "Su servidor lo rechazó" in spanish.text
 
+    # What it carries: what the server is sent, looked at on record
+    path = f"/portal/deliveries/{delivery}"
+    found = await browser.opens(f"/portal/deliveries?id={delivery}")
+    assert (found.url.path, referral.patient.partition("/")[2] in found.text) == (path, False)
+    assert (await browser.http.post(path, data={"seal": "0" * 32})).status_code == 404
+    carried = await browser.sends(path)
+    assert referral.patient.partition("/")[2] in carried.text
+    theirs = await house.value("select rid from resource where fhir_id = $1", lakeside.id)
+    looked = await house.rows(
+        "select cardinality(rids) as held from audit where interaction = 'read' and organization = $1"
+        " and query = $2 and client like 'person:%'",
+        theirs,
+        f"delivery={delivery}",
+    )
+    assert [row["held"] > 1 for row in looked] == [True]
+    for odd, status in (("x", 404), ("0" * 32, 404), ("?id=nonsense", 422)):
+        told = await browser.opens(f"/portal/deliveries{odd if odd[0] == '?' else '/' + odd}")
+        assert told.status_code == status
+    await browser.opens("/portal/deliveries")
+
     unsaid = await browser.sends("/portal/deliveries", act="discard", delivery=delivery)
     assert (unsaid.status_code, "Say why" in unsaid.text) == (422, True)
     again = await browser.sends("/portal/deliveries", act="again", delivery=delivery)
@@ -69,6 +89,9 @@ async def test_given_a_server_that_refuses_when_its_engineer_looks_then_it_is_se
         email, await joins(house, riverside, email, "integration-engineer")
     )
     assert delivery not in foreign.text
+    seal = re.search(r'name="seal" value="([^"]*)"', foreign.text)[1]
+    assert (await browser.http.get(path)).status_code == 404
+    assert (await browser.http.post(path, data={"seal": seal})).status_code == 404
     moved = await browser.sends("/portal/deliveries", act="again", delivery=delivery)
     assert moved.status_code == 409
     assert (

@@ -24,6 +24,7 @@ from coordhub.portal import (
     community,
     consented,
     consenting,
+    contents,
     desks,
     disclosed,
     emergencies,
@@ -159,6 +160,7 @@ def _of_community() -> set[str]:
 def _of_admin() -> set[str]:
     said = {*admitting.TITLES.values(), *people.ROLES.values(), people.LAST_ADMIN}
     said |= {admitting.NO_ROLE, admitting.UNFIT, admitting.UNDONE, you.NOT_MADE, you.ONLY_WAY}
+    said |= {contents.NOTHING, *contents.STATES.values(), "This is no id of a delivery."}
     return said | {"May not come in", "Comes in", "Has not come yet", "Passkey"}
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from coordhub.access import viewer
-from coordhub.admin.acts import NothingDone, Operator, note
+from coordhub.admin.acts import NothingDone, NotKnown, Operator, note
 from coordhub.store import audit, circuits, letters, proofs, resources
 from coordhub.store.circuits import Circuit
 from coordhub.store.deliveries import Claimed
@@ -60,16 +60,22 @@ async def listed(engine: Engine, which: Which, most: int = MOST, after: int = 0)
 
 
 async def content(
-    engine: Engine, by: Operator, delivery: UUID, rendered: Rendered, now: datetime
+    engine: Engine,
+    by: Operator,
+    delivery: UUID,
+    rendered: Rendered,
+    now: datetime,
+    within: int | None = None,
 ) -> Content:
     """What it would carry if it went now, by what its recipient may see; on record before it is shown.
 
-    Of a victim service provider nothing is shown to operators either.
+    within: the organization (rid) whose person looks, and whose delivery it is: it reads what its server is sent, and
+    that is a disclosure to it. Of a victim service provider nothing is shown to anybody here.
     """
     async with engine.transaction() as conn:
         held = await letters.as_held(conn, delivery)
-        if held is None:
-            raise NothingDone(f"there is no delivery {delivery}.")
+        if held is None or within not in (None, held.organization):
+            raise NotKnown(f"there is no delivery {delivery}.")
         found = await rendered(conn, held)
         if isinstance(found, str):
             raise NothingDone(f"nothing would be sent: {found}.")
@@ -79,6 +85,9 @@ async def content(
         row = AuditRow(
             None, HUB, "delivery-content-shown", 0, rids=found.rids, query=said, delivery=delivery
         )
+        if within is not None:
+            said = urlencode({"delivery": str(delivery)})
+            row = AuditRow(by.account, within, "read", 200, rids=found.rids, query=said)
         await audit.append(conn, row, now)
     return found
 

@@ -3,7 +3,8 @@
 https://www.rfc-editor.org/rfc/rfc9110, http://hl7.org/fhir/R4/endpoint.html
 
 It tells of deliveries by their ids and by how their partner answered, and never what they are about: what is in
-them may be shown to its organization no longer. Whether it may is asked again when it is sent again.
+them may be shown to its organization no longer. Whether it may is asked again when it is sent again, and when
+somebody looks into one (`contents`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from coordhub.portal import answering, forms, guests
 from coordhub.portal.guests import Guest
 from coordhub.r4.search import parse_query
 from coordhub.record import parties
-from coordhub.store import circuits, search
+from coordhub.store import circuits, partners, search
 from coordhub.store import letters as ledger
 from coordhub.store.circuits import Reached
 from coordhub.store.letters import Tried, Which
@@ -78,7 +79,14 @@ def add(app: FastAPI) -> None:
     @app.get("/portal/deliveries", include_in_schema=False)
     async def shown(request: Request) -> Response:
         guest = await guests.at(request, "deliveries")
-        return guest if isinstance(guest, Response) else await _page(request, guest)
+        if isinstance(guest, Response):
+            return guest
+        if (wanted := request.query_params.get("id")) is not None:
+            known = delivery_id(wanted.strip())
+            if known is not None:
+                return guests.go(request, f"/deliveries/{known}")
+            return await _page(request, guest, ("This is no id of a delivery.",), 422)
+        return await _page(request, guest)
 
     @app.post("/portal/deliveries", include_in_schema=False)
     async def done(request: Request) -> Response:
@@ -100,6 +108,7 @@ async def _page(
     ways = await _ways(request, guest)
     async with hub.engine.pool.acquire() as conn:
         tried = await ledger.last_attempts(conn, [one.id for one in found])
+        pace = await partners.pace_of(conn, guest.own.rid)
     stuck = [
         Stuck(
             one.id, one.state == "dead", one.created_at, one.attempts, *_answer(tried.get(one.id))
@@ -109,7 +118,7 @@ async def _page(
     await guests.noted(request, guest.session.person, "deliveries", 200)
     return guests.room(
         request, guest, "deliveries", status, here="deliveries", ways=ways, stuck=stuck, most=MOST,
-        refused=refused, **await guests.times(request, guest),
+        refused=refused, pace=pace, **await guests.times(request, guest),
     )  # fmt: skip
 
 
@@ -124,7 +133,9 @@ async def _ways(request: Request, guest: Guest) -> list[Way]:
     async with hub.engine.searches.acquire() as conn:
         page = await search.search(conn, hub.engine, view, query, limit=ENDPOINTS)
     async with hub.engine.pool.acquire() as conn:
-        how = await circuits.reached(conn, guest.own.rid, [one.rid for one in page.versions])
+        how = await circuits.reached(
+            conn, guest.own.rid, [one.rid for one in page.versions], hub.clock()
+        )
     return [
         Way(
             one.id, str(parties.document(one).get("address", "")), STATES[how[one.rid].state],
@@ -145,7 +156,7 @@ async def _act(request: Request, guest: Guest, form: dict[str, str]) -> Response
                 return guests.room(request, guest, "missing", 404)
             await letters.probe(hub.engine, by, f"Endpoint/{form['endpoint']}", hub.clock())
             return guests.go(request, "/deliveries")
-        delivery = _uuid(form.get("delivery", ""))
+        delivery = delivery_id(form.get("delivery", ""))
         if what not in ACTS or delivery is None:
             return guests.room(request, guest, "missing", 404)
         if what == "discard" and not reason:
@@ -158,7 +169,7 @@ async def _act(request: Request, guest: Guest, form: dict[str, str]) -> Response
     return guests.go(request, "/deliveries")
 
 
-def _uuid(text: str) -> UUID | None:
+def delivery_id(text: str) -> UUID | None:
     try:
         return UUID(text)
     except ValueError:

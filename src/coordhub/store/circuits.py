@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
+from uuid import UUID
 
 from coordhub.store.engine import Connection
 
@@ -85,7 +86,8 @@ async def troubled(conn: Connection) -> list[Circuit]:
 @dataclass(frozen=True, slots=True)
 class Reached:
     """How an organization is reached at one of its endpoints (rid). unproved: it was changed and has not answered
-    since. waiting: deliveries that are still to be made there; oldest: when the first of them was planned.
+    since. waiting: deliveries that are still to be made there; oldest: when the first of them was planned; hour, day:
+    how many of them are older than that. last: when something was delivered there, and what, newest first.
     """
 
     endpoint: int
@@ -95,23 +97,40 @@ class Reached:
     unproved: bool
     waiting: int
     oldest: datetime | None
+    hour: int
+    day: int
+    last: tuple[tuple[UUID, datetime], ...]
+
+
+_LATELY = 5
 
 
 async def reached(
-    conn: Connection, organization: int, endpoints: Sequence[int]
+    conn: Connection, organization: int, endpoints: Sequence[int], now: datetime
 ) -> dict[int, Reached]:
     """By endpoint."""
     rows = await conn.fetch(
         "select e.rid, coalesce(c.state, 'closed'), c.opened_at, c.probe_at,"
-        " p.endpoint is not null and p.proved_at is null, w.waiting, w.oldest"
+        " p.endpoint is not null and p.proved_at is null, w.waiting, w.oldest, w.hour, w.day, l.ids, l.times"
         " from unnest($2::bigint[]) e(rid) left join circuit c on c.endpoint = e.rid"
         " left join proof p on p.endpoint = e.rid cross join lateral ("
-        "  select count(*) as waiting, min(d.created_at) as oldest from delivery d"
-        "  where d.endpoint = e.rid and d.organization = $1 and d.state in ('queued', 'leased', 'parked')) w",
+        "  select count(*) as waiting, min(d.created_at) as oldest,"
+        "  count(*) filter (where d.created_at < $3) as hour, count(*) filter (where d.created_at < $4) as day"
+        "  from delivery d"
+        "  where d.endpoint = e.rid and d.organization = $1 and d.state in ('queued', 'leased', 'parked')) w"
+        " cross join lateral (select array_agg(n.id) as ids, array_agg(n.settled_at) as times from ("
+        "  select d.id, d.settled_at from delivery d where d.endpoint = e.rid and d.organization = $1"
+        f"  and d.state = 'delivered' order by d.settled_at desc limit {_LATELY}) n) l",
         organization,
         list(endpoints),
+        now - timedelta(hours=1),
+        now - timedelta(days=1),
     )
-    return {row[0]: Reached(*row) for row in rows}
+    found = {}
+    for *first, ids, times in rows:
+        last = tuple(zip(ids or (), times or (), strict=True))
+        found[first[0]] = Reached(*(*first, last))
+    return found
 
 
 async def probe_now(conn: Connection, endpoint: int, now: datetime) -> bool:

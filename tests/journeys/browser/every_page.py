@@ -86,7 +86,7 @@ PAGES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
         "emergencies/{opened}",
     ),
     ("lakeside", "privacy-officer"): ("emergencies", "privacy/{hers}/consents"),
-    ("lakeside", "integration-engineer"): ("deliveries",),
+    ("lakeside", "integration-engineer"): ("deliveries", "deliveries/{delivery}"),
     ("riverside", "integration-engineer"): ("deliveries",),
     ("riverside", "admin"): ("people", "figures", "you"),
 }

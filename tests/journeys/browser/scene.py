@@ -68,6 +68,7 @@ async def played(house, coordinator):
         "family": "Quillfeather",
         "sent": id_of(sent.task),
         "left": id_of(left.task),
+        "delivery": str(await house.value("select id from delivery where state = 'dead'")),
     }
     await _record(house, jane)
     known |= await _food(house, jane)

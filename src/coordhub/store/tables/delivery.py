@@ -80,6 +80,12 @@ Index(
 )
 Index("delivery_episode_idx", delivery.c.episode)
 Index("delivery_dead_idx", delivery.c.organization, postgresql_where=text("state = 'dead'"))
+Index(
+    "delivery_delivered_idx",
+    delivery.c.endpoint,
+    delivery.c.settled_at,
+    postgresql_where=text("state = 'delivered'"),
+)
 Index("delivery_rid_idx", delivery.c.rid, delivery.c.organization)
 
 circuit = Table(
