@@ -146,7 +146,10 @@ async def behind(
     for one in shown:
         document = parties.document(one)
         if one.type == "Task":
-            what = listed.title(document, about, hub.base), listed.person(document, about, hub.base)
+            what = (
+                t(listed.title(document, about, hub.base)),
+                listed.person(document, about, hub.base),
+            )
             rows.append((f"/{_PAGE_OF[found.group]}/{one.id}", *what))
         elif not chart.is_apart(one):
             rows.append((f"/patients/{one.id}", "", chart.listing(one).name))
