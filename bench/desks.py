@@ -179,11 +179,12 @@ async def _copy(
     generations = (
         "create temporary table generation on commit drop as"
         " select g, g * $3::bigint as apart,"
-        " ($6::bigint[])[1 + g % cardinality($6::bigint[])] as clinic,"
-        " ($7::bigint[])[1 + (g * 7 + g / 50) % cardinality($7::bigint[])] as service,"
-        " ($4::text[])[1 + g % cardinality($4::text[])] as clinic_id,"
-        " ($5::text[])[1 + (g * 7 + g / 50) % cardinality($5::text[])] as service_id"
-        " from generate_series($1::bigint, $2::bigint) g where g % $8 = 0"
+        " ($6::bigint[])[1 + c % cardinality($6::bigint[])] as clinic,"
+        " ($7::bigint[])[1 + s % cardinality($7::bigint[])] as service,"
+        " ($4::text[])[1 + c % cardinality($4::text[])] as clinic_id,"
+        " ($5::text[])[1 + s % cardinality($5::text[])] as service_id"
+        " from generate_series($1::bigint, $2::bigint) g cross join lateral"
+        " (select hashint8(g) & 2147483647 as c, hashint8(-g) & 2147483647 as s) h where g % $8 = 0"
     )
     async with conn.transaction():
         await conn.execute("set local synchronous_commit = off")
