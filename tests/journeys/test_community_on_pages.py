@@ -168,7 +168,7 @@ async def test_given_a_directory_when_looked_through_on_pages_then_who_fits_is_t
     assert hidden.text.replace(secret, ABSENT) == absent.text
 
     # The same on a map, without who must not be found, and how it went, once there is something
-    for query, expected in {"": 3, f"need={FOOD}": 3, "need=homelessness": 0}.items():
+    for query, expected in {"": 3, f"need={FOOD}": 3, "need=utility-insecurity": 0}.items():
         drawn = await browser.opens(f"/portal/community/map?{query}")
         listed = {one for one in known if known[one] in drawn.text}
         assert listed == ({"Near", "Far", "Full"} if expected else set()), query
