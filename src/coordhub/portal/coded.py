@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from coordhub.insight import kits, same_question
 from coordhub.record.bootstrap import questionnaires
-from coordhub.referral import screening
+from coordhub.referral import data_request, screening
 from coordhub.referral.same_kind import SDOHCC
+
+REQUEST: Final = "Results of others"
+"""What is asked of another organization: as the page of such requests is called."""
 
 
 @cache
@@ -42,6 +45,7 @@ def words() -> Mapping[tuple[str, str], str]:
         | tests
         | asked
         | {(SDOHCC, one.kind): one.text for one in screening.needs().values()}
+        | {(data_request.SYSTEM, data_request.KIND): REQUEST}
     )
 
 
