@@ -23,7 +23,7 @@ from coordhub.store.accounts import Person, Secret
 LISTS = (
     "worklist", "worklist?show=active", "worklist?show=done", "board", "board?show=open", "board?show=done",
     "patients", "patients?who=Water", "results", "privacy", "privacy?who=Water", "screening?who=Water",
-    "deliveries", "figures",
+    "deliveries", "figures", "explore?type=Patient&query=_count=200", "explore?type=Task&query=_count=200",
 )  # fmt: skip
 OF_PATIENT = (
     "patients/{id}", "privacy/{id}", "privacy/{id}/disclosures.csv", "screening/{id}", "refer/{id}",
@@ -63,6 +63,11 @@ async def by_desks(
         status, text = await asked(path)
         yield path, status, 200
         yield f"{path} says", {one for one in canaries if one in text}, set()
+    for one in hidden:
+        status, text = await asked(f"explore?path={one.reference}")
+        absent = await asked(f"explore?path={one.type}/{ABSENT}")
+        told = text.replace(one.id, ABSENT)
+        yield f"explore {one.reference}", (status, told), absent
     for kind, paths in (("Patient", OF_PATIENT), ("Task", OF_TASK)):
         for path in paths:
             absent = await asked(path.format(id=ABSENT))

@@ -10,6 +10,8 @@ sys.path.append(str(Path(__file__).parents[1] / "stage"))
 
 from browser import browser, clock, joins
 
+from coordhub.r4.types import NUMBER
+
 __all__ = ["browser", "clock"]
 
 
@@ -50,6 +52,38 @@ async def test_given_a_server_that_refuses_when_its_engineer_looks_then_it_is_se
     for odd, status in (("x", 404), ("0" * 32, 404), ("?id=nonsense", 422)):
         told = await browser.opens(f"/portal/deliveries{odd if odd[0] == '?' else '/' + odd}")
         assert told.status_code == status
+    await browser.opens("/portal/deliveries")
+
+    # The API on a page: what its organization's clients find, on record like theirs, and nothing is changed
+    task = (await lakeside.find("Task?_count=1"))[0]["id"]
+    api = "/portal/explore"
+    searched = await browser.opens(api, params={"type": "Task", "query": "_count=1"})
+    assert searched.text.count('<tr><td><a href="/portal/explore?path=Task/') == 1
+    read = await browser.opens(api, params={"path": f"Task/{task}"})
+    assert "&#34;resourceType&#34;: &#34;Task&#34;" in read.text
+    assert f"/fhir/Task/{task}</pre>" in read.text, "the same at a terminal"
+    for asked, status, said in (
+        ({"path": referral.task}, 404, "HTTP 404"),  # the sender's own
+        ({"path": "Task/nobody"}, 404, "HTTP 404"),
+        ({"path": "Nothing"}, 404, "Nothing"),
+        ({"path": "metadata"}, 400, "the API does the rest"),
+        ({"path": f"Task/{task}/$why"}, 400, "the API does the rest"),
+        ({"type": "Task", "query": "colour=red"}, 400, "colour"),
+        ({"type": "Task", "query": "_format=xml"}, 406, "HTTP 406"),
+        ({"path": "Task?" + "x" * 5000}, 400, "at most 4000"),
+    ):
+        told = await browser.opens(api, params=asked)
+        assert (told.status_code, said in told.text) == (status, True), (asked, told.text)
+    kept = await house.rows(
+        "select interaction, outcome, coalesce(cardinality(rids), 0) as held, query from audit"
+        " where organization = $1 and client like 'person:%' and type = $2 and delivery is null order by seq",
+        theirs,
+        NUMBER["Task"],
+    )
+    assert [tuple(row.values()) for row in kept] == [
+        ("search-type", 200, 1, "_count=1"), ("read", 200, 1, None), ("read", 404, 0, None), ("read", 404, 0, None),
+        ("search-type", 400, 0, None),
+    ]  # fmt: skip
     await browser.opens("/portal/deliveries")
 
     unsaid = await browser.sends("/portal/deliveries", act="discard", delivery=delivery)

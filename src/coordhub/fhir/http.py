@@ -132,7 +132,7 @@ async def respond(context: Context, request: Request, state: dict[str, Any]) -> 
     else:
         caller = await _admitted(context, sent, state)
         state["caller"] = caller
-    query = _pairs(request.scope["query_string"])
+    query = pairs_of(request.scope["query_string"])
     accept = _listed(sent, "accept")
     formats = [value for name, value in query if name == "_format"]
     may_be_bytes = segments[:1] == ["Binary"]
@@ -239,7 +239,7 @@ async def _asked(
             limit=context.limits.body_bytes,
         )
         if is_form:
-            query += _pairs(data)
+            query += pairs_of(data)
         elif as_bytes:
             parsed = binary.document(target, content_type, data, sent.get("x-security-context"))
         elif is_json_patch:
@@ -283,7 +283,7 @@ def _idempotency(key: str | None, request: Request, data: bytes) -> Idempotency 
     return Idempotency(key, hashlib.sha256(asked + data).digest())
 
 
-def _pairs(text: bytes) -> tuple[tuple[str, str], ...]:
+def pairs_of(text: bytes) -> tuple[tuple[str, str], ...]:
     """The pairs of a query or a form, decoded; 400 if they are no UTF-8 or too many."""
     try:
         return tuple(

@@ -87,10 +87,17 @@ PAGES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ),
     ("lakeside", "privacy-officer"): ("emergencies", "privacy/{hers}/consents"),
     ("lakeside", "integration-engineer"): ("deliveries", "deliveries/{delivery}"),
-    ("riverside", "integration-engineer"): ("deliveries",),
+    ("riverside", "integration-engineer"): (
+        "deliveries",
+        "explore",
+        "explore?type=Task&query=_count=2%26_total=accurate",
+        "explore?type=Task&query=status=nonsense",
+        "explore?path=Patient/{jane}",
+        "explore?path=Patient/nobody",
+    ),
     ("riverside", "admin"): ("people", "figures", "you"),
 }
 """Member of the sample community and role -> paths below the portal. A page without anything on it is one, too."""
 
-WITH_IDS: Final = ("deliveries", "emergencies/", "privacy/{jane}/disclosures")
+WITH_IDS: Final = ("deliveries", "explore", "emergencies/", "privacy/{jane}/disclosures")
 """Where what a person reads may be ids and addresses: who follows a delivery, or what was looked at, needs them."""

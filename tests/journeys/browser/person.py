@@ -76,7 +76,7 @@ _PIECES = """() => {
   const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const text = walker.currentNode.nodeValue.trim();
-    if (text && !walker.currentNode.parentElement.closest('script, style')) found.push(text);
+    if (text && !walker.currentNode.parentElement.closest('script, style, [translate=no]')) found.push(text);
   }
   return found;
 }"""
@@ -207,7 +207,7 @@ class Person:
         return faults + [f"not reached by the tab key: {name}" for name in missed]
 
     async def pieces(self) -> list[str]:
-        """Each piece of text there is, also of what is still closed."""
+        """Each piece of text there is, also of what is still closed, without what says that it is for no language."""
         told: list[str] = await _asks(self.page, _PIECES)
         return told
 
@@ -254,7 +254,7 @@ class Person:
             await judged.context.close()
         elif whole is not None:
             await self.page.set_viewport_size(whole)
-        if "{" in (text := await self.text()):
+        if "{" in (text := " ".join(await self.pieces())):
             faults.append(f"a placeholder, or raw JSON: {text[text.index('{') :][:80]}")
         if await self.page.locator("html").get_attribute("lang") != self.tag:
             faults.append("it does not say which language it is in")

@@ -21,7 +21,7 @@ from coordhub.referral.episode import BUSINESS_STATUSES
 ONLY = os.environ.get("COORDHUB_PAGES", "")
 """Of which pages alone, by a part of their path; empty: of all."""
 
-MISSING = ("nowhere",)
+MISSING = ("nowhere", "explore?path=Patient/nobody")
 RAW = re.compile(r"SDOHCC|\burn:|[\[{]\"|\b(null|undefined|True|False)\b")
 IDS = re.compile(r"https?://|[0-9a-f]{8}-[0-9a-f]{4}-")
 CODES = {
