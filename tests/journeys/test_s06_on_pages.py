@@ -9,6 +9,7 @@ from pathlib import Path
 
 from coordhub.admin import people
 from coordhub.admin.acts import Operator
+from coordhub.portal import worklist
 from coordhub.referral.offered import offered
 
 sys.path.append(str(Path(__file__).parents[1] / "stage"))
@@ -211,7 +212,7 @@ async def test_given_a_coordinator_when_it_looks_at_its_board_then_it_sees_what_
 ):
     riverside, mounds, email = house.riverside, house.mounds, "chris@riverside.example.org"
     sent, task = await house.given_asked(riverside, mounds)
-    other, _ = await house.given_asked(house.lakeside, mounds)
+    other, another = await house.given_asked(house.lakeside, mounds)
     await house.settled()
     await browser.sets_up(email, await joins(house, riverside, email, "coordinator"))
 
@@ -225,6 +226,21 @@ async def test_given_a_coordinator_when_it_looks_at_its_board_then_it_sees_what_
     asked = f"/portal/referrals/{task.partition('/')[2]}"
     assert (await browser.opens(asked)).status_code == 404, "what asks another is no referral"
     assert (await browser.opens("/portal/referrals/%00")).status_code == 404
+
+    # A long list is turned over by pages, each line on one of them
+    async with house.hub.engine.pool.acquire() as conn:
+        rid = await conn.fetchval("select rid from resource where fhir_id = $1", mounds.id)
+        first, second, beyond = [
+            await worklist.worklist(house.hub, conn, rid, "open", start, 1) for start in (0, 1, 2)
+        ]
+    assert [(each.start, each.following) for each in (first, second, beyond)] == [
+        (0, 1), (1, 0), (0, 1),
+    ]  # fmt: skip
+    assert {each.items[0].id for each in (first, second)} == {
+        each.partition("/")[2] for each in (task, another)
+    }
+    assert all(each.items[0].person and len(each.rids) < 4 for each in (first, second))
+    assert first == beyond
 
     # What happened, and who is waited for
     page = await browser.opens(mine)

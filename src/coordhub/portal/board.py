@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -36,7 +36,7 @@ from coordhub.store.resources import Version
 from coordhub.store.timeline import Told
 
 MOST: Final = 300
-"""Referrals on the board: all that are open, and the newest of what is over."""
+"""Referrals on the board, by pages: all that are open, and the newest of what is over."""
 
 TABS: Final = {"stuck": "Needs you", "open": "Under way", "done": "Over"}
 
@@ -99,8 +99,16 @@ class Sheet:
     rids: tuple[int, ...]
 
 
-async def board(hub: Hub, conn: Connection, organization: int, show: str) -> Listed:
-    """What is under `show`, of which alone it is looked up whom it is for; and how much there is under each tab.
+async def board(
+    hub: Hub,
+    conn: Connection,
+    organization: int,
+    show: str,
+    start: int = 0,
+    length: int = listed.LENGTH,
+) -> Listed:
+    """What is under `show`, from the line `start`, of which alone it is looked up whom it is for; and how much there is
+    under each tab.
 
     show: what is no tab is what needs somebody, if there is any of that, else what is under way.
     """
@@ -112,20 +120,33 @@ async def board(hub: Hub, conn: Connection, organization: int, show: str) -> Lis
     tabs = [_tab(one, one.task.rid in again) for one in found]
     if show not in TABS:
         show = "stuck" if "stuck" in tabs else "open"
-    kept = [
-        (one, parties.document(one.task))
-        for one, tab in zip(found, tabs, strict=True)
-        if tab == show
-    ]
-    known = await listed.named(hub, conn, view, [document for _, document in kept])
     now = hub.clock()
+    kept = sorted(
+        (
+            (_item(one, document, now, left=one.task.rid in again), one, document)
+            for one, document, tab in (
+                (one, parties.document(one.task), tab)
+                for one, tab in zip(found, tabs, strict=True)
+                if tab == show
+            )
+        ),
+        key=lambda each: _order(each[0]),
+    )
+    start = start if start < len(kept) else 0
+    page = kept[start : start + length]
+    known = await listed.named(hub, conn, view, [document for _, _, document in page])
     items = [
-        _item(one, document, known, hub.base, now, left=one.task.rid in again)
-        for one, document in kept
+        replace(
+            item,
+            title=listed.title(document, known, hub.base),
+            person=listed.person(document, known, hub.base),
+        )
+        for item, _, document in page
     ]
-    items.sort(key=_order)
-    rids = [one.task.rid for one, _ in kept] + [one.rid for one in known.values()]
-    return Listed(tuple(items), tuple(rids), show, Counter(tabs), len(found) >= MOST)
+    rids = [one.task.rid for _, one, _ in page] + [one.rid for one in known.values()]
+    full = len(found) >= MOST
+    left_over = max(0, len(kept) - start - len(page))
+    return Listed(tuple(items), tuple(rids), show, Counter(tabs), full, start, left_over)
 
 
 def _order(item: Item) -> tuple[Any, ...]:
@@ -143,23 +164,16 @@ def _tab(out: Out, left: bool) -> str:
     return "done" if over else "open"
 
 
-def _item(
-    out: Out,
-    document: Document,
-    known: dict[str, Version],
-    base: str,
-    now: datetime,
-    *,
-    left: bool,
-) -> Item:
+def _item(out: Out, document: Document, now: datetime, *, left: bool) -> Item:
+    """Without its names, which are looked up of what is shown."""
     over = out.closed is not None
     asked = out.asked and not over
     due = None if over else out.due
     return Item(
         out.task.id,
         _tab(out, left),
-        listed.title(document, known, base),
-        listed.person(document, known, base),
+        "",
+        "",
         priority(document) != ROUTINE,
         state_of(document),
         out.since,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from coordhub.portal.sheets import name_of, words
 from coordhub.record import parties
@@ -21,6 +21,10 @@ from coordhub.store.visibility import Viewer
 Document = dict[str, Any]
 Named = Mapping[str, Version]
 """What is shown, by `Type/id`."""
+
+
+LENGTH: Final = 50
+"""Lines on a page. Whom the others are for is not looked up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +49,21 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One tab of a list. rids: what is shown, for the audit. show: which. counts: of each tab that was looked
-    at. is_full: there may be more."""
+    """A page of one tab of a list. rids: what is shown, for the audit. show: which. counts: of each tab that was
+    looked at. is_full: there may be more than was looked at. start: lines before these; following: behind them."""
 
     items: tuple[Item, ...]
     rids: tuple[int, ...]
     show: str
     counts: Mapping[str, int]
     is_full: bool
+    start: int
+    following: int
+
+
+def beginning(text: str) -> int:
+    """How many lines are before the page that is asked for; what is no number begins at the first."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0
 
 
 async def named(

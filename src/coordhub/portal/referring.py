@@ -14,6 +14,7 @@ from coordhub.access import viewer
 from coordhub.errors import FhirError
 from coordhub.portal import ahead, answering, board, due_back, forms, guests, talking, unhelped
 from coordhub.portal.guests import Guest
+from coordhub.portal.listed import LENGTH, beginning
 from coordhub.portal.talking import Talk
 from coordhub.record import parties
 
@@ -29,11 +30,12 @@ def add(app: FastAPI) -> None:
         hub = guests.context_of(request).hub
         async with hub.engine.pool.acquire() as conn:
             show = request.query_params.get("show", "")
-            found = await board.board(hub, conn, guest.own.rid, show)
+            start = beginning(request.query_params.get("from", ""))
+            found = await board.board(hub, conn, guest.own.rid, show, start)
         await guests.looked(request, guest, "search-type", None, found.rids)
         return guests.room(
             request, guest, "board", 200, here="board", back=f"/board?show={found.show}",
-            tabs=board.TABS, found=found, most=board.MOST, **await guests.times(request, guest),
+            tabs=board.TABS, found=found, most=board.MOST, length=LENGTH, **await guests.times(request, guest),
         )  # fmt: skip
 
     @app.get("/portal/referrals/{fhir_id}", include_in_schema=False)

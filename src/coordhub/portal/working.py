@@ -26,6 +26,7 @@ from coordhub.portal import (
     written_releases,
 )
 from coordhub.portal.guests import Guest
+from coordhub.portal.listed import LENGTH, beginning
 from coordhub.portal.sheets import Sheet
 from coordhub.portal.talking import Talk
 from coordhub.record import errands
@@ -78,13 +79,14 @@ async def _worklist(
     hub = guests.context_of(request).hub
     show = request.query_params.get("show", "open")
     show = show if show in TABS else "open"
+    start = beginning(request.query_params.get("from", ""))
     async with hub.engine.pool.acquire() as conn:
-        found = await worklist.worklist(hub, conn, guest.own.rid, show)
+        found = await worklist.worklist(hub, conn, guest.own.rid, show, start)
         places = await vacancies.vacancies(hub, conn, guest.own)
     await guests.looked(request, guest, "search-type", None, found.rids)
     return guests.room(
         request, guest, "worklist", status, refused=refused, here="worklist",
-        back=f"/worklist?show={show}", tabs=TABS, found=found, most=worklist.MOST,
+        back=f"/worklist?show={show}", tabs=TABS, found=found, most=worklist.MOST, length=LENGTH,
         places=places,
         states=vacancies.STATES,
         **await guests.times(request, guest),

@@ -8,6 +8,7 @@ Everything is read with the Viewer of the organization; what is not shown to it 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -21,10 +22,9 @@ from coordhub.referral import wording
 from coordhub.store import desk
 from coordhub.store.desk import Line
 from coordhub.store.engine import Connection
-from coordhub.store.resources import Version
 
 MOST: Final = 300
-"""Tasks on the list: all that are open, and the newest of what is over."""
+"""Tasks on the list, by pages: all that are open, and the newest of what is over."""
 
 NEW: Final = frozenset({"requested", "received"})
 ACTIVE: Final = frozenset({"accepted", "ready", "in-progress", "on-hold"})
@@ -54,8 +54,16 @@ BUSINESS: Final = {
 Document = dict[str, Any]
 
 
-async def worklist(hub: Hub, conn: Connection, organization: int, show: str) -> Listed:
-    """What is under `show`, and how much there is under each tab that is open; of what is over, where it is shown.
+async def worklist(
+    hub: Hub,
+    conn: Connection,
+    organization: int,
+    show: str,
+    start: int = 0,
+    length: int = listed.LENGTH,
+) -> Listed:
+    """What is under `show`, from the line `start`; how much there is under each tab that is open, of what is over where
+    it is shown.
 
     What is not shown is not looked at: neither whom it is for, nor what was over long ago.
     """
@@ -63,21 +71,33 @@ async def worklist(hub: Hub, conn: Connection, organization: int, show: str) -> 
     lines = await desk.inbox(conn, view, MOST, over=show == "done")
     documents = [parties.document(line.task) for line in lines]
     tabs = [_tab(line, document) for line, document in zip(lines, documents, strict=True)]
-    kept = [
-        (line, document)
-        for line, document, tab in zip(lines, documents, tabs, strict=True)
-        if tab == show
-    ]
+    now = hub.clock()
+    kept = sorted(
+        (
+            (_item(line, document, tab, now), line, document)
+            for line, document, tab in zip(lines, documents, tabs, strict=True)
+            if tab == show
+        ),
+        key=lambda one: _order(one[0]),
+    )
+    start = start if start < len(kept) else 0
+    page = kept[start : start + length]
     told = [  # of an errand, not what it is about: a result that it asks to see is not seen by that
-        {"for": document.get("for")} if line.errand else document for line, document in kept
+        {"for": document.get("for")} if line.errand else document for _, line, document in page
     ]
     found = await listed.named(hub, conn, view, told)
-    now = hub.clock()
-    items = sorted(
-        (_item(line, document, found, hub.base, now) for line, document in kept), key=_order
-    )
-    rids = [line.task.rid for line, _ in kept] + [one.rid for one in found.values()]
-    return Listed(tuple(items), tuple(rids), show, Counter(tabs), len(lines) >= MOST)
+    items = [
+        replace(
+            item,
+            title=item.title or listed.title(document, found, hub.base),
+            person=listed.person(document, found, hub.base),
+        )
+        for item, _, document in page
+    ]
+    rids = [line.task.rid for _, line, _ in page] + [one.rid for one in found.values()]
+    full = len(lines) >= MOST
+    left = len(kept) - start - len(page)
+    return Listed(tuple(items), tuple(rids), show, Counter(tabs), full, start, max(0, left))
 
 
 def _order(item: Item) -> tuple[Any, ...]:
@@ -95,16 +115,14 @@ def _tab(line: Line, document: Document) -> str:
     return "open" if status in NEW or line.errand else "active"
 
 
-def _item(
-    line: Line, document: Document, found: dict[str, Version], base: str, now: datetime
-) -> Item:
-    tab = _tab(line, document)
+def _item(line: Line, document: Document, tab: str, now: datetime) -> Item:
+    """Without its names, which are looked up of what is shown."""
     over = tab == "done"
     return Item(
         line.task.id,
         tab,
-        errands.KINDS[line.errand] if line.errand else listed.title(document, found, base),
-        listed.person(document, found, base),
+        errands.KINDS[line.errand] if line.errand else "",
+        "",
         priority(document) != ROUTINE,
         state_of(document),
         line.since,
