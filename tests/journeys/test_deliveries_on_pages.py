@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 import sys
 from pathlib import Path
@@ -9,7 +11,13 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parents[1] / "stage"))
 
 from browser import browser, clock, joins
+from joserfc.jwk import ECKey
 
+from coordhub.admin import checking, onboarding
+from coordhub.admin.acts import Operator
+from coordhub.admin.onboarding import Registration
+from coordhub.admin.registering import Keys
+from coordhub.portal import boarding
 from coordhub.r4.types import NUMBER
 
 __all__ = ["browser", "clock"]
@@ -112,6 +120,28 @@ async def test_given_a_server_that_refuses_when_its_engineer_looks_then_it_is_se
     [said] = await house.rows("select query from audit where interaction = 'delivery-replayed'")
     assert re.fullmatch(r"by=person(:|%3A)[0-9a-f-]{32,36}", said["query"]), said
 
+    # Its client in the sandbox is checked from the page, as an operator has it checked; approving is not theirs
+    none = await browser.opens("/portal/onboarding")
+    assert "No client of your organization came on board here." in none.text
+    keys = Keys(
+        jwks=json.dumps(
+            {"keys": [ECKey.generate_key("P-384", {"kid": "1"}).as_dict(private=False)]}
+        )
+    )
+    rosa = Operator("rosa")
+    await onboarding.register(house.hub, rosa, Registration("lake", lakeside.reference, keys))
+    assert "It was not checked yet." in (await browser.opens("/portal/onboarding")).text
+    report = await browser.sends("/portal/onboarding", client="lake")
+    assert ("Last checked" in report.text, "Your keys" in report.text) == (True, True)
+    made = await checking.report_of(house.hub, "lake")
+    assert made.by.startswith("person:")
+    assert [one.name for one in made.items if one.name not in boarding.ITEMS] == []
+    assert all(one.found in html.unescape(report.text) for one in made.items)
+    assert (await browser.sends("/portal/onboarding", client="nobody")).status_code == 404
+    await onboarding.suspend(house.hub, rosa, "lake", "ticket")
+    await browser.opens("/portal/onboarding")
+    assert (await browser.sends("/portal/onboarding", client="lake")).status_code == 409
+
     # Another organization's engineer neither sees nor moves it
     await house.value(
         "update delivery set state = 'dead', reason = 'x' where id = $1::text::uuid returning 1",
@@ -124,6 +154,8 @@ async def test_given_a_server_that_refuses_when_its_engineer_looks_then_it_is_se
     )
     assert delivery not in foreign.text
     seal = re.search(r'name="seal" value="([^"]*)"', foreign.text)[1]
+    assert "lake" not in (await browser.opens("/portal/onboarding")).text
+    assert (await browser.sends("/portal/onboarding", client="lake", seal=seal)).status_code == 404
     assert (await browser.http.get(path)).status_code == 404
     assert (await browser.http.post(path, data={"seal": seal})).status_code == 404
     moved = await browser.sends("/portal/deliveries", act="again", delivery=delivery)

@@ -18,6 +18,7 @@ from coordhub.portal import (
     answering,
     asking,
     board,
+    boarding,
     candidates,
     chained,
     chart,
@@ -160,7 +161,13 @@ def _of_community() -> set[str]:
 def _of_admin() -> set[str]:
     said = {*admitting.TITLES.values(), *people.ROLES.values(), people.LAST_ADMIN}
     said |= {admitting.NO_ROLE, admitting.UNFIT, admitting.UNDONE, you.NOT_MADE, you.ONLY_WAY}
-    said |= {contents.NOTHING, *contents.STATES.values(), "This is no id of a delivery."}
+    said |= {boarding.OUT, *boarding.STATES.values(), *boarding.RESULTS.values()}
+    said |= {
+        *boarding.ITEMS.values(),
+        contents.NOTHING,
+        *contents.STATES.values(),
+        "This is no id of a delivery.",
+    }
     return said | {"May not come in", "Comes in", "Has not come yet", "Passkey"}
 
 

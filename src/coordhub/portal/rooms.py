@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request, Response
 from coordhub.portal import (
     admitting,
     allowing,
+    boarding,
     community,
     connecting,
     consenting,
@@ -62,6 +63,7 @@ DESKS: Final[tuple[Callable[[FastAPI], None], ...]] = (
     counting.add,
     connecting.add,
     exploring.add,
+    boarding.add,
     contents.add,
     privacy.add,
     admitting.add,

@@ -60,6 +60,14 @@ async def everyone(conn: Connection) -> list[Partner]:
     ]
 
 
+async def of_organization(conn: Connection, stands_for: int) -> list[Partner]:
+    """Those that act for this one, or are to once they are approved."""
+    rows = await conn.fetch(
+        f"select {_COLUMNS} from onboarding where stands_for = $1 order by client", stands_for
+    )
+    return [Partner(*row) for row in rows]
+
+
 def _one(row: Any) -> Partner | None:
     return None if row is None else Partner(*row)
 

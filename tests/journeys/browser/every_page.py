@@ -86,9 +86,10 @@ PAGES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
         "emergencies/{opened}",
     ),
     ("lakeside", "privacy-officer"): ("emergencies", "privacy/{hers}/consents"),
-    ("lakeside", "integration-engineer"): ("deliveries", "deliveries/{delivery}"),
+    ("lakeside", "integration-engineer"): ("deliveries", "deliveries/{delivery}", "onboarding"),
     ("riverside", "integration-engineer"): (
         "deliveries",
+        "onboarding",
         "explore",
         "explore?type=Task&query=_count=2%26_total=accurate",
         "explore?type=Task&query=status=nonsense",

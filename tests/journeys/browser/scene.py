@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from coordhub.admin import checking, onboarding
 from coordhub.admin.acts import Operator, change_client
+from coordhub.admin.onboarding import Registration
+from coordhub.admin.registering import Keys
+from coordhub.outbound.client import Outbound
+from coordhub.routing import conformance
 
 FOOD, ROOF = "food-insecurity", "homelessness"
 SDOHCC = "http://hl7.org/fhir/us/sdoh-clinicalcare/CodeSystem/SDOHCC-CodeSystemTemporaryCodes"
@@ -76,12 +81,25 @@ async def played(house, coordinator):
     known |= await _critical(house, sent)
     known |= await _data(house, jane)
     known |= await _officer(house, jane)
+    await _on_board(house)
     there = f"/portal/screening/{known['jane']}"
     await coordinator.opens(f"{there}?of=prapare")
     found = await coordinator.sends(there, **FAMILY)
     known["screened"] = found.url.path.rpartition("/")[2]
     await house.settled()
     return known
+
+
+async def _on_board(house):
+    """Lakeside's client, registered and checked; it has no server of its own."""
+
+    async def look(hub, *given):
+        async with Outbound() as outbound:
+            return await conformance.check(hub, outbound, *given)
+
+    asked = Registration("lake", house.lakeside.reference, Keys(jwks='{"keys": []}'))
+    await onboarding.register(house.hub, Operator("rosa"), asked)
+    await checking.check(house.hub, Operator("rosa"), "lake", look)
 
 
 async def _record(house, jane):
