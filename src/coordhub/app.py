@@ -50,6 +50,7 @@ from coordhub.identity import weights as identity_weights
 from coordhub.insight import kits, same_ingredient, same_question
 from coordhub.outbound.client import Outbound, Timeouts, trusting
 from coordhub.portal import entering, rooms, routes
+from coordhub.portal.lookout import Lookout
 from coordhub.r4 import datasets
 from coordhub.record.bootstrap import open_hub
 from coordhub.record.hub import Hub, Safeguards
@@ -112,8 +113,10 @@ def build(settings: Settings, hub: Hub | None = None) -> FastAPI:
             app.state.cds = _cds(settings, context, app.state.authorization)
             stack.push_async_callback(app.state.cds.servers.close)
             app.state.sockets = Sockets(context.hub)
-            looking = asyncio.create_task(app.state.sockets.keep_looking())
-            stack.callback(looking.cancel)
+            app.state.lookout = Lookout(context.hub)
+            for each in (app.state.sockets, app.state.lookout):
+                looking = asyncio.create_task(each.keep_looking())
+                stack.callback(looking.cancel)
 
             async def go_by_new_secrets(_: list[str]) -> None:
                 fresh = settings.read_again()

@@ -61,6 +61,13 @@ class InOnePiece(HttpToolsProtocol):
         self.transport.flush()  # of an answer without a body nothing more is written
         super().on_response_complete()
 
+    def shutdown(self) -> None:
+        """An answer that goes on until somebody leaves (`end` in its state) ends now: the server waits for it."""
+        super().shutdown()
+        end = self.cycle.scope["state"].get("end") if self.cycle is not None else None
+        if end is not None:
+            end()
+
     def handle_websocket_upgrade(self) -> None:
         self.transport = self.transport.bare
         super().handle_websocket_upgrade()

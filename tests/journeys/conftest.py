@@ -58,6 +58,7 @@ from coordhub.store import clients, counterparts, roles, vault
 from coordhub.store.counterparts import Custom
 from coordhub.store.engine import Engine
 from coordhub.store.visibility import DIRECTORY
+from coordhub.wire import InOnePiece
 
 sys.path.append(str(Path(__file__).parents[1] / "stage"))
 
@@ -410,13 +411,13 @@ class House:
 
     @contextlib.asynccontextmanager
     async def another_server(
-        self, settings: Settings | None = None
+        self, settings: Settings | None = None, app: Any = None
     ) -> AsyncIterator[httpx2.AsyncClient]:
-        """A second server of the same hub, with connections of its own."""
+        """A second server of the same hub, with connections of its own, or of an application that has them."""
         with listener() as listening:
             address = f"http://127.0.0.1:{listening.getsockname()[1]}"
             async with (
-                serving(build(settings or self.settings), listening),
+                serving(app or build(settings or self.settings), listening),
                 httpx2.AsyncClient(base_url=address, timeout=30, verify=NO_TLS) as client,
             ):
                 yield client
@@ -573,7 +574,7 @@ def listener() -> Iterator[socket.socket]:
 async def serving(application: Any, listening: socket.socket) -> AsyncIterator[None]:
     """Serve on a socket while the block runs."""
     config = uvicorn.Config(
-        application, http="httptools", log_config=None, access_log=False, ws="none",
+        application, http=InOnePiece, log_config=None, access_log=False, ws="none",
         timeout_graceful_shutdown=2,
     )  # fmt: skip
     server = uvicorn.Server(config)

@@ -31,7 +31,7 @@ HTML: Final = "text/html; charset=utf-8"
 BACK: Final = re.compile(r"/[a-z-]+(/[A-Za-z0-9][A-Za-z0-9.-]{0,63}){0,3}(\?show=[a-z-]+)?")
 """Pages that may be gone back to after the language was chosen."""
 
-SCRIPTED: Final = frozenset({"sign_in", "set_up", "you"})
+SCRIPTED: Final = frozenset({"sign_in", "set_up", "you", "worklist", "board"})
 """Pages that have a script of ours, which may ask us."""
 
 

@@ -12,7 +12,17 @@ from fastapi import FastAPI, Request, Response
 
 from coordhub.access import viewer
 from coordhub.errors import FhirError
-from coordhub.portal import ahead, answering, board, due_back, forms, guests, talking, unhelped
+from coordhub.portal import (
+    ahead,
+    answering,
+    board,
+    due_back,
+    forms,
+    guests,
+    lookout,
+    talking,
+    unhelped,
+)
 from coordhub.portal.guests import Guest
 from coordhub.portal.listed import LENGTH, beginning
 from coordhub.portal.talking import Talk
@@ -35,7 +45,8 @@ def add(app: FastAPI) -> None:
         await guests.looked(request, guest, "search-type", None, found.rids)
         return guests.room(
             request, guest, "board", 200, here="board", back=f"/board?show={found.show}",
-            tabs=board.TABS, found=found, most=board.MOST, length=LENGTH, **await guests.times(request, guest),
+            tabs=board.TABS, found=found, most=board.MOST, length=LENGTH,
+            mark=lookout.seen(guest.session, found), **await guests.times(request, guest),
         )  # fmt: skip
 
     @app.get("/portal/referrals/{fhir_id}", include_in_schema=False)

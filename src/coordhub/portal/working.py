@@ -19,6 +19,7 @@ from coordhub.portal import (
     forms,
     guests,
     launching,
+    lookout,
     sheets,
     talking,
     vacancies,
@@ -88,7 +89,7 @@ async def _worklist(
         request, guest, "worklist", status, refused=refused, here="worklist",
         back=f"/worklist?show={show}", tabs=TABS, found=found, most=worklist.MOST, length=LENGTH,
         places=places,
-        states=vacancies.STATES,
+        states=vacancies.STATES, mark=lookout.seen(guest.session, found),
         **await guests.times(request, guest),
     )  # fmt: skip
 
