@@ -157,7 +157,7 @@ async def at(request: Request, desk: str) -> Guest | Response:
 
 
 async def times(request: Request, guest: Guest) -> dict[str, object]:
-    """What a page tells times by: `now`, `moment` and `year` on the wall of its organization, `span`."""
+    """What a page tells times by: `now`, `span`; on its organization's wall `moment` and, with the year, `instant`."""
     hub = context_of(request).hub
     async with hub.engine.pool.acquire() as conn:
         calendar = await calendars.calendar_of(
@@ -166,7 +166,7 @@ async def times(request: Request, guest: Guest) -> dict[str, object]:
     return {
         "now": hub.clock(),
         "moment": partial(moments.moment, calendar=calendar, t=guest.t),
-        "year": lambda at: calendar.local(at).year,
+        "instant": partial(moments.instant, calendar=calendar, t=guest.t),
         "span": partial(moments.span, t=guest.t),
     }
 

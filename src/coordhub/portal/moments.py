@@ -31,6 +31,12 @@ def day(at: date, t: Words) -> str:
     return f"{t(DAYS[at.weekday()])} {at.day} {t(MONTHS[at.month - 1])}"
 
 
+def instant(at: datetime, calendar: Calendar, t: Words) -> str:
+    """On the wall of who looks, with its year: of what may be long ago."""
+    wall = calendar.local(at)
+    return f"{day(wall, t)} {wall.year}, {wall:%H:%M}"
+
+
 def month(at: date, t: Words) -> str:
     return f"{t(MONTHS[at.month - 1])} {at.year}"
 
