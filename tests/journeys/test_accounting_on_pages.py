@@ -40,7 +40,9 @@ async def test_given_a_referral_when_the_privacy_officer_looks_then_the_page_acc
     assert "it looked: name, birth date" in told.text
     assert "For coordination of care" in told.text
     assert "a referral to it named this" in told.text
-    assert re.search(r"From 20\d\d-\d\d-\d\d to 20\d\d-\d\d-\d\d, as of \w+ \d+ \w+ 20\d\d, ", told.text)
+    assert re.search(
+        r"From 20\d\d-\d\d-\d\d to 20\d\d-\d\d-\d\d, as of \w+ \d+ \w+ 20\d\d, ", told.text
+    )
     # Of each line the chain: which rule and grant stood then, and because of what
     chains = re.findall(rf'href="({page}/disclosures/\d+)"', told.text)
     assert chains
