@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 
-import pytest
+from county_feed import kinds, reads
 from hsds_county import (
-    AIRS,
     SECRET_PERSON,
     SECRET_PHONE,
     SECRET_STREET,
@@ -18,14 +17,14 @@ from hsds_county import (
 
 from coordhub.r4 import document as fhir_json
 from coordhub.record import feeds
-from coordhub.referral import same_kind
 from coordhub.referral.same_kind import SDOHCC
 from coordhub.store import feeds as store
+
+__all__ = ["kinds"]
 
 SERVICES = int(os.environ.get("COORDHUB_FEED_SERVICES", "80"))
 """Of the county; 2000 by `make feed`."""
 
-ZONE = "America/New_York"
 SECRETS = (
     SECRET_STREET,
     "Hidden Lane",
@@ -34,23 +33,6 @@ SECRETS = (
     "Domestic Violence",
     "Quiet Haven",
 )
-
-
-@pytest.fixture
-def kinds():
-    """The operator's file of kinds, by which a food pantry of the feed is one for food insecurity."""
-    before = same_kind.in_use()
-    codes = [{"kind": "food-insecurity", "codes": [f"{AIRS}|BD-1800.2000"]}]
-    same_kind.use(same_kind.read(json.dumps(codes).encode()))
-    yield
-    same_kind.use(before)
-
-
-async def reads(house, files):
-    async with house.hub.engine.pool.acquire() as conn:
-        await store.keep(conn, "county", "/feed", ZONE, None, None)
-        feed = await store.by_name(conn, "county")
-    return await feeds.take_in(house.hub, feed, files)
 
 
 def as_told(told):

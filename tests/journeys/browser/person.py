@@ -14,13 +14,13 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import OWN
+from browser import OWN, joins
 from playwright.async_api import Browser, BrowserContext, Locator, Page, Route, async_playwright
 
 from coordhub.access import totp
@@ -29,7 +29,10 @@ from coordhub.portal import language
 TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice")
 WIDTHS = {"small": 320, "phone": 390, "desk": 1280}
 """320 is what WCAG 1.4.10 asks for: nothing is to be scrolled sideways there."""
-EVERYWHERE = (("light", "phone"), ("light", "desk"), ("dark", "phone"), ("dark", "desk"))
+JUDGED = {"en": (("light", "phone"), ("dark", "desk")), "es": (("light", "phone"),)}
+"""By language: scheme and width in which axe looks. Colours are the same at each width and in each language."""
+KEPT = {"en": ("phone", "desk"), "es": ("phone",)}
+"""Widths of pictures."""
 TALL = 900
 PATIENCE = 30
 ARGUMENTS = (
@@ -148,16 +151,18 @@ class Person:
     def code(self) -> str:
         return totp.code_at(self.secret, totp.step_at(self.clock()))
 
-    async def sets_up(self, email: str, password: str) -> None:
-        """The first time: from the first password to the list."""
+    async def sets_up(self, email: str, password: str, *, judged: bool = True) -> None:
+        """The first time: from the first password to the list. judged: the pages on the way, too."""
         await self.opens("/portal")
         await self.fills("E-mail address", email)
         await self.fills("Password", password)
-        await self.looks("sign-in")
+        if judged:
+            await self.looks("sign-in")
         await self.presses("Sign in")
         key = await self.page.locator(".key code").inner_text()
         self.secret = base64.b32decode(key.replace(" ", ""))
-        await self.looks("set-up")
+        if judged:
+            await self.looks("set-up")
         await self.fills("New password", OWN)
         await self.fills("The same again", OWN)
         await self.fills("The code that it shows now", self.code())
@@ -222,22 +227,14 @@ class Person:
         faults = [*await self.faults(what), *self.complaints]
         assert not faults, f"{self.path}: " + "\n".join(faults)
 
-    async def faults(
-        self,
-        what: str,
-        judged_in: Sequence[tuple[str, str]] = EVERYWHERE,
-        seen_at: Collection[str] = WIDTHS,
-    ) -> list[str]:
-        """What there is against the page that is shown, besides what its console says; pictures are kept.
-
-        judged_in: scheme and width of window in which axe looks at it. seen_at: widths of pictures.
-        """
+    async def faults(self, what: str) -> list[str]:
+        """What there is against the page that is shown, besides what its console says; pictures are kept."""
         self.seen += 1
         faults: list[str] = []
         whole = self.page.viewport_size
         judged = self.page if self.scripts else await self._copied()
         await _asks(judged, _axe())
-        for scheme, name in judged_in:
+        for scheme, name in JUDGED[self.tag]:
             await judged.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             await judged.set_viewport_size({"width": WIDTHS[name], "height": TALL})
             for one in await _asks(judged, _AXE, list(TAGS)):
@@ -248,7 +245,7 @@ class Person:
             await judged.set_viewport_size({"width": width, "height": TALL})
             wide = await _asks(judged, _WIDE)
             faults += [f"{name}: wider than the window: {one}" for one in wide]
-            if name in seen_at:
+            if name in KEPT[self.tag]:
                 await self._pictures(judged, what, name)
         if judged is not self.page:
             await judged.context.close()
@@ -337,3 +334,13 @@ def _heard(person: Person, line: Any) -> None:
 @pytest.fixture
 async def window(windows: Opens) -> Person:
     return await windows()
+
+
+async def signs_in(
+    house: Any, windows: Opens, organization: Any, role: str = "program-staff", **window: Any
+) -> Person:
+    """Somebody of this role, at a window of its own; the pages on the way are judged elsewhere (S06)."""
+    person = await windows(**window)
+    email = f"pat@{organization.key}.example.org"
+    await person.sets_up(email, await joins(house, organization, email, role), judged=False)
+    return person

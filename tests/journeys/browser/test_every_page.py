@@ -96,14 +96,11 @@ async def _page(person, path, known) -> list[str]:
     faults += _words(pieces, ids=path.startswith(WITH_IDS))
     if person.tag == "en":
         faults += await person.unreached()
-        faults += await person.faults(
-            what, (("light", "phone"), ("dark", "desk")), ("phone", "desk")
-        )
     else:
         said = _said()
         faults += [f"it is left in English: {one}" for one in pieces if one in said]
         await person.unfolds()
-        faults += await person.faults(what, (("light", "phone"),), ("phone",))
+    faults += await person.faults(what)
     faults += [f"console: {one}" for one in person.complaints]
     person.complaints.clear()
     return [f"{person.name} {person.tag} {path}: {one}" for one in faults]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from browser import joins
+from person import signs_in
 
 SHELTER = "homelessness"
 
@@ -13,13 +13,6 @@ def edited(bundle, kind, **elements):
         if entry["resource"]["resourceType"] == kind:
             entry["resource"].update(elements)
     return bundle
-
-
-async def signs_in(house, windows, organization, role="program-staff", **window):
-    person = await windows(**window)
-    email = f"pat@{organization.key}.example.org"
-    await person.sets_up(email, await joins(house, organization, email, role))
-    return person
 
 
 async def opens_asked(house, person, organization, sent):

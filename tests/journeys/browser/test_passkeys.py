@@ -31,7 +31,7 @@ async def test_given_a_passkey_when_made_in_a_browser_then_it_signs_in_with_it_a
 ):
     email = "pat@mounds.example.org"
     pat, verified = await opened(windows, by_name)
-    await pat.sets_up(email, await joins(house, house.mounds, email))
+    await pat.sets_up(email, await joins(house, house.mounds, email), judged=False)
     await pat.follows("Pat Pantry")
     await pat.looks("account-without")
     await pat.fills("What you call this device", "My telephone")
