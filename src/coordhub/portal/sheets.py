@@ -80,15 +80,22 @@ async def sheet(
     if state != "open" and not ended:
         return Sheet(state, rids=(task.rid,))
     request = await _read(hub, conn, view, document.get("focus"))
-    person = await _read(hub, conn, view, document.get("for"))
     asked = parties.document(request) if request is not None else {}
+    kind = errands.kind_of(document) or ""
+    whom, about = document.get("for"), None
+    if kind and request is not None and request.type in ("Task", "ServiceRequest"):
+        # what a person is asked about a referral tells whose it is: of a result it would count as looked at
+        whom = whom or asked.get("for") or asked.get("subject")
+        if request.type == "Task":
+            about = await _read(hub, conn, view, asked.get("focus"))
+    person = await _read(hub, conn, view, whom)
     sender = await _read(hub, conn, view, asked.get("requester"))
     besides = [
         found
         for element in (asked.get("supportingInfo") or [])[:MOST]
         if (found := await _read(hub, conn, view, element)) is not None
     ]
-    shown = [one for one in (task, request, person, sender, *besides) if one is not None]
+    shown = [one for one in (task, request, about, person, sender, *besides) if one is not None]
     bits = 0
     for one in shown:
         bits |= one.labels
@@ -107,7 +114,7 @@ async def sheet(
         words(asked.get("code")) or words(document.get("code")) or "A request",
         priority(document) != ROUTINE,
         status,
-        tuple(_request(document, asked, sender, until)),
+        (*_about(kind, request, about), *_request(document, asked, sender, until)),
         tuple(person_of(parties.document(person))) if person is not None else (),
         tuple(row for one in besides for row in _record(parties.document(one))),
         tuple(
@@ -120,7 +127,7 @@ async def sheet(
         document,
         tuple(one.rid for one in shown),
         answering.suggested(asked),
-        errands.kind_of(document) or "",
+        kind,
     )
 
 
@@ -146,6 +153,15 @@ def _end(document: Document) -> datetime | None:
     period = (document.get("restriction") or {}).get("period") or {}
     found = interval.parse_period(period) if "end" in period else None
     return found.high if found is not None else None
+
+
+def _about(kind: str, request: Version | None, about: Version | None) -> Iterator[Row]:
+    """What was asked for, of an errand about a referral."""
+    order = about if about is not None else request
+    if kind and order is not None and order.type == "ServiceRequest":
+        yield from (
+            ("About", text) for text in [words(parties.document(order).get("code"))] if text
+        )
 
 
 def _request(

@@ -30,9 +30,10 @@ from coordhub.portal.guests import Guest
 from coordhub.portal.listed import LENGTH, beginning
 from coordhub.portal.sheets import Sheet
 from coordhub.portal.talking import Talk
-from coordhub.record import errands
+from coordhub.record import errands, parties
 from coordhub.referral import data_request
 from coordhub.store import resources
+from coordhub.store.engine import Connection
 from coordhub.store.links import Visit
 
 TABS: Final = {"open": "New", "active": "Taken on", "done": "Over"}
@@ -134,18 +135,31 @@ async def _task(
     hub, view = guests.context_of(request).hub, viewer.as_organization(guest.own.rid)
     async with hub.engine.pool.acquire() as conn:
         back = await due_back.due_back(hub, conn, view, found.task)
+        referral = await _referral(request, guest, conn, found)
     rids = (*found.rids, *(one for part in (asked, talk) if part for one in part.rids))
     await guests.looked(request, guest, "read", fhir_id, rids)
     return guests.room(
         request, guest, "task", status, here="worklist", sheet=found, refused=refused, asked=asked,
         talk=talk, due_back=back, **await guests.times(request, guest),
-        errand=errands.KINDS.get(found.errand, ""),
+        errand=errands.KINDS.get(found.errand, ""), referral=referral,
         state=worklist.state_of(found.document), seen=found.task.version,
         apps=await launching.offered(guests.context_of(request).hub),
         apart=await written_releases.is_apart(request, guest),
         reasons=answering.reasons(), failures=answering.failures(), longest=answering.LONGEST,
         action=f"{guests.home(request)}/tasks/{fhir_id}",
     )  # fmt: skip
+
+
+async def _referral(request: Request, guest: Guest, conn: Connection, found: Sheet) -> str:
+    """Where its organization reads the referral that an errand is about; empty: that is none of its own."""
+    base, own = guests.context_of(request).hub.base, viewer.as_organization(guest.own.rid)
+    named = (found.document or {}).get("basedOn") if found.errand else None
+    for text in parties.locals_of(named, base):
+        kind, _, fhir_id = text.partition("/")
+        task = await resources.read(conn, own, kind, fhir_id) if kind == "Task" else None
+        if task is not None and task.source == guest.own.rid:
+            return f"{guests.home(request)}/referrals/{fhir_id}"
+    return ""
 
 
 async def _answer(request: Request, guest: Guest, fhir_id: str, form: dict[str, str]) -> Response:
