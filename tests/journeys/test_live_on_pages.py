@@ -17,7 +17,7 @@ import httpx2
 from coordhub.admin import people
 from coordhub.admin.acts import Operator
 from coordhub.app import build
-from coordhub.portal.lookout import Bounds
+from coordhub.portal.lookout import Bounds, Lookout
 from coordhub.store.accounts import IDLE
 
 sys.path.append(str(Path(__file__).parents[1] / "stage"))
@@ -71,7 +71,9 @@ async def test_given_open_lists_when_a_referral_comes_then_those_who_would_read_
     app, engine = build(house.settings, house.hub), house.hub.engine
     async with contextlib.AsyncExitStack() as stack:
         async with house.another_server(app=app) as served:
-            look_out, address = app.state.lookout, served.base_url
+            # one that looks when it is told to: the process's own would look in between, too
+            look_out = app.state.lookout = Lookout(house.hub)
+            address = served.base_url
             pat, sam, cora = [
                 Waiting(
                     stack,
