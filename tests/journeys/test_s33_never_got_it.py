@@ -88,7 +88,10 @@ async def test_s33_given_help_that_counts_as_given_when_the_person_says_it_was_n
     again = voice.response(sent.order, sent.patient, "partly", "", "2026-11-26T10:00:00Z")
     assert (await riverside.ask("POST", "/QuestionnaireResponse", again)).status_code == 201
     assert len(await contradictions(house, sent)) == 1
-    await browser.opens(f"/portal/tasks/{errand['id']}")
+    asked = await browser.opens(f"/portal/tasks/{errand['id']}")
+    [named] = (await riverside.read(sent.patient))["name"]
+    assert named["family"] in asked.text
+    assert f'href="/portal/referrals/{sent.task.partition("/")[2]}"' in asked.text
     await browser.sends(f"/portal/tasks/{errand['id']}", act="did")
     assert await contradictions(house, sent) == []
 
