@@ -289,7 +289,7 @@ async def test_s11_given_its_own_session_when_it_reads_its_account_then_all_is_t
     house, told_everywhere
 ):
     safe, _, _ = told_everywhere
-    mine = [each for each in await safe.find("Location") if "position" in each]
+    mine = [each for each in await safe.find("Location") if each.get("name") == "The house"]
     assert [each["address"]["line"] for each in mine] == [[STREET]]
     assert mine[0]["position"] == POSITION
     notes = [each["note"][0]["text"] for each in await safe.find("Observation")]

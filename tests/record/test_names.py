@@ -15,7 +15,7 @@ from open_hub import House
 from coordhub.identity.normalise import BLOCKS, key
 from coordhub.record import linking
 from coordhub.record.operations import Delete
-from coordhub.store import names, vsp
+from coordhub.store import names, persons, vsp
 from coordhub.store.invariants import violations
 
 MANY = 6_000
@@ -34,7 +34,7 @@ async def counted(house: House, *said: tuple[str, str]) -> list[int]:
     while await linking.link(house.hub):
         pass
     async with house.engine.pool.acquire() as conn:
-        assert not await names.is_due(conn)
+        assert not await persons.is_due(conn)
         assert await violations(conn, house.hub.clock()) == []
         found = await names.how_many(conn, {key(*each) for each in said})
         return [found[key(*each)] for each in said] + [await names.of_kind(conn, BLOCKS["surname"])]

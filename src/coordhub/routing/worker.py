@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 from coordhub.record import linking
 from coordhub.routing import circle, deliver, expire, relay, sources
 from coordhub.routing.stumble import Aside
-from coordhub.store import changes, deliveries, fetches, names, persons, timers
+from coordhub.store import changes, deliveries, fetches, persons, timers
 from coordhub.store.deliveries import Claimed
 from coordhub.store.engine import UNAVAILABLE
 from coordhub.store.fetches import Fetch
@@ -116,7 +116,7 @@ class Worker:
     async def _link(self) -> bool:
         hub = self._sending.hub
         async with hub.engine.pool.acquire_at_last() as conn:
-            if not (await persons.is_due(conn) or await names.is_due(conn)):
+            if not await persons.is_due(conn):
                 return False
         return await linking.link(hub)
 

@@ -283,9 +283,10 @@ def documents(member: Member, partners: str, portal: str) -> dict[str, Document]
             "name": member.name,
             "telecom": [_phone(member)],
             "address": address,
-            "position": _position(code),
             "managingOrganization": _to(key, "organization"),
         }
+        if code in _TOWN:
+            made["location"]["position"] = _position(code)
         service["location"] = [_to(key, "location")]
         role["location"] = [_to(key, "location")]
     return {_urn(key, part): document for part, document in made.items()}

@@ -20,11 +20,6 @@ MOST: Final = 10_000
 """Changes that are added up at once."""
 
 
-async def is_due(conn: Connection) -> bool:
-    found: bool = await conn.fetchval("select exists (select from name_change)")
-    return found
-
-
 async def add_up(conn: Connection) -> bool:
     """Whether there was anything to add up. Called by one at a time (persons.LOCK)."""
     changed = await conn.fetch(

@@ -51,7 +51,10 @@ async def lock(conn: Connection) -> None:
 
 
 async def is_due(conn: Connection) -> bool:
-    found: bool = await conn.fetchval("select exists (select from person_due)")
+    """Whether there is a Patient to be looked at, or a name to be counted."""
+    found: bool = await conn.fetchval(
+        "select exists (select from person_due) or exists (select from name_change)"
+    )
     return found
 
 
