@@ -293,6 +293,8 @@ async def _crowd(
         wire = await server.connect()
         while time.perf_counter() < until:
             for view in (views[0], chance.choice(views[1:])):
+                if time.perf_counter() >= until:  # else all would ask at once when their time is over
+                    break
                 try:
                     wire, passed = await _look(server, wire, guest, view, chance)
                     taken[view].append(passed)
