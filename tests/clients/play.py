@@ -309,14 +309,10 @@ def command(name: str) -> list[str]:
             return [str(PYTHON), f"{name}.py"]
 
 
-def person(credentials: dict[str, Any], organization: str) -> tuple[str, str, str]:
-    """Who works for it: address, password, secret of the second factor."""
-    [found] = [
-        (email, each["password"], each["secret"])
-        for email, each in credentials["people"].items()
-        if organization in email
-    ]
-    return found
+def person(credentials: dict[str, Any], email: str) -> tuple[str, str, str]:
+    """One of the sample people: address, password, secret of the second factor."""
+    known = credentials["people"][email]
+    return email, known["password"], known["secret"]
 
 
 def run(words: Sequence[str], environment: dict[str, str] | None = None) -> None:
@@ -333,8 +329,8 @@ def environment(credentials: dict[str, Any]) -> dict[str, str]:
         "COORDHUB_RIVERSIDE": members["riverside"]["token"],
         "COORDHUB_LAKESIDE": members["lakeside"]["token"],
         "COORDHUB_REQUESTER": members["riverside"]["id"],
-        "COORDHUB_PERSON": json.dumps(person(credentials, "riverside")),
-        "COORDHUB_STAFF": json.dumps(person(credentials, "mounds")),
+        "COORDHUB_PERSON": json.dumps(person(credentials, "chris@riverside.example.org")),
+        "COORDHUB_STAFF": json.dumps(person(credentials, "pat@mounds.example.org")),
         "COORDHUB_STAFF_TOKEN": members["mounds"]["token"],
         "COORDHUB_APP": credentials["app"],
         "COORDHUB_CHROMIUM": credentials.get("chromium", ""),
