@@ -18,6 +18,7 @@ KEPT = {
     "/docs/swagger-ui-bundle.js",
     "/links/style.css",
     "/links/voice/style.css",
+    "/portal/live.js",
     "/portal/passkeys.js",
     "/portal/style.css",
 }
