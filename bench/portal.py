@@ -293,7 +293,9 @@ async def _crowd(
         wire = await server.connect()
         while time.perf_counter() < until:
             for view in (views[0], chance.choice(views[1:])):
-                if time.perf_counter() >= until:  # else all would ask at once when their time is over
+                if (
+                    time.perf_counter() >= until
+                ):  # else all would ask at once when their time is over
                     break
                 try:
                     wire, passed = await _look(server, wire, guest, view, chance)
