@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -123,7 +123,7 @@ async def board(
     now = hub.clock()
     kept = sorted(
         (
-            (_item(one, document, now, left=one.task.rid in again), one, document)
+            (_item(one, document, now, left=one.task.rid in again), one.task, document)
             for one, document, tab in (
                 (one, parties.document(one.task), tab)
                 for one, tab in zip(found, tabs, strict=True)
@@ -132,21 +132,8 @@ async def board(
         ),
         key=lambda each: _order(each[0]),
     )
-    start = start if start < len(kept) else 0
-    page = kept[start : start + length]
-    known = await listed.named(hub, conn, view, [document for _, _, document in page])
-    items = [
-        replace(
-            item,
-            title=listed.title(document, known, hub.base),
-            person=listed.person(document, known, hub.base),
-        )
-        for item, _, document in page
-    ]
-    rids = [one.task.rid for _, one, _ in page] + [one.rid for one in known.values()]
-    full = len(found) >= MOST
-    left_over = max(0, len(kept) - start - len(page))
-    return Listed(tuple(items), tuple(rids), show, Counter(tabs), full, start, left_over)
+    page = await listed.page(hub, conn, view, kept, start, length)
+    return Listed(*page, show, Counter(tabs), len(found) >= MOST)
 
 
 def _order(item: Item) -> tuple[Any, ...]:

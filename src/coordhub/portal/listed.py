@@ -5,8 +5,8 @@ http://hl7.org/fhir/R4/task.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -54,16 +54,46 @@ class Listed:
 
     items: tuple[Item, ...]
     rids: tuple[int, ...]
+    start: int
+    following: int
     show: str
     counts: Mapping[str, int]
     is_full: bool
-    start: int
-    following: int
 
 
 def beginning(text: str) -> int:
     """How many lines are before the page that is asked for; what is no number begins at the first."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0
+
+
+async def page(
+    hub: Hub,
+    conn: Connection,
+    view: Viewer,
+    kept: Sequence[tuple[Item, Version, Document]],
+    start: int,
+    length: int,
+) -> tuple[tuple[Item, ...], tuple[int, ...], int, int]:
+    """The lines of a tab from `start`, with their names; what is shown by them (rids); where they begin, and how many
+    follow. kept: all lines in their order, each with its Task.
+
+    Of an errand it is not looked up what it is about: a result that it asks to see is not seen by that.
+    """
+    start = start if start < len(kept) else 0
+    cut = kept[start : start + length]
+    known = await named(
+        hub, conn, view, ({"for": doc.get("for")} if item.errand else doc for item, _, doc in cut)
+    )
+    items = tuple(
+        replace(
+            item,
+            title=item.title or title(document, known, hub.base),
+            person=person(document, known, hub.base),
+        )
+        for item, _, document in cut
+    )
+    rids = (*(task.rid for _, task, _ in cut), *(one.rid for one in known.values()))
+    return items, rids, start, max(0, len(kept) - start - len(cut))
 
 
 async def named(

@@ -8,7 +8,6 @@ Everything is read with the Viewer of the organization; what is not shown to it 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -74,30 +73,14 @@ async def worklist(
     now = hub.clock()
     kept = sorted(
         (
-            (_item(line, document, tab, now), line, document)
+            (_item(line, document, tab, now), line.task, document)
             for line, document, tab in zip(lines, documents, tabs, strict=True)
             if tab == show
         ),
         key=lambda one: _order(one[0]),
     )
-    start = start if start < len(kept) else 0
-    page = kept[start : start + length]
-    told = [  # of an errand, not what it is about: a result that it asks to see is not seen by that
-        {"for": document.get("for")} if line.errand else document for _, line, document in page
-    ]
-    found = await listed.named(hub, conn, view, told)
-    items = [
-        replace(
-            item,
-            title=item.title or listed.title(document, found, hub.base),
-            person=listed.person(document, found, hub.base),
-        )
-        for item, _, document in page
-    ]
-    rids = [line.task.rid for _, line, _ in page] + [one.rid for one in found.values()]
-    full = len(lines) >= MOST
-    left = len(kept) - start - len(page)
-    return Listed(tuple(items), tuple(rids), show, Counter(tabs), full, start, max(0, left))
+    page = await listed.page(hub, conn, view, kept, start, length)
+    return Listed(*page, show, Counter(tabs), len(lines) >= MOST)
 
 
 def _order(item: Item) -> tuple[Any, ...]:
